@@ -1,0 +1,1 @@
+//! Decoded frame + box -> network input, exactly as the contract says.

@@ -1,0 +1,1 @@
+//! Constant affine operators (`BatchNorm`, `Mul`, `Add`...) moved into the layers beside them.

@@ -1,0 +1,1 @@
+//! Plain executor of every operator: slow, obvious, the truth that fast code is compared with.

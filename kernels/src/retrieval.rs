@@ -1,0 +1,1 @@
+//! Comparing embeddings: distances, top-k, CMC/mAP/mINP, re-ranking, Market-style names.

@@ -1,0 +1,1 @@
+//! Identities and their exemplars, on disk.
