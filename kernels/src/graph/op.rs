@@ -316,4 +316,77 @@ impl Conv {
             groups: 1,
         }
     }
+
+    /// Height and width of the result for a kernel and an image of these heights and widths; none
+    /// if the kernel does not fit.
+    #[must_use]
+    pub fn output_size(&self, kernel: [usize; 2], image: [usize; 2]) -> Option<[usize; 2]> {
+        let [top, left, bottom, right] = self.pads;
+        let along = |axis: usize, before, after| {
+            let reach = kernel[axis]
+                .checked_sub(1)?
+                .checked_mul(self.dilations[axis])?;
+            windows(
+                image[axis],
+                reach.checked_add(1)?,
+                self.strides[axis],
+                before,
+                after,
+                false,
+            )
+        };
+        Some([along(0, top, bottom)?, along(1, left, right)?])
+    }
+}
+
+impl Pool {
+    /// Height and width of the result for an image of this height and width; none if no window fits.
+    #[must_use]
+    pub fn output_size(&self, image: [usize; 2]) -> Option<[usize; 2]> {
+        let [top, left, bottom, right] = self.pads;
+        let along = |axis: usize, before: usize, after: usize| {
+            let kernel = self.kernel[axis];
+            // A window of padding alone would have no maximum.
+            let inside = before < kernel && after < kernel;
+            inside.then(|| {
+                windows(
+                    image[axis],
+                    kernel,
+                    self.strides[axis],
+                    before,
+                    after,
+                    self.ceil_mode,
+                )
+            })?
+        };
+        Some([along(0, top, bottom)?, along(1, left, right)?])
+    }
+}
+
+/// How many windows of `reach` fit `extent` elements with padding. With `ceil` a last one may reach beyond the padding, as long as it starts before the
+/// padding behind the image does (the rule of PyTorch, which ONNX follows since opset 22).
+fn windows(
+    extent: usize,
+    reach: usize,
+    step: usize,
+    before: usize,
+    after: usize,
+    ceil: bool,
+) -> Option<usize> {
+    let padded = extent.checked_add(before)?.checked_add(after)?;
+    let room = padded.checked_sub(reach)?;
+    if step == 0 || reach == 0 || extent == 0 {
+        return None;
+    }
+    let count = if ceil {
+        room.div_ceil(step)
+    } else {
+        room / step
+    } + 1;
+    let last_starts_outside = ceil && (count - 1) * step >= extent + before;
+    Some(if last_starts_outside {
+        count - 1
+    } else {
+        count
+    })
 }
