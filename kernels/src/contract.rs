@@ -1,7 +1,9 @@
-//! What travels with a model besides the network: how its input is prepared, what its output means, where it comes from.
+//! What travels with a model besides the network: how its input is prepared, what its output means,
+//! where it comes from.
 //!
-//! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model of other origin has none: what can be recognised in its
-//! graph is taken from there, the rest is [`Preprocessing::default`] or comes from a sidecar TOML beside the model.
+//! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model
+//! of other origin has none: what can be recognised in its graph is taken from there, the rest is
+//! [`Preprocessing::default`] or comes from a sidecar TOML beside the model.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +34,11 @@ pub struct Preprocessing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resize {
-    /// Triangle filter over the area that a pixel covers (anti-aliased), as Pillow's `BILINEAR` and torchvision on PIL images.
+    /// Triangle filter over the area that a pixel covers (anti-aliased), as Pillow's `BILINEAR` and
+    /// torchvision on PIL images.
     PilBilinear,
-    /// Four neighbours with half-pixel centres (aliasing when shrinking), as OpenCV's `INTER_LINEAR`.
+    /// Four neighbours with half-pixel centres (aliasing when shrinking), as OpenCV's
+    /// `INTER_LINEAR`.
     CvBilinear,
 }
 

@@ -1,11 +1,14 @@
-//! The language of networks: a [`Graph`] of [`Node`]s over [`Param`]s, and the passes that rewrite it.
+//! The language of networks: a [`Graph`] of [`Node`]s over [`Param`]s, and the passes that rewrite
+//! it.
 //!
-//! A graph is the only description of a network in this project. The trainer interprets it, the exporter folds and quantises it, the device plans and runs
-//! it. It has one image input `[Batch, channels, height, width]`, a list of nodes in execution order (a node only reads what an earlier one has written),
-//! and named outputs. Shapes are known for every value, up to the size of the batch, which stays symbolic ([`Dim::Batch`]).
+//! A graph is the only description of a network in this project. The trainer interprets it, the
+//! exporter folds and quantises it, the device plans and runs it. It has one image input `[Batch,
+//! channels, height, width]`, a list of nodes in execution order (a node only reads what an earlier
+//! one has written), and named outputs. Shapes are known for every value, up to the size of the
+//! batch, which stays symbolic ([`Dim::Batch`]).
 //!
-//! Only what a network computes is in here. What a file format adds (identity nodes, inference-time dropout, constants, arithmetic on shapes) is resolved
-//! by [`crate::onnx`] when it reads.
+//! Only what a network computes is in here. What a file format adds (identity nodes, inference-time
+//! dropout, constants, arithmetic on shapes) is resolved by [`crate::onnx`] when it reads.
 
 pub mod fold;
 mod op;
@@ -76,7 +79,8 @@ pub struct Node {
     pub name: String,
     /// What it computes.
     pub op: Op,
-    /// What it reads, in the order that [`Op`] documents. Optional operands stand last and may be missing.
+    /// What it reads, in the order that [`Op`] documents. Optional operands stand last and may be
+    /// missing.
     pub inputs: Vec<Operand>,
     /// What it writes.
     pub outputs: Vec<ValueId>,
@@ -176,7 +180,8 @@ impl std::fmt::Display for Dim {
 }
 
 impl Graph {
-    /// A graph with no node yet, whose input `input` is an f32 image `[Batch, channels, height, width]`.
+    /// A graph with no node yet, whose input `input` is an f32 image `[Batch, channels, height,
+    /// width]`.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -211,10 +216,12 @@ impl Graph {
         ParamId(index_u32(self.params.len() - 1))
     }
 
-    /// Adds a node after all others and returns the values it writes, named after the node (`name`, or `name:0`, `name:1`... if there are several).
+    /// Adds a node after all others and returns the values it writes, named after the node (`name`,
+    /// or `name:0`, `name:1`... if there are several).
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Unsupported`] with the node's name if `op` cannot read `inputs`.
+    /// [`Error::Shape`] or [`Error::Unsupported`] with the node's name if `op` cannot read
+    /// `inputs`.
     pub fn push(
         &mut self,
         name: impl Into<String>,
@@ -389,7 +396,8 @@ impl Graph {
     }
 }
 
-/// Graphs are read from files of at most 2 GiB: their nodes and values can always be counted in 32 bits.
+/// Graphs are read from files of at most 2 GiB: their nodes and values can always be counted in 32
+/// bits.
 fn index_u32(index: usize) -> u32 {
     u32::try_from(index).expect("a graph has fewer than 2^32 values and parameters")
 }

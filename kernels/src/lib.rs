@@ -1,10 +1,12 @@
 //! The language of re-identification networks, and everything that computes them.
 //!
-//! A network is a [`graph::Graph`]. [`onnx`] reads and writes it, [`graph::fold`] moves its BatchNorms into the layers before them, [`reference`] computes it
-//! slowly and plainly. [`contract`] is what travels with a model besides the network. [`crop`] turns a frame and a box into the network's input,
-//! [`retrieval`] compares what comes out.
+//! A network is a [`graph::Graph`]. [`onnx`] reads and writes it, [`graph::fold`] moves its
+//! BatchNorms into the layers before them, [`reference`] computes it slowly and plainly.
+//! [`contract`] is what travels with a model besides the network. [`crop`] turns a frame and a box
+//! into the network's input, [`retrieval`] compares what comes out.
 //!
-//! The crate knows no deep-learning framework: the trainer and the device program both stand on it, and never on each other.
+//! The crate knows no deep-learning framework: the trainer and the device program both stand on it,
+//! and never on each other.
 
 pub mod contract;
 pub mod crop;

@@ -2,7 +2,8 @@
 
 use crate::{Error, Result};
 
-/// The most elements that one tensor may hold: 2^28 (1 GiB of f32), above every re-identification net and below what an edge device can allocate.
+/// The most elements that one tensor may hold: 2^28 (1 GiB of f32), above every re-identification
+/// net and below what an edge device can allocate.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Element types that a [`Tensor`] can hold.
@@ -66,7 +67,8 @@ impl Tensor {
     /// A tensor of `shape` over `data`.
     ///
     /// # Errors
-    /// [`Error::Limit`] above [`MAX_ELEMENTS`], [`Error::Malformed`] if `data` does not have as many elements as `shape` says.
+    /// [`Error::Limit`] above [`MAX_ELEMENTS`], [`Error::Malformed`] if `data` does not have as
+    /// many elements as `shape` says.
     pub fn new(shape: impl Into<Vec<usize>>, data: Data) -> Result<Self> {
         let shape = shape.into();
         let wanted = elements(&shape)?;

@@ -1,6 +1,7 @@
 //! The operators: what each reads, in which order, and what its attributes mean.
 //!
-//! Names and meanings are those of ONNX; `x` is the value computed so far, `?` marks an operand that may be missing. Images are NCHW.
+//! Names and meanings are those of ONNX; `x` is the value computed so far, `?` marks an operand
+//! that may be missing. Images are NCHW.
 
 use super::Dim;
 
@@ -10,12 +11,14 @@ use super::Dim;
 pub enum Op {
     /// 2-D convolution. Operands: x `[N, C, H, W]`, weight `[O, C / groups, kh, kw]`, bias? `[O]`.
     Conv(Conv),
-    /// Inference batch normalisation along dimension 1. Operands: x, scale `[C]`, bias `[C]`, mean `[C]`, variance `[C]`.
+    /// Inference batch normalisation along dimension 1. Operands: x, scale `[C]`, bias `[C]`, mean
+    /// `[C]`, variance `[C]`.
     BatchNorm {
         /// Added to the variance.
         epsilon: f32,
     },
-    /// Normalisation of each channel of each image over its pixels. Operands: x `[N, C, H, W]`, scale `[C]`, bias `[C]`.
+    /// Normalisation of each channel of each image over its pixels. Operands: x `[N, C, H, W]`,
+    /// scale `[C]`, bias `[C]`.
     InstanceNorm {
         /// Added to the variance.
         epsilon: f32,
@@ -44,7 +47,8 @@ pub enum Op {
         axis: usize,
         /// First index taken.
         start: usize,
-        /// First index not taken, for a positive step; the elements are `start`, `start + step`... while below `end`.
+        /// First index not taken, for a positive step; the elements are `start`, `start + step`...
+        /// while below `end`.
         end: usize,
         /// Distance between two taken indices, at least 1.
         step: usize,
@@ -83,7 +87,8 @@ pub enum Op {
         /// 1 or 2.
         p: u8,
     },
-    /// `alpha * A * B + beta * C` of matrices. Operands: a `[N, K]`, b `[K, M]` (or transposed), c? (broadcast to `[N, M]`).
+    /// `alpha * A * B + beta * C` of matrices. Operands: a `[N, K]`, b `[K, M]` (or transposed), c?
+    /// (broadcast to `[N, M]`).
     Gemm(Gemm),
     /// NumPy matrix product. Operands: a `[..., N, K]`, b `[..., K, M]`.
     MatMul,
@@ -122,12 +127,14 @@ pub enum Op {
         /// Dimension.
         axis: usize,
     },
-    /// `saturate(round_half_even(x / scale) + zero_point)`. Operands: x, scale (f32, `[]` or `[C]`), zero point (u8 or s8, shaped as scale; it decides the type).
+    /// `saturate(round_half_even(x / scale) + zero_point)`. Operands: x, scale (f32, `[]` or
+    /// `[C]`), zero point (u8 or s8, shaped as scale; it decides the type).
     QuantizeLinear {
         /// Dimension that a `[C]` scale runs along; unused for a scale of one element.
         axis: usize,
     },
-    /// `(x - zero_point) * scale`. Operands: x (u8, s8 or i32), scale (f32, `[]` or `[C]`), zero point? (typed as x, shaped as scale).
+    /// `(x - zero_point) * scale`. Operands: x (u8, s8 or i32), scale (f32, `[]` or `[C]`), zero
+    /// point? (typed as x, shaped as scale).
     DequantizeLinear {
         /// As for [`Op::QuantizeLinear`].
         axis: usize,
@@ -340,7 +347,8 @@ impl Conv {
 }
 
 impl Pool {
-    /// Height and width of the result for an image of this height and width; none if no window fits.
+    /// Height and width of the result for an image of this height and width; none if no window
+    /// fits.
     #[must_use]
     pub fn output_size(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let [top, left, bottom, right] = self.pads;
@@ -363,8 +371,9 @@ impl Pool {
     }
 }
 
-/// How many windows of `reach` fit `extent` elements with padding. With `ceil` a last one may reach beyond the padding, as long as it starts before the
-/// padding behind the image does (the rule of PyTorch, which ONNX follows since opset 22).
+/// How many windows of `reach` fit `extent` elements with padding. With `ceil` a last one may reach
+/// beyond the padding, as long as it starts before the padding behind the image does (the rule of
+/// PyTorch, which ONNX follows since opset 22).
 fn windows(
     extent: usize,
     reach: usize,

@@ -1,4 +1,5 @@
-//! Shape inference: what a node writes, from what it reads. Every rule is that of the ONNX operator; the batch stays symbolic.
+//! Shape inference: what a node writes, from what it reads. Every rule is that of the ONNX
+//! operator; the batch stays symbolic.
 
 use super::{Dim, Fact, Graph, Op, Operand};
 use crate::tensor::{DType, MAX_ELEMENTS};
