@@ -12,6 +12,7 @@
 
 pub mod fold;
 mod op;
+mod rewrite;
 mod shape;
 
 pub use op::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};

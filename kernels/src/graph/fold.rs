@@ -1,1 +1,619 @@
-//! Constant affine operators (`BatchNorm`, `Mul`, `Add`...) moved into the layers beside them.
+//! Constant affine steps (`BatchNorm`, `Mul`, `Add`, `Sub`, `Div` by constants) moved into the
+//! layers beside them, and a leading normalisation moved out of the network altogether.
+//!
+//! Every such step is `y = scale * x + shift` for each channel. It goes, in this order of
+//! preference,
+//!
+//! 1. into the `Conv` or `Gemm` that computes x, if nothing else reads x: the rows of the weight
+//!    are multiplied by the scale, the bias becomes `scale * bias + shift`. Pooling means and
+//!    flattening `[N, C, 1, 1]` stand not in the way: they commute with the step;
+//! 2. into the `Conv` or `Gemm` that reads y, if nothing else does: the columns of the weight are
+//!    multiplied, the bias grows by `weight * shift`. A convolution with padding cannot take a
+//!    shift, because its padding means zero *after* the step;
+//! 3. for a `BatchNorm` that is left, into a depthwise 1 x 1 convolution: what every reader of the
+//!    file runs. The plain `BNNeck` of Luo et al. 2019 ends here, beside the pooling: it comes
+//!    after a ReLU, which a shift cannot pass. Other steps that are left stay what they were.
+//!
+//! The new weights are computed in f64 and rounded once. Folding twice is folding once.
+
+use super::rewrite::Rewrite;
+use super::{Binary, Conv, Dim, Gemm, Graph, Node, Op, Operand, Reduce, ValueId};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// `y = scale * x + shift` for each channel, one number each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Affine {
+    /// Factor of each channel.
+    pub scale: Vec<f64>,
+    /// Added to each channel after the factor.
+    pub shift: Vec<f64>,
+}
+
+impl Affine {
+    /// This step, then `next`.
+    fn then(&self, next: &Self) -> Self {
+        let pairs = || {
+            self.scale
+                .iter()
+                .zip(&self.shift)
+                .zip(next.scale.iter().zip(&next.shift))
+        };
+        Self {
+            scale: pairs().map(|((s, _), (s2, _))| s * s2).collect(),
+            shift: pairs().map(|((_, t), (s2, t2))| t * s2 + t2).collect(),
+        }
+    }
+}
+
+/// Folds every constant affine step; see the [module](self) for where each goes.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the node's name for a `BatchNorm` whose variance is negative or
+/// whose parameters are not finite or not constant.
+pub fn fold(graph: &Graph) -> Result<Graph> {
+    let mut fold = Fold {
+        uses: graph.uses(),
+        pending: vec![None; graph.values.len()],
+        rewrite: Rewrite::new(graph),
+    };
+    for (index, node) in graph.nodes.iter().enumerate() {
+        fold.node(index, node)?;
+    }
+    for output in &graph.outputs {
+        fold.settle(output.value)?;
+    }
+    fold.rewrite.finish().pruned()
+}
+
+/// Takes the constant affine steps directly behind the input out of the network. What comes back
+/// is the shorter network and what its input must now have gone through, if there was any.
+///
+/// # Errors
+/// As [`fold`].
+pub fn take_normalisation(graph: &Graph) -> Result<(Graph, Option<Affine>)> {
+    let uses = graph.uses();
+    let mut rewrite = Rewrite::new(graph);
+    let mut end = graph.input();
+    let mut normalisation: Option<Affine> = None;
+    for node in &graph.nodes {
+        let step = match affine(graph, node)? {
+            Some((x, step)) if x == end && uses[x.index()] == 1 => step,
+            _ => {
+                rewrite.copy(node)?;
+                continue;
+            }
+        };
+        normalisation = Some(normalisation.map_or(step.clone(), |before| before.then(&step)));
+        end = node.outputs[0];
+        rewrite.map(end, graph.input());
+    }
+    Ok((rewrite.finish(), normalisation))
+}
+
+/// A graph while its affine steps look for a place.
+struct Fold<'a> {
+    rewrite: Rewrite<'a>,
+    /// How often each old value is read.
+    uses: Vec<usize>,
+    /// For each old value: the step that still has to be applied to what it is mapped to.
+    pending: Vec<Option<Pending>>,
+}
+
+/// A step on its way to the layer that reads it.
+#[derive(Debug, Clone)]
+struct Pending {
+    affine: Affine,
+    /// The old nodes that it is made of.
+    nodes: Vec<usize>,
+    /// Whether it has passed a node since, so that the shapes of its old constants fit no more.
+    moved: bool,
+}
+
+impl Fold<'_> {
+    fn node(&mut self, index: usize, node: &Node) -> Result<()> {
+        let graph = self.rewrite.old;
+        if let Some((x, affine)) = affine(graph, node)? {
+            return self.step(index, node, x, affine);
+        }
+        if let Some(&Operand::Value(x)) = node.inputs.first()
+            && let Some(pending) = self.pending[x.index()].clone()
+        {
+            if keeps_channels(graph, node) {
+                self.rewrite.copy(node)?;
+                return self.leave(
+                    node.outputs[0],
+                    Pending {
+                        moved: true,
+                        ..pending
+                    },
+                );
+            }
+            if self.into_consumer(node, &pending.affine)? {
+                return Ok(());
+            }
+        }
+        for input in &node.inputs {
+            if let Operand::Value(id) = input {
+                self.settle(*id)?;
+            }
+        }
+        self.rewrite.copy(node)
+    }
+
+    /// An affine node that reads `x`: into the layer before it, else on to the one that reads it.
+    fn step(&mut self, index: usize, node: &Node, x: ValueId, affine: Affine) -> Result<()> {
+        let y = node.outputs[0];
+        if self.pending[x.index()].is_none() && self.into_producer(x, &affine)? {
+            self.rewrite.map(y, self.rewrite.value(x));
+            return Ok(());
+        }
+        let mut pending = Pending {
+            affine,
+            nodes: vec![index],
+            moved: false,
+        };
+        // What is still pending for x has no other reader, else it would have been settled.
+        if let Some(mut before) = self.pending[x.index()].take() {
+            before.nodes.push(index);
+            pending = Pending {
+                affine: before.affine.then(&pending.affine),
+                ..before
+            };
+        }
+        self.rewrite.map(y, self.rewrite.value(x));
+        self.leave(y, pending)
+    }
+
+    /// Leaves `pending` to the reader of `y`, or settles it if there are several.
+    fn leave(&mut self, y: ValueId, pending: Pending) -> Result<()> {
+        self.pending[y.index()] = Some(pending);
+        if self.uses[y.index()] == 1 {
+            Ok(())
+        } else {
+            self.settle(y)
+        }
+    }
+
+    /// Multiplies a step into the weights of the layer that computes the old value `x`. False if
+    /// there is no such layer, or something else reads what it computes.
+    fn into_producer(&mut self, x: ValueId, step: &Affine) -> Result<bool> {
+        let old = self.rewrite.old;
+        let mut x = x;
+        loop {
+            let Some(producer) = old.producer(x).filter(|_| self.uses[x.index()] == 1) else {
+                return Ok(false);
+            };
+            let node = &old.nodes[producer];
+            match affine(old, node)? {
+                Some((before, _)) => x = before,
+                None => match node.inputs.first() {
+                    Some(&Operand::Value(before)) if keeps_channels(old, node) => x = before,
+                    _ => break,
+                },
+            }
+        }
+        let new = &self.rewrite.new;
+        let Some(at) = new.producer(self.rewrite.value(x)) else {
+            return Ok(false);
+        };
+        let Some(layer) = Linear::of(new, &new.nodes[at]) else {
+            return Ok(false);
+        };
+        self.replace(at, layer.scale_rows(step))?;
+        Ok(true)
+    }
+
+    /// Multiplies a step into the weights of `node`, which reads what it computes. False if the
+    /// node is no layer, or one with padding where there is a shift.
+    fn into_consumer(&mut self, node: &Node, step: &Affine) -> Result<bool> {
+        let Some(layer) = Linear::of(self.rewrite.old, node) else {
+            return Ok(false);
+        };
+        if layer.padded && step.shift.iter().any(|&shift| shift != 0.0) {
+            return Ok(false);
+        }
+        self.rewrite.copy(node)?;
+        let at = self.rewrite.new.nodes.len() - 1;
+        self.replace(at, layer.scale_columns(step))?;
+        Ok(true)
+    }
+
+    /// Gives the node at `at` of the new graph the weight and bias of `layer`.
+    fn replace(&mut self, at: usize, layer: Linear) -> Result<()> {
+        let new = &mut self.rewrite.new;
+        let node = &new.nodes[at];
+        let old = self.rewrite.old;
+        let name = |operand: usize, suffix: &str| match node.inputs.get(operand) {
+            // A parameter that other nodes use as well keeps its name and its values.
+            Some(&Operand::Param(id)) if !old.is_shared(&new.params[id.index()].name) => {
+                new.params[id.index()].name.clone()
+            }
+            _ => format!("{}.{suffix}", node.name),
+        };
+        let (weight_name, bias_name) = (name(1, "weight"), name(2, "bias"));
+        let bias = Tensor::f32([layer.bias.len()], rounded(&layer.bias))?;
+        let weight = Tensor::f32(layer.shape, rounded(&layer.weight))?;
+        let (weight, bias) = (new.param(weight_name, weight), new.param(bias_name, bias));
+        let node = &mut new.nodes[at];
+        node.inputs.truncate(1);
+        node.inputs
+            .extend([Operand::Param(weight), Operand::Param(bias)]);
+        if let Matrix::Gemm { trans_b, .. } = layer.matrix {
+            // The factors are in the weights now, and a product has become a layer with a bias.
+            node.op = Op::Gemm(Gemm {
+                alpha: 1.0,
+                beta: 1.0,
+                trans_a: false,
+                trans_b,
+            });
+        }
+        Ok(())
+    }
+
+    /// Computes the pending step of an old value, if there is one, where the value stands.
+    fn settle(&mut self, y: ValueId) -> Result<()> {
+        let Some(pending) = self.pending[y.index()].take() else {
+            return Ok(());
+        };
+        let old = self.rewrite.old;
+        let first = &old.nodes[pending.nodes[0]];
+        let last = &old.nodes[*pending
+            .nodes
+            .last()
+            .expect("a step is made of at least one node")];
+        let normalises = pending
+            .nodes
+            .iter()
+            .any(|&i| matches!(old.nodes[i].op, Op::BatchNorm { .. }));
+        if !normalises && pending.nodes.len() == 1 && !pending.moved {
+            return self.rewrite.copy(first);
+        }
+        let x = self.rewrite.value(y);
+        let done = if normalises && self.is_image(x) {
+            self.depthwise(&first.name, x, &pending.affine)?
+        } else if normalises && let Some((image, flatten)) = self.flattened_image(x) {
+            // The step goes before the node that flattens, where it can be a convolution.
+            let image = self.depthwise(&first.name, image, &pending.affine)?;
+            let name = format!("{}/flat", first.name);
+            self.rewrite.new.push1(name, flatten, [image.into()])?
+        } else {
+            let last = if pending.nodes.len() == 1 {
+                format!("{}/shift", first.name)
+            } else {
+                last.name.clone()
+            };
+            self.multiply_add([first.name.clone(), last], x, &pending.affine)?
+        };
+        self.rewrite.new.rename(done, old.value(y).name.clone());
+        self.rewrite.map(y, done);
+        Ok(())
+    }
+
+    fn is_image(&self, x: ValueId) -> bool {
+        self.rewrite.new.value(x).fact.shape.len() == 4
+    }
+
+    /// The image behind a value that is nothing but its channels, and the node between them.
+    fn flattened_image(&self, x: ValueId) -> Option<(ValueId, Op)> {
+        let new = &self.rewrite.new;
+        let node = &new.nodes[new.producer(x)?];
+        match (&node.op, node.inputs.as_slice()) {
+            (
+                Op::Flatten { .. } | Op::Reshape { .. } | Op::Squeeze { .. },
+                &[Operand::Value(image)],
+            ) if keeps_channels(new, node) && self.is_image(image) => {
+                Some((image, node.op.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The step as a depthwise 1 x 1 convolution.
+    fn depthwise(&mut self, name: &str, x: ValueId, step: &Affine) -> Result<ValueId> {
+        let new = &mut self.rewrite.new;
+        let channels = step.scale.len();
+        let weight = Tensor::f32([channels, 1, 1, 1], rounded(&step.scale))?;
+        let weight = new.param(format!("{name}.weight"), weight);
+        let bias = Tensor::f32([channels], rounded(&step.shift))?;
+        let bias = new.param(format!("{name}.bias"), bias);
+        let conv = Conv {
+            groups: channels,
+            ..Conv::pointwise()
+        };
+        new.push1(name, Op::Conv(conv), [x.into(), weight.into(), bias.into()])
+    }
+
+    /// The step as a product and a sum with constants, either of them only if it does something.
+    fn multiply_add(&mut self, names: [String; 2], x: ValueId, step: &Affine) -> Result<ValueId> {
+        let rank = self.rewrite.new.value(x).fact.shape.len();
+        let halves = [
+            (Binary::Mul, &step.scale, 1.0),
+            (Binary::Add, &step.shift, 0.0),
+        ];
+        let mut y = x;
+        for ((binary, values, neutral), name) in halves.into_iter().zip(names) {
+            if values.iter().all(|&value| value == neutral) {
+                continue;
+            }
+            let mut shape = vec![1; rank - 1];
+            shape[0] = values.len();
+            let constant = Tensor::f32(shape, rounded(values))?;
+            let constant = self.rewrite.new.param(format!("{name}.constant"), constant);
+            y = self
+                .rewrite
+                .new
+                .push1(name, Op::Binary(binary), [y.into(), constant.into()])?;
+        }
+        if y == x {
+            // A step that does nothing still has its own name to give: it must not rename x.
+            let shape = self.rewrite.new.value(x).fact.shape.clone();
+            y = self
+                .rewrite
+                .new
+                .push1("identity", Op::Reshape { shape }, [x.into()])?;
+        }
+        Ok(y)
+    }
+}
+
+/// A `Conv`, `Gemm` or product with constant weights: what a step can be multiplied into.
+struct Linear {
+    /// In the order of the file, with alpha multiplied in.
+    weight: Vec<f64>,
+    shape: Vec<usize>,
+    /// One for each output channel, with beta multiplied in.
+    bias: Vec<f64>,
+    matrix: Matrix,
+    /// Whether it reads zeros that stand for no input.
+    padded: bool,
+}
+
+/// Where a weight's element stands in the matrix from input to output channels.
+#[derive(Clone, Copy)]
+enum Matrix {
+    Conv { groups: usize },
+    Gemm { trans_b: bool },
+}
+
+impl Linear {
+    fn of(graph: &Graph, node: &Node) -> Option<Self> {
+        let (matrix, alpha, beta, padded) = match &node.op {
+            Op::Conv(conv) => (
+                Matrix::Conv {
+                    groups: conv.groups,
+                },
+                1.0,
+                1.0,
+                conv.pads != [0; 4],
+            ),
+            Op::Gemm(gemm) if !gemm.trans_a => {
+                let matrix = Matrix::Gemm {
+                    trans_b: gemm.trans_b,
+                };
+                (matrix, f64::from(gemm.alpha), f64::from(gemm.beta), false)
+            }
+            Op::MatMul if graph.fact(node.inputs[0]).shape.len() == 2 => {
+                (Matrix::Gemm { trans_b: false }, 1.0, 1.0, false)
+            }
+            _ => return None,
+        };
+        let Operand::Value(_) = node.inputs[0] else {
+            return None;
+        };
+        let weight = graph.constant(node.inputs[1])?;
+        let shape = weight.shape().to_vec();
+        let outputs = match matrix {
+            Matrix::Conv { .. } | Matrix::Gemm { trans_b: true } => shape[0],
+            Matrix::Gemm { trans_b: false } => *shape.get(1).filter(|_| shape.len() == 2)?,
+        };
+        let bias = match node.inputs.get(2) {
+            None => vec![0.0; outputs],
+            Some(&bias) => match graph.constant(bias)?.as_f32()? {
+                [one] => vec![f64::from(*one) * beta; outputs],
+                many => many.iter().map(|&b| f64::from(b) * beta).collect(),
+            },
+        };
+        let weight = weight
+            .as_f32()?
+            .iter()
+            .map(|&w| f64::from(w) * alpha)
+            .collect();
+        (bias.len() == outputs).then_some(Self {
+            weight,
+            shape,
+            bias,
+            matrix,
+            padded,
+        })
+    }
+
+    /// Output and input channel of the weight's element `i`.
+    fn channels(&self, i: usize) -> (usize, usize) {
+        match (self.matrix, self.shape.as_slice()) {
+            (Matrix::Conv { groups }, &[outputs, per_group, kh, kw]) => {
+                let taps = kh * kw;
+                let output = i / (per_group * taps);
+                let group = output / (outputs / groups);
+                (output, group * per_group + i / taps % per_group)
+            }
+            (Matrix::Gemm { trans_b: true }, shape) => (i / shape[1], i % shape[1]),
+            (_, shape) => (i % shape[1], i / shape[1]),
+        }
+    }
+
+    /// The layer followed by `step`.
+    fn scale_rows(mut self, step: &Affine) -> Self {
+        for i in 0..self.weight.len() {
+            let (output, _) = self.channels(i);
+            self.weight[i] *= step.scale[output];
+        }
+        for (o, bias) in self.bias.iter_mut().enumerate() {
+            *bias = *bias * step.scale[o] + step.shift[o];
+        }
+        self
+    }
+
+    /// The layer after `step`.
+    fn scale_columns(mut self, step: &Affine) -> Self {
+        for i in 0..self.weight.len() {
+            let (output, input) = self.channels(i);
+            self.bias[output] += self.weight[i] * step.shift[input];
+            self.weight[i] *= step.scale[input];
+        }
+        self
+    }
+}
+
+/// The value that an affine node reads and what it does to each of its channels; none for others.
+fn affine(graph: &Graph, node: &Node) -> Result<Option<(ValueId, Affine)>> {
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::BatchNorm { epsilon }, [Operand::Value(x), parameters @ ..]) => {
+            let affine = batch_norm(graph, parameters, f64::from(*epsilon));
+            affine
+                .map(|affine| Some((*x, affine)))
+                .map_err(|reason| Error::Unsupported {
+                    node: node.name.clone(),
+                    op: node.op.onnx_name().to_owned(),
+                    reason,
+                })
+        }
+        (Op::Binary(binary), [Operand::Value(x), Operand::Param(c)]) => {
+            let Some(c) = per_channel(graph.tensor(*c), &graph.value(*x).fact.shape) else {
+                return Ok(None);
+            };
+            let one = Affine {
+                scale: vec![1.0; c.len()],
+                shift: vec![0.0; c.len()],
+            };
+            let affine = match binary {
+                Binary::Add => Affine { shift: c, ..one },
+                Binary::Sub => Affine {
+                    shift: c.iter().map(|c| -c).collect(),
+                    ..one
+                },
+                Binary::Mul => Affine { scale: c, ..one },
+                Binary::Div if !c.contains(&0.0) => Affine {
+                    scale: c.iter().map(|c| 1.0 / c).collect(),
+                    ..one
+                },
+                Binary::Div | Binary::Pow => return Ok(None),
+            };
+            Ok(Some((*x, affine)))
+        }
+        (Op::Binary(binary), [Operand::Param(c), Operand::Value(x)]) => {
+            let Some(c) = per_channel(graph.tensor(*c), &graph.value(*x).fact.shape) else {
+                return Ok(None);
+            };
+            let affine = match binary {
+                Binary::Add => Affine {
+                    scale: vec![1.0; c.len()],
+                    shift: c,
+                },
+                Binary::Sub => Affine {
+                    scale: vec![-1.0; c.len()],
+                    shift: c,
+                },
+                Binary::Mul => Affine {
+                    shift: vec![0.0; c.len()],
+                    scale: c,
+                },
+                Binary::Div | Binary::Pow => return Ok(None),
+            };
+            Ok(Some((*x, affine)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean * scale`.
+fn batch_norm(graph: &Graph, parameters: &[Operand], epsilon: f64) -> Result<Affine, String> {
+    let constants: Option<Vec<&[f32]>> = parameters
+        .iter()
+        .map(|&operand| graph.constant(operand)?.as_f32())
+        .collect();
+    let Some(&[gamma, beta, mean, variance]) = constants.as_deref() else {
+        return Err("its four parameters must be constant".to_owned());
+    };
+    let mut affine = Affine {
+        scale: Vec::new(),
+        shift: Vec::new(),
+    };
+    for channel in 0..gamma.len() {
+        let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
+        let scale = f64::from(gamma[channel]) / deviation;
+        let shift = f64::from(beta[channel]) - f64::from(mean[channel]) * scale;
+        if !(scale.is_finite() && shift.is_finite()) {
+            return Err(format!(
+                "channel {channel} has variance {}, epsilon {epsilon}, gamma {}, beta {}, mean {}; \
+                 wanted a positive variance and finite numbers",
+                variance[channel], gamma[channel], beta[channel], mean[channel]
+            ));
+        }
+        affine.scale.push(scale);
+        affine.shift.push(shift);
+    }
+    Ok(affine)
+}
+
+/// A constant that is one number for each channel of a value of `shape`, or one for all.
+fn per_channel(constant: &Tensor, shape: &[Dim]) -> Option<Vec<f64>> {
+    let channels = shape.get(1)?.fixed()?;
+    let offset = shape.len().checked_sub(constant.shape().len())?;
+    let beside = constant
+        .shape()
+        .iter()
+        .enumerate()
+        .any(|(i, &n)| i + offset != 1 && n != 1);
+    if beside {
+        return None;
+    }
+    match constant.as_f32()? {
+        [one] => Some(vec![f64::from(*one); channels]),
+        many => Some(many.iter().map(|&c| f64::from(c)).collect()),
+    }
+}
+
+/// Whether a node hands every channel on unmixed, so that an affine step for each channel may
+/// stand before it as well as behind it.
+fn keeps_channels(graph: &Graph, node: &Node) -> bool {
+    let &[Operand::Value(x)] = node.inputs.as_slice() else {
+        return false;
+    };
+    let (from, to) = (
+        &graph.value(x).fact.shape,
+        &graph.value(node.outputs[0]).fact.shape,
+    );
+    match &node.op {
+        Op::GlobalAveragePool => true,
+        // Padding that counts as zeros would stay zero before the step, and not behind it.
+        Op::AveragePool {
+            pool,
+            count_include_pad,
+        } => !count_include_pad || (pool.pads == [0; 4] && !pool.ceil_mode),
+        Op::Reduce {
+            kind: Reduce::Mean,
+            axes,
+            ..
+        } => axes.iter().all(|&axis| axis > 1),
+        Op::Flatten { .. } | Op::Reshape { .. } | Op::Squeeze { .. } | Op::Unsqueeze { .. } => {
+            from.len() >= 2 && to.len() >= 2 && from[..2] == to[..2]
+        }
+        _ => false,
+    }
+}
+
+impl Graph {
+    /// Whether several operands are the parameter of this name.
+    fn is_shared(&self, name: &str) -> bool {
+        let operands = self.nodes.iter().flat_map(|node| &node.inputs);
+        let uses = operands.filter(
+            |operand| matches!(operand, Operand::Param(id) if self.params[id.index()].name == name),
+        );
+        uses.count() > 1
+    }
+}
+
+fn rounded(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}
