@@ -16,35 +16,17 @@
 //!
 //! The new weights are computed in f64 and rounded once. Folding twice is folding once.
 
+mod affine;
+mod linear;
+
+use self::affine::{affine, keeps_channels};
+use self::linear::{Linear, Matrix};
 use super::rewrite::Rewrite;
-use super::{Binary, Conv, Dim, Gemm, Graph, Node, Op, Operand, Reduce, ValueId};
+use super::{Binary, Conv, Gemm, Graph, Node, Op, Operand, ValueId};
+
+pub use self::affine::Affine;
+use crate::Result;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-
-/// `y = scale * x + shift` for each channel, one number each.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Affine {
-    /// Factor of each channel.
-    pub scale: Vec<f64>,
-    /// Added to each channel after the factor.
-    pub shift: Vec<f64>,
-}
-
-impl Affine {
-    /// This step, then `next`.
-    fn then(&self, next: &Self) -> Self {
-        let pairs = || {
-            self.scale
-                .iter()
-                .zip(&self.shift)
-                .zip(next.scale.iter().zip(&next.shift))
-        };
-        Self {
-            scale: pairs().map(|((s, _), (s2, _))| s * s2).collect(),
-            shift: pairs().map(|((_, t), (s2, t2))| t * s2 + t2).collect(),
-        }
-    }
-}
 
 /// Folds every constant affine step; see the [module](self) for where each goes.
 ///
@@ -129,7 +111,7 @@ impl Fold<'_> {
                     },
                 );
             }
-            if self.into_consumer(node, &pending.affine)? {
+            if self.fold_on(node, &pending.affine)? {
                 return Ok(());
             }
         }
@@ -144,7 +126,7 @@ impl Fold<'_> {
     /// An affine node that reads `x`: into the layer before it, else on to the one that reads it.
     fn step(&mut self, index: usize, node: &Node, x: ValueId, affine: Affine) -> Result<()> {
         let y = node.outputs[0];
-        if self.pending[x.index()].is_none() && self.into_producer(x, &affine)? {
+        if self.pending[x.index()].is_none() && self.fold_back(x, &affine)? {
             self.rewrite.map(y, self.rewrite.value(x));
             return Ok(());
         }
@@ -177,7 +159,7 @@ impl Fold<'_> {
 
     /// Multiplies a step into the weights of the layer that computes the old value `x`. False if
     /// there is no such layer, or something else reads what it computes.
-    fn into_producer(&mut self, x: ValueId, step: &Affine) -> Result<bool> {
+    fn fold_back(&mut self, x: ValueId, step: &Affine) -> Result<bool> {
         let old = self.rewrite.old;
         let mut x = x;
         loop {
@@ -206,7 +188,7 @@ impl Fold<'_> {
 
     /// Multiplies a step into the weights of `node`, which reads what it computes. False if the
     /// node is no layer, or one with padding where there is a shift.
-    fn into_consumer(&mut self, node: &Node, step: &Affine) -> Result<bool> {
+    fn fold_on(&mut self, node: &Node, step: &Affine) -> Result<bool> {
         let Some(layer) = Linear::of(self.rewrite.old, node) else {
             return Ok(false);
         };
@@ -232,8 +214,8 @@ impl Fold<'_> {
             _ => format!("{}.{suffix}", node.name),
         };
         let (weight_name, bias_name) = (name(1, "weight"), name(2, "bias"));
-        let bias = Tensor::f32([layer.bias.len()], rounded(&layer.bias))?;
-        let weight = Tensor::f32(layer.shape, rounded(&layer.weight))?;
+        let bias = Tensor::f32([layer.bias.len()], Affine::rounded(&layer.bias))?;
+        let weight = Tensor::f32(layer.shape, Affine::rounded(&layer.weight))?;
         let (weight, bias) = (new.param(weight_name, weight), new.param(bias_name, bias));
         let node = &mut new.nodes[at];
         node.inputs.truncate(1);
@@ -313,9 +295,9 @@ impl Fold<'_> {
     fn depthwise(&mut self, name: &str, x: ValueId, step: &Affine) -> Result<ValueId> {
         let new = &mut self.rewrite.new;
         let channels = step.scale.len();
-        let weight = Tensor::f32([channels, 1, 1, 1], rounded(&step.scale))?;
+        let weight = Tensor::f32([channels, 1, 1, 1], Affine::rounded(&step.scale))?;
         let weight = new.param(format!("{name}.weight"), weight);
-        let bias = Tensor::f32([channels], rounded(&step.shift))?;
+        let bias = Tensor::f32([channels], Affine::rounded(&step.shift))?;
         let bias = new.param(format!("{name}.bias"), bias);
         let conv = Conv {
             groups: channels,
@@ -338,7 +320,7 @@ impl Fold<'_> {
             }
             let mut shape = vec![1; rank - 1];
             shape[0] = values.len();
-            let constant = Tensor::f32(shape, rounded(values))?;
+            let constant = Tensor::f32(shape, Affine::rounded(values))?;
             let constant = self.rewrite.new.param(format!("{name}.constant"), constant);
             y = self
                 .rewrite
@@ -357,252 +339,6 @@ impl Fold<'_> {
     }
 }
 
-/// A `Conv`, `Gemm` or product with constant weights: what a step can be multiplied into.
-struct Linear {
-    /// In the order of the file, with alpha multiplied in.
-    weight: Vec<f64>,
-    shape: Vec<usize>,
-    /// One for each output channel, with beta multiplied in.
-    bias: Vec<f64>,
-    matrix: Matrix,
-    /// Whether it reads zeros that stand for no input.
-    padded: bool,
-}
-
-/// Where a weight's element stands in the matrix from input to output channels.
-#[derive(Clone, Copy)]
-enum Matrix {
-    Conv { groups: usize },
-    Gemm { trans_b: bool },
-}
-
-impl Linear {
-    fn of(graph: &Graph, node: &Node) -> Option<Self> {
-        let (matrix, alpha, beta, padded) = match &node.op {
-            Op::Conv(conv) => (
-                Matrix::Conv {
-                    groups: conv.groups,
-                },
-                1.0,
-                1.0,
-                conv.pads != [0; 4],
-            ),
-            Op::Gemm(gemm) if !gemm.trans_a => {
-                let matrix = Matrix::Gemm {
-                    trans_b: gemm.trans_b,
-                };
-                (matrix, f64::from(gemm.alpha), f64::from(gemm.beta), false)
-            }
-            Op::MatMul if graph.fact(node.inputs[0]).shape.len() == 2 => {
-                (Matrix::Gemm { trans_b: false }, 1.0, 1.0, false)
-            }
-            _ => return None,
-        };
-        let Operand::Value(_) = node.inputs[0] else {
-            return None;
-        };
-        let weight = graph.constant(node.inputs[1])?;
-        let shape = weight.shape().to_vec();
-        let outputs = match matrix {
-            Matrix::Conv { .. } | Matrix::Gemm { trans_b: true } => shape[0],
-            Matrix::Gemm { trans_b: false } => *shape.get(1).filter(|_| shape.len() == 2)?,
-        };
-        let bias = match node.inputs.get(2) {
-            None => vec![0.0; outputs],
-            Some(&bias) => match graph.constant(bias)?.as_f32()? {
-                [one] => vec![f64::from(*one) * beta; outputs],
-                many => many.iter().map(|&b| f64::from(b) * beta).collect(),
-            },
-        };
-        let weight = weight
-            .as_f32()?
-            .iter()
-            .map(|&w| f64::from(w) * alpha)
-            .collect();
-        (bias.len() == outputs).then_some(Self {
-            weight,
-            shape,
-            bias,
-            matrix,
-            padded,
-        })
-    }
-
-    /// Output and input channel of the weight's element `i`.
-    fn channels(&self, i: usize) -> (usize, usize) {
-        match (self.matrix, self.shape.as_slice()) {
-            (Matrix::Conv { groups }, &[outputs, per_group, kh, kw]) => {
-                let taps = kh * kw;
-                let output = i / (per_group * taps);
-                let group = output / (outputs / groups);
-                (output, group * per_group + i / taps % per_group)
-            }
-            (Matrix::Gemm { trans_b: true }, shape) => (i / shape[1], i % shape[1]),
-            (_, shape) => (i % shape[1], i / shape[1]),
-        }
-    }
-
-    /// The layer followed by `step`.
-    fn scale_rows(mut self, step: &Affine) -> Self {
-        for i in 0..self.weight.len() {
-            let (output, _) = self.channels(i);
-            self.weight[i] *= step.scale[output];
-        }
-        for (o, bias) in self.bias.iter_mut().enumerate() {
-            *bias = *bias * step.scale[o] + step.shift[o];
-        }
-        self
-    }
-
-    /// The layer after `step`.
-    fn scale_columns(mut self, step: &Affine) -> Self {
-        for i in 0..self.weight.len() {
-            let (output, input) = self.channels(i);
-            self.bias[output] += self.weight[i] * step.shift[input];
-            self.weight[i] *= step.scale[input];
-        }
-        self
-    }
-}
-
-/// The value that an affine node reads and what it does to each of its channels; none for others.
-fn affine(graph: &Graph, node: &Node) -> Result<Option<(ValueId, Affine)>> {
-    match (&node.op, node.inputs.as_slice()) {
-        (Op::BatchNorm { epsilon }, [Operand::Value(x), parameters @ ..]) => {
-            let affine = batch_norm(graph, parameters, f64::from(*epsilon));
-            affine
-                .map(|affine| Some((*x, affine)))
-                .map_err(|reason| Error::Unsupported {
-                    node: node.name.clone(),
-                    op: node.op.onnx_name().to_owned(),
-                    reason,
-                })
-        }
-        (Op::Binary(binary), [Operand::Value(x), Operand::Param(c)]) => {
-            let Some(c) = per_channel(graph.tensor(*c), &graph.value(*x).fact.shape) else {
-                return Ok(None);
-            };
-            let one = Affine {
-                scale: vec![1.0; c.len()],
-                shift: vec![0.0; c.len()],
-            };
-            let affine = match binary {
-                Binary::Add => Affine { shift: c, ..one },
-                Binary::Sub => Affine {
-                    shift: c.iter().map(|c| -c).collect(),
-                    ..one
-                },
-                Binary::Mul => Affine { scale: c, ..one },
-                Binary::Div if !c.contains(&0.0) => Affine {
-                    scale: c.iter().map(|c| 1.0 / c).collect(),
-                    ..one
-                },
-                Binary::Div | Binary::Pow => return Ok(None),
-            };
-            Ok(Some((*x, affine)))
-        }
-        (Op::Binary(binary), [Operand::Param(c), Operand::Value(x)]) => {
-            let Some(c) = per_channel(graph.tensor(*c), &graph.value(*x).fact.shape) else {
-                return Ok(None);
-            };
-            let affine = match binary {
-                Binary::Add => Affine {
-                    scale: vec![1.0; c.len()],
-                    shift: c,
-                },
-                Binary::Sub => Affine {
-                    scale: vec![-1.0; c.len()],
-                    shift: c,
-                },
-                Binary::Mul => Affine {
-                    shift: vec![0.0; c.len()],
-                    scale: c,
-                },
-                Binary::Div | Binary::Pow => return Ok(None),
-            };
-            Ok(Some((*x, affine)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// `scale = gamma / sqrt(variance + epsilon)`, `shift = beta - mean * scale`.
-fn batch_norm(graph: &Graph, parameters: &[Operand], epsilon: f64) -> Result<Affine, String> {
-    let constants: Option<Vec<&[f32]>> = parameters
-        .iter()
-        .map(|&operand| graph.constant(operand)?.as_f32())
-        .collect();
-    let Some(&[gamma, beta, mean, variance]) = constants.as_deref() else {
-        return Err("its four parameters must be constant".to_owned());
-    };
-    let mut affine = Affine {
-        scale: Vec::new(),
-        shift: Vec::new(),
-    };
-    for channel in 0..gamma.len() {
-        let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
-        let scale = f64::from(gamma[channel]) / deviation;
-        let shift = f64::from(beta[channel]) - f64::from(mean[channel]) * scale;
-        if !(scale.is_finite() && shift.is_finite()) {
-            return Err(format!(
-                "channel {channel} has variance {}, epsilon {epsilon}, gamma {}, beta {}, mean {}; \
-                 wanted a positive variance and finite numbers",
-                variance[channel], gamma[channel], beta[channel], mean[channel]
-            ));
-        }
-        affine.scale.push(scale);
-        affine.shift.push(shift);
-    }
-    Ok(affine)
-}
-
-/// A constant that is one number for each channel of a value of `shape`, or one for all.
-fn per_channel(constant: &Tensor, shape: &[Dim]) -> Option<Vec<f64>> {
-    let channels = shape.get(1)?.fixed()?;
-    let offset = shape.len().checked_sub(constant.shape().len())?;
-    let beside = constant
-        .shape()
-        .iter()
-        .enumerate()
-        .any(|(i, &n)| i + offset != 1 && n != 1);
-    if beside {
-        return None;
-    }
-    match constant.as_f32()? {
-        [one] => Some(vec![f64::from(*one); channels]),
-        many => Some(many.iter().map(|&c| f64::from(c)).collect()),
-    }
-}
-
-/// Whether a node hands every channel on unmixed, so that an affine step for each channel may
-/// stand before it as well as behind it.
-fn keeps_channels(graph: &Graph, node: &Node) -> bool {
-    let &[Operand::Value(x)] = node.inputs.as_slice() else {
-        return false;
-    };
-    let (from, to) = (
-        &graph.value(x).fact.shape,
-        &graph.value(node.outputs[0]).fact.shape,
-    );
-    match &node.op {
-        Op::GlobalAveragePool => true,
-        // Padding that counts as zeros would stay zero before the step, and not behind it.
-        Op::AveragePool {
-            pool,
-            count_include_pad,
-        } => !count_include_pad || (pool.pads == [0; 4] && !pool.ceil_mode),
-        Op::Reduce {
-            kind: Reduce::Mean,
-            axes,
-            ..
-        } => axes.iter().all(|&axis| axis > 1),
-        Op::Flatten { .. } | Op::Reshape { .. } | Op::Squeeze { .. } | Op::Unsqueeze { .. } => {
-            from.len() >= 2 && to.len() >= 2 && from[..2] == to[..2]
-        }
-        _ => false,
-    }
-}
-
 impl Graph {
     /// Whether several operands are the parameter of this name.
     fn is_shared(&self, name: &str) -> bool {
@@ -612,8 +348,4 @@ impl Graph {
         );
         uses.count() > 1
     }
-}
-
-fn rounded(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|&value| value as f32).collect()
 }
