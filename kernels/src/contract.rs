@@ -1,14 +1,90 @@
-//! What travels with a model besides the network: how its input is prepared, what its output means,
-//! where it comes from.
+//! What travels with a model besides the network: how its input is prepared, what its output
+//! means, where it comes from.
 //!
 //! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model
 //! of other origin has none: what can be recognised in its graph is taken from there, the rest is
-//! [`Preprocessing::default`] or comes from a sidecar TOML beside the model.
+//! [`Preprocessing::default`] or comes from a [`Sidecar`], a TOML file beside the model.
+
+mod sidecar;
+
+pub use sidecar::{PreprocessingPart, Sidecar};
 
 use serde::{Deserialize, Serialize};
 
+use crate::graph::fold::Affine;
+use crate::{Error, Result};
+
 /// Key of the contract in the model's `metadata_props`.
 pub const METADATA_KEY: &str = "reid.contract";
+
+/// The version of the contract that this crate writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// What travels with a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Version of this form; see [`VERSION`].
+    pub version: u32,
+    /// How its input is prepared.
+    pub preprocessing: Preprocessing,
+    /// What its output means.
+    pub embedding: Embedding,
+    /// The architecture, for people, for example `osnet_x0_25`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    /// Identity of the embedding space: embeddings of two models can be compared if and only if
+    /// this is the same. An exporter states it; for other models it is computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
+    /// Where the weights come from.
+    #[serde(default)]
+    pub weights: Weights,
+    /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Operating>,
+}
+
+/// What the output of a network means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Name of the output that holds it.
+    pub output: String,
+    /// Numbers in one embedding.
+    pub dim: usize,
+    /// How two are compared.
+    pub metric: Metric,
+}
+
+/// How two embeddings are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Product of the vectors after scaling both to length one.
+    Cosine,
+}
+
+/// Where the weights of a model come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Datasets that they were trained on.
+    #[serde(default)]
+    pub datasets: Vec<String>,
+    /// Licence of the weights, which is often not that of the code.
+    #[serde(default)]
+    pub licence: Option<String>,
+}
+
+/// Error rates at one threshold; see [`crate::retrieval::open_set`] for what they count.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Operating {
+    /// Similarities at or above it are taken for the same person.
+    pub threshold: f32,
+    /// Share of strangers that match somebody.
+    pub fpir: f64,
+    /// Share of known people that are not found.
+    pub fnir: f64,
+}
 
 /// How a crop becomes the network's input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,5 +150,166 @@ impl Default for Preprocessing {
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         }
+    }
+}
+
+impl Contract {
+    /// The contract in a model's metadata.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no contract, is newer than [`VERSION`] or holds values out of
+    /// range.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let malformed = |reason: String| Error::malformed("contract", reason);
+        let contract: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if contract.version != VERSION {
+            let found = contract.version;
+            return Err(malformed(format!("its version is {found}, this program reads {VERSION}")));
+        }
+        contract.preprocessing.check()?;
+        Ok(contract)
+    }
+
+    /// The form that goes into a model's metadata.
+    ///
+    /// # Panics
+    /// Never: every field has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain data always has a JSON form")
+    }
+}
+
+impl Preprocessing {
+    /// The same, with the normalisation that a network has been found to do by itself.
+    ///
+    /// A network reads pixels in 0..1 or in 0..255, and its file does not say which. Means above 2
+    /// or factors below 1/2 only make sense for 0..255.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is none that could be: not three planes, or a factor of zero.
+    pub fn normalised_by(self, affine: &Affine) -> Result<Self> {
+        let (&[a, b, c], &[t, u, v]) = (affine.scale.as_slice(), affine.shift.as_slice()) else {
+            let planes = affine.scale.len();
+            let reason = format!("it has {planes} planes, wanted 3");
+            return Err(Error::malformed("normalisation in the network", reason));
+        };
+        let steps = [(a, t), (b, u), (c, v)];
+        let bytes = steps.iter().any(|(scale, shift)| (shift / scale).abs() > 2.0 || *scale < 0.5);
+        let full = if bytes { 255.0 } else { 1.0 };
+        // (x / full - mean) / std is scale * x + shift.
+        let of_unit = Self {
+            mean: steps.map(|(scale, shift)| (-shift / scale / full) as f32),
+            std: steps.map(|(scale, _)| (1.0 / (scale * full)) as f32),
+            ..self
+        };
+        of_unit.check()?;
+        Ok(of_unit)
+    }
+
+    /// Refuses what no image can be prepared for.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the value found and the value wanted.
+    pub fn check(&self) -> Result<()> {
+        let malformed = |reason| Err(Error::malformed("pre-processing", reason));
+        for (what, size) in [("height", self.height), ("width", self.width)] {
+            if !(1..=MAX_INPUT_SIDE).contains(&size) {
+                return malformed(format!("{what} is {size}, wanted 1 to {MAX_INPUT_SIDE}"));
+            }
+        }
+        for (mean, std) in self.mean.iter().zip(self.std) {
+            if !mean.is_finite() || !std.is_finite() || std == 0.0 {
+                let reason = format!("mean {mean} and std {std}; wanted finite numbers, no std 0");
+                return malformed(reason);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Largest height or width of a network's input: four times the largest in use for re-ID.
+pub const MAX_INPUT_SIDE: usize = 4096;
+
+impl std::fmt::Display for Preprocessing {
+    /// One line that a person can check against the training code.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { height, width, resize, fit, colour, mean, std } = self;
+        let resize = match resize {
+            Resize::PilBilinear => "pil-bilinear",
+            Resize::CvBilinear => "cv-bilinear",
+        };
+        let fit = match fit {
+            Fit::Stretch => "stretch",
+            Fit::Letterbox => "letterbox",
+        };
+        let colour = match colour {
+            Colour::Rgb => "RGB",
+            Colour::Bgr => "BGR",
+        };
+        write!(f, "{height}x{width}, {resize}, {fit}, {colour}, mean {mean:?}, std {std:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract() -> Contract {
+        Contract {
+            version: VERSION,
+            preprocessing: Preprocessing::default(),
+            embedding: Embedding { output: "f_i".into(), dim: 512, metric: Metric::Cosine },
+            net: Some("osnet_x0_25".into()),
+            space: None,
+            weights: Weights { datasets: vec!["street".into()], licence: Some("MIT".into()) },
+            thresholds: vec![Operating { threshold: 0.6, fpir: 0.01, fnir: 0.1 }],
+        }
+    }
+
+    #[test]
+    fn json_goes_round() {
+        let contract = contract();
+        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    #[test]
+    fn what_is_no_contract_is_refused_with_the_reason() {
+        struct Case(&'static str, &'static str, &'static str, &'static str);
+        let cases = [
+            Case("newer", r#""version":1"#, r#""version":2"#, "version is 2"),
+            Case("no mean", r#""mean":[0.485,0.456,0.406],"#, "", "mean"),
+            Case("unknown key", r#""height":256"#, r#""height":256,"hight":3"#, "hight"),
+            Case("no size", r#""height":256"#, r#""height":0"#, "height is 0, wanted 1 to 4096"),
+            Case("std of zero", "0.229", "0.0", "no std 0"),
+            Case("unknown kernel", "pil-bilinear", "lanczos", "lanczos"),
+        ];
+        for Case(name, from, to, wanted) in cases {
+            let json = contract().to_json();
+            assert!(json.contains(from), "{name}: {json}");
+            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            assert!(error.to_string().contains(wanted), "{name}: {error}");
+        }
+        assert!(Contract::from_json("{").is_err());
+    }
+
+    #[test]
+    fn a_normalisation_in_the_network_is_read_for_both_ranges_of_pixels() {
+        struct Case(&'static str, [f64; 2], f32, f32);
+        let cases = [
+            Case("pixels in 0..1", [1.0 / 0.229, -0.485 / 0.229], 0.485, 0.229),
+            Case("0..255", [1.0 / (255.0 * 0.229), -0.485 / 0.229], 0.485, 0.229),
+            Case("only divided by 255", [1.0 / 255.0, 0.0], 0.0, 1.0),
+            Case("-1..1 from 0..1", [2.0, -1.0], 0.5, 0.5),
+            Case("mean of bytes alone", [1.0, -103.53], 0.406, 1.0 / 255.0),
+        ];
+        for Case(name, [scale, shift], mean, std) in cases {
+            let affine = Affine { scale: vec![scale; 3], shift: vec![shift; 3] };
+            let found = Preprocessing::default().normalised_by(&affine).expect(name);
+            assert!((found.mean[0] - mean).abs() < 1e-5, "{name}: mean {:?}", found.mean);
+            assert!((found.std[0] - std).abs() < 1e-6, "{name}: std {:?}", found.std);
+        }
+        let grey = Affine { scale: vec![1.0], shift: vec![0.0] };
+        assert!(Preprocessing::default().normalised_by(&grey).is_err());
     }
 }
