@@ -1,17 +1,23 @@
 //! Plain executor of every operator: slow, obvious, the truth that fast code is compared with.
 //!
-//! In: an operator and concrete tensors ([`eval`]), or a whole graph and a batch of images ([`run`], [`run_with`]). Out: tensors. No operator is fused,
-//! reordered or approximated, and every file below has the operators of one kind.
+//! In: an operator and concrete tensors ([`eval`]), or a whole graph and a batch of images
+//! ([`run`], [`run_with`]). Out: tensors. No operator is fused, reordered or approximated, and
+//! every file below has the operators of one kind.
 //!
-//! Numbers. A float result is computed in f64 and rounded to f32 once: products and sums (convolutions, matrices, means, normalisations) and functions (`exp`,
-//! `tanh`, `pow`) alike. What is compared with it in f32 therefore carries its own rounding alone. The two quantisation operators are the exception: their
-//! result is defined step by step in f32, so they are computed like that, and compared with `==`.
+//! Numbers. A float result is computed in f64 and rounded to f32 once: products and sums
+//! (convolutions, matrices, means, normalisations) and functions (`exp`, `tanh`, `pow`) alike. What
+//! is compared with it in f32 therefore carries its own rounding alone. The two quantisation
+//! operators are the exception: their result is defined step by step in f32, so they are computed
+//! like that, and compared with `==`.
 //!
-//! NaN. ONNX leaves it open; here a NaN goes through every float operator, `Relu`, `Clip` and `MaxPool` included, so that a broken network does not look
-//! healthy. `QuantizeLinear` has no NaN to write and writes the zero point.
+//! NaN. ONNX leaves it open; here a NaN goes through every float operator, `Relu`, `Clip` and
+//! `MaxPool` included, so that a broken network does not look healthy. `QuantizeLinear` has no NaN
+//! to write and writes the zero point.
 //!
-//! Trust. [`eval`] is also what the ONNX reader folds constants with, so its tensors and attributes come from files: whatever does not fit is an error that
-//! names the node, and the size of a result is checked before it is allocated. Time is not bounded: it grows with what the operator asks for.
+//! Trust. [`eval`] is also what the ONNX reader folds constants with, so its tensors and attributes
+//! come from files: whatever does not fit is an error that names the node, and the size of a result
+//! is checked before it is allocated. Time is not bounded: it grows with what the operator asks
+//! for.
 
 mod call;
 mod conv;
@@ -30,16 +36,18 @@ use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 use call::Call;
 
-/// What `op` makes of `inputs`, which stand in the order that [`Op`] documents; optional ones are left away. `node` is the name used in errors.
+/// What `op` makes of `inputs`, which stand in the order that [`Op`] documents; optional ones are
+/// left away. `node` is the name used in errors.
 ///
-/// # Errors
-/// [`Error::Shape`] if the number, the shapes or the attributes do not fit together, or if `op` has a [`Dim::Batch`](crate::graph::Dim::Batch): the batch is
-/// known to [`run`] only. [`Error::Unsupported`] for an element type that the operator does not read, [`Error::Limit`] if a result is too large.
+/// # Errors [`Error::Shape`] if the number, the types, the shapes or the attributes do not fit
+/// together, or if `op` has a [`Dim::Batch`](crate::graph::Dim::Batch): the batch is known to
+/// [`run`] only. [`Error::Limit`] if a result is too large.
 pub fn eval(node: &str, op: &Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     eval_for(None, node, op, inputs)
 }
 
-/// What `graph` makes of `input`, f32 `[N, C, H, W]`: one tensor for each of [`Graph::outputs`], in their order.
+/// What `graph` makes of `input`, f32 `[N, C, H, W]`: one tensor for each of [`Graph::outputs`], in
+/// their order.
 ///
 /// # Errors
 /// As [`run_with`].
@@ -47,10 +55,11 @@ pub fn run(graph: &Graph, input: &Tensor) -> Result<Vec<Tensor>> {
     run_with(graph, input, |_, _| ())
 }
 
-/// As [`run`], and shows every value: the input first, then what the nodes write, in execution order. A value is freed after its last reader.
+/// As [`run`], and shows every value: the input first, then what the nodes write, in execution
+/// order. A value is freed after its last reader.
 ///
-/// # Errors
-/// [`Error::Shape`] if `input` is not what the graph reads, or a node does not compute the shape that the graph declares; else as [`eval`].
+/// # Errors [`Error::Shape`] if `input` is not what the graph reads, or a node does not compute the
+/// shape that the graph declares; else as [`eval`].
 pub fn run_with(
     graph: &Graph,
     input: &Tensor,
@@ -218,5 +227,82 @@ fn arity(op: &Op) -> RangeInclusive<usize> {
         | Op::Transpose { .. }
         | Op::Expand { .. }
         | Op::Softmax { .. } => 1..=1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Binary, Reduce, Unary};
+    use std::collections::BTreeSet;
+
+    /// Pairs of an operator's name and its pattern: the compiler sees that no operator is missing,
+    /// the test that each has cases.
+    macro_rules! operators {
+        ($($name:literal => $pattern:pat,)+) => {
+            const OPERATORS: &[&str] = &[$($name),+];
+
+            fn name(op: &Op) -> &'static str {
+                match op {
+                    $($pattern => $name,)+
+                }
+            }
+        };
+    }
+
+    operators! {
+        "Conv" => Op::Conv(_),
+        "BatchNormalization" => Op::BatchNorm { .. },
+        "InstanceNormalization" => Op::InstanceNorm { .. },
+        "Relu" => Op::Unary(Unary::Relu),
+        "LeakyRelu" => Op::Unary(Unary::LeakyRelu { .. }),
+        "Sigmoid" => Op::Unary(Unary::Sigmoid),
+        "HardSigmoid" => Op::Unary(Unary::HardSigmoid { .. }),
+        "HardSwish" => Op::Unary(Unary::HardSwish),
+        "Tanh" => Op::Unary(Unary::Tanh),
+        "Clip" => Op::Unary(Unary::Clip { .. }),
+        "Sqrt" => Op::Unary(Unary::Sqrt),
+        "Exp" => Op::Unary(Unary::Exp),
+        "Reciprocal" => Op::Unary(Unary::Reciprocal),
+        "PRelu" => Op::PRelu,
+        "Add" => Op::Binary(Binary::Add),
+        "Sub" => Op::Binary(Binary::Sub),
+        "Mul" => Op::Binary(Binary::Mul),
+        "Div" => Op::Binary(Binary::Div),
+        "Pow" => Op::Binary(Binary::Pow),
+        "Concat" => Op::Concat { .. },
+        "Split" => Op::Split { .. },
+        "Slice" => Op::Slice { .. },
+        "Pad" => Op::Pad { .. },
+        "MaxPool" => Op::MaxPool(_),
+        "AveragePool" => Op::AveragePool { .. },
+        "GlobalAveragePool" => Op::GlobalAveragePool,
+        "ReduceMean" => Op::Reduce { kind: Reduce::Mean, .. },
+        "ReduceL2" => Op::Reduce { kind: Reduce::L2, .. },
+        "LpNormalization" => Op::LpNormalization { .. },
+        "Gemm" => Op::Gemm(_),
+        "MatMul" => Op::MatMul,
+        "Flatten" => Op::Flatten { .. },
+        "Reshape" => Op::Reshape { .. },
+        "Squeeze" => Op::Squeeze { .. },
+        "Unsqueeze" => Op::Unsqueeze { .. },
+        "Transpose" => Op::Transpose { .. },
+        "Expand" => Op::Expand { .. },
+        "Softmax" => Op::Softmax { .. },
+        "QuantizeLinear" => Op::QuantizeLinear { .. },
+        "DequantizeLinear" => Op::DequantizeLinear { .. },
+    }
+
+    #[test]
+    fn every_operator_has_cases() {
+        #[derive(serde::Deserialize)]
+        struct Case {
+            op: String,
+        }
+        let cases = include_str!("../tests/reference/cases.json");
+        let cases: Vec<Case> = serde_json::from_str(cases).unwrap();
+        let found: BTreeSet<&str> = cases.iter().map(|case| case.op.as_str()).collect();
+        assert_eq!(found, OPERATORS.iter().copied().collect());
+        assert_eq!(name(&Op::MatMul), Op::MatMul.onnx_name());
     }
 }

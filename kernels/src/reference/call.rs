@@ -34,20 +34,11 @@ impl<'a> Call<'a> {
         )))
     }
 
-    /// Shapes or attributes that do not fit.
+    /// Element types, shapes or attributes that do not fit.
     pub(super) fn wrong(&self, reason: impl Into<String>) -> Error {
         Error::Shape {
             node: self.node.to_owned(),
             op: self.op,
-            reason: reason.into(),
-        }
-    }
-
-    /// Something that the operator does not compute.
-    pub(super) fn unsupported(&self, reason: impl Into<String>) -> Error {
-        Error::Unsupported {
-            node: self.node.to_owned(),
-            op: self.op.to_owned(),
             reason: reason.into(),
         }
     }
@@ -70,9 +61,9 @@ impl<'a> Call<'a> {
     /// The elements of an f32 operand.
     pub(super) fn f32(&self, index: usize, name: &str) -> Result<&'a [f32]> {
         let tensor = self.input(index);
-        tensor.as_f32().ok_or_else(|| {
-            self.unsupported(format!("{name} must be F32, found {:?}", tensor.dtype()))
-        })
+        tensor
+            .as_f32()
+            .ok_or_else(|| self.wrong(format!("{name} must be F32, found {:?}", tensor.dtype())))
     }
 
     /// The extents of an operand of `RANK` dimensions.

@@ -88,7 +88,7 @@ pub(super) fn binary(call: &Call<'_>, binary: Binary) -> Result<Tensor> {
                 .collect::<Result<_>>()?,
         ),
         _ => {
-            return Err(call.unsupported(format!(
+            return Err(call.wrong(format!(
                 "operands must both be F32 or both I64, found {:?} and {:?}",
                 a.dtype(),
                 b.dtype()

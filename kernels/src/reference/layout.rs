@@ -50,7 +50,7 @@ element!(i32, I32);
 element!(i8, I8);
 element!(u8, U8);
 
-/// The shape that `a` and `b` broadcast to, as in NumPy: aligned at the last dimension, an extent of 1 stretches.
+/// The shape that `a` and `b` broadcast to: aligned at the last dimension, extents of 1 stretch.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let extent = |shape: &[usize], i: usize| match (i + shape.len()).checked_sub(rank) {
@@ -66,7 +66,8 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Positions in a row-major tensor that lie behind the elements of a result, in the order of the result.
+/// Positions in a row-major tensor that lie behind the elements of a result, in the order of the
+/// result.
 pub(super) struct Walk {
     shape: Vec<usize>,
     strides: Vec<usize>,
@@ -76,7 +77,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The result has `shape`; one step along its dimension `i` is `strides[i]` elements of the tensor. `shape` has passed [`Call::len`].
+    /// The result has `shape`; one step along its dimension `i` is `strides[i]` elements of the
+    /// tensor. `shape` has passed [`Call::len`].
     fn new(first: usize, shape: &[usize], strides: Vec<usize>) -> Self {
         Self {
             left: if shape.contains(&0) {
@@ -130,7 +132,8 @@ impl Iterator for Walk {
     }
 }
 
-/// Distance of neighbours along each dimension; `shape` has no 0 and has passed [`Call::len`], so nothing overflows.
+/// Distance of neighbours along each dimension; `shape` has no 0 and has passed [`Call::len`], so
+/// nothing overflows.
 fn strides_of(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for i in (1..shape.len()).rev() {
@@ -183,7 +186,7 @@ fn concat_of<T: Element>(call: &Call<'_>, axis: usize) -> Result<Tensor> {
         shape[axis] = (shape[axis].checked_add(part.shape()[axis]))
             .ok_or_else(|| call.wrong("the joined dimension is too large"))?;
         parts.push(T::elements(part.data()).ok_or_else(|| {
-            call.unsupported(format!(
+            call.wrong(format!(
                 "operands must be of one type, found {:?} and {:?}",
                 call.x().dtype(),
                 part.dtype()

@@ -6,7 +6,8 @@ use crate::Result;
 use crate::graph::Gemm;
 use crate::tensor::Tensor;
 
-/// A matrix within the elements of a tensor: one step down, and one to the right, are so many elements.
+/// A matrix within the elements of a tensor: one step down, and one to the right, are so many
+/// elements.
 struct Matrix<'a> {
     elements: &'a [f32],
     steps: (usize, usize),
@@ -38,7 +39,8 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// One row of `a * b`, in f64: `sums` has as many elements as `b` has columns, `inner` is the number of rows of `b`.
+/// One row of `a * b`, in f64: `sums` has as many elements as `b` has columns, `inner` is the
+/// number of rows of `b`.
 fn product_row(a: &Matrix<'_>, b: &Matrix<'_>, row: usize, inner: usize, sums: &mut [f64]) {
     sums.fill(0.0);
     for k in 0..inner {

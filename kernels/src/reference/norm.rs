@@ -29,15 +29,15 @@ pub(super) fn batch(call: &Call<'_>, epsilon: f32) -> Result<Tensor> {
 /// As [`batch`] with the mean and the (biased) variance of each plane of each image.
 pub(super) fn instance(call: &Call<'_>, epsilon: f32) -> Result<Tensor> {
     let x = call.f32(0, "x")?;
-    let [_, channels, height, width] = call.extents(0, "x")?;
+    let shape = call.x().shape();
+    let channels = call.extent_along(1)?;
     let scale = call.vector(1, "scale", channels)?;
     let bias = call.vector(2, "bias", channels)?;
     let mut y = Vec::with_capacity(x.len());
     if !x.is_empty() {
-        for (i, plane) in x.chunks_exact(height * width).enumerate() {
-            let mean_of = |values: &mut dyn Iterator<Item = f64>| {
-                values.sum::<f64>() / (height * width) as f64
-            };
+        let pixels: usize = shape[2..].iter().product();
+        let mean_of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / pixels as f64;
+        for (i, plane) in x.chunks_exact(pixels).enumerate() {
             let mean = mean_of(&mut plane.iter().map(|&x| f64::from(x)));
             let variance = mean_of(&mut plane.iter().map(|&x| (f64::from(x) - mean).powi(2)));
             let deviation = (variance + f64::from(epsilon)).sqrt();
@@ -46,9 +46,10 @@ pub(super) fn instance(call: &Call<'_>, epsilon: f32) -> Result<Tensor> {
             y.extend(plane.iter().map(|&x| affine.apply(x)));
         }
     }
-    Tensor::f32(call.x().shape(), y)
+    Tensor::f32(shape, y)
 }
 
+/// `(x - mean) * factor + bias`.
 struct Affine {
     mean: f64,
     factor: f64,
@@ -74,7 +75,7 @@ pub(super) fn lp(call: &Call<'_>, axis: usize, p: u8) -> Result<Tensor> {
     let length: fn(&[f64]) -> f64 = match p {
         1 => |line| line.iter().map(|x| x.abs()).sum(),
         2 => |line| line.iter().map(|x| x * x).sum::<f64>().sqrt(),
-        _ => return Err(call.unsupported(format!("p must be 1 or 2, found {p}"))),
+        _ => return Err(call.wrong(format!("p must be 1 or 2, found {p}"))),
     };
     along(call, axis, |line| {
         let length = length(line);
@@ -102,7 +103,8 @@ fn along(call: &Call<'_>, axis: usize, rewrite: impl Fn(&mut [f64])) -> Result<T
     if !x.is_empty() {
         let step: usize = call.x().shape()[axis + 1..].iter().product();
         let mut line = Vec::with_capacity(extent);
-        for first in (0..x.len()).filter(|at| at / step % extent == 0) {
+        let firsts = (0..x.len()).filter(|at| (at / step).is_multiple_of(extent));
+        for first in firsts {
             line.clear();
             line.extend(
                 x[first..]

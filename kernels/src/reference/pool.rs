@@ -42,19 +42,27 @@ fn over_windows(
 ) -> Result<Tensor> {
     let x = call.f32(0, "x")?;
     let [batch, channels, height, width] = call.extents(0, "x")?;
-    let [top, left, bottom, right] = pool.pads;
-    let rows = windows(call, pool, 0, (top, bottom), height)?;
-    let columns = windows(call, pool, 1, (left, right), width)?;
-    let shape = vec![batch, channels, rows.count, columns.count];
+    let [out_height, out_width] = pool.output_size([height, width]).ok_or_else(|| {
+        call.wrong(format!(
+            "windows {pool:?} do not fit an image of {height} x {width}"
+        ))
+    })?;
+    let [rows, columns] = [(0, height), (1, width)].map(|(axis, extent)| Windows {
+        kernel: pool.kernel[axis],
+        stride: pool.strides[axis],
+        pads: (pool.pads[axis], pool.pads[axis + 2]),
+        extent,
+    });
+    let shape = vec![batch, channels, out_height, out_width];
     let len = call.len(&shape)?;
     if len == 0 {
         return Tensor::f32(shape, []);
     }
     let mut y = Vec::with_capacity(len);
     for plane in x.chunks_exact(height * width) {
-        for i in 0..rows.count {
+        for i in 0..out_height {
             let (inside_rows, padded_rows) = rows.window(i);
-            for j in 0..columns.count {
+            for j in 0..out_width {
                 let (inside_columns, padded_columns) = columns.window(j);
                 let mut pixels = inside_rows
                     .clone()
@@ -70,51 +78,18 @@ fn over_windows(
     Tensor::f32(shape, y)
 }
 
-/// The windows along one dimension of the image.
+/// The windows along one dimension of the image. [`Pool::output_size`] has seen that each starts
+/// within the padded image and covers a pixel.
 struct Windows {
-    count: usize,
     kernel: usize,
     stride: usize,
     pads: (usize, usize),
     extent: usize,
 }
 
-fn windows(
-    call: &Call<'_>,
-    pool: &Pool,
-    dimension: usize,
-    pads: (usize, usize),
-    extent: usize,
-) -> Result<Windows> {
-    let (kernel, stride) = (pool.kernel[dimension], pool.strides[dimension]);
-    // Both pads are below the kernel, so each window has a pixel: there is no largest of none.
-    let padded = (extent.checked_add(pads.0))
-        .and_then(|n| n.checked_add(pads.1))
-        .filter(|&padded| padded >= kernel && pads.0 < kernel && pads.1 < kernel);
-    let Some(padded) = padded.filter(|_| stride > 0 && extent > 0) else {
-        return Err(call.wrong(format!(
-            "a window of {kernel} with step {stride} does not fit {extent} pixels with padding {pads:?}"
-        )));
-    };
-    let steps = if pool.ceil_mode {
-        let steps = (padded - kernel).div_ceil(stride);
-        // ONNX: a window that would start in the padding behind the image is left out.
-        let starts_inside = (steps.checked_mul(stride)).is_some_and(|at| at < extent + pads.0);
-        if starts_inside { steps } else { steps - 1 }
-    } else {
-        (padded - kernel) / stride
-    };
-    Ok(Windows {
-        count: steps + 1,
-        kernel,
-        stride,
-        pads,
-        extent,
-    })
-}
-
 impl Windows {
-    /// The pixels of a window, and its size with padding; what a last window has beyond the padding (`ceil_mode`) is neither.
+    /// The pixels of a window, and its size with padding; what a last window has beyond the padding
+    /// (`ceil_mode`) is neither.
     fn window(&self, index: usize) -> (Range<usize>, usize) {
         let start = index * self.stride;
         let end = start

@@ -1,10 +1,12 @@
-//! Between f32 and small integers. Each step is one f32 operation, as ONNX defines it, and the result is exact.
+//! Between f32 and small integers. Each step is one f32 operation, as ONNX defines it, and the
+//! result is exact.
 
 use super::call::Call;
 use crate::Result;
 use crate::tensor::{DType, Data, Tensor};
 
-/// `zero_point + clamp(round_half_even(x / scale), lowest - zero_point, highest - zero_point)`; clamped before the sum, so nothing overflows.
+/// `zero_point + clamp(round_half_even(x / scale), lowest - zero_point, highest - zero_point)`;
+/// clamped before the sum, so nothing overflows.
 pub(super) fn quantize(call: &Call<'_>, axis: usize) -> Result<Tensor> {
     let x = call.f32(0, "x")?;
     let parameters = Parameters::new(call, axis)?;
@@ -22,21 +24,20 @@ pub(super) fn quantize(call: &Call<'_>, axis: usize) -> Result<Tensor> {
         DType::U8 => Data::U8(integers(0, 255).map(|y| y as u8).collect()),
         DType::I8 => Data::I8(integers(-128, 127).map(|y| y as i8).collect()),
         other => {
-            return Err(
-                call.unsupported(format!("the zero point must be U8 or I8, found {other:?}"))
-            );
+            return Err(call.wrong(format!("the zero point must be U8 or I8, found {other:?}")));
         }
     };
     Tensor::new(call.x().shape(), data)
 }
 
-/// `(x - zero_point) * scale`; the difference becomes f32 (i32 is rounded to 24 bits there) before it is scaled.
+/// `(x - zero_point) * scale`; the difference becomes f32 (i32 is rounded to 24 bits there) before
+/// it is scaled.
 pub(super) fn dequantize(call: &Call<'_>, axis: usize) -> Result<Tensor> {
     let parameters = Parameters::new(call, axis)?;
     if let Some(zero_point) = call.inputs().get(2)
         && zero_point.dtype() != call.x().dtype()
     {
-        return Err(call.unsupported(format!(
+        return Err(call.wrong(format!(
             "x and zero point must be of one type, found {:?} and {:?}",
             call.x().dtype(),
             zero_point.dtype()
@@ -51,7 +52,7 @@ pub(super) fn dequantize(call: &Call<'_>, axis: usize) -> Result<Tensor> {
         Data::I8(x) => x.iter().map(|&x| x.into()).enumerate().map(real).collect(),
         Data::I32(x) => x.iter().map(|&x| x.into()).enumerate().map(real).collect(),
         Data::F32(_) | Data::I64(_) => {
-            return Err(call.unsupported(format!(
+            return Err(call.wrong(format!(
                 "x must be U8, I8 or I32, found {:?}",
                 call.x().dtype()
             )));
@@ -99,7 +100,7 @@ impl<'a> Parameters<'a> {
                 Data::I8(v) => v.iter().map(|&z| z.into()).collect(),
                 Data::I32(v) => v.clone(),
                 Data::F32(_) | Data::I64(_) => {
-                    return Err(call.unsupported(format!(
+                    return Err(call.wrong(format!(
                         "the zero point must be an integer of 8 or 32 bits, found {:?}",
                         zero_point.dtype()
                     )));
