@@ -321,6 +321,20 @@ fn attributes_that_make_no_sense_are_refused_by_name() {
     }
 }
 
+/// A tensor without an element may claim any extent, also that of a kernel.
+#[test]
+fn a_kernel_larger_than_memory_is_refused() {
+    const HALF: usize = usize::MAX / 2;
+    let x = Tensor::zeros([1, 0, 1, 1]).unwrap();
+    let weight = Tensor::zeros([1, 0, 1, HALF]).unwrap();
+    let conv = Op::Conv(Conv {
+        pads: [0, HALF, 0, 0],
+        ..Conv::pointwise()
+    });
+    let error = eval("n", &conv, &[&x, &weight]).unwrap_err().to_string();
+    assert!(error.contains("does not fit the 0 channels"), "{error}");
+}
+
 #[test]
 fn nan_goes_through() {
     let nan = Tensor::f32([1, 1, 2, 2], [f32::NAN, 1.0, 2.0, -3.0]).unwrap();

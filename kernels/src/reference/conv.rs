@@ -18,7 +18,9 @@ pub(super) fn conv(call: &Call<'_>, conv: &Conv) -> Result<Tensor> {
         _ => Some(call.vector(2, "bias", out_channels)?),
     };
     let groups = conv.groups;
+    // A weight without a channel has no element, so nothing would bound the size of its kernel.
     if groups == 0
+        || group_channels == 0
         || group_channels.checked_mul(groups) != Some(channels)
         || out_channels % groups != 0
     {
