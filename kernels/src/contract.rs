@@ -12,6 +12,7 @@ pub use sidecar::{PreprocessingPart, Sidecar};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::fold::Affine;
+use crate::retrieval::open_set::Point;
 use crate::{Error, Result};
 
 /// Key of the contract in the model's `metadata_props`.
@@ -19,6 +20,9 @@ pub const METADATA_KEY: &str = "reid.contract";
 
 /// The version of the contract that this crate writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
+
+/// The widest and highest network input: four times the largest in use for re-ID.
+pub const MAX_INPUT_SIDE: usize = 4096;
 
 /// What travels with a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +45,7 @@ pub struct Contract {
     pub weights: Weights,
     /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<Operating>,
+    pub thresholds: Vec<Point>,
 }
 
 /// What the output of a network means.
@@ -73,17 +77,6 @@ pub struct Weights {
     /// Licence of the weights, which is often not that of the code.
     #[serde(default)]
     pub licence: Option<String>,
-}
-
-/// Error rates at one threshold; see [`crate::retrieval::open_set`] for what they count.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Operating {
-    /// Similarities at or above it are taken for the same person.
-    pub threshold: f32,
-    /// Share of strangers that match somebody.
-    pub fpir: f64,
-    /// Share of known people that are not found.
-    pub fnir: f64,
 }
 
 /// How a crop becomes the network's input.
@@ -164,7 +157,9 @@ impl Contract {
         let contract: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if contract.version != VERSION {
             let found = contract.version;
-            return Err(malformed(format!("its version is {found}, this program reads {VERSION}")));
+            return Err(malformed(format!(
+                "its version is {found}, this program reads {VERSION}"
+            )));
         }
         contract.preprocessing.check()?;
         Ok(contract)
@@ -195,7 +190,9 @@ impl Preprocessing {
             return Err(Error::malformed("normalisation in the network", reason));
         };
         let steps = [(a, t), (b, u), (c, v)];
-        let bytes = steps.iter().any(|(scale, shift)| (shift / scale).abs() > 2.0 || *scale < 0.5);
+        let bytes = steps
+            .iter()
+            .any(|(scale, shift)| (shift / scale).abs() > 2.0 || *scale < 0.5);
         let full = if bytes { 255.0 } else { 1.0 };
         // (x / full - mean) / std is scale * x + shift.
         let of_unit = Self {
@@ -228,13 +225,18 @@ impl Preprocessing {
     }
 }
 
-/// Largest height or width of a network's input: four times the largest in use for re-ID.
-pub const MAX_INPUT_SIDE: usize = 4096;
-
 impl std::fmt::Display for Preprocessing {
     /// One line that a person can check against the training code.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { height, width, resize, fit, colour, mean, std } = self;
+        let Self {
+            height,
+            width,
+            resize,
+            fit,
+            colour,
+            mean,
+            std,
+        } = self;
         let resize = match resize {
             Resize::PilBilinear => "pil-bilinear",
             Resize::CvBilinear => "cv-bilinear",
@@ -247,7 +249,10 @@ impl std::fmt::Display for Preprocessing {
             Colour::Rgb => "RGB",
             Colour::Bgr => "BGR",
         };
-        write!(f, "{height}x{width}, {resize}, {fit}, {colour}, mean {mean:?}, std {std:?}")
+        write!(
+            f,
+            "{height}x{width}, {resize}, {fit}, {colour}, mean {mean:?}, std {std:?}"
+        )
     }
 }
 
@@ -259,11 +264,22 @@ mod tests {
         Contract {
             version: VERSION,
             preprocessing: Preprocessing::default(),
-            embedding: Embedding { output: "f_i".into(), dim: 512, metric: Metric::Cosine },
+            embedding: Embedding {
+                output: "f_i".into(),
+                dim: 512,
+                metric: Metric::Cosine,
+            },
             net: Some("osnet_x0_25".into()),
             space: None,
-            weights: Weights { datasets: vec!["street".into()], licence: Some("MIT".into()) },
-            thresholds: vec![Operating { threshold: 0.6, fpir: 0.01, fnir: 0.1 }],
+            weights: Weights {
+                datasets: vec!["street".into()],
+                licence: Some("MIT".into()),
+            },
+            thresholds: vec![Point {
+                threshold: 0.6,
+                fpir: 0.01,
+                fnir: 0.1,
+            }],
         }
     }
 
@@ -279,8 +295,18 @@ mod tests {
         let cases = [
             Case("newer", r#""version":1"#, r#""version":2"#, "version is 2"),
             Case("no mean", r#""mean":[0.485,0.456,0.406],"#, "", "mean"),
-            Case("unknown key", r#""height":256"#, r#""height":256,"hight":3"#, "hight"),
-            Case("no size", r#""height":256"#, r#""height":0"#, "height is 0, wanted 1 to 4096"),
+            Case(
+                "unknown key",
+                r#""height":256"#,
+                r#""height":256,"hight":3"#,
+                "hight",
+            ),
+            Case(
+                "no size",
+                r#""height":256"#,
+                r#""height":0"#,
+                "height is 0, wanted 1 to 4096",
+            ),
             Case("std of zero", "0.229", "0.0", "no std 0"),
             Case("unknown kernel", "pil-bilinear", "lanczos", "lanczos"),
         ];
@@ -297,19 +323,43 @@ mod tests {
     fn a_normalisation_in_the_network_is_read_for_both_ranges_of_pixels() {
         struct Case(&'static str, [f64; 2], f32, f32);
         let cases = [
-            Case("pixels in 0..1", [1.0 / 0.229, -0.485 / 0.229], 0.485, 0.229),
-            Case("0..255", [1.0 / (255.0 * 0.229), -0.485 / 0.229], 0.485, 0.229),
+            Case(
+                "pixels in 0..1",
+                [1.0 / 0.229, -0.485 / 0.229],
+                0.485,
+                0.229,
+            ),
+            Case(
+                "0..255",
+                [1.0 / (255.0 * 0.229), -0.485 / 0.229],
+                0.485,
+                0.229,
+            ),
             Case("only divided by 255", [1.0 / 255.0, 0.0], 0.0, 1.0),
             Case("-1..1 from 0..1", [2.0, -1.0], 0.5, 0.5),
             Case("mean of bytes alone", [1.0, -103.53], 0.406, 1.0 / 255.0),
         ];
         for Case(name, [scale, shift], mean, std) in cases {
-            let affine = Affine { scale: vec![scale; 3], shift: vec![shift; 3] };
+            let affine = Affine {
+                scale: vec![scale; 3],
+                shift: vec![shift; 3],
+            };
             let found = Preprocessing::default().normalised_by(&affine).expect(name);
-            assert!((found.mean[0] - mean).abs() < 1e-5, "{name}: mean {:?}", found.mean);
-            assert!((found.std[0] - std).abs() < 1e-6, "{name}: std {:?}", found.std);
+            assert!(
+                (found.mean[0] - mean).abs() < 1e-5,
+                "{name}: mean {:?}",
+                found.mean
+            );
+            assert!(
+                (found.std[0] - std).abs() < 1e-6,
+                "{name}: std {:?}",
+                found.std
+            );
         }
-        let grey = Affine { scale: vec![1.0], shift: vec![0.0] };
+        let grey = Affine {
+            scale: vec![1.0],
+            shift: vec![0.0],
+        };
         assert!(Preprocessing::default().normalised_by(&grey).is_err());
     }
 }

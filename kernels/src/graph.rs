@@ -10,11 +10,13 @@
 //! Only what a network computes is in here. What a file format adds (identity nodes, inference-time
 //! dropout, constants, arithmetic on shapes) is resolved by [`crate::onnx`] when it reads.
 
+mod cost;
 pub mod fold;
 mod op;
 mod rewrite;
 mod shape;
 
+pub use cost::Cost;
 pub use op::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};
 
 use crate::tensor::{DType, Tensor};

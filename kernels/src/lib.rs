@@ -1,7 +1,7 @@
 //! The language of re-identification networks, and everything that computes them.
 //!
 //! A network is a [`graph::Graph`]. [`onnx`] reads and writes it, [`graph::fold`] moves its
-//! BatchNorms into the layers before them, [`reference`] computes it slowly and plainly.
+//! BatchNorms into the layers before them, [`mod@reference`] computes it slowly and plainly.
 //! [`contract`] is what travels with a model besides the network. [`crop`] turns a frame and a box
 //! into the network's input, [`retrieval`] compares what comes out.
 //!

@@ -65,7 +65,7 @@ fn every_case_agrees_with_onnx_runtime() {
 /// every case is an answer or an error, and neither a panic nor a gigabyte.
 #[test]
 fn operands_that_make_no_sense_never_panic() {
-    let shapes: [&[usize]; 11] = [
+    let shapes: [&[usize]; 12] = [
         &[],
         &[0],
         &[1],
@@ -76,6 +76,7 @@ fn operands_that_make_no_sense_never_panic() {
         &[1, 0, 1 << 62, 4],
         &[0, 3, 2, 2],
         &[usize::MAX, 3, 0, usize::MAX],
+        &[0, 1, usize::MAX, usize::MAX],
         &[1; 9],
     ];
     let mut refused = 0;

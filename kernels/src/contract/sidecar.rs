@@ -46,7 +46,10 @@ pub struct Sidecar {
 /// Parts of a [`Preprocessing`], each of which overrides what is assumed otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of Preprocessing, documented there")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of Preprocessing, documented there"
+)]
 pub struct PreprocessingPart {
     pub height: Option<usize>,
     pub width: Option<usize>,
@@ -65,7 +68,10 @@ impl Sidecar {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         toml::from_str(&text).map_err(|error| {
-            Error::malformed("sidecar", format!("{}: {}", path.display(), error.to_string().trim()))
+            Error::malformed(
+                "sidecar",
+                format!("{}: {}", path.display(), error.to_string().trim()),
+            )
         })
     }
 }
@@ -116,7 +122,13 @@ mod tests {
 
         std::fs::write(&path, example.replace("colour", "color")).unwrap();
         let error = Sidecar::read(&path).unwrap_err().to_string();
-        assert!(error.contains("model.toml") && error.contains("color"), "{error}");
-        assert!(matches!(Sidecar::read(&folder.path().join("none.toml")), Err(Error::Io { .. })));
+        assert!(
+            error.contains("model.toml") && error.contains("color"),
+            "{error}"
+        );
+        assert!(matches!(
+            Sidecar::read(&folder.path().join("none.toml")),
+            Err(Error::Io { .. })
+        ));
     }
 }

@@ -80,7 +80,7 @@ pub enum Op {
         /// Whether they stay, with extent 1.
         keep_dims: bool,
     },
-    /// `x / max(|x|_p, tiny)` along a dimension; the length is the L1 or L2 norm. Operands: x.
+    /// `x / max(|x|_p, f32::MIN_POSITIVE)` along a dimension, with the L1 or L2 norm. Operands: x.
     LpNormalization {
         /// Dimension.
         axis: usize,
@@ -392,7 +392,7 @@ fn windows(
     } else {
         room / step
     } + 1;
-    let last_starts_outside = ceil && (count - 1) * step >= extent + before;
+    let last_starts_outside = ceil && (count - 1).saturating_mul(step) >= extent + before;
     Some(if last_starts_outside {
         count - 1
     } else {

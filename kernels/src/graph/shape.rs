@@ -114,6 +114,7 @@ impl Rule<'_> {
                 one(shape.clone())
             }
             Op::Squeeze { axes } => {
+                self.ascending(axes)?;
                 for &axis in axes {
                     let extent = self.fixed(x, axis)?;
                     self.ensure(extent == 1, || {
@@ -128,6 +129,7 @@ impl Rule<'_> {
                     .collect())
             }
             Op::Unsqueeze { axes } => {
+                self.ascending(axes)?;
                 let mut shape = x.to_vec();
                 for &axis in axes {
                     self.ensure(axis <= shape.len(), || {
@@ -202,9 +204,10 @@ impl Rule<'_> {
                 conv.groups
             )
         })?;
-        self.ensure(conv.groups >= 1 && o % conv.groups == 0 && o > 0, || {
-            format!("{o} output channels in {} groups", conv.groups)
-        })?;
+        self.ensure(
+            conv.groups >= 1 && o.is_multiple_of(conv.groups) && o > 0 && per_group > 0,
+            || format!("{o} output channels in {} groups", conv.groups),
+        )?;
         if let Some(bias) = self.facts.get(2) {
             self.ensure(bias.shape == [Dim::Fixed(o)], || {
                 format!("bias {}, wanted [{o}]", show(&bias.shape))
@@ -274,6 +277,7 @@ impl Rule<'_> {
     }
 
     fn reduce(&self, x: &[Dim], axes: &[usize], keep_dims: bool) -> Result<Vec<Dim>> {
+        self.ascending(axes)?;
         let mut shape = x.to_vec();
         for &axis in axes {
             self.fixed(x, axis)?;
@@ -444,6 +448,12 @@ impl Rule<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Each dimension once, in order.
+    fn ascending(&self, axes: &[usize]) -> Result<()> {
+        let holds = axes.windows(2).all(|pair| pair[0] < pair[1]);
+        self.ensure(holds, || format!("axes {axes:?} do not ascend"))
     }
 
     fn ensure(&self, holds: bool, reason: impl FnOnce() -> String) -> Result<()> {

@@ -13,7 +13,7 @@
 //!   or its similarity is below t;
 //! - FPIR(t) is the share of non-mate searches whose most similar image reaches t.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::metrics::{Answer, answer};
 use super::{Labelled, Metric, distance};
@@ -26,7 +26,7 @@ const TARGETS: [f64; 6] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.2];
 const CURVE_POINTS: usize = 101;
 
 /// What a threshold brings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Cosine similarity from which on a person counts as recognised.
     pub threshold: f32,
