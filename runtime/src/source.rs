@@ -1,1 +1,397 @@
-//! Where frames come from.
+//! Where frames come from: a [`Source`] turns a Motion-JPEG file or a set of images into one
+//! [`Frame`] after the other.
+//!
+//! [`open`] takes what a person typed (`clip.avi`, `folder/`, `'img/*.jpg'`) and says what is
+//! supported when it is something else. Every source reads into a frame that the caller keeps, so a
+//! running camera allocates nothing; a frame that cannot be decoded is an error that names it, and
+//! does not end the source.
+
+pub mod avi;
+pub mod avi_writer;
+mod decode;
+mod images;
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The largest width or height of a frame, in pixels.
+pub const MAX_SIDE: usize = 16_384;
+
+/// The most bytes that a frame may have, decoded or compressed: 2^28, for example 9459 x 9459
+/// pixels.
+pub const MAX_BYTES: u64 = 1 << 28;
+
+/// A decoded picture.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Frame {
+    /// Position in its source, from 0. Frames that could not be decoded count.
+    pub index: u64,
+    /// Time since the first frame, as the source's frame rate has it.
+    pub stream_time: Duration,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// The pixels: rows from the top, each of `width` pixels of red, green, blue; `[height, width,
+    /// 3]`, u8. The buffer is reused from frame to frame.
+    pub rgb: Vec<u8>,
+    /// File of this picture when it comes from a set of images: the path below the folder that was
+    /// opened, else the path itself.
+    pub name: Option<String>,
+}
+
+/// What [`Source::read`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The frame is filled.
+    Frame,
+    /// There is none left; the frame is as it was.
+    End,
+}
+
+/// Frames, one after the other.
+pub trait Source {
+    /// What was opened, for people and for the output.
+    fn name(&self) -> &str;
+
+    /// Number of frames as far as the source claims to know it. A file's header can lie: good for a
+    /// progress bar only.
+    fn len(&self) -> Option<u64>;
+
+    /// Whether the source claims to have no frame at all.
+    fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Reads the next frame into `frame`.
+    ///
+    /// # Errors
+    /// After [`Error::Frame`] the pixels are unspecified and the next call reads the frame behind
+    /// the broken one; see [`Error::is_recoverable`]. After any other error the source is at its
+    /// end.
+    fn read(&mut self, frame: &mut Frame) -> Result<Status>;
+}
+
+/// What can go wrong with a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file or folder cannot be read: check the path and the permissions.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// Nothing that this build can read: convert it, or open something else.
+    #[error("cannot open `{spec}`: {reason}")]
+    Unsupported {
+        /// What was asked for.
+        spec: String,
+        /// What it is, and what would work.
+        reason: String,
+    },
+
+    /// The container is damaged from here on: frames before this were delivered, none follows.
+    #[error("{name}: {reason}")]
+    Malformed {
+        /// What was opened.
+        name: String,
+        /// What is wrong and where, with the value found and the value wanted.
+        reason: String,
+    },
+
+    /// One frame is broken; the next call to [`Source::read`] goes on behind it.
+    #[error("{name}: frame {index}: {reason}")]
+    Frame {
+        /// What was opened, or the image file.
+        name: String,
+        /// Position of the frame, from 0.
+        index: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// [`std::result::Result`] with this module's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the source goes on with the next frame.
+    #[must_use]
+    pub fn is_recoverable(&self) -> bool {
+        matches!(self, Self::Frame { .. })
+    }
+}
+
+/// Frames per second as an exact fraction, so that the time of a frame does not drift over days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    frames: u32,
+    seconds: u32,
+}
+
+impl Rate {
+    /// What a folder of images gets when nobody says otherwise: 25 a second, as ffmpeg's `image2`
+    /// reads them.
+    pub const IMAGES: Self = Self {
+        frames: 25,
+        seconds: 1,
+    };
+
+    /// `frames` every `seconds`; `None` if one of them is 0.
+    #[must_use]
+    pub fn new(frames: u32, seconds: u32) -> Option<Self> {
+        (frames > 0 && seconds > 0).then_some(Self { frames, seconds })
+    }
+
+    /// A rate that a person gave, kept to a millionth.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] outside of 0.001..=1000 frames per second.
+    pub fn from_fps(fps: f64) -> Result<Self> {
+        if !(0.001..=1000.0).contains(&fps) {
+            return Err(Error::Unsupported {
+                spec: format!("--fps {fps}"),
+                reason: "wanted 0.001 to 1000 frames per second".to_owned(),
+            });
+        }
+        Ok(Self {
+            frames: (fps * 1e6).round() as u32,
+            seconds: 1_000_000,
+        })
+    }
+
+    /// Frames in the numerator of the fraction.
+    #[must_use]
+    pub fn frames(self) -> u32 {
+        self.frames
+    }
+
+    /// Seconds in its denominator.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        self.seconds
+    }
+
+    /// When the frame at position `index` is shown, the first one being at 0; rounded down to a
+    /// nanosecond.
+    #[must_use]
+    pub fn time_of(self, index: u64) -> Duration {
+        // At most 2^64 * 2^32 * 10^9, which is below 2^126.
+        let nanos =
+            u128::from(index) * u128::from(self.seconds) * 1_000_000_000 / u128::from(self.frames);
+        let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+    }
+}
+
+/// Opens what a person typed: a Motion-JPEG AVI file, a JPEG or PNG image, a folder of them (with
+/// its subfolders, in path order), or a pattern such as `img/*.jpg`.
+///
+/// `fps` replaces the frame rate of a video file, and says how far images are apart
+/// ([`Rate::IMAGES`] if absent). Files are told apart by their content, not their name. Images are
+/// turned upright as their EXIF orientation says; frames of a video have none.
+///
+/// # Errors
+/// [`Error::Unsupported`] says what `spec` is and what would work, [`Error::Io`] and
+/// [`Error::Malformed`] name the file.
+pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
+    let rate = fps.map(Rate::from_fps).transpose()?;
+    let unsupported = |reason: String| {
+        Err(Error::Unsupported {
+            spec: spec.to_owned(),
+            reason,
+        })
+    };
+    if spec == "-" {
+        return unsupported(format!(
+            "standard input is not in this build yet; {SUPPORTED}"
+        ));
+    }
+    if let Some((scheme, _)) = spec.split_once("://") {
+        return unsupported(format!(
+            "{scheme} streams are not in this build yet; {SUPPORTED}"
+        ));
+    }
+    if spec.starts_with("/dev/") {
+        return unsupported(format!("cameras are not in this build yet; {SUPPORTED}"));
+    }
+    let path = Path::new(spec);
+    if path.is_dir() {
+        return Ok(Box::new(images::Images::folder(path, rate)?));
+    }
+    // A file may be called `a[1].jpg`: only what is no file is taken for a pattern.
+    if !path.exists() && spec.contains(['*', '?', '[']) {
+        return Ok(Box::new(images::Images::pattern(spec, rate)?));
+    }
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut head = Vec::with_capacity(12);
+    let file = File::open(path).map_err(io)?;
+    (&file).take(12).read_to_end(&mut head).map_err(io)?;
+    match kind(&head) {
+        Kind::Avi => {
+            let file = File::open(path).map_err(io)?;
+            Ok(Box::new(avi::Avi::new(BufReader::new(file), spec, rate)?))
+        }
+        Kind::Jpeg | Kind::Png => Ok(Box::new(images::Images::file(path, rate))),
+        Kind::Mp4 => unsupported(format!("it is an MP4 or QuickTime file; {}", convert(spec))),
+        Kind::Matroska => unsupported(format!("it is a Matroska or WebM file; {}", convert(spec))),
+        Kind::Unknown => unsupported(format!(
+            "its first bytes are those of no AVI, JPEG or PNG file; {SUPPORTED}. If it is a video, {}",
+            convert(spec)
+        )),
+    }
+}
+
+const SUPPORTED: &str = "supported are a Motion-JPEG .avi, a .jpg or .png, a folder of them, or a pattern like 'img/*.jpg'";
+
+/// How to get a file that works, for error messages.
+fn convert(spec: &str) -> String {
+    format!("convert it with `ffmpeg -i '{spec}' -c:v mjpeg -pix_fmt yuvj420p -q:v 3 -an out.avi`")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Avi,
+    Jpeg,
+    Png,
+    Mp4,
+    Matroska,
+    Unknown,
+}
+
+/// What a file is, by its first twelve bytes.
+fn kind(head: &[u8]) -> Kind {
+    if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"AVI ") {
+        Kind::Avi
+    } else if head.starts_with(&[0xff, 0xd8]) {
+        Kind::Jpeg
+    } else if head.starts_with(b"\x89PNG") {
+        Kind::Png
+    } else if head.get(4..8) == Some(b"ftyp") {
+        Kind::Mp4
+    } else if head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) {
+        Kind::Matroska
+    } else {
+        Kind::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::avi::fixtures::jpeg;
+    use super::avi_writer::Writer;
+    use super::*;
+
+    #[test]
+    fn what_a_file_is_tells_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        // Endings that mislead, and a name that could be a pattern.
+        let video = File::create(at("clip.dat")).unwrap();
+        let mut writer = Writer::new(video, 8, 8, Rate::IMAGES).unwrap();
+        writer.push(&jpeg(8, 8, 3)).unwrap();
+        writer.finish().unwrap();
+        fs::write(at("a[1].png"), jpeg(16, 8, 3)).unwrap();
+        for (spec, wanted) in [
+            (at("clip.dat"), (8, None)),
+            (at("a[1].png"), (16, Some(at("a[1].png")))),
+            (at("a[[]1].*"), (16, Some(at("a[1].png")))),
+            (at(""), (16, Some("a[1].png".to_owned()))),
+        ] {
+            let mut source = open(&spec, None).unwrap();
+            assert_eq!(source.name(), spec);
+            assert_eq!(source.len(), Some(1));
+            let mut frame = Frame::default();
+            assert_eq!(source.read(&mut frame).unwrap(), Status::Frame);
+            assert_eq!((frame.width, frame.name.clone()), wanted);
+            assert_eq!(source.read(&mut frame).unwrap(), Status::End);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_what_it_is_and_what_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let cases = [
+            (
+                "-".to_owned(),
+                "standard input is not in this build yet; supported are",
+            ),
+            (
+                "rtsp://camera/1".to_owned(),
+                "rtsp streams are not in this build yet; supported are",
+            ),
+            (
+                "/dev/video0".to_owned(),
+                "cameras are not in this build yet; supported are",
+            ),
+            (
+                file("a.mp4", b"\0\0\0\x20ftypisom\0\0"),
+                "it is an MP4 or QuickTime file; convert it with `ffmpeg -i ",
+            ),
+            (
+                file("a.mkv", b"\x1a\x45\xdf\xa3aaaaaaaaaa"),
+                "it is a Matroska or WebM file; convert it with `ffmpeg -i ",
+            ),
+            (
+                file("a.avi", b"RIFF"),
+                "its first bytes are those of no AVI, JPEG or PNG file",
+            ),
+            (
+                file("empty.jpg", b""),
+                "its first bytes are those of no AVI, JPEG or PNG file",
+            ),
+        ];
+        for (spec, wanted) in cases {
+            let error = open(&spec, None).err().expect(wanted);
+            assert!(matches!(error, Error::Unsupported { .. }));
+            let error = error.to_string();
+            assert!(
+                error.starts_with(&format!("cannot open `{spec}`: {wanted}")),
+                "{error}"
+            );
+        }
+        let error = open("nowhere.avi", None).err().unwrap();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        assert!(error.to_string().starts_with("nowhere.avi: "), "{error}");
+        for fps in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
+            let error = open("nowhere.avi", Some(fps)).err().unwrap().to_string();
+            let wanted =
+                format!("cannot open `--fps {fps}`: wanted 0.001 to 1000 frames per second");
+            assert_eq!(error, wanted);
+        }
+    }
+
+    #[test]
+    fn time_does_not_drift_or_overflow() {
+        let cases = [
+            (
+                Rate::new(30_000, 1001),
+                30_000 * 86_400,
+                Duration::from_secs(1001 * 86_400),
+            ),
+            (Rate::new(1, u32::MAX), u64::MAX, Duration::new(u64::MAX, 0)),
+            (Rate::from_fps(29.97).ok(), 2997, Duration::from_secs(100)),
+            (Rate::from_fps(0.001).ok(), 1, Duration::from_secs(1000)),
+        ];
+        for (rate, index, wanted) in cases {
+            assert_eq!(rate.unwrap().time_of(index), wanted, "{rate:?}");
+        }
+        assert_eq!((Rate::new(0, 1), Rate::new(1, 0)), (None, None));
+    }
+}

@@ -1,0 +1,624 @@
+//! Motion-JPEG in AVI files, read as a stream: the container of USB cameras, of `ffmpeg -c:v
+//! mjpeg`, and of our own [`super::avi_writer`].
+//!
+//! An AVI file is a tree of chunks (four letters, a little-endian size, a body padded to an even
+//! length). The pictures lie in the order of time below `movi`, so the index at the end is not
+//! needed: chunks are walked from front to back, descending into `movi`, `rec ` and the `AVIX`
+//! segments that OpenDML adds beyond 1 GB, and passing over all others. The sizes of those lists
+//! are not relied on, which also reads what a crashed recorder left behind.
+
+#[cfg(test)]
+pub(super) mod fixtures;
+mod headers;
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use image::metadata::Orientation;
+
+use self::headers::{Video, video};
+use super::{Error, Frame, MAX_BYTES, MAX_SIDE, Rate, Result, Source, Status, convert, decode};
+
+/// The most bytes of the list `hdrl`; ffmpeg writes about 10 KB, most of it room for indices.
+const MAX_HEADER: u32 = 1 << 20;
+
+/// Start of every picture that goes to the decoder. `AVI1` tells it to take the standard Huffman
+/// tables where the picture brings none, which Motion-JPEG allows and many cameras do.
+const START: [u8; 20] = *b"\xff\xd8\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+
+/// What the two bytes of a JPEG's beginning are moved to: the end of [`START`].
+const SOI: usize = START.len() - 2;
+
+/// A Motion-JPEG AVI file, or anything that reads and seeks like one.
+#[derive(Debug)]
+pub struct Avi<R> {
+    reader: R,
+    name: String,
+    /// Bytes read or passed over.
+    position: u64,
+    /// Length of the file.
+    end: u64,
+    /// Where the lists seen so far claim to end.
+    claimed_end: u64,
+    video: Video,
+    rate: Rate,
+    /// The last picture, behind [`START`]; kept because an empty chunk repeats it.
+    jpeg: Vec<u8>,
+    next: u64,
+    finished: bool,
+}
+
+impl<R: Read + Seek> Avi<R> {
+    /// Reads the headers. `name` is for errors and [`Source::name`]; `rate` replaces the one in the
+    /// file.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a file that is no AVI or is cut off in its headers,
+    /// [`Error::Unsupported`] for a video that is not Motion-JPEG, [`Error::Io`].
+    pub fn new(mut reader: R, name: &str, rate: Option<Rate>) -> Result<Self> {
+        let io = |source| Error::Io {
+            path: name.into(),
+            source,
+        };
+        let end = reader.seek(SeekFrom::End(0)).map_err(io)?;
+        reader.rewind().map_err(io)?;
+        let mut avi = Self {
+            reader,
+            name: name.to_owned(),
+            position: 0,
+            end,
+            claimed_end: 0,
+            video: Video::default(),
+            rate: Rate::IMAGES,
+            jpeg: Vec::new(),
+            next: 0,
+            finished: false,
+        };
+        let [riff, _size, form] = avi.words().map_err(|e| avi.header_error(e))?;
+        if (&riff, &form) != (b"RIFF", b"AVI ") {
+            return Err(avi.malformed(format!(
+                "starts with `{}` and `{}`, wanted `RIFF` and `AVI `",
+                riff.escape_ascii(),
+                form.escape_ascii()
+            )));
+        }
+        let header = avi.header()?;
+        avi.video = video(&header).map_err(|reason| avi.malformed(reason))?;
+        let Video {
+            fourcc,
+            width,
+            height,
+            ..
+        } = avi.video;
+        if !fourcc.eq_ignore_ascii_case(b"MJPG") {
+            return Err(Error::Unsupported {
+                spec: name.to_owned(),
+                reason: format!(
+                    "its video is `{}`, wanted Motion-JPEG (`MJPG`); {}",
+                    fourcc.escape_ascii(),
+                    convert(name)
+                ),
+            });
+        }
+        if width as usize > MAX_SIDE || height as usize > MAX_SIDE {
+            return Err(avi.malformed(format!(
+                "frames of {width} x {height} pixels, the limit is {MAX_SIDE} a side"
+            )));
+        }
+        avi.rate = rate
+            .or(avi.video.rate)
+            .ok_or_else(|| avi.malformed("has no frame rate; give one with --fps".to_owned()))?;
+        Ok(avi)
+    }
+
+    /// Passes over chunks up to `movi` and returns the body of `hdrl`.
+    fn header(&mut self) -> Result<Vec<u8>> {
+        let mut header = None;
+        loop {
+            let [id, size] = self.words().map_err(|e| self.header_error(e))?;
+            let size = u32::from_le_bytes(size);
+            if &id != b"LIST" {
+                self.skip_chunk(size).map_err(|e| self.io(e))?;
+                continue;
+            }
+            let [list] = self.words().map_err(|e| self.header_error(e))?;
+            let body = size.saturating_sub(4);
+            match &list {
+                b"movi" => {
+                    self.claim(body, size);
+                    return header.ok_or_else(|| {
+                        self.malformed(
+                            "has pictures (`movi`) before its headers (`hdrl`)".to_owned(),
+                        )
+                    });
+                }
+                b"hdrl" if body > MAX_HEADER => {
+                    return Err(self.malformed(format!(
+                        "headers of {body} bytes, the limit is {MAX_HEADER}"
+                    )));
+                }
+                b"hdrl" => {
+                    let mut bytes = vec![0; body as usize];
+                    self.fill(&mut bytes).map_err(|e| self.header_error(e))?;
+                    self.skip(u64::from(body % 2)).map_err(|e| self.io(e))?;
+                    header = Some(bytes);
+                }
+                _ => self.skip_chunk(body).map_err(|e| self.io(e))?,
+            }
+        }
+    }
+
+    /// Reads on to the next picture of the video stream and returns its size; `None` at the end of
+    /// the file.
+    fn next_picture(&mut self) -> Result<Option<u32>> {
+        loop {
+            // One more: the last chunk may lack the byte that pads it.
+            if self.position >= self.end {
+                return if self.claimed_end > self.end + 1 || self.position > self.end + 1 {
+                    Err(self.truncated())
+                } else {
+                    Ok(None)
+                };
+            }
+            if self.end - self.position < 8 {
+                return Err(self.truncated());
+            }
+            let start = self.position;
+            let [id, size] = self.words().map_err(|e| self.io(e))?;
+            let size = u32::from_le_bytes(size);
+            match &id {
+                b"LIST" | b"RIFF" => {
+                    if self.end - self.position < 4 {
+                        return Err(self.truncated());
+                    }
+                    let [list] = self.words().map_err(|e| self.io(e))?;
+                    let body = size.saturating_sub(4);
+                    match (&id, &list) {
+                        (b"LIST", b"movi" | b"rec ") | (b"RIFF", b"AVIX") => self.claim(body, size),
+                        (b"RIFF", _) => {
+                            return Err(self.malformed(format!(
+                                "at byte {start} another file begins (`{}`), wanted a segment `AVIX`",
+                                list.escape_ascii()
+                            )));
+                        }
+                        _ => self.skip_chunk(body).map_err(|e| self.io(e))?,
+                    }
+                }
+                [a, b, b'd', b'c' | b'b'] if [*a, *b] == self.video.digits => {
+                    return Ok(Some(size));
+                }
+                // Sound, text, indices, padding.
+                _ if id.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
+                    self.skip_chunk(size).map_err(|e| self.io(e))?;
+                }
+                _ => {
+                    return Err(self.malformed(format!(
+                        "{} at byte {start}: found `{}`, wanted the name of a chunk",
+                        self.after("damaged"),
+                        id.escape_ascii()
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Reads a picture of `size` bytes into `self.jpeg`. The inner error is that of one frame, the
+    /// outer one that of the file.
+    fn load(&mut self, size: u32) -> Result<Result<(), String>> {
+        if u64::from(size) > self.end - self.position {
+            return Err(self.truncated());
+        }
+        if u64::from(size) > MAX_BYTES {
+            self.jpeg.clear();
+            self.skip_chunk(size).map_err(|e| self.io(e))?;
+            return Ok(Err(format!(
+                "{size} compressed bytes, the limit is {MAX_BYTES}"
+            )));
+        }
+        let mut jpeg = std::mem::take(&mut self.jpeg);
+        jpeg.resize(SOI + size as usize, 0);
+        self.fill(&mut jpeg[SOI..]).map_err(|e| self.io(e))?;
+        self.skip(u64::from(size % 2)).map_err(|e| self.io(e))?;
+        if !jpeg[SOI..].starts_with(&START[..2]) {
+            let found = jpeg[SOI..].iter().take(2).copied().collect::<Vec<_>>();
+            return Ok(Err(format!(
+                "starts with `{}`, wanted a JPEG",
+                found.escape_ascii()
+            )));
+        }
+        jpeg[..START.len()].copy_from_slice(&START);
+        self.jpeg = jpeg;
+        Ok(Ok(()))
+    }
+
+    /// Reads `N` times four bytes.
+    fn words<const N: usize>(&mut self) -> io::Result<[[u8; 4]; N]> {
+        let mut words = [[0; 4]; N];
+        self.fill(words.as_flattened_mut())?;
+        Ok(words)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(bytes)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Passes over a body of `size` bytes and its padding.
+    fn skip_chunk(&mut self, size: u32) -> io::Result<()> {
+        self.skip(u64::from(size) + u64::from(size % 2))
+    }
+
+    /// Passes over `bytes`, at most 2^32, possibly beyond the end of the file.
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.position += bytes;
+        self.reader.seek_relative(bytes as i64)
+    }
+
+    /// Notes where a list of `body` bytes from here on claims to end. Recorders write 0 or the
+    /// largest number first and correct it when they stop.
+    fn claim(&mut self, body: u32, size: u32) {
+        if size != u32::MAX {
+            self.claimed_end = self.claimed_end.max(self.position + u64::from(body));
+        }
+    }
+
+    fn io(&self, source: io::Error) -> Error {
+        Error::Io {
+            path: self.name.clone().into(),
+            source,
+        }
+    }
+
+    fn malformed(&self, reason: String) -> Error {
+        Error::Malformed {
+            name: self.name.clone(),
+            reason,
+        }
+    }
+
+    fn header_error(&self, error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            self.malformed("truncated before its pictures (`movi`) begin".to_owned())
+        } else {
+            self.io(error)
+        }
+    }
+
+    fn truncated(&self) -> Error {
+        self.malformed(self.after("truncated"))
+    }
+
+    fn after(&self, what: &str) -> String {
+        match self.next.checked_sub(1) {
+            Some(last) => format!("{what} after frame {last}"),
+            None => format!("{what} before the first frame"),
+        }
+    }
+
+    fn read_frame(&mut self, frame: &mut Frame) -> Result<Status> {
+        let Some(size) = self.next_picture()? else {
+            return Ok(Status::End);
+        };
+        let loaded = match size {
+            // The convention for a frame that was dropped while recording: what was seen before
+            // stays.
+            0 if self.jpeg.is_empty() => {
+                Err("repeats the frame before it, and there is none".to_owned())
+            }
+            0 => Ok(()),
+            size => self.load(size)?,
+        };
+        frame.index = self.next;
+        frame.stream_time = self.rate.time_of(self.next);
+        frame.name = None;
+        self.next += 1;
+        // A camera's frames have no EXIF; should one, then players do not turn it either.
+        loaded
+            .and_then(|()| decode::jpeg(&self.jpeg, frame))
+            .map_err(|reason| Error::Frame {
+                name: self.name.clone(),
+                index: frame.index,
+                reason,
+            })
+            .map(|_: Orientation| ())?;
+        if self.video.height as usize == 2 * frame.height {
+            return Err(Error::Unsupported {
+                spec: self.name.clone(),
+                reason: format!(
+                    "it is interlaced: the file says {} rows, a picture has {}; {}",
+                    self.video.height,
+                    frame.height,
+                    convert(&self.name)
+                ),
+            });
+        }
+        Ok(Status::Frame)
+    }
+}
+
+impl<R: Read + Seek> Source for Avi<R> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.video.frames
+    }
+
+    fn read(&mut self, frame: &mut Frame) -> Result<Status> {
+        if self.finished {
+            return Ok(Status::End);
+        }
+        let status = self.read_frame(frame);
+        self.finished = match &status {
+            Ok(status) => *status == Status::End,
+            Err(error) => !error.is_recoverable(),
+        };
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+    use std::time::Duration;
+
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{ExtendedColorType, ImageEncoder};
+
+    use super::super::avi_writer::Writer;
+    use super::fixtures::{chunk, error, file, grey, jpeg, list, read_all, stream};
+    use super::*;
+
+    #[test]
+    fn containers_of_all_kinds() {
+        let unknown_size = |mut file: Vec<u8>, size: u32| {
+            let movi = file.windows(4).position(|word| word == b"movi").unwrap();
+            file[movi - 4..movi].copy_from_slice(&size.to_le_bytes());
+            file[4..8].copy_from_slice(&size.to_le_bytes());
+            file
+        };
+        let sound_first = [
+            stream(b"auds", b"\0\0\0\0", 0, 8),
+            stream(b"vids", b"mjpg", 16, 10),
+        ];
+        let sound_first = list(
+            b"RIFF",
+            b"AVI ",
+            &[
+                chunk(b"JUNK", &[0; 5]),
+                list(b"LIST", b"hdrl", &sound_first),
+                list(b"LIST", b"INFO", &[chunk(b"ISFT", b"odd")]),
+                list(
+                    b"LIST",
+                    b"movi",
+                    &[chunk(b"00wb", &[7; 9]), chunk(b"01dc", &jpeg(16, 16, 50))],
+                ),
+            ],
+        );
+        let mut no_padding = file(&[chunk(b"00dc", &[jpeg(16, 16, 50), vec![0; 64]].concat())]);
+        let jpeg_size = jpeg(16, 16, 50).len() + 64;
+        if jpeg_size % 2 == 1 {
+            no_padding.pop();
+        }
+        let cases = [
+            ("no frame", file(&[]), vec![]),
+            (
+                "frames",
+                file(&[grey(10), grey(250)]),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "lists of records, sound, indices, padding of odd sizes",
+                file(&[
+                    list(b"LIST", b"rec ", &[chunk(b"01wb", &[0; 3]), grey(10)]),
+                    chunk(b"ix00", &[1; 7]),
+                    list(b"LIST", b"rec ", &[grey(20), chunk(b"JUNK", &[])]),
+                    grey(30),
+                ]),
+                vec![Ok(10), Ok(20), Ok(30)],
+            ),
+            (
+                "an OpenDML segment behind the index",
+                [
+                    file(&[grey(10)]),
+                    chunk(b"idx1", &[0; 16]),
+                    list(b"RIFF", b"AVIX", &[list(b"LIST", b"movi", &[grey(20)])]),
+                ]
+                .concat(),
+                vec![Ok(10), Ok(20)],
+            ),
+            (
+                "an empty chunk repeats the frame before",
+                file(&[grey(10), chunk(b"00dc", &[]), grey(20), chunk(b"00dc", &[])]),
+                vec![Ok(10), Ok(10), Ok(20), Ok(20)],
+            ),
+            (
+                "an empty chunk at the beginning",
+                file(&[chunk(b"00dc", &[]), grey(20)]),
+                vec![
+                    error("frame 0: repeats the frame before it, and there is none"),
+                    Ok(20),
+                ],
+            ),
+            (
+                "a broken frame is named and the next one read",
+                file(&[grey(10), chunk(b"00dc", b"no picture"), grey(30)]),
+                vec![
+                    Ok(10),
+                    error("frame 1: starts with `no`, wanted a JPEG"),
+                    Ok(30),
+                ],
+            ),
+            ("video behind sound", sound_first, vec![Ok(50)]),
+            (
+                "sizes never written",
+                unknown_size(file(&[grey(10), grey(20)]), 0),
+                vec![Ok(10), Ok(20)],
+            ),
+            (
+                "sizes unknown",
+                unknown_size(file(&[grey(10), grey(20)]), u32::MAX),
+                vec![Ok(10), Ok(20)],
+            ),
+            ("no padding at the end", no_padding, vec![Ok(50)]),
+            (
+                "a chunk that claims more than the file has",
+                unknown_size(
+                    file(&[grey(10), b"00dc\xff\xff\xff\xff12345678".to_vec()]),
+                    0,
+                ),
+                vec![Ok(10), error("truncated after frame 0")],
+            ),
+            (
+                "rubbish between chunks",
+                file(&[grey(10), vec![0; 64], grey(20)]),
+                vec![
+                    Ok(10),
+                    error(&format!(
+                        "damaged after frame 0 at byte {}: found `\\x00\\x00\\x00\\x00`, wanted the name of a chunk",
+                        file(&[grey(10)]).len()
+                    )),
+                ],
+            ),
+            (
+                "two files glued together",
+                [file(&[grey(10)]), file(&[grey(20)])].concat(),
+                vec![
+                    Ok(10),
+                    error(&format!(
+                        "at byte {} another file begins (`AVI `), wanted a segment `AVIX`",
+                        file(&[grey(10)]).len()
+                    )),
+                ],
+            ),
+            (
+                "a picture beyond the limits",
+                file(&[chunk(b"00dc", &huge_jpeg()), grey(20)]),
+                vec![
+                    error(
+                        "frame 0: 16000 x 16000 pixels: wanted 1 to 16384 a side and at most 268435456 bytes of RGB",
+                    ),
+                    Ok(20),
+                ],
+            ),
+        ];
+        for (name, bytes, wanted) in cases {
+            assert_eq!(read_all(&bytes), wanted, "{name}");
+        }
+    }
+
+    /// A small JPEG that claims to be 16000 x 16000.
+    fn huge_jpeg() -> Vec<u8> {
+        let mut bytes = jpeg(16, 16, 0);
+        let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        let side = 16_000u16.to_be_bytes();
+        bytes[sof + 5..sof + 9].copy_from_slice(&[side, side].concat());
+        bytes
+    }
+
+    #[test]
+    fn a_file_cut_off_anywhere_gives_every_whole_frame_and_then_says_so() {
+        let whole = file(&[grey(10), chunk(b"00dc", &[]), grey(200)]);
+        let all = read_all(&whole);
+        assert_eq!(all, [Ok(10), Ok(10), Ok(200)]);
+        for length in 0..whole.len() {
+            let found = read_all(&whole[..length]);
+            let (last, frames) = found.split_last().unwrap();
+            // Without the byte that pads the last picture nothing is lost.
+            if found != all {
+                assert!(frames.iter().all(Result::is_ok) && frames == &all[..frames.len()]);
+                let last = last.as_ref().unwrap_err();
+                assert!(last.contains("truncated"), "cut to {length}: {last}");
+            } else {
+                assert_eq!(length, whole.len() - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_without_huffman_tables_decode() {
+        let picture = jpeg(16, 16, 77);
+        let mut bare = Vec::new();
+        let mut rest = &picture[..];
+        while let Some(at) = rest.windows(2).position(|word| word == [0xff, 0xc4]) {
+            bare.extend(&rest[..at]);
+            let size = u16::from_be_bytes([rest[at + 2], rest[at + 3]]);
+            rest = &rest[at + 2 + usize::from(size)..];
+        }
+        bare.extend(rest);
+        assert!(bare.len() + 400 < picture.len(), "the tables are 420 bytes");
+        let found = read_all(&file(&[chunk(b"00dc", &bare)]));
+        assert_eq!(found, [Ok(77)]);
+    }
+
+    #[test]
+    fn a_picture_cut_off_is_an_error_and_not_half_grey() {
+        let mut pixels = vec![0u8; 64 * 64 * 3];
+        for (at, value) in pixels.iter_mut().enumerate() {
+            *value = ((at * 2_654_435_761) >> 7) as u8;
+        }
+        let mut picture = Vec::new();
+        JpegEncoder::new(&mut picture)
+            .write_image(&pixels, 64, 64, ExtendedColorType::Rgb8)
+            .unwrap();
+        picture.truncate(picture.len() / 2);
+        let found = read_all(&file(&[chunk(b"00dc", &picture), grey(9)]));
+        assert!(
+            found[0]
+                .as_ref()
+                .is_err_and(|e| e.starts_with("test.avi: frame 0: "))
+        );
+        assert_eq!(found[1..], [Ok(9)]);
+    }
+
+    #[test]
+    fn interlaced_video_is_refused() {
+        let found = read_all(&file(&[chunk(b"00dc", &jpeg(16, 8, 1)), grey(9)]));
+        let wanted =
+            "cannot open `test.avi`: it is interlaced: the file says 16 rows, a picture has 8; ";
+        assert!(
+            found[0].as_ref().is_err_and(|e| e.starts_with(wanted)),
+            "{found:?}"
+        );
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn the_frame_rate_is_the_streams_unless_one_is_given() {
+        let bytes = file(&[grey(10), grey(20)]);
+        let five = Rate::from_fps(5.0).unwrap();
+        for (rate, wanted) in [(None, 100), (Some(five), 200)] {
+            let mut avi = Avi::new(Cursor::new(&bytes), "test.avi", rate).unwrap();
+            let mut frame = Frame::default();
+            avi.read(&mut frame).unwrap();
+            assert_eq!(frame.stream_time, Duration::ZERO);
+            avi.read(&mut frame).unwrap();
+            assert_eq!(frame.stream_time, Duration::from_millis(wanted));
+        }
+    }
+
+    #[test]
+    fn files_beyond_four_gigabytes_are_read_by_seeking() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut writer = Writer::new(&mut file, 16, 16, Rate::IMAGES).unwrap();
+        writer.push(&jpeg(16, 16, 10)).unwrap();
+        writer.finish().unwrap();
+        // Two chunks of padding that nobody wrote: holes, where the file system knows them.
+        for _ in 0..2 {
+            let size = 3u32 << 30;
+            file.write_all(b"JUNK").unwrap();
+            file.write_all(&size.to_le_bytes()).unwrap();
+            file.seek(SeekFrom::Current(i64::from(size))).unwrap();
+        }
+        let segment = list(b"RIFF", b"AVIX", &[list(b"LIST", b"movi", &[grey(20)])]);
+        file.write_all(&segment).unwrap();
+        let mut avi = Avi::new(io::BufReader::new(file), "test.avi", None).unwrap();
+        let mut frame = Frame::default();
+        for shade in [10, 20] {
+            assert_eq!(avi.read(&mut frame).unwrap(), Status::Frame);
+            assert_eq!(frame.rgb[0], shade);
+        }
+        assert_eq!(avi.read(&mut frame).unwrap(), Status::End);
+    }
+}

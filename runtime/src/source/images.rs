@@ -1,0 +1,308 @@
+//! A set of JPEG and PNG files as a [`Source`]: a folder, a pattern, one file.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Error, Frame, MAX_BYTES, Rate, Result, Source, Status, decode};
+
+/// The most files of one set, and the deepest folder below the one opened: beyond, it is the wrong
+/// folder or a ring of links.
+const MAX_FILES: usize = 1 << 22;
+const MAX_DEPTH: usize = 32;
+
+/// Image files in path order.
+#[derive(Debug)]
+pub(super) struct Images {
+    name: String,
+    /// Frames are named by their path below this folder.
+    root: PathBuf,
+    paths: Vec<PathBuf>,
+    next: usize,
+    rate: Rate,
+    bytes: Vec<u8>,
+}
+
+impl Images {
+    /// Every image in `folder` and the folders below it. Hidden files and other kinds of file are
+    /// passed over.
+    pub(super) fn folder(folder: &Path, rate: Option<Rate>) -> Result<Self> {
+        let mut paths = Vec::new();
+        collect(folder, 0, &mut paths)?;
+        Self::new(folder.display().to_string(), folder.into(), paths, rate)
+    }
+
+    /// Every image whose path matches a shell pattern (`*`, `?`, `[a-z]`, `**` for folders).
+    pub(super) fn pattern(pattern: &str, rate: Option<Rate>) -> Result<Self> {
+        let unsupported = |reason: String| Error::Unsupported {
+            spec: pattern.to_owned(),
+            reason,
+        };
+        let options = glob::MatchOptions {
+            require_literal_leading_dot: true,
+            ..glob::MatchOptions::new()
+        };
+        let matches = glob::glob_with(pattern, options)
+            .map_err(|e| unsupported(format!("not a pattern: {} at character {}", e.msg, e.pos)))?;
+        let mut paths = Vec::new();
+        for path in matches {
+            let path = path.map_err(|e| Error::Io {
+                path: e.path().to_owned(),
+                source: e.into(),
+            })?;
+            if is_image(&path) && path.is_file() {
+                push(&mut paths, path)?;
+            }
+        }
+        Self::new(pattern.to_owned(), PathBuf::new(), paths, rate)
+    }
+
+    /// One image, whatever it is called.
+    pub(super) fn file(path: &Path, rate: Option<Rate>) -> Self {
+        Self {
+            name: path.display().to_string(),
+            root: PathBuf::new(),
+            paths: vec![path.to_owned()],
+            next: 0,
+            rate: rate.unwrap_or(Rate::IMAGES),
+            bytes: Vec::new(),
+        }
+    }
+
+    fn new(
+        name: String,
+        root: PathBuf,
+        mut paths: Vec<PathBuf>,
+        rate: Option<Rate>,
+    ) -> Result<Self> {
+        if paths.is_empty() {
+            return Err(Error::Unsupported {
+                spec: name,
+                reason: "found no .jpg, .jpeg or .png file there".to_owned(),
+            });
+        }
+        paths.sort_unstable();
+        Ok(Self {
+            name,
+            root,
+            paths,
+            next: 0,
+            rate: rate.unwrap_or(Rate::IMAGES),
+            bytes: Vec::new(),
+        })
+    }
+}
+
+impl Source for Images {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> Option<u64> {
+        Some(self.paths.len() as u64)
+    }
+
+    fn read(&mut self, frame: &mut Frame) -> Result<Status> {
+        let Some(path) = self.paths.get(self.next) else {
+            return Ok(Status::End);
+        };
+        frame.index = self.next as u64;
+        frame.stream_time = self.rate.time_of(frame.index);
+        self.next += 1;
+        // A name that is not UTF-8 cannot be written in a boxes file either; what people see is
+        // close enough.
+        let name = frame.name.get_or_insert_default();
+        name.clear();
+        name.push_str(
+            &path
+                .strip_prefix(&self.root)
+                .unwrap_or(path)
+                .to_string_lossy(),
+        );
+        read_whole(path, &mut self.bytes)
+            .map_err(|e| e.to_string())
+            .and_then(|()| decode::picture(&self.bytes, frame))
+            .map_err(|reason| Error::Frame {
+                name: path.display().to_string(),
+                index: frame.index,
+                reason,
+            })?;
+        Ok(Status::Frame)
+    }
+}
+
+/// The bytes of a file, refused beyond [`MAX_BYTES`].
+fn read_whole(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than the limit of {MAX_BYTES} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Error::Unsupported {
+            spec: folder.display().to_string(),
+            reason: format!("more than {MAX_DEPTH} folders deep; is it linked into itself?"),
+        });
+    }
+    let io = |source| Error::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if is_hidden(&path) {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, depth + 1, paths)?;
+        } else if is_image(&path) {
+            push(paths, path)?;
+        }
+    }
+    Ok(())
+}
+
+fn push(paths: &mut Vec<PathBuf>, path: PathBuf) -> Result<()> {
+    if paths.len() == MAX_FILES {
+        return Err(Error::Unsupported {
+            spec: path.display().to_string(),
+            reason: format!("one image more than the limit of {MAX_FILES}"),
+        });
+    }
+    paths.push(path);
+    Ok(())
+}
+
+/// Also what macOS leaves beside every file of a foreign disk (`._a.jpg`), which is no image.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn is_image(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| {
+        ["jpg", "jpeg", "png"]
+            .iter()
+            .any(|known| e.eq_ignore_ascii_case(known))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::RgbImage;
+
+    use super::*;
+
+    /// A folder with images in it, one of them broken, and what is none.
+    fn street() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir_all(at("b/deep")).unwrap();
+        fs::create_dir_all(at(".git")).unwrap();
+        for (path, side) in [
+            ("c.JPEG", 3),
+            ("a.png", 1),
+            ("b/deep/x.jpg", 2),
+            (".git/y.jpg", 9),
+            ("._a.png", 9),
+        ] {
+            RgbImage::new(side, side).save(at(path)).unwrap();
+        }
+        fs::write(at("b/broken.jpg"), b"\xff\xd8 and no more").unwrap();
+        fs::write(at("labels.txt"), b"no image").unwrap();
+        folder
+    }
+
+    fn names(images: &mut Images) -> Vec<Result<(String, usize), String>> {
+        let mut frame = Frame::default();
+        let mut found = Vec::new();
+        loop {
+            match images.read(&mut frame) {
+                Ok(Status::End) => return found,
+                Ok(Status::Frame) => found.push(Ok((frame.name.clone().unwrap(), frame.width))),
+                Err(error) => {
+                    assert!(error.is_recoverable(), "{error}");
+                    found.push(Err(error.to_string()));
+                }
+            }
+            assert_eq!(frame.index + 1, found.len() as u64);
+            assert_eq!(frame.stream_time.as_millis() as u64, frame.index * 40);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_read_in_path_order_and_goes_on_behind_a_broken_file() {
+        let folder = street();
+        let mut images = Images::folder(folder.path(), None).unwrap();
+        assert_eq!(images.len(), Some(4));
+        let found = names(&mut images);
+        assert_eq!(found[0], Ok(("a.png".to_owned(), 1)));
+        let error = found[1].as_ref().unwrap_err();
+        let broken = folder.path().join("b/broken.jpg");
+        assert!(
+            error.starts_with(&format!("{}: frame 1: ", broken.display())),
+            "{error}"
+        );
+        assert_eq!(found[2], Ok(("b/deep/x.jpg".to_owned(), 2)));
+        assert_eq!(found[3], Ok(("c.JPEG".to_owned(), 3)));
+        assert_eq!(found.len(), 4);
+    }
+
+    #[test]
+    fn a_file_that_vanishes_is_one_broken_frame() {
+        let folder = street();
+        let mut images = Images::folder(folder.path(), None).unwrap();
+        fs::remove_file(folder.path().join("a.png")).unwrap();
+        let found = names(&mut images);
+        assert!(found[0].is_err() && found[3].is_ok(), "{found:?}");
+    }
+
+    #[test]
+    fn a_pattern_takes_the_images_that_match() {
+        let folder = street();
+        for (pattern, wanted) in [("*.png", 1), ("b/*", 1), ("**/*", 4), ("?.*", 2)] {
+            let pattern = folder.path().join(pattern);
+            let images = Images::pattern(pattern.to_str().unwrap(), None);
+            assert_eq!(images.unwrap().paths.len(), wanted, "{}", pattern.display());
+        }
+    }
+
+    #[test]
+    fn nothing_to_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Images::folder(folder.path(), None).unwrap_err().to_string();
+        assert!(
+            error.contains("found no .jpg, .jpeg or .png file"),
+            "{error}"
+        );
+        let error = Images::pattern("nowhere/*.jpg", None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("found no .jpg, .jpeg or .png file"),
+            "{error}"
+        );
+        let error = Images::pattern("a***", None).unwrap_err().to_string();
+        assert!(error.contains("not a pattern"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_linked_into_itself_ends() {
+        let folder = street();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        let error = Images::folder(folder.path(), None).unwrap_err().to_string();
+        assert!(
+            error.contains("folders deep") || error.contains("symbolic links"),
+            "{error}"
+        );
+    }
+}
