@@ -1,1 +1,158 @@
-//! ONNX files to and from [`crate::graph::Graph`].
+//! ONNX files become [`Graph`]s, and [`Graph`]s become ONNX files.
+//!
+//! Reading takes what exporters write, from operator set 7 on, down to what a network computes:
+//! constants are folded, arithmetic on shapes is done with the batch kept symbolic, dropout and
+//! identities vanish, nodes that no output needs are dropped. What is left are the operators of
+//! [`crate::graph::Op`]. A file that uses more than that is refused with the node's name, its
+//! operator and the attribute or input in question; nothing is approximated.
+//!
+//! Files come from anywhere, so they are bounded before memory is taken for them
+//! ([`MAX_BYTES`](limits::MAX_BYTES) of file and of initialisers, [`MAX_NODES`](limits::MAX_NODES),
+//! [`MAX_ELEMENTS`](crate::tensor::MAX_ELEMENTS) a tensor and a value), and no content of theirs
+//! makes the reader panic.
+//!
+//! Writing makes a file of operator set 17 that the checker of ONNX accepts. The same graph always
+//! makes the same bytes, and reading them back makes the same graph, up to the order of its
+//! parameters ([`Graph::pruned`] has the order of a file).
+
+mod attributes;
+mod extents;
+mod external;
+mod limits;
+mod operators;
+mod order;
+mod proto;
+mod read;
+mod tensors;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use prost::Message;
+
+use crate::graph::Graph;
+use crate::{Error, Result};
+use external::Folder;
+use proto::{GraphProto, ModelProto, ValueInfoProto};
+
+/// What malformed bytes were taken for.
+const WHAT: &str = "ONNX model";
+
+/// What an ONNX file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The network.
+    pub graph: Graph,
+    /// `metadata_props` of the file, among them the [contract](crate::contract::METADATA_KEY).
+    pub metadata: BTreeMap<String, String>,
+    /// Version of the operator set, 7 or more.
+    pub opset: u32,
+    /// Version of the format.
+    pub ir_version: i64,
+    /// Name and version of the program that wrote the file, may be empty.
+    pub producer: String,
+    /// What was assumed where the file leaves something open, for people.
+    pub warnings: Vec<String>,
+}
+
+/// What to assume where a file leaves something open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Height and width of the input in pixels where the file leaves them symbolic; 256 x 128, with
+    /// a warning, if none.
+    pub input_size: Option<[usize; 2]>,
+}
+
+/// Reads the model at `path`. Its elements may lie in other files, in the same folder or below.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] if the file is no ONNX model or contradicts itself;
+/// [`Error::Limit`] beyond a limit of the [module](self); [`Error::Unsupported`] and
+/// [`Error::Shape`] with the node that cannot be read.
+pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Model> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file at the limit from one beyond it, whatever the system
+    // says of its size.
+    file.take(limits::MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io(path))?;
+    let proto = decode(&bytes)?;
+    drop(bytes);
+    read::model(proto, &Folder::of(path), options)
+}
+
+/// Reads the model that `bytes` are the whole file of.
+///
+/// # Errors
+/// As [`read_file`]; a model with elements in other files is refused.
+pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Model> {
+    read::model(decode(bytes)?, &Folder::none(), options)
+}
+
+fn decode(bytes: &[u8]) -> Result<ModelProto> {
+    limits::check(bytes)?;
+    ModelProto::decode(bytes).map_err(|error| Error::malformed(WHAT, error.to_string()))
+}
+
+/// `graph` as an ONNX file with `metadata` as its `metadata_props`.
+///
+/// # Errors
+/// [`Error::Limit`] if the parameters have more bytes than an ONNX file can hold,
+/// [`Error::Unsupported`] if a node has no form in operator set 17.
+pub fn write_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let model = write::model(graph, metadata)?;
+    let size = model.encoded_len() as u64;
+    limits::limit(
+        "size of the ONNX file in bytes",
+        size,
+        limits::MAX_BYTES - 1,
+    )?;
+    Ok(model.encode_to_vec())
+}
+
+/// Writes `graph` to `path`, as [`write_bytes`] does. What was at `path` is there until the new
+/// file is complete: a full disk loses nothing.
+///
+/// # Errors
+/// [`Error::Io`]; as [`write_bytes`].
+pub fn write_file(graph: &Graph, metadata: &BTreeMap<String, String>, path: &Path) -> Result<()> {
+    let bytes = write_bytes(graph, metadata)?;
+    let Some(name) = path.file_name() else {
+        let shown = path.display();
+        return Err(Error::Argument(format!(
+            "`{shown}` names no file to write to"
+        )));
+    };
+    let mut partial = std::ffi::OsString::from(".");
+    partial.push(name);
+    partial.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(partial);
+    let written = File::create(&partial)
+        .and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        })
+        .map_err(Error::io(&partial))
+        .and_then(|()| fs::rename(&partial, path).map_err(Error::io(path)));
+    if written.is_err() {
+        // The error that counts is the first one; a leftover has a name that says what it is.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+/// The inputs of `graph` without the initialisers, which files up to version 3 of the format list
+/// too.
+fn inputs(graph: &GraphProto) -> impl Iterator<Item = &ValueInfoProto> {
+    let tensors = graph.initializer.iter();
+    let initialisers: HashSet<Option<&str>> =
+        tensors.map(|tensor| tensor.name.as_deref()).collect();
+    let inputs = graph.input.iter();
+    inputs.filter(move |input| !initialisers.contains(&input.name.as_deref()))
+}

@@ -1,0 +1,378 @@
+//! What a node of a file means: its operator, version and attributes become [`Op`]s.
+//!
+//! One function for each form that ONNX gives an operator; defaults and changes of form are those
+//! of <https://github.com/onnx/onnx/blob/main/docs/Changelog.md>. A function takes the attributes
+//! it knows; [`Attributes::finish`](super::attributes::Attributes) refuses the rest.
+
+mod image;
+mod layout;
+mod shapes;
+
+use super::proto::data_type;
+use super::read::{Binding, Meaning, Site};
+use crate::Result;
+use crate::graph::{Binary, Dim, Gemm, Op, Operand, Reduce, Unary};
+use crate::tensor::{DType, Data, Tensor};
+
+/// What the node at `site` means.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) with the node, its operator, and the attribute
+/// or input that is in the way.
+pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
+    if let Some(meaning) = shapes::interpret(site)? {
+        return Ok(meaning);
+    }
+    match site.op() {
+        "Conv" => image::conv(site),
+        "BatchNormalization" => image::batch_norm(site),
+        "InstanceNormalization" => image::instance_norm(site),
+        "MeanVarianceNormalization" => image::mean_variance(site),
+        "MaxPool" => image::max_pool(site),
+        "AveragePool" => image::average_pool(site),
+        "GlobalAveragePool" => plain(site, Op::GlobalAveragePool, 1),
+
+        "Relu" => unary(site, Unary::Relu),
+        "Sigmoid" => unary(site, Unary::Sigmoid),
+        "HardSwish" => unary(site, Unary::HardSwish),
+        "Tanh" => unary(site, Unary::Tanh),
+        "Sqrt" => unary(site, Unary::Sqrt),
+        "Exp" => unary(site, Unary::Exp),
+        "Reciprocal" => unary(site, Unary::Reciprocal),
+        "LeakyRelu" => {
+            let alpha = site.attributes.float("alpha", 0.01)?;
+            unary(site, Unary::LeakyRelu { alpha })
+        }
+        "HardSigmoid" => {
+            let alpha = site.attributes.float("alpha", 0.2)?;
+            let beta = site.attributes.float("beta", 0.5)?;
+            unary(site, Unary::HardSigmoid { alpha, beta })
+        }
+        "Clip" => clip(site),
+        "PRelu" => plain(site, Op::PRelu, 2),
+        "Add" => plain(site, Op::Binary(Binary::Add), 2),
+        "Sub" => plain(site, Op::Binary(Binary::Sub), 2),
+        "Mul" => plain(site, Op::Binary(Binary::Mul), 2),
+        "Div" => plain(site, Op::Binary(Binary::Div), 2),
+        "Pow" => pow(site),
+
+        "ReduceMean" => reduce(site, Reduce::Mean),
+        "ReduceL2" => reduce(site, Reduce::L2),
+        "LpNormalization" => lp_normalization(site),
+        "Softmax" => softmax(site),
+        "Gemm" => gemm(site),
+        "MatMul" => plain(site, Op::MatMul, 2),
+
+        "Concat" => layout::concat(site),
+        "Split" => layout::split(site),
+        "Slice" => layout::slice(site),
+        "Pad" => layout::pad(site),
+        "Flatten" => layout::flatten(site),
+        "Reshape" => layout::reshape(site),
+        "Squeeze" => layout::squeeze(site),
+        "Unsqueeze" => layout::unsqueeze(site),
+        "Transpose" => layout::transpose(site),
+        "Expand" => layout::expand(site),
+
+        "QuantizeLinear" => quantize(site),
+        "DequantizeLinear" => dequantize(site),
+
+        "Identity" => same(site),
+        "Dropout" => dropout(site),
+        "Constant" => shapes::constant(site),
+        "Cast" => cast(site),
+        "If" | "Loop" | "Scan" => Err(site.unsupported("subgraphs are not supported")),
+        _ => Err(site.unsupported("the operator is not supported")),
+    }
+}
+
+/// An operator without attributes that reads `inputs` inputs.
+fn plain(site: &mut Site, op: Op, inputs: usize) -> Result<Meaning> {
+    Ok(Meaning::Operators(vec![op], site.operands(inputs, inputs)?))
+}
+
+fn unary(site: &mut Site, unary: Unary) -> Result<Meaning> {
+    plain(site, Op::Unary(unary), 1)
+}
+
+/// The node's first input.
+fn same(site: &mut Site) -> Result<Meaning> {
+    if site.has(0) {
+        Ok(Meaning::Same)
+    } else {
+        Err(site.unsupported("input 0 is missing"))
+    }
+}
+
+/// `axis` counted from the front, for `rank` dimensions.
+fn axis(site: &Site, axis: i64, rank: usize) -> Result<usize> {
+    let from_front = if axis < 0 {
+        axis.checked_add(rank as i64)
+    } else {
+        Some(axis)
+    };
+    from_front
+        .and_then(|axis| usize::try_from(axis).ok())
+        .filter(|&axis| axis < rank)
+        .ok_or_else(|| site.unsupported(format!("axis {axis} of {rank} dimensions")))
+}
+
+/// `list` of axes counted from the front, ascending.
+fn axes(site: &Site, list: &[i64], rank: usize) -> Result<Vec<usize>> {
+    if list.len() > rank {
+        let found = list.len();
+        return Err(site.unsupported(format!("{found} axes of {rank} dimensions")));
+    }
+    let mut axes: Vec<usize> = list
+        .iter()
+        .map(|&a| axis(site, a, rank))
+        .collect::<Result<_>>()?;
+    axes.sort_unstable();
+    if axes.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(site.unsupported(format!("axes {list:?} name one dimension twice")));
+    }
+    Ok(axes)
+}
+
+/// Bounds are attributes before version 11, inputs since.
+fn clip(site: &mut Site) -> Result<Meaning> {
+    let (min, max) = if site.opset() < 11 {
+        let min = site.attributes.float("min", f32::MIN)?;
+        (min, site.attributes.float("max", f32::MAX)?)
+    } else {
+        let min = site.number(1)?.unwrap_or(f32::MIN);
+        (min, site.number(2)?.unwrap_or(f32::MAX))
+    };
+    // The bounds that ONNX stands for "none" with.
+    let min = if min == f32::MIN {
+        f32::NEG_INFINITY
+    } else {
+        min
+    };
+    let max = if max == f32::MAX { f32::INFINITY } else { max };
+    let x = site.operand(0)?;
+    let op = Op::Unary(Unary::Clip { min, max });
+    Ok(Meaning::Operators(vec![op], vec![x]))
+}
+
+/// The one binary operator that may read an integer beside a float.
+fn pow(site: &mut Site) -> Result<Meaning> {
+    let exponent = site.constant(1).and_then(|tensor| match tensor.data() {
+        Data::I64(v) => Some((
+            tensor.shape().to_vec(),
+            v.iter().map(|&v| v as f32).collect(),
+        )),
+        Data::I32(v) => Some((
+            tensor.shape().to_vec(),
+            v.iter().map(|&v| v as f32).collect(),
+        )),
+        _ => None,
+    });
+    let Some((shape, values)) = exponent else {
+        return plain(site, Op::Binary(Binary::Pow), 2);
+    };
+    let x = site.operand(0)?;
+    let exponent = site.made_up("exponent", Tensor::new(shape, Data::F32(values))?)?;
+    Ok(Meaning::Operators(
+        vec![Op::Binary(Binary::Pow)],
+        vec![x, exponent],
+    ))
+}
+
+/// Axes are an attribute before version 18, an input since.
+fn reduce(site: &mut Site, kind: Reduce) -> Result<Meaning> {
+    let keep_dims = site.attributes.flag("keepdims", true)?;
+    let rank = site.fact(0)?.shape.len();
+    let list = if site.opset() < 18 {
+        site.attributes.ints("axes")?.map(<[i64]>::to_vec)
+    } else {
+        let noop = site.attributes.flag("noop_with_empty_axes", false)?;
+        let list = site.integers(1)?;
+        if noop && list.as_ref().is_none_or(Vec::is_empty) {
+            return same(site);
+        }
+        list
+    };
+    let axes = match list.filter(|list| !list.is_empty()) {
+        Some(list) => axes(site, &list, rank)?,
+        None => (0..rank).collect(),
+    };
+    let op = Op::Reduce {
+        kind,
+        axes,
+        keep_dims,
+    };
+    Ok(Meaning::Operators(vec![op], vec![site.operand(0)?]))
+}
+
+fn lp_normalization(site: &mut Site) -> Result<Meaning> {
+    let rank = site.fact(0)?.shape.len();
+    let p = site.attributes.int("p")?.unwrap_or(2);
+    let along = site.attributes.int("axis")?.unwrap_or(-1);
+    let axis = axis(site, along, rank)?;
+    let p = u8::try_from(p)
+        .ok()
+        .filter(|p| matches!(p, 1 | 2))
+        .ok_or_else(|| site.unsupported(format!("attribute `p` is {p}, 1 and 2 are supported")))?;
+    plain(site, Op::LpNormalization { axis, p }, 1)
+}
+
+/// Before version 13, all dimensions from the axis on were normalised together: that is the same
+/// where all but one have extent 1.
+fn softmax(site: &mut Site) -> Result<Meaning> {
+    let shape = site.fact(0)?.shape;
+    let joint = site.opset() < 13;
+    let default = if joint { 1 } else { -1 };
+    let along = site.attributes.int("axis")?.unwrap_or(default);
+    let mut axis = axis(site, along, shape.len())?;
+    if joint {
+        let mut long = (axis..shape.len()).filter(|&axis| shape[axis] != Dim::Fixed(1));
+        axis = long.next().unwrap_or(axis);
+        if long.next().is_some() {
+            return Err(site.unsupported(format!(
+                "attribute `axis` = {along} joins several dimensions before operator set 13; one is supported"
+            )));
+        }
+    }
+    plain(site, Op::Softmax { axis }, 1)
+}
+
+fn gemm(site: &mut Site) -> Result<Meaning> {
+    let op = Op::Gemm(Gemm {
+        alpha: site.attributes.float("alpha", 1.0)?,
+        beta: site.attributes.float("beta", 1.0)?,
+        trans_a: site.attributes.flag("transA", false)?,
+        trans_b: site.attributes.flag("transB", false)?,
+    });
+    Ok(Meaning::Operators(vec![op], site.operands(2, 3)?))
+}
+
+/// The axis of a scale of several elements, and the attributes that only other element types and
+/// block-wise scales need.
+fn quantisation(site: &mut Site) -> Result<usize> {
+    site.attributes.only("block_size", 0)?;
+    site.attributes.ignore("saturate");
+    let rank = site.fact(0)?.shape.len();
+    let along = site.attributes.int("axis")?.unwrap_or(1);
+    let scale = site
+        .constant(1)
+        .and_then(Tensor::as_f32)
+        .ok_or_else(|| site.unsupported("the scale is no constant f32"))?;
+    if let Some(bad) = scale
+        .iter()
+        .find(|scale| !(scale.is_finite() && **scale > 0.0))
+    {
+        return Err(site.unsupported(format!("a scale is {bad}, wanted a positive number")));
+    }
+    if scale.len() > 1 {
+        axis(site, along, rank)
+    } else {
+        // Of no meaning, and the default is beyond the dimensions of a bias.
+        Ok(usize::try_from(along).unwrap_or(0))
+    }
+}
+
+fn quantize(site: &mut Site) -> Result<Meaning> {
+    site.attributes.only("precision", 0)?;
+    let axis = quantisation(site)?;
+    let dtype = site.attributes.int("output_dtype")?.unwrap_or(0);
+    let mut operands = site.operands(2, 3)?;
+    let wanted = match i32::try_from(dtype) {
+        Ok(0) => None,
+        Ok(data_type::UINT8) => Some(DType::U8),
+        Ok(data_type::INT8) => Some(DType::I8),
+        _ => return Err(site.unsupported(format!("attribute `output_dtype` is {dtype}"))),
+    };
+    if operands.len() == 3 {
+        let found = site.fact(2)?.dtype;
+        if wanted.is_some_and(|wanted| wanted != found) {
+            return Err(site.unsupported(format!(
+                "attribute `output_dtype` is {dtype}, the zero point is {found:?}"
+            )));
+        }
+    } else {
+        let shape: Vec<usize> = site
+            .fact(1)?
+            .shape
+            .iter()
+            .map(|dim| dim.for_batch(1))
+            .collect();
+        let count = shape.iter().product();
+        let zeros = match wanted {
+            Some(DType::I8) => Data::I8(vec![0; count]),
+            _ => Data::U8(vec![0; count]),
+        };
+        operands.push(site.made_up("zero_point", Tensor::new(shape, zeros)?)?);
+    }
+    Ok(Meaning::Operators(
+        vec![Op::QuantizeLinear { axis }],
+        operands,
+    ))
+}
+
+fn dequantize(site: &mut Site) -> Result<Meaning> {
+    let axis = quantisation(site)?;
+    match site.attributes.int("output_dtype")? {
+        None | Some(0 | 1) => {}
+        Some(other) => {
+            return Err(site.unsupported(format!(
+                "attribute `output_dtype` is {other}, only float (1) is supported"
+            )));
+        }
+    }
+    let operands = site.operands(2, 3)?;
+    Ok(Meaning::Operators(
+        vec![Op::DequantizeLinear { axis }],
+        operands,
+    ))
+}
+
+/// At inference its first input. Its second output, the mask, has no meaning then and is refused
+/// where it is read.
+fn dropout(site: &mut Site) -> Result<Meaning> {
+    site.attributes.ignore("ratio");
+    site.attributes.ignore("seed");
+    if let Some(training) = site.array(2)?
+        && training
+            .elements
+            .iter()
+            .any(|flag| flag.as_integer() != Some(0))
+    {
+        return Err(site.unsupported("input `training_mode` is not false"));
+    }
+    same(site)
+}
+
+/// Of the image and what is computed from it: only from float to float, which changes nothing here.
+fn cast(site: &mut Site) -> Result<Meaning> {
+    site.attributes.ignore("saturate");
+    site.attributes.ignore("round_mode");
+    let to = site.attributes.int("to")?.unwrap_or_default();
+    let to = i32::try_from(to).unwrap_or_default();
+    let is_float = matches!(
+        to,
+        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE
+    );
+    let computed = matches!(site.binding(0), Some(Binding::Value(_)));
+    if is_float && (computed || site.constant(0).is_some_and(|x| x.as_f32().is_some())) {
+        return if site.fact(0)?.dtype == DType::F32 {
+            same(site)
+        } else {
+            Err(site.unsupported("quantised values cannot be cast"))
+        };
+    }
+    if computed {
+        let name = data_type::name(to);
+        return Err(site.unsupported(format!("attribute `to` is {name}, only float is supported")));
+    }
+    shapes::cast(site, to)
+}
+
+/// One operand after another, for operators whose later inputs became attributes.
+fn first(site: &mut Site, ops: Vec<Op>) -> Result<Meaning> {
+    let x: Operand = site.operand(0)?;
+    if ops.is_empty() {
+        return same(site);
+    }
+    Ok(Meaning::Operators(ops, vec![x]))
+}
