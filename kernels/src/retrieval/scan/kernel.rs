@@ -1,0 +1,64 @@
+//! Which routine computes the integer products: the fastest that this processor runs. Every one gives the same integers, so the choice changes no answer.
+
+use super::codes::Line;
+
+/// Products of every row with the query: `out[r]` is the sum over the codes of `rows[r * query.len()..][..query.len()]` times those of `query`.
+///
+/// Codes are in -127..=127 and a query has at most 128 lines, so every sum fits an i32 with room for the offset of 128 that unsigned-by-signed instructions want
+/// (255 · 127 · 8192 = 2.7e8).
+type Dots = fn(rows: &[Line], query: &[Line], out: &mut [i32]);
+
+/// A routine and the name of its instruction set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernel {
+    pub(super) name: &'static str,
+    dots: Dots,
+}
+
+/// Plain Rust: the truth that the others are compared with, and what runs where none of them does.
+pub(super) const PLAIN: Kernel = Kernel::new("plain", plain);
+
+impl Kernel {
+    /// A routine that runs on this processor.
+    pub(super) const fn new(name: &'static str, dots: Dots) -> Self {
+        Self { name, dots }
+    }
+
+    /// The fastest routine that this processor runs.
+    pub(super) fn best() -> Self {
+        Self::available().next().unwrap_or(PLAIN)
+    }
+
+    /// Every routine that this processor runs, fastest first.
+    pub(super) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let found = [
+            super::avx512::vnni(),
+            super::avx2::vnni(),
+            super::avx2::plain(),
+        ];
+        #[cfg(target_arch = "aarch64")]
+        let found = [super::neon::dotprod(), super::neon::plain()];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let found: [Option<Self>; 0] = [];
+        found.into_iter().flatten().chain([PLAIN])
+    }
+
+    /// See [`Dots`].
+    #[inline]
+    pub(super) fn dots(self, rows: &[Line], query: &[Line], out: &mut [i32]) {
+        assert_eq!(rows.len(), query.len() * out.len(), "one product per row");
+        (self.dots)(rows, query, out);
+    }
+}
+
+fn plain(rows: &[Line], query: &[Line], out: &mut [i32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        *out = row
+            .iter()
+            .flat_map(|line| line.0)
+            .zip(query.iter().flat_map(|line| line.0))
+            .map(|(x, q)| i32::from(x) * i32::from(q))
+            .sum();
+    }
+}
