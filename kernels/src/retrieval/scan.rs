@@ -9,6 +9,16 @@
 //!
 //! Stage 1 is integer arithmetic and therefore the same on every instruction set; stage 2 is one routine. The answer is, bit for bit, the answer of scoring every row,
 //! which is what the tests compare it with.
+//!
+//! One core of a Xeon with AVX-512 VNNI (Sapphire Rapids class, a shared two-core machine), best of 20, top 5 of random rows of 512 dimensions, milliseconds:
+//!
+//! | rows | scoring every row | f32 products alone | plain Rust | AVX2 | AVX-VNNI | AVX-512 VNNI |
+//! |---|---|---|---|---|---|---|
+//! | 100 000 | 42 | 27 | 12.7 | 2.5 | 2.4 | 2.3 |
+//! | 1 000 000 | 399 | 232 | 136 | 57 | 51 | 43 |
+//!
+//! The fast ones wait for memory: 51 MB of codes fit that machine's last cache, 512 MB arrive at 12 GB/s. Prefetching 8 KiB ahead made it worse (77 ms). The worst
+//! order of rows, each more similar than all before it, scores every row: 52 and 477 ms.
 
 mod codes;
 mod kernel;
