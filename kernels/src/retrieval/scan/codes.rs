@@ -120,29 +120,33 @@ impl QueryCodes {
     }
 }
 
-/// The Euclidean length of a vector.
-pub(super) fn length(elements: impl Iterator<Item = f64>) -> f64 {
-    elements.map(|x| x * x).sum::<f64>().sqrt()
-}
-
 /// Writes the codes of `row` (finite, of unit length, no longer than `lines`) and returns their fit, and at least the length of codes times scale.
 fn encode(row: &[f32], lines: &mut [Line]) -> (Fit, f32) {
+    // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits: unlike `round` it vectorises on every x86-64.
+    const ROUND: f32 = 12_582_912.0;
     let largest = row.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+    // A unit vector of up to 8192 dimensions has an element of at least 0.011, so the scale is a normal number and |x / scale| rounds to at most 127.
     let scale = largest / 127.0;
+    let mut lost = [0.0f64; 8];
+    let mut squares = 0;
     for (line, elements) in lines.iter_mut().zip(row.chunks(LINE)) {
         for (code, x) in line.0.iter_mut().zip(elements) {
-            // The clamp keeps -128 out, whatever the division rounds to: kernels rely on |code| <= 127.
-            *code = (x / scale).round_ties_even().clamp(-127.0, 127.0) as i8;
+            *code = (x / scale + ROUND).to_bits() as i8;
         }
+        for (codes, elements) in line.0.chunks_exact(8).zip(elements.chunks(8)) {
+            for ((lost, &code), &x) in lost.iter_mut().zip(codes).zip(elements) {
+                let residual = f64::from(x) - f64::from(scale) * f64::from(code);
+                *lost += residual * residual;
+            }
+        }
+        squares += line
+            .0
+            .iter()
+            .map(|&c| i32::from(c) * i32::from(c))
+            .sum::<i32>();
     }
-    let scale64 = f64::from(scale);
-    let codes = lines.iter().flat_map(|line| line.0);
-    let residual = length(
-        row.iter()
-            .zip(codes.clone())
-            .map(|(&x, code)| f64::from(x) - scale64 * f64::from(code)),
-    );
-    let approximated = length(codes.map(|code| scale64 * f64::from(code)));
+    let residual = lost.iter().sum::<f64>().sqrt();
+    let approximated = f64::from(scale) * f64::from(squares).sqrt();
     let fit = Fit {
         scale,
         residual: (residual * UP) as f32,
