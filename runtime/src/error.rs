@@ -1,0 +1,117 @@
+//! The library's one error: what a caller can do about a failure decides the variant.
+
+use std::path::PathBuf;
+
+/// Everything that can go wrong in this library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read or written: check the path, the permissions, the disk.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// An embedding, a model or a dimension was refused further down.
+    #[error(transparent)]
+    Kernels(#[from] kernels::Error),
+
+    /// An argument outside of its documented range.
+    #[error("{0}")]
+    Argument(String),
+
+    /// There is no gallery at the path: check it, or enrol someone to create one.
+    #[error("no gallery at {}: check the path, or create one by enrolling someone", path.display())]
+    GalleryMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+
+    /// Another program, or another part of this one, holds the gallery open: stop it first.
+    #[error("gallery {} is in use by another process: stop that one first", path.display())]
+    GalleryInUse {
+        /// The gallery.
+        path: PathBuf,
+    },
+
+    /// The file is no gallery: check the path.
+    #[error("{} is no gallery: {reason}", path.display())]
+    NotAGallery {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+
+    /// The file was a gallery once: restore a copy.
+    #[error("gallery {} is damaged: {reason}; restore a copy of it", path.display())]
+    GalleryDamaged {
+        /// The gallery.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The gallery was written by a newer version of this program: update.
+    #[error("gallery {} has format {found}, this program reads up to {supported}: update it", path.display())]
+    GalleryTooNew {
+        /// The gallery.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that is understood.
+        supported: u32,
+    },
+
+    /// The gallery's embeddings come from another model, and comparing them would give numbers without meaning.
+    #[error(
+        "gallery {} holds embeddings of space '{found}', the model makes '{wanted}': use the model that the gallery was made with, or enrol into a new gallery",
+        path.display()
+    )]
+    GallerySpace {
+        /// The gallery.
+        path: PathBuf,
+        /// The space that the gallery is stamped with.
+        found: String,
+        /// The space of the model.
+        wanted: String,
+    },
+
+    /// The gallery's embeddings have another dimension than the model's.
+    #[error(
+        "gallery {} holds embeddings of {found} dimensions, the model makes {wanted}: use the model that the gallery was made with, or enrol into a new gallery",
+        path.display()
+    )]
+    GalleryDimension {
+        /// The gallery.
+        path: PathBuf,
+        /// Dimension in the gallery.
+        found: usize,
+        /// Dimension that the model makes.
+        wanted: usize,
+    },
+
+    /// A change could not be stored, because the disk is full or failing. What was stored before is untouched, and the same call may be tried again.
+    #[error("gallery {}: the change was not stored: {source}", path.display())]
+    GalleryStorage {
+        /// The gallery.
+        path: PathBuf,
+        /// What the storage said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// Nobody of that name or number is in the gallery.
+    #[error("nobody called '{who}' is in gallery {}", path.display())]
+    UnknownIdentity {
+        /// The gallery.
+        path: PathBuf,
+        /// The name or number that was asked for.
+        who: String,
+    },
+}
+
+/// [`std::result::Result`] with this library's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
