@@ -47,7 +47,7 @@ struct Outcome {
     inverse_penalty: f64,
 }
 
-/// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 96
+/// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 240
 /// queries a core.
 ///
 /// # Errors

@@ -221,7 +221,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!((found.mate_searches, found.non_mate_searches), (2, 4));
-        // Mates: cos 10, miss. Non-mates: cos 50, cos 10, cos 10, cos 40. 20 % of four is less than one.
+        // Mates: cos 10, miss. Non-mates: cos 50, cos 10, cos 10, cos 40.
+        // 20 % of four is less than one.
         let cos = |angle: f32| angle.to_radians().cos();
         let near = |a: f32, b: f32| (a - b).abs() < 1e-6;
         assert_eq!(found.operating, []);

@@ -4,7 +4,7 @@
 //! Encoding", CVPR 2017, step by step as in their `re_ranking.py` in its common form (squared
 //! Euclidean distances, divided by the largest of each row). That code holds several matrices of
 //! all images by all images; here only what is not zero is kept: besides the result, the distances
-//! of at most 96 images a core to all others, and a few hundred numbers an image.
+//! of at most 240 images a core to all others, and a few hundred numbers an image.
 //!
 //! Where that code leaves the order open, ties go to the earlier image, queries before gallery; an
 //! image is at distance 0 of itself.
