@@ -18,11 +18,14 @@
 mod attributes;
 mod extents;
 mod external;
+mod image;
 mod limits;
 mod operators;
 mod order;
 mod proto;
 mod read;
+mod site;
+mod targets;
 mod tensors;
 #[cfg(test)]
 mod tests;

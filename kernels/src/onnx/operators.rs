@@ -9,7 +9,8 @@ mod layout;
 mod shapes;
 
 use super::proto::data_type;
-use super::read::{Binding, Meaning, Site};
+use super::read::{Binding, Meaning};
+use super::site::Site;
 use crate::Result;
 use crate::graph::{Binary, Dim, Gemm, Op, Operand, Reduce, Unary};
 use crate::tensor::{DType, Data, Tensor};

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::attributes::Attributes;
-use super::extents::{Array, Extent};
+use super::extents::Array;
 use super::external::Folder;
+use super::image::Image;
 use super::limits::{MAX_BYTES, MAX_NODES, limit};
-use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
-use super::{Model, ReadOptions, WHAT, inputs, operators, order, tensors};
-use crate::graph::{Dim, Fact, Gemm, Graph, Op, Operand, ParamId, ValueId};
+use super::proto::{GraphProto, ModelProto, NodeProto};
+use super::site::Site;
+use super::{Model, ReadOptions, WHAT, operators, order, tensors};
+use crate::graph::{Dim, Gemm, Graph, Op, Operand, ParamId, ValueId};
 use crate::reference;
 use crate::tensor::{DType, Data, Tensor};
 use crate::{Error, Result};
@@ -57,23 +58,15 @@ pub(super) enum Meaning {
 
 /// The graph so far, and what the names of the file stand for in it.
 pub(super) struct Reader {
-    graph: Graph,
-    bindings: Vec<Binding>,
-    names: HashMap<String, usize>,
+    pub(super) graph: Graph,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) names: HashMap<String, usize>,
     /// Every name of a value in the file, and those made up since.
-    taken: HashSet<String>,
-    opset: i64,
-    fixed_batch: Option<usize>,
-    budget: u64,
+    pub(super) taken: HashSet<String>,
+    pub(super) opset: i64,
+    pub(super) fixed_batch: Option<usize>,
+    pub(super) budget: u64,
     warnings: Vec<String>,
-}
-
-/// One node of the file, with what is known of its inputs.
-pub(super) struct Site<'r> {
-    reader: &'r mut Reader,
-    node: &'r NodeProto,
-    name: &'r str,
-    pub(super) attributes: Attributes<'r>,
 }
 
 /// What `proto` holds; elements in other files are looked up in `folder`.
@@ -98,9 +91,9 @@ pub(super) fn model(
     )?;
 
     let names = node_names(&file.node);
-    let order = order::execution(&file, &names)?;
     let mut warnings = Vec::new();
     let image = Image::of(&file, options, &mut warnings)?;
+    let order = order::execution(&file, &names)?;
     let graph = Graph::new(
         file.name.clone().unwrap_or_default(),
         &image.name,
@@ -238,118 +231,6 @@ pub(super) fn unique(base: String, taken: &mut HashSet<String>) -> String {
     name
 }
 
-/// The input of the file.
-struct Image {
-    name: String,
-    size: [usize; 3],
-    /// The batch, if the file was exported for one.
-    fixed_batch: Option<usize>,
-}
-
-impl Image {
-    fn of(file: &GraphProto, options: &ReadOptions, warnings: &mut Vec<String>) -> Result<Self> {
-        let given: Vec<&ValueInfoProto> = inputs(file).collect();
-        let input = match given.as_slice() {
-            [input] => *input,
-            several => {
-                let names: Vec<&str> = several
-                    .iter()
-                    .take(8)
-                    .filter_map(|i| i.name.as_deref())
-                    .collect();
-                let (count, names) = (several.len(), names.join("`, `"));
-                let reason = format!("it has {count} inputs (`{names}`), one image is supported");
-                return Err(Error::malformed(WHAT, reason));
-            }
-        };
-        let name = input.name.clone().unwrap_or_default();
-        let refused = |reason: String| Error::malformed(WHAT, format!("input `{name}`: {reason}"));
-        let tensor = input
-            .r#type
-            .as_ref()
-            .and_then(|kind| kind.tensor_type.as_ref());
-        let tensor = tensor.ok_or_else(|| refused("it is no tensor".into()))?;
-        match tensor.elem_type.unwrap_or_default() {
-            data_type::FLOAT => {}
-            element @ (data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE) => {
-                let element = data_type::name(element);
-                warnings.push(format!(
-                    "input `{name}` is {element}; f32 is computed instead"
-                ));
-            }
-            element => {
-                let element = data_type::name(element);
-                return Err(refused(format!("it is {element}, only float is supported")));
-            }
-        }
-        let dims = tensor.shape.as_ref().map(|shape| shape.dim.as_slice());
-        let known = |axis: usize| {
-            let value = dims?.get(axis)?.dim_value?;
-            usize::try_from(value).ok().filter(|&extent| extent > 0)
-        };
-        if let Some(dims) = dims.filter(|dims| dims.len() != 4) {
-            let rank = dims.len();
-            return Err(refused(format!(
-                "it has {rank} dimensions, an image has 4: [N, C, H, W]"
-            )));
-        }
-        if matches!((known(1), known(3)), (channels, Some(1 | 3 | 4)) if channels.is_none_or(|c| c > 4))
-        {
-            return Err(refused(
-                "its channels stand last; export it as [N, C, H, W]".into(),
-            ));
-        }
-        let channels = known(1).unwrap_or_else(|| {
-            warnings.push(format!(
-                "input `{name}` has an open number of channels; 3 is assumed"
-            ));
-            3
-        });
-        let size = match (known(2), known(3)) {
-            (Some(height), Some(width)) => {
-                if let Some([h, w]) = options.input_size.filter(|&size| size != [height, width]) {
-                    warnings.push(format!(
-                        "input `{name}` is {height} x {width}; {h} x {w} was asked for"
-                    ));
-                }
-                [height, width]
-            }
-            (height, width) => {
-                let [h, w] = options.input_size.unwrap_or([256, 128]);
-                let size = [height.unwrap_or(h), width.unwrap_or(w)];
-                if options.input_size.is_none() {
-                    warnings.push(format!(
-                        "input `{name}` has an open size; {} x {} is assumed",
-                        size[0], size[1]
-                    ));
-                }
-                size
-            }
-        };
-        for extent in [channels, size[0], size[1]] {
-            let what = format!("extent of a dimension of input `{name}`");
-            limit(&what, extent as u64, MAX_EXTENT as u64)?;
-            if extent == 0 {
-                return Err(Error::Argument(format!("the input size {size:?} is empty")));
-            }
-        }
-        let size = [channels, size[0], size[1]];
-        // Three extents of 20 bits each: the product fits.
-        let elements = size.iter().map(|&extent| extent as u64).product();
-        let most = crate::tensor::MAX_ELEMENTS as u64;
-        limit(
-            &format!("number of elements of input `{name}`"),
-            elements,
-            most,
-        )?;
-        Ok(Self {
-            fixed_batch: known(0),
-            name,
-            size,
-        })
-    }
-}
-
 impl Reader {
     fn bind(&mut self, name: &str, binding: Binding) {
         self.names.insert(name.to_owned(), self.bindings.len());
@@ -383,12 +264,7 @@ impl Reader {
 
     /// Converts one node.
     fn node(&mut self, node: &NodeProto, name: &str, needed: &HashSet<String>) -> Result<()> {
-        let mut site = Site {
-            attributes: Attributes::of(name, node),
-            reader: &mut *self,
-            node,
-            name,
-        };
+        let mut site = Site::new(&mut *self, node, name);
         if !is_standard(node.domain.as_deref()) {
             let domain = node.domain.as_deref().unwrap_or_default();
             return Err(
@@ -490,8 +366,10 @@ impl Reader {
             .collect();
         let quantises = matches!(op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
         let values = self.graph.push(name, op.clone(), operands.clone())?;
+        let mut fixed = true;
         for &value in &values {
             let shape = &self.graph.value(value).fact.shape;
+            fixed &= !shape.contains(&Dim::Batch);
             if shape.contains(&Dim::Fixed(0)) || shape.len() > MAX_RANK {
                 return Err(Error::Shape {
                     node: name.to_owned(),
@@ -503,7 +381,7 @@ impl Reader {
                 });
             }
         }
-        if let Some(params) = params.filter(|_| !quantises) {
+        if let Some(params) = params.filter(|_| fixed && !quantises) {
             let work = self.work(&op, &operands, &values);
             if let Some(left) = self.budget.checked_sub(work) {
                 self.budget = left;
@@ -553,7 +431,7 @@ impl Reader {
     }
 
     /// What is bound at `slot`, to be read by a node of the graph.
-    fn operand(&mut self, slot: usize) -> Result<Operand> {
+    pub(super) fn operand(&mut self, slot: usize) -> Result<Operand> {
         match &mut self.bindings[slot] {
             Binding::Value(id) => Ok(Operand::Value(*id)),
             Binding::Param(id) => Ok(Operand::Param(*id)),
@@ -571,7 +449,7 @@ impl Reader {
         }
     }
 
-    fn param(&mut self, name: String, tensor: Tensor) -> Result<ParamId> {
+    pub(super) fn param(&mut self, name: String, tensor: Tensor) -> Result<ParamId> {
         let refused =
             |reason: String| Error::malformed("ONNX tensor", format!("`{name}` {reason}"));
         if tensor.is_empty() {
@@ -624,179 +502,6 @@ impl Reader {
                 &mut self.graph,
                 Graph::new("", "", image),
             ))
-        }
-    }
-}
-
-impl<'r> Site<'r> {
-    /// The operator as the file names it.
-    pub(super) fn op(&self) -> &'r str {
-        self.node.op_type.as_deref().unwrap_or_default()
-    }
-
-    /// Version of the operator set.
-    pub(super) fn opset(&self) -> i64 {
-        self.reader.opset
-    }
-
-    /// The batch that the file was exported for, if it says a number.
-    pub(super) fn fixed_batch(&self) -> Option<usize> {
-        self.reader.fixed_batch
-    }
-
-    /// An error about this node.
-    pub(super) fn unsupported(&self, reason: impl Into<String>) -> Error {
-        Error::Unsupported {
-            node: self.name.to_owned(),
-            op: self.op().to_owned(),
-            reason: reason.into(),
-        }
-    }
-
-    fn missing(&self, input: usize) -> Error {
-        self.unsupported(format!("input {input} is missing"))
-    }
-
-    /// The name of the first output.
-    pub(super) fn output(&self) -> &'r str {
-        self.node
-            .output
-            .first()
-            .map(String::as_str)
-            .unwrap_or_default()
-    }
-
-    /// Accounts for `elements` made of nothing, so that many small nodes make no large memory.
-    pub(super) fn charge(&mut self, elements: usize) -> Result<()> {
-        // An extent takes 24 bytes, six times a float.
-        let cost = 8 * elements as u64;
-        match self.reader.budget.checked_sub(cost) {
-            Some(left) => {
-                self.reader.budget = left;
-                Ok(())
-            }
-            None => Err(self.unsupported("constants and shapes are too large in sum")),
-        }
-    }
-
-    /// How many inputs and outputs the node lists.
-    pub(super) fn arity(&self) -> (usize, usize) {
-        (self.node.input.len(), self.node.output.len())
-    }
-
-    /// Where input `index` is bound, if it is there.
-    fn slot(&self, index: usize) -> Option<usize> {
-        let name = self.node.input.get(index).filter(|name| !name.is_empty())?;
-        self.reader.names.get(name).copied()
-    }
-
-    /// What input `index` is bound to, if it is there.
-    pub(super) fn binding(&self, index: usize) -> Option<&Binding> {
-        self.slot(index).map(|slot| &self.reader.bindings[slot])
-    }
-
-    /// Whether input `index` is there.
-    pub(super) fn has(&self, index: usize) -> bool {
-        self.slot(index).is_some()
-    }
-
-    /// Input `index`, to be read by a node of the graph.
-    pub(super) fn operand(&mut self, index: usize) -> Result<Operand> {
-        let slot = self.slot(index).ok_or_else(|| self.missing(index))?;
-        if let Binding::Shape(_) = self.reader.bindings[slot] {
-            return Err(self.unsupported(format!(
-                "input {index} is a shape that depends on the batch, used as data"
-            )));
-        }
-        self.reader.operand(slot)
-    }
-
-    /// The inputs: the first `required` must be there, further ones up to `most` may be missing
-    /// from the end.
-    pub(super) fn operands(&mut self, required: usize, most: usize) -> Result<Vec<Operand>> {
-        let given = self.arity().0;
-        let present = (0..given)
-            .rev()
-            .find(|&index| self.has(index))
-            .map_or(0, |last| last + 1);
-        if present > most {
-            return Err(self.unsupported(format!("{present} inputs, at most {most} are supported")));
-        }
-        (0..present.max(required))
-            .map(|index| self.operand(index))
-            .collect()
-    }
-
-    /// Adds a constant that is not in the file, called `suffix` after the node.
-    pub(super) fn made_up(&mut self, suffix: &str, tensor: Tensor) -> Result<Operand> {
-        let name = unique(format!("{}.{suffix}", self.name), &mut self.reader.taken);
-        Ok(Operand::Param(self.reader.param(name, tensor)?))
-    }
-
-    /// Element type and shape of input `index`.
-    pub(super) fn fact(&mut self, index: usize) -> Result<Fact> {
-        let operand = self.operand(index)?;
-        Ok(self.reader.graph.fact(operand))
-    }
-
-    /// Input `index` if it is a constant.
-    pub(super) fn constant(&self, index: usize) -> Option<&Tensor> {
-        match self.binding(index)? {
-            Binding::Param(id) => Some(self.reader.graph.tensor(*id)),
-            Binding::Constant { tensor, .. } => Some(tensor),
-            Binding::Value(_) | Binding::Shape(_) => None,
-        }
-    }
-
-    /// Input `index` as a small array of numbers that the image does not decide; none if it is
-    /// missing.
-    pub(super) fn array(&self, index: usize) -> Result<Option<Array>> {
-        let Some(binding) = self.binding(index) else {
-            return Ok(None);
-        };
-        let array = match binding {
-            Binding::Shape(array) => Some(array.clone()),
-            Binding::Value(_) => {
-                let reason = format!("input {index} is computed, only constants are supported");
-                return Err(self.unsupported(reason));
-            }
-            Binding::Param(_) | Binding::Constant { .. } => {
-                self.constant(index).and_then(Array::from_tensor)
-            }
-        };
-        let array = array.ok_or_else(|| {
-            self.unsupported(format!("input {index} is no small list of numbers"))
-        })?;
-        Ok(Some(array))
-    }
-
-    /// Input `index` as the extents of a shape; none if it is missing.
-    pub(super) fn extents(&self, index: usize) -> Result<Option<Vec<Extent>>> {
-        Ok(self.array(index)?.map(|array| array.elements))
-    }
-
-    /// Input `index` as integers that do not depend on the batch; none if it is missing.
-    pub(super) fn integers(&self, index: usize) -> Result<Option<Vec<i64>>> {
-        let Some(extents) = self.extents(index)? else {
-            return Ok(None);
-        };
-        let integer = |extent: &Extent| {
-            extent
-                .as_integer()
-                .ok_or_else(|| self.unsupported(format!("input {index} holds {extent}")))
-        };
-        extents.iter().map(integer).collect::<Result<_>>().map(Some)
-    }
-
-    /// Input `index` as one number; none if it is missing.
-    pub(super) fn number(&self, index: usize) -> Result<Option<f32>> {
-        if !self.has(index) {
-            return Ok(None);
-        }
-        let number = self.constant(index).and_then(Tensor::as_f32_scalar);
-        match number.filter(|number| !number.is_nan()) {
-            Some(number) => Ok(Some(number)),
-            None => Err(self.unsupported(format!("input {index} is no constant number"))),
         }
     }
 }

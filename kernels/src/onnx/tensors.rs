@@ -135,10 +135,10 @@ fn typed(element: i32, proto: &mut TensorProto) -> Result<Data, String> {
 /// `tensor` as an initialiser called `name`, its elements as little-endian bytes.
 pub(super) fn encode(name: &str, tensor: &Tensor) -> TensorProto {
     let raw = match tensor.data() {
-        Data::F32(values) => bytes(values, |v| v.to_le_bytes()),
-        Data::I64(values) => bytes(values, |v| v.to_le_bytes()),
-        Data::I32(values) => bytes(values, |v| v.to_le_bytes()),
-        Data::I8(values) => bytes(values, |v| v.to_le_bytes()),
+        Data::F32(values) => bytes(values, f32::to_le_bytes),
+        Data::I64(values) => bytes(values, i64::to_le_bytes),
+        Data::I32(values) => bytes(values, i32::to_le_bytes),
+        Data::I8(values) => bytes(values, i8::to_le_bytes),
         Data::U8(values) => values.clone(),
     };
     TensorProto {

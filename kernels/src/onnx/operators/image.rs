@@ -1,6 +1,7 @@
 //! Operators on images `[N, C, H, W]`: convolution, normalisation, pooling.
 
-use super::super::read::{MAX_EXTENT, Meaning, Site};
+use super::super::read::{MAX_EXTENT, Meaning};
+use super::super::site::Site;
 use super::plain;
 use crate::Result;
 use crate::graph::{Conv, Op, Pool};

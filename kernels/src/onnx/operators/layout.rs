@@ -1,7 +1,9 @@
 //! Operators that move elements: joining, cutting, padding, reshaping.
 
-use super::super::extents::{self, Extent};
-use super::super::read::{MAX_EXTENT, MAX_RANK, Meaning, Site};
+use super::super::extents::Extent;
+use super::super::read::{MAX_EXTENT, MAX_RANK, Meaning};
+use super::super::site::Site;
+use super::super::targets;
 use super::{axes, axis, first};
 use crate::Result;
 use crate::graph::{Dim, Op};
@@ -208,7 +210,7 @@ pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
     let zero_is_empty = site.attributes.flag("allowzero", false)?;
     let x = site.fact(0)?.shape;
     let target = target(site)?;
-    let shape = extents::reshape(&x, &target, zero_is_empty, site.fixed_batch())
+    let shape = targets::reshape(&x, &target, zero_is_empty, site.fixed_batch())
         .map_err(|reason| site.unsupported(reason))?;
     first(site, vec![Op::Reshape { shape }])
 }
@@ -216,7 +218,7 @@ pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
 pub(super) fn expand(site: &mut Site) -> Result<Meaning> {
     let x = site.fact(0)?.shape;
     let target = target(site)?;
-    let shape = extents::expand(&x, &target, site.fixed_batch())
+    let shape = targets::expand(&x, &target, site.fixed_batch())
         .map_err(|reason| site.unsupported(reason))?;
     let ops = if shape == x {
         vec![]

@@ -4,7 +4,8 @@
 use super::super::extents::{Arithmetic, Array, Extent, Kind};
 use super::super::external::Folder;
 use super::super::proto::data_type;
-use super::super::read::{Binding, MAX_RANK, Meaning, Site};
+use super::super::read::{Binding, MAX_RANK, Meaning};
+use super::super::site::Site;
 use super::super::tensors;
 use super::axis;
 use crate::Result;
@@ -48,16 +49,21 @@ pub(super) fn interpret(site: &mut Site) -> Result<Option<Meaning>> {
     }
 }
 
-/// Whether no input is computed from the image, and one is a shape or all are integers.
+/// Whether what the node works on is a shape, or a constant of integers.
 fn over_shapes(site: &Site) -> bool {
-    let inputs = site.arity().0;
-    let mut bindings = (0..inputs).filter_map(|index| site.binding(index));
-    let computed = bindings.any(|binding| matches!(binding, Binding::Value(_)));
-    let mut bindings = (0..inputs).filter_map(|index| site.binding(index));
-    let shape = bindings.any(|binding| matches!(binding, Binding::Shape(_)));
-    let mut constants = (0..inputs).filter_map(|index| site.constant(index));
-    let integers = constants.all(|tensor| matches!(tensor.dtype(), DType::I64 | DType::I32));
-    inputs > 0 && !computed && (shape || integers)
+    let data = match site.op() {
+        "Add" | "Sub" | "Mul" | "Div" | "Concat" => site.arity().0,
+        // The others say with further inputs what to do with the first.
+        _ => site.arity().0.min(1),
+    };
+    let is_shape = |index| matches!(site.binding(index), Some(Binding::Shape(_)));
+    let is_integer = |index| {
+        let dtype = site.constant(index).map(Tensor::dtype);
+        matches!(dtype, Some(DType::I64 | DType::I32))
+    };
+    let computed = |index| matches!(site.binding(index), Some(Binding::Value(_)));
+    let shape = (0..data).any(is_shape) && !(0..data).any(computed);
+    data > 0 && (shape || (0..data).all(is_integer))
 }
 
 fn input(site: &Site, index: usize) -> Result<Array> {

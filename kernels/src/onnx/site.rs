@@ -1,0 +1,201 @@
+//! One node of a file as [`operators`](super::operators) see it: its attributes, and what is known
+//! of its inputs.
+
+use super::attributes::Attributes;
+use super::extents::{Array, Extent};
+use super::proto::NodeProto;
+use super::read::{Binding, Reader, unique};
+use crate::graph::{Fact, Operand};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// One node of the file, with what is known of its inputs.
+pub(super) struct Site<'r> {
+    reader: &'r mut Reader,
+    node: &'r NodeProto,
+    name: &'r str,
+    pub(super) attributes: Attributes<'r>,
+}
+
+impl<'r> Site<'r> {
+    /// The node `node` of the file, which messages call `name`.
+    pub(super) fn new(reader: &'r mut Reader, node: &'r NodeProto, name: &'r str) -> Self {
+        Self {
+            reader,
+            node,
+            name,
+            attributes: Attributes::of(name, node),
+        }
+    }
+
+    /// The operator as the file names it.
+    pub(super) fn op(&self) -> &'r str {
+        self.node.op_type.as_deref().unwrap_or_default()
+    }
+
+    /// Version of the operator set.
+    pub(super) fn opset(&self) -> i64 {
+        self.reader.opset
+    }
+
+    /// The batch that the file was exported for, if it says a number.
+    pub(super) fn fixed_batch(&self) -> Option<usize> {
+        self.reader.fixed_batch
+    }
+
+    /// An error about this node.
+    pub(super) fn unsupported(&self, reason: impl Into<String>) -> Error {
+        Error::Unsupported {
+            node: self.name.to_owned(),
+            op: self.op().to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn missing(&self, input: usize) -> Error {
+        self.unsupported(format!("input {input} is missing"))
+    }
+
+    /// The name of the first output.
+    pub(super) fn output(&self) -> &'r str {
+        self.node
+            .output
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default()
+    }
+
+    /// Accounts for `elements` made of nothing, so that many small nodes make no large memory.
+    pub(super) fn charge(&mut self, elements: usize) -> Result<()> {
+        // An extent takes 24 bytes, six times a float.
+        let cost = 8 * elements as u64;
+        match self.reader.budget.checked_sub(cost) {
+            Some(left) => {
+                self.reader.budget = left;
+                Ok(())
+            }
+            None => Err(self.unsupported("constants and shapes are too large in sum")),
+        }
+    }
+
+    /// How many inputs and outputs the node lists.
+    pub(super) fn arity(&self) -> (usize, usize) {
+        (self.node.input.len(), self.node.output.len())
+    }
+
+    /// Where input `index` is bound, if it is there.
+    pub(super) fn slot(&self, index: usize) -> Option<usize> {
+        let name = self.node.input.get(index).filter(|name| !name.is_empty())?;
+        self.reader.names.get(name).copied()
+    }
+
+    /// What input `index` is bound to, if it is there.
+    pub(super) fn binding(&self, index: usize) -> Option<&Binding> {
+        self.slot(index).map(|slot| &self.reader.bindings[slot])
+    }
+
+    /// Whether input `index` is there.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.slot(index).is_some()
+    }
+
+    /// Input `index`, to be read by a node of the graph.
+    pub(super) fn operand(&mut self, index: usize) -> Result<Operand> {
+        let slot = self.slot(index).ok_or_else(|| self.missing(index))?;
+        if let Binding::Shape(_) = self.reader.bindings[slot] {
+            return Err(self.unsupported(format!(
+                "input {index} is a shape that depends on the batch, used as data"
+            )));
+        }
+        self.reader.operand(slot)
+    }
+
+    /// The inputs: the first `required` must be there, further ones up to `most` may be missing
+    /// from the end.
+    pub(super) fn operands(&mut self, required: usize, most: usize) -> Result<Vec<Operand>> {
+        let given = self.arity().0;
+        let present = (0..given)
+            .rev()
+            .find(|&index| self.has(index))
+            .map_or(0, |last| last + 1);
+        if present > most {
+            return Err(self.unsupported(format!("{present} inputs, at most {most} are supported")));
+        }
+        (0..present.max(required))
+            .map(|index| self.operand(index))
+            .collect()
+    }
+
+    /// Adds a constant that is not in the file, called `suffix` after the node.
+    pub(super) fn made_up(&mut self, suffix: &str, tensor: Tensor) -> Result<Operand> {
+        let name = unique(format!("{}.{suffix}", self.name), &mut self.reader.taken);
+        Ok(Operand::Param(self.reader.param(name, tensor)?))
+    }
+
+    /// Element type and shape of input `index`.
+    pub(super) fn fact(&mut self, index: usize) -> Result<Fact> {
+        let operand = self.operand(index)?;
+        Ok(self.reader.graph.fact(operand))
+    }
+
+    /// Input `index` if it is a constant.
+    pub(super) fn constant(&self, index: usize) -> Option<&Tensor> {
+        match self.binding(index)? {
+            Binding::Param(id) => Some(self.reader.graph.tensor(*id)),
+            Binding::Constant { tensor, .. } => Some(tensor),
+            Binding::Value(_) | Binding::Shape(_) => None,
+        }
+    }
+
+    /// Input `index` as a small array of numbers that the image does not decide; none if it is
+    /// missing.
+    pub(super) fn array(&self, index: usize) -> Result<Option<Array>> {
+        let Some(binding) = self.binding(index) else {
+            return Ok(None);
+        };
+        let array = match binding {
+            Binding::Shape(array) => Some(array.clone()),
+            Binding::Value(_) => {
+                let reason = format!("input {index} is computed, only constants are supported");
+                return Err(self.unsupported(reason));
+            }
+            Binding::Param(_) | Binding::Constant { .. } => {
+                self.constant(index).and_then(Array::from_tensor)
+            }
+        };
+        let array = array.ok_or_else(|| {
+            self.unsupported(format!("input {index} is no small list of numbers"))
+        })?;
+        Ok(Some(array))
+    }
+
+    /// Input `index` as the extents of a shape; none if it is missing.
+    pub(super) fn extents(&self, index: usize) -> Result<Option<Vec<Extent>>> {
+        Ok(self.array(index)?.map(|array| array.elements))
+    }
+
+    /// Input `index` as integers that do not depend on the batch; none if it is missing.
+    pub(super) fn integers(&self, index: usize) -> Result<Option<Vec<i64>>> {
+        let Some(extents) = self.extents(index)? else {
+            return Ok(None);
+        };
+        let integer = |extent: &Extent| {
+            extent
+                .as_integer()
+                .ok_or_else(|| self.unsupported(format!("input {index} holds {extent}")))
+        };
+        extents.iter().map(integer).collect::<Result<_>>().map(Some)
+    }
+
+    /// Input `index` as one number; none if it is missing.
+    pub(super) fn number(&self, index: usize) -> Result<Option<f32>> {
+        if !self.has(index) {
+            return Ok(None);
+        }
+        let number = self.constant(index).and_then(Tensor::as_f32_scalar);
+        match number.filter(|number| !number.is_nan()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.unsupported(format!("input {index} is no constant number"))),
+        }
+    }
+}
