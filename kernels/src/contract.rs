@@ -175,6 +175,15 @@ impl Contract {
     }
 }
 
+impl Contract {
+    /// The lowest threshold that lets at most the share `fpir` of strangers in, if one is stated.
+    #[must_use]
+    pub fn threshold_at(&self, fpir: f64) -> Option<f32> {
+        let within = self.thresholds.iter().filter(|point| point.fpir <= fpir);
+        within.map(|point| point.threshold).reduce(f32::min)
+    }
+}
+
 impl Preprocessing {
     /// The same, with the normalisation that a network has been found to do by itself.
     ///
@@ -287,6 +296,31 @@ mod tests {
     fn json_goes_round() {
         let contract = contract();
         assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    #[test]
+    fn the_lowest_threshold_within_the_share_of_strangers_is_taken() {
+        let point = |threshold, fpir| Point {
+            threshold,
+            fpir,
+            fnir: 0.0,
+        };
+        let thresholds = vec![point(0.4, 0.2), point(0.5, 0.01), point(0.6, 0.0)];
+        let contract = Contract {
+            thresholds,
+            ..contract()
+        };
+        for (fpir, wanted) in [(0.5, Some(0.4)), (0.01, Some(0.5)), (0.005, Some(0.6))] {
+            assert_eq!(contract.threshold_at(fpir), wanted, "{fpir}");
+        }
+        assert_eq!(
+            Contract {
+                thresholds: Vec::new(),
+                ..contract
+            }
+            .threshold_at(1.0),
+            None
+        );
     }
 
     #[test]

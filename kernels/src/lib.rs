@@ -12,6 +12,7 @@ pub mod contract;
 pub mod crop;
 mod error;
 pub mod graph;
+pub mod model;
 pub mod onnx;
 pub mod reference;
 pub mod retrieval;

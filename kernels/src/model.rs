@@ -1,0 +1,326 @@
+//! Opening a model: from a file to a folded network and what travels with it.
+//!
+//! This is the one door for every program. What comes out has one f32 output `[N, dim]`, holds no
+//! BatchNorm, reads pixels normalised as the contract says, and its contract is complete, whether
+//! the file brought one or not.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::contract::{
+    self, Contract, Embedding, Metric, Preprocessing, PreprocessingPart, Sidecar,
+};
+use crate::graph::fold::{fold, take_normalisation};
+use crate::graph::{Dim, Graph, Op, Operand};
+use crate::onnx::{self, ReadOptions};
+use crate::tensor::Data;
+use crate::{Error, Result};
+
+/// A model, ready to be planned.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The folded network.
+    pub graph: Graph,
+    /// What travels with it. `space` is always there.
+    pub contract: Contract,
+    /// What a person should know before trusting the model, one line each.
+    pub warnings: Vec<String>,
+    /// Nodes of the network in the file, before folding.
+    pub nodes_in_file: usize,
+}
+
+/// What is said about a model from outside of its file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A sidecar to read; none looks for `MODEL.toml` beside `MODEL.onnx`.
+    pub sidecar: Option<PathBuf>,
+    /// Overrides everything else. The embedding space becomes another one.
+    pub preprocessing: PreprocessingPart,
+}
+
+impl Model {
+    /// Opens an ONNX file.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, its contract or its sidecar, with names and values.
+    pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let sidecar = match &options.sidecar {
+            Some(path) => Some(path.clone()),
+            None => Some(path.with_extension("toml")).filter(|beside| beside.is_file()),
+        };
+        let said = sidecar
+            .as_deref()
+            .map(Sidecar::read)
+            .transpose()?
+            .unwrap_or_default();
+        let size = size(&options.preprocessing).or(size(&said.preprocessing));
+        let file = onnx::read_file(path, &ReadOptions { input_size: size })?;
+        let nodes_in_file = file.graph.nodes().len();
+        let mut warnings = file.warnings;
+
+        let (network, mut contract) = match file.metadata.get(contract::METADATA_KEY) {
+            Some(json) => {
+                let contract = Contract::from_json(json)?;
+                if let Some(sidecar) = sidecar {
+                    let sidecar = sidecar.display();
+                    let reason = format!(
+                        "it carries its own contract, which {sidecar} would overrule: \
+                         move that file away"
+                    );
+                    return Err(Error::malformed("model", reason));
+                }
+                (
+                    file.graph.with_output(&contract.embedding.output)?,
+                    contract,
+                )
+            }
+            None => adopt(&file.graph, said, path, &mut warnings)?,
+        };
+        let overridden = !options.preprocessing.is_empty();
+        if overridden {
+            contract.preprocessing = options.preprocessing.over(contract.preprocessing);
+            contract.preprocessing.check()?;
+        }
+        fits(&network, &contract)?;
+        if overridden || contract.space.is_none() {
+            contract.space = Some(space(&network, &contract.preprocessing));
+        }
+        Ok(Self {
+            graph: fold(&network)?,
+            contract,
+            warnings,
+            nodes_in_file,
+        })
+    }
+
+    /// Identity of the embedding space, `sha256:` and 64 hexadecimal digits if it was computed.
+    ///
+    /// # Panics
+    /// If the contract was taken apart: [`Model::open`] always gives one.
+    #[must_use]
+    pub fn space(&self) -> &str {
+        self.contract
+            .space
+            .as_deref()
+            .expect("an opened model has a space")
+    }
+}
+
+/// Identity of a file: `sha256:` and 64 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn file_identity(path: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(Error::io(path))?;
+    Ok(named(hash))
+}
+
+/// The network and a contract for a model that brings none.
+fn adopt(
+    graph: &Graph,
+    said: Sidecar,
+    path: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<(Graph, Contract)> {
+    let output = match (&said.output, graph.outputs()) {
+        (Some(name), _) => name.clone(),
+        (None, [one]) => one.name.clone(),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|output| output.name.as_str()).collect();
+            return Err(Error::Argument(format!(
+                "{}: it has {} outputs, `{}`; say which is the embedding with `output = \"...\"` \
+                 in {}",
+                path.display(),
+                names.len(),
+                names.join("`, `"),
+                path.with_extension("toml").display(),
+            )));
+        }
+    };
+    let network = flat_output(graph.with_output(&output)?)?;
+    let (network, normalisation) = take_normalisation(&network)?;
+    let [_, height, width] = network.input_size();
+    let mut assumed = Preprocessing {
+        height,
+        width,
+        ..Preprocessing::default()
+    };
+    if let Some(affine) = &normalisation {
+        if said.preprocessing.mean.is_some() || said.preprocessing.std.is_some() {
+            let reason = "the sidecar says mean or std, but the network normalises by itself";
+            return Err(Error::malformed("sidecar", reason));
+        }
+        assumed = assumed.normalised_by(affine)?;
+        let Preprocessing { mean, std, .. } = &assumed;
+        warnings.push(format!(
+            "the network normalises by itself: taken as mean {mean:?}, std {std:?} of pixels in 0..1"
+        ));
+    }
+    let preprocessing = said.preprocessing.over(assumed);
+    preprocessing.check()?;
+    if said.preprocessing.is_empty() {
+        warnings.push(format!(
+            "{} says nothing of its pre-processing: assuming {preprocessing}; \
+             {} can say otherwise",
+            path.display(),
+            path.with_extension("toml").display(),
+        ));
+    }
+    let dim = dim(&network).unwrap_or(0);
+    let contract = Contract {
+        version: contract::VERSION,
+        preprocessing,
+        embedding: Embedding {
+            output,
+            dim,
+            metric: Metric::Cosine,
+        },
+        net: said.net,
+        space: None,
+        weights: said.weights,
+        thresholds: Vec::new(),
+    };
+    Ok((network, contract))
+}
+
+/// Networks that end in `[N, D, 1, 1]` get their embedding flattened.
+fn flat_output(mut graph: Graph) -> Result<Graph> {
+    let output = graph.outputs()[0].clone();
+    let rank = graph.value(output.value).fact.shape.len();
+    let ones = graph
+        .value(output.value)
+        .fact
+        .shape
+        .iter()
+        .skip(2)
+        .all(|&dim| dim == Dim::Fixed(1));
+    if rank <= 2 || !ones {
+        return Ok(graph);
+    }
+    let flat = graph.push1(
+        "flat_embedding",
+        Op::Flatten { axis: 1 },
+        [output.value.into()],
+    )?;
+    graph.output("flat_embedding", flat);
+    graph.with_output("flat_embedding")
+}
+
+/// Refuses a network that is no embedder, or not the one its contract tells of.
+fn fits(network: &Graph, contract: &Contract) -> Result<()> {
+    let malformed = |reason| Err(Error::malformed("model", reason));
+    let [channels, height, width] = network.input_size();
+    let Preprocessing {
+        height: h,
+        width: w,
+        ..
+    } = contract.preprocessing;
+    if (channels, height, width) != (3, h, w) {
+        return malformed(format!(
+            "the network reads [N, {channels}, {height}, {width}], its pre-processing gives \
+             [N, 3, {h}, {w}]"
+        ));
+    }
+    match dim(network) {
+        Some(dim) if dim == contract.embedding.dim => Ok(()),
+        Some(dim) => {
+            let stated = contract.embedding.dim;
+            malformed(format!(
+                "its embeddings have {dim} numbers, its contract says {stated}"
+            ))
+        }
+        None => {
+            let output = &network.outputs()[0];
+            let shape = &network.value(output.value).fact.shape;
+            let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+            malformed(format!(
+                "output `{}` is [{}], wanted one embedding a crop: [N, dim]",
+                output.name,
+                shape.join(", ")
+            ))
+        }
+    }
+}
+
+/// Numbers in an embedding, if that is what the network gives.
+fn dim(network: &Graph) -> Option<usize> {
+    match network.value(network.outputs()[0].value).fact.shape[..] {
+        [Dim::Batch, Dim::Fixed(dim)] if dim > 0 => Some(dim),
+        _ => None,
+    }
+}
+
+fn size(said: &PreprocessingPart) -> Option<[usize; 2]> {
+    Some([said.height?, said.width?])
+}
+
+/// Identity of an embedding space: the operators in order, the shapes that they write, the
+/// parameters that they read, and the pre-processing. Names do not count.
+fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
+    let mut hash = Sha256::new();
+    for node in network.nodes() {
+        hash.update(node.op.onnx_name());
+        for &output in &node.outputs {
+            hash.update(format!("{:?}", network.value(output).fact.shape_for(1)));
+        }
+        for operand in &node.inputs {
+            match operand {
+                Operand::Value(id) => hash.update((id.index() as u64).to_le_bytes()),
+                Operand::Param(id) => {
+                    let tensor = network.tensor(*id);
+                    hash.update(format!("{:?}{:?}", tensor.dtype(), tensor.shape()));
+                    hash_elements(&mut hash, tensor.data());
+                }
+            }
+        }
+    }
+    let Preprocessing {
+        height,
+        width,
+        resize,
+        fit,
+        colour,
+        mean,
+        std,
+    } = preprocessing;
+    hash.update(format!(
+        "{height} {width} {resize:?} {fit:?} {colour:?} {mean:?} {std:?}"
+    ));
+    named(hash)
+}
+
+fn hash_elements(hash: &mut Sha256, data: &Data) {
+    match data {
+        Data::F32(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+        Data::I64(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+        Data::I32(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+        Data::I8(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+        Data::U8(values) => hash.update(values),
+    }
+}
+
+fn named(hash: Sha256) -> String {
+    let digits: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{digits}")
+}
+
+/// Lets [`std::io::copy`] feed a hash.
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
