@@ -19,6 +19,37 @@ pub enum Error {
     #[error(transparent)]
     Kernels(#[from] kernels::Error),
 
+    /// A source cannot be opened or read on.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+
+    /// Boxes cannot be opened or read.
+    #[error(transparent)]
+    People(#[from] crate::people::Error),
+
+    /// What was asked to compute cannot: ask for something else.
+    #[error("cannot compute on {device}: {reason}")]
+    Device {
+        /// What was asked for.
+        device: &'static str,
+        /// Why not, and what would work.
+        reason: String,
+    },
+
+    /// The network does not run, or gives something that is no embedding.
+    #[error("embedding: {reason}")]
+    Embed {
+        /// What was wrong.
+        reason: String,
+    },
+
+    /// Observations cannot be written: the disk is full, or the reader has gone away.
+    #[error("writing observations: {source}")]
+    Sink {
+        /// What the system said.
+        source: std::io::Error,
+    },
+
     /// An argument outside of its documented range.
     #[error("{0}")]
     Argument(String),
@@ -115,3 +146,13 @@ pub enum Error {
 
 /// [`std::result::Result`] with this library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(feature = "tract")]
+impl Error {
+    /// What tract says of a network; its errors know no types that a caller could act on.
+    pub(crate) fn tract(error: tract_onnx::prelude::TractError) -> Self {
+        Self::Embed {
+            reason: format!("tract: {error:#}"),
+        }
+    }
+}

@@ -1,5 +1,16 @@
 //! The device side of re-identification: frames in, people matched against a gallery out.
+//!
+//! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`source`],
+//! [`people`], [`kernels::crop`], [`embed`], [`gallery`], [`event`].
 
+#[cfg(feature = "tract")]
+pub mod embed;
+mod error;
+pub mod event;
 pub mod gallery;
 pub mod people;
+#[cfg(feature = "tract")]
+pub mod pipeline;
 pub mod source;
+
+pub use error::{Error, Result};

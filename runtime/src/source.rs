@@ -221,14 +221,10 @@ pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
     if spec.starts_with("/dev/") {
         return unsupported(format!("cameras are not in this build yet; {SUPPORTED}"));
     }
+    if let Some(images) = image_set(spec, rate)? {
+        return Ok(Box::new(images));
+    }
     let path = Path::new(spec);
-    if path.is_dir() {
-        return Ok(Box::new(images::Images::folder(path, rate)?));
-    }
-    // A file may be called `a[1].jpg`: only what is no file is taken for a pattern.
-    if !path.exists() && spec.contains(['*', '?', '[']) {
-        return Ok(Box::new(images::Images::pattern(spec, rate)?));
-    }
     let io = |source| Error::Io {
         path: path.to_owned(),
         source,
@@ -249,6 +245,34 @@ pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
             convert(spec)
         )),
     }
+}
+
+/// The image files that a person named by a file, a folder or a pattern, in path order.
+///
+/// # Errors
+/// As [`open`]; a file that is not there is an [`Error::Io`] with its name.
+pub fn image_paths(spec: &str) -> Result<Vec<PathBuf>> {
+    if let Some(images) = image_set(spec, None)? {
+        return Ok(images.into_paths());
+    }
+    let path = PathBuf::from(spec);
+    match std::fs::metadata(&path) {
+        Ok(_) => Ok(vec![path]),
+        Err(source) => Err(Error::Io { path, source }),
+    }
+}
+
+/// A folder or a pattern; none if `spec` is neither.
+fn image_set(spec: &str, rate: Option<Rate>) -> Result<Option<images::Images>> {
+    let path = Path::new(spec);
+    if path.is_dir() {
+        return images::Images::folder(path, rate).map(Some);
+    }
+    // A file may be called `a[1].jpg`: only what is no file is taken for a pattern.
+    if !path.exists() && spec.contains(['*', '?', '[']) {
+        return images::Images::pattern(spec, rate).map(Some);
+    }
+    Ok(None)
 }
 
 const SUPPORTED: &str = "supported are a Motion-JPEG .avi, a .jpg or .png, a folder of them, or a pattern like 'img/*.jpg'";

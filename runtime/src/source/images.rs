@@ -70,6 +70,11 @@ impl Images {
         }
     }
 
+    /// The files, in path order.
+    pub(super) fn into_paths(self) -> Vec<PathBuf> {
+        self.paths
+    }
+
     fn new(
         name: String,
         root: PathBuf,
