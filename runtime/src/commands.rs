@@ -1,0 +1,175 @@
+//! The command line: what a person types, checked once, and the command that does it.
+
+mod bench;
+mod doctor;
+mod embed;
+mod eval;
+mod gallery;
+mod images;
+mod matching;
+mod model;
+mod npy;
+mod output;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use kernels::contract::{PreprocessingPart, Resize};
+use kernels::model::Model;
+use runtime::embed::{Device, EmbedOptions, Embedder};
+
+/// Person re-identification on the device: frames in, people matched against a gallery out.
+#[derive(Debug, Parser)]
+#[command(name = "reid", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  everything was done
+  1  it could not be done; one line on stderr says why
+  2  the command line is wrong
+  3  done, but part of the input could not be read; stderr says which
+
+Examples:
+  reid run clip.avi --boxes boxes.csv --model person.onnx --gallery shop.redb --json
+  reid eval Market-1501 --model person.onnx --open-set
+  reid enroll Ada ada/*.jpg --gallery shop.redb --model person.onnx
+  reid match unknown.jpg --gallery shop.redb --model person.onnx";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Embed(embed::Embed),
+    Match(matching::Match),
+    Enroll(matching::Enroll),
+    Gallery(gallery::Gallery),
+    Eval(eval::Eval),
+    Bench(bench::Bench),
+    Model(model::ModelCommand),
+    Doctor(doctor::Doctor),
+}
+
+/// How a command ended, if not with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Part of the input could not be read.
+    Partly,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Partly => Self::from(3),
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        match self.command {
+            Command::Run(command) => command.run(),
+            Command::Embed(command) => command.run(),
+            Command::Match(command) => command.run(),
+            Command::Enroll(command) => command.run(),
+            Command::Gallery(command) => command.run(),
+            Command::Eval(command) => command.run(),
+            Command::Bench(command) => command.run(),
+            Command::Model(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+        }
+    }
+}
+
+/// The model, and how it is read.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// The model, an ONNX file
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+
+    /// What the model says nothing of: pre-processing, output, licence [default: FILE.toml beside
+    /// the model, if there is one]
+    #[arg(long, value_name = "FILE.toml")]
+    sidecar: Option<PathBuf>,
+
+    /// How crops are scaled, whatever the model says: pil-bilinear or cv-bilinear. Embeddings of
+    /// different kernels do not belong into one gallery
+    #[arg(long, value_name = "KERNEL", value_parser = resize)]
+    resize: Option<Resize>,
+}
+
+/// What computes.
+#[derive(Debug, Args)]
+struct DeviceArgs {
+    /// What computes: auto, gpu, cpu or tract
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: Device,
+
+    /// Threads, 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Crops computed at once, 1 to 256
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: usize,
+}
+
+impl ModelArgs {
+    /// Opens the model and says on stderr what a person should know of it.
+    fn open(&self) -> anyhow::Result<Model> {
+        let model = self.read()?;
+        for warning in &model.warnings {
+            eprintln!("reid: note: {warning}");
+        }
+        Ok(model)
+    }
+
+    fn read(&self) -> anyhow::Result<Model> {
+        let options = kernels::model::Options {
+            sidecar: self.sidecar.clone(),
+            preprocessing: PreprocessingPart {
+                resize: self.resize,
+                ..Default::default()
+            },
+        };
+        Model::open(&self.model, &options).with_context(|| self.model.display().to_string())
+    }
+}
+
+impl DeviceArgs {
+    /// Makes the model ready, and says on stderr on which device and why.
+    fn embedder(&self, model: &Model) -> anyhow::Result<Box<dyn Embedder>> {
+        let options = EmbedOptions {
+            device: self.device,
+            threads: self.threads,
+            batch: self.batch,
+        };
+        let embedder = runtime::embed::open(model, &options)?;
+        let chosen = embedder.chosen();
+        eprintln!(
+            "reid: embedding on {} ({}, {}): {}",
+            chosen.device,
+            chosen.backend,
+            output::count(chosen.threads, "thread"),
+            chosen.why
+        );
+        Ok(embedder)
+    }
+}
+
+fn resize(text: &str) -> Result<Resize, String> {
+    match text {
+        "pil-bilinear" => Ok(Resize::PilBilinear),
+        "cv-bilinear" => Ok(Resize::CvBilinear),
+        _ => Err("wanted pil-bilinear or cv-bilinear".to_owned()),
+    }
+}

@@ -1,0 +1,131 @@
+//! Image files in, embeddings out: what `embed`, `eval`, `match` and `enroll` have in common.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kernels::crop::{Cropper, View};
+use kernels::model::Model;
+use kernels::retrieval::Embeddings;
+use runtime::embed::Embedder;
+use runtime::source::{self, Frame, Status};
+
+use super::output;
+
+/// Embeddings of image files.
+pub(super) struct Embedded {
+    /// The files, in the order of the rows.
+    pub(super) paths: Vec<String>,
+    /// One row a file.
+    pub(super) embeddings: Embeddings,
+    /// How many files could not be read; stderr has said which.
+    pub(super) unreadable: usize,
+}
+
+/// Embeds every image that `specs` name (files, folders, patterns), each of them one crop, in the
+/// order of the sorted paths. A path that several of them name counts once.
+pub(super) fn embed(
+    specs: &[String],
+    model: &Model,
+    embedder: &mut dyn Embedder,
+) -> anyhow::Result<Embedded> {
+    let mut cropper = Cropper::new(&model.contract.preprocessing)?;
+    let contract = &model.contract.preprocessing;
+    let crop_len = contract.height * contract.width * 3;
+    // Enough crops for every thread to have whole batches, and no more memory than that.
+    let window = embedder.chosen().batch * embedder.chosen().threads * 2;
+
+    let paths = image_paths(specs)?;
+    let bar = output::progress(Some(paths.len() as u64), "images");
+    let (mut kept, mut rows, mut crops) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unreadable = 0;
+    let mut frame = Frame::default();
+    for path in paths {
+        let at = crops.len();
+        crops.resize(at + crop_len, 0);
+        let result = read(&path, &mut frame).and_then(|()| {
+            let view = View::new(&frame.rgb, frame.width, frame.height)?;
+            Ok(cropper.whole(view, &mut crops[at..])?)
+        });
+        match result {
+            Ok(()) => kept.push(path),
+            Err(error) => {
+                bar.suspend(|| eprintln!("reid: skipped: {error:#}"));
+                crops.truncate(at);
+                unreadable += 1;
+            }
+        }
+        if crops.len() >= window * crop_len {
+            embedder.embed(&crops, &mut rows)?;
+            crops.clear();
+        }
+        bar.inc(1);
+    }
+    embedder.embed(&crops, &mut rows)?;
+    bar.finish_and_clear();
+    if kept.is_empty() {
+        bail!(
+            "none of the {unreadable} images in {} could be read",
+            specs.join(", ")
+        );
+    }
+    let embeddings = Embeddings::new(embedder.dim(), rows)?;
+    Ok(Embedded {
+        paths: kept,
+        embeddings,
+        unreadable,
+    })
+}
+
+/// Every image file that `specs` name, sorted, each once.
+fn image_paths(specs: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for spec in specs {
+        paths.extend(source::image_paths(spec)?);
+    }
+    paths.sort();
+    paths.dedup();
+    let text = |path: PathBuf| {
+        let lossy = path.display().to_string();
+        path.into_os_string()
+            .into_string()
+            .ok()
+            .with_context(|| format!("{lossy}: no UTF-8 name"))
+    };
+    paths.into_iter().map(text).collect()
+}
+
+fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {
+    match source::open(path, None)?.read(frame)? {
+        Status::Frame => Ok(()),
+        Status::End => bail!("{path}: holds no image"),
+    }
+}
+
+/// Writes a file beside its place and moves it there once it is whole and on the disk.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut name = path
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let result = (|| {
+        let mut file = BufWriter::new(File::create(&part)?);
+        write(&mut file)?;
+        file.flush()?;
+        file.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
+        std::fs::rename(&part, path)
+    })();
+    if result.is_err() {
+        // The message about the failure is worth more than one about what it left behind.
+        let _ = std::fs::remove_file(&part);
+    }
+    result
+}
