@@ -1,1 +1,153 @@
-fn main() {}
+//! Everything a person runs on this repository: `cargo xtask --help`.
+
+mod fuzz;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Everything a person runs on this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Every test
+    Test {
+        /// Passed on to `cargo test`, for example a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Formatting, clippy, documentation and licences, each without a warning
+    Check,
+    /// Make an example out of nothing and run the program on it
+    Example,
+    /// Run the fuzz targets
+    Fuzz(fuzz::Fuzz),
+}
+
+fn main() -> Result<()> {
+    env::set_current_dir(root())?;
+    match Cli::parse().task {
+        Task::Test { rest } => test(&rest),
+        Task::Check => check(),
+        Task::Example => example(),
+        Task::Fuzz(fuzz) => fuzz.run(),
+    }
+}
+
+fn test(rest: &[String]) -> Result<()> {
+    run(cargo(["test", "--locked"]).args(rest))
+}
+
+fn check() -> Result<()> {
+    run(&mut cargo(["fmt", "--all", "--check"]))?;
+    let strict = [
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+    run(cargo(["clippy"]).args(strict))?;
+    let documentation = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--locked",
+        "--document-private-items",
+    ];
+    run(cargo(documentation).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    licences()
+}
+
+/// Licences, sources and duplicate crates. Advisories need a database from outside, so they are
+/// checked only where `cargo deny check` can fetch it.
+fn licences() -> Result<()> {
+    let installed = cargo(["deny", "--version"]).output()?.status.success();
+    if !installed {
+        if required("deny") {
+            bail!(
+                "cargo-deny is missing and REID_REQUIRE wants it: cargo install --locked cargo-deny"
+            );
+        }
+        eprintln!(
+            "skipped: cargo deny, because it is not installed (cargo install --locked cargo-deny)"
+        );
+        return Ok(());
+    }
+    run(&mut cargo([
+        "deny", "--locked", "check", "bans", "licenses", "sources",
+    ]))
+}
+
+/// The main job on input that anybody can make: renders a small clip, evaluates, then watches it.
+fn example() -> Result<()> {
+    let folder = root().join("target/example");
+    let profile = ["--release", "--locked", "--quiet"];
+    run(cargo(["run", "--package", "fixtures"])
+        .args(profile)
+        .arg("--")
+        .arg(&folder))?;
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (model, clip, boxes, crops) = (
+        file("figures.onnx"),
+        file("figures.avi"),
+        file("figures.csv"),
+        file("crops"),
+    );
+    let reid = |args: &[&str]| {
+        println!("\n$ reid {}", args.join(" "));
+        run(cargo(["run", "--package", "runtime", "--bin", "reid"])
+            .args(profile)
+            .arg("--")
+            .args(args))
+    };
+    reid(&["eval", &crops, "--model", &model, "--open-set"])?;
+    reid(&[
+        "run",
+        &clip,
+        "--boxes",
+        &boxes,
+        "--model",
+        &model,
+        "--threshold",
+        "0.8",
+    ])
+}
+
+/// Whether `REID_REQUIRE`, a list with commas, says that something must be there.
+fn required(what: &str) -> bool {
+    env::var("REID_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
+}
+
+fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(args);
+    cargo
+}
+
+/// Runs a command to its end and fails if it does.
+fn run(command: &mut Command) -> Result<()> {
+    let name = format!("{command:?}");
+    let status = command.status().with_context(|| name.clone())?;
+    if !status.success() {
+        bail!("{name}: {status}");
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .expect("xtask lies in the repository")
+        .to_owned()
+}
