@@ -65,8 +65,8 @@ impl Image {
                 "it has {rank} dimensions, an image has 4: [N, C, H, W]"
             )));
         }
-        if matches!((known(1), known(3)), (channels, Some(1 | 3 | 4)) if channels.is_none_or(|c| c > 4))
-        {
+        let few_last = matches!(known(3), Some(1 | 3 | 4));
+        if few_last && known(1).is_none_or(|channels| channels > 4) {
             return Err(refused(
                 "its channels stand last; export it as [N, C, H, W]".into(),
             ));

@@ -231,7 +231,7 @@ fn softmax(site: &mut Site) -> Result<Meaning> {
         axis = long.next().unwrap_or(axis);
         if long.next().is_some() {
             return Err(site.unsupported(format!(
-                "attribute `axis` = {along} joins several dimensions before operator set 13; one is supported"
+                "attribute `axis` = {along} joins several dimensions before operator set 13"
             )));
         }
     }
@@ -273,11 +273,25 @@ fn quantisation(site: &mut Site) -> Result<usize> {
     }
 }
 
+/// The operands x, scale and zero point, if there is one. Where scale and zero point are one element
+/// each, ONNX Runtime's quantiser writes one as `[1]` and the other as `[]`: the scale decides.
+fn quantisation_operands(site: &mut Site) -> Result<Vec<Operand>> {
+    let mut operands = site.operands(2, 3)?;
+    if let (Some(scale), Some(zero)) = (site.constant(1), site.constant(2))
+        && (scale.len(), zero.len()) == (1, 1)
+        && scale.shape() != zero.shape()
+    {
+        let zero = zero.clone().reshaped(scale.shape())?;
+        operands[2] = site.made_up("zero_point", zero)?;
+    }
+    Ok(operands)
+}
+
 fn quantize(site: &mut Site) -> Result<Meaning> {
     site.attributes.only("precision", 0)?;
     let axis = quantisation(site)?;
     let dtype = site.attributes.int("output_dtype")?.unwrap_or(0);
-    let mut operands = site.operands(2, 3)?;
+    let mut operands = quantisation_operands(site)?;
     let wanted = match i32::try_from(dtype) {
         Ok(0) => None,
         Ok(data_type::UINT8) => Some(DType::U8),
@@ -321,7 +335,7 @@ fn dequantize(site: &mut Site) -> Result<Meaning> {
             )));
         }
     }
-    let operands = site.operands(2, 3)?;
+    let operands = quantisation_operands(site)?;
     Ok(Meaning::Operators(
         vec![Op::DequantizeLinear { axis }],
         operands,
@@ -369,7 +383,7 @@ fn cast(site: &mut Site) -> Result<Meaning> {
     shapes::cast(site, to)
 }
 
-/// One operand after another, for operators whose later inputs became attributes.
+/// Operators over the first input, whose other inputs became attributes; none leave it as it is.
 fn first(site: &mut Site, ops: Vec<Op>) -> Result<Meaning> {
     let x: Operand = site.operand(0)?;
     if ops.is_empty() {

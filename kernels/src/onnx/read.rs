@@ -375,7 +375,7 @@ impl Reader {
                     node: name.to_owned(),
                     op: op.onnx_name(),
                     reason: format!(
-                        "it writes a value of {} dimensions, at most {MAX_RANK} and none empty are supported",
+                        "it writes {} dimensions; {MAX_RANK} are supported, and none empty",
                         shape.len()
                     ),
                 });
@@ -489,12 +489,15 @@ impl Reader {
         }
         let uses = self.graph.uses();
         let unread = |value: &ValueId| uses[value.index()] == 0;
-        if self
-            .graph
-            .nodes()
+        let nodes = self.graph.nodes();
+        let params: HashSet<&Operand> = nodes
             .iter()
-            .any(|node| node.outputs.iter().all(unread))
-        {
+            .flat_map(|node| &node.inputs)
+            .filter(|operand| matches!(operand, Operand::Param(_)))
+            .collect();
+        let leftovers = params.len() < self.graph.params().len()
+            || nodes.iter().any(|node| node.outputs.iter().all(unread));
+        if leftovers {
             self.graph.pruned()
         } else {
             let image = self.graph.input_size();

@@ -44,7 +44,7 @@ pub(super) fn interpret(site: &mut Site) -> Result<Option<Meaning>> {
             Ok(Some(Meaning::Shape(array)))
         }
         None => Err(site.unsupported(
-            "its result depends on the batch in a way, or its inputs fit in a way, that is not supported",
+            "its inputs do not fit, or its result depends on the batch in more than a factor",
         )),
     }
 }
@@ -296,7 +296,7 @@ fn constant_of_shape(site: &mut Site) -> Result<Meaning> {
     });
     let Some(shape) = shape.filter(|_| value.len() == 1) else {
         return Err(site.unsupported(format!(
-            "a constant of shape {:?} with {} values; {MAX_FILLED} elements of one value are supported",
+            "a constant of shape {:?} of {} values, up to {MAX_FILLED} elements of one are supported",
             &extents[..extents.len().min(MAX_RANK)],
             value.len()
         )));

@@ -680,6 +680,18 @@ fn quantised_layers_keep_their_form() {
         conv([1, 1], [0; 4], [1, 1], 1),
     ];
     assert_eq!(net.ops(), want);
+    // ONNX Runtime's quantiser: a bias with a scale of `[1]` and a zero point of `[]`.
+    let mixed = Net::new(
+        13,
+        [
+            node("DequantizeLinear b s z > d", []),
+            node("Add x d > y", []),
+        ],
+    )
+    .tensor("b", &Tensor::new([6], Data::I32(vec![1; 6])).unwrap())
+    .weight("s", &[1])
+    .tensor("z", &Tensor::new([], Data::I32(vec![0])).unwrap());
+    assert_eq!(mixed.graph().params()[2].tensor.shape(), [1]);
     let signed = [
         node("QuantizeLinear x s > q", [int("output_dtype", 3)]),
         node("DequantizeLinear q s > y", []),
