@@ -5,6 +5,7 @@
 //! create; a file that asks for more than a network can need is refused.
 
 use super::WHAT;
+use super::proto::{AttributeProto, TensorProto};
 use crate::tensor::MAX_ELEMENTS;
 use crate::{Error, Result};
 
@@ -18,6 +19,7 @@ pub(super) const MAX_NODES: u64 = 100_000;
 /// The most messages and strings of a file: about twenty for each of [`MAX_NODES`] nodes. The
 /// largest message takes below 300 bytes.
 const MAX_ITEMS: u64 = 1 << 21;
+const _: () = assert!(size_of::<TensorProto>() < 300 && size_of::<AttributeProto>() < 300);
 
 /// The messages that are decoded. Fields of others are skipped by the decoder and cost nothing.
 #[derive(Clone, Copy, PartialEq)]

@@ -28,8 +28,8 @@ pub(super) const MAX_EXTENT: usize = 1 << 20;
 /// The most dimensions of a value. Networks have four, shuffles and attention five or six.
 pub(super) const MAX_RANK: usize = 8;
 
-/// The most multiplications, and elements written, that folding constants may take over a whole
-/// file: about a second, and 1 GiB.
+/// The most multiplications and elements that folding constants may take over a whole file. Results
+/// of this many f32 elements take 1 GiB.
 const FOLD_BUDGET: u64 = 1 << 28;
 
 /// What a name of the file stands for.
