@@ -6,10 +6,9 @@
 //! [`crate::graph::Op`]. A file that uses more than that is refused with the node's name, its
 //! operator and the attribute or input in question; nothing is approximated.
 //!
-//! Files come from anywhere, so they are bounded before memory is taken for them
-//! ([`MAX_BYTES`](limits::MAX_BYTES) of file and of initialisers, [`MAX_NODES`](limits::MAX_NODES),
-//! [`MAX_ELEMENTS`](crate::tensor::MAX_ELEMENTS) a tensor and a value), and no content of theirs
-//! makes the reader panic.
+//! Files come from anywhere, so they are bounded before memory is taken for them: 2 GiB of file and of
+//! initialisers, 100 000 nodes, [`MAX_ELEMENTS`](crate::tensor::MAX_ELEMENTS) a tensor and, for one
+//! image, a value. No content of theirs makes the reader panic.
 //!
 //! Writing makes a file of operator set 17 that the checker of ONNX accepts. The same graph always
 //! makes the same bytes, and reading them back makes the same graph, up to the order of its
