@@ -12,7 +12,11 @@ fn every_sidecar_is_read_and_possible() {
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let sidecar = Sidecar::read(&path).unwrap_or_else(|error| panic!("{error}"));
-        sidecar.preprocessing.over(Preprocessing::default()).check().unwrap();
+        sidecar
+            .preprocessing
+            .over(Preprocessing::default())
+            .check()
+            .unwrap();
         read += 1;
     }
     assert!(read >= 2, "only {read} sidecars in {}", folder.display());
