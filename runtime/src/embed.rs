@@ -64,7 +64,7 @@ pub struct Chosen {
 pub struct EmbedOptions {
     /// What to compute on.
     pub device: Device,
-    /// Threads; 0 takes one for each core.
+    /// Threads, at most [`MAX_THREADS`]; 0 takes one for each core.
     pub threads: usize,
     /// Crops computed at once, 1 to [`MAX_BATCH`].
     pub batch: usize,
@@ -72,6 +72,9 @@ pub struct EmbedOptions {
 
 /// The most crops that are computed at once.
 pub const MAX_BATCH: usize = 256;
+
+/// The most threads that compute: more than any edge device has cores.
+pub const MAX_THREADS: usize = 256;
 
 impl Default for EmbedOptions {
     fn default() -> Self {
@@ -114,11 +117,23 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
         Device::Cpu => "the CPU was asked for, and tract is its one backend in this build",
         Device::Tract => "tract was asked for",
     };
-    if !(1..=MAX_BATCH).contains(&options.batch) {
-        return Err(Error::Device {
+    let refused = |reason| {
+        Err(Error::Device {
             device: "cpu",
-            reason: format!("batch is {}, wanted 1 to {MAX_BATCH}", options.batch),
-        });
+            reason,
+        })
+    };
+    if !(1..=MAX_BATCH).contains(&options.batch) {
+        return refused(format!(
+            "batch is {}, wanted 1 to {MAX_BATCH}",
+            options.batch
+        ));
+    }
+    if options.threads > MAX_THREADS {
+        return refused(format!(
+            "threads are {}, wanted at most {MAX_THREADS}",
+            options.threads
+        ));
     }
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
