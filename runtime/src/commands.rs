@@ -114,7 +114,7 @@ struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: Device,
 
-    /// Threads, 0 for one a core
+    /// Threads, 0 for one a core, at most 256
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 
