@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kernels::model::Model;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
@@ -15,15 +16,60 @@ use crate::{Error, Result};
 
 /// Embeds on the CPU with tract.
 ///
-/// Several crops are shared out among the threads, each of which computes its own; a single batch
-/// is computed by all threads together.
+/// Several batches are shared out among the threads, each of which computes its own. A single one
+/// is computed by one thread or by all together, whatever has proven faster.
 pub struct TractEmbedder {
     frame: Frame,
     chosen: Chosen,
     /// For `batch` crops, and for one.
     plans: [Plan; 2],
-    /// Computes one batch with all threads.
-    together: Executor,
+    trial: Trial,
+}
+
+/// Which executor is faster for a single batch. Small nets lose more by handing work around than
+/// they win: an OSNet x0.25 crop takes 12.2 ms on one thread of two x86-64 cores and 15.1 ms on
+/// both, so the first calls try each in turn.
+struct Trial {
+    executors: Vec<Executor>,
+    /// Fastest time of each for one crop so far.
+    fastest: Vec<Duration>,
+    calls: usize,
+}
+
+impl Trial {
+    /// How often each executor is tried. The first time is slow for either: its memory is cold.
+    const EACH: usize = 3;
+
+    fn new(threads: usize) -> Self {
+        let mut executors = vec![Executor::SingleThread];
+        if threads > 1 {
+            executors.push(Executor::multithread(threads));
+        }
+        Self {
+            fastest: vec![Duration::MAX; executors.len()],
+            executors,
+            calls: 0,
+        }
+    }
+
+    /// Computes a batch with the executor whose turn it is, or with the faster one.
+    fn run<T>(&mut self, batch: usize, work: impl FnOnce() -> T) -> T {
+        let trying = self.calls < Self::EACH * self.executors.len();
+        let turn = match trying {
+            true => self.calls % self.executors.len(),
+            false => (0..self.fastest.len())
+                .min_by_key(|&i| self.fastest[i])
+                .unwrap_or(0),
+        };
+        let start = Instant::now();
+        let result = multithread_tract_scope(self.executors[turn].clone(), work);
+        if trying {
+            let each = start.elapsed() / batch as u32;
+            self.fastest[turn] = self.fastest[turn].min(each);
+            self.calls += 1;
+        }
+        result
+    }
 }
 
 type Runnable = Arc<TypedRunnableModel>;
@@ -59,23 +105,8 @@ impl TractEmbedder {
                 why: why.to_owned(),
             },
             plans: [many, one],
-            together: match threads {
-                1 => Executor::SingleThread,
-                several => Executor::multithread(several),
-            },
+            trial: Trial::new(threads),
         })
-    }
-
-    /// `crops` cut into what is computed at once: whole batches, then single crops.
-    fn jobs<'a>(&'a self, crops: &'a [u8]) -> impl Iterator<Item = (&'a Plan, &'a [u8])> {
-        let crop = self.frame.crop_len();
-        let [many, one] = &self.plans;
-        let whole = crops.len() / (crop * many.batch) * (crop * many.batch);
-        let (batches, singles) = crops.split_at(whole);
-        let batches = batches
-            .chunks(crop * many.batch)
-            .map(move |crops| (many, crops));
-        batches.chain(singles.chunks(crop).map(move |crop| (one, crop)))
     }
 }
 
@@ -108,39 +139,88 @@ impl Embedder for TractEmbedder {
 }
 
 impl TractEmbedder {
-    fn embed_into(&self, crops: &[u8], mut out: &mut [f32]) -> Result<()> {
-        let mut jobs = Vec::new();
-        for (plan, crops) in self.jobs(crops) {
-            let (own, rest) = out.split_at_mut(plan.batch * self.frame.dim);
-            out = rest;
-            jobs.push((plan, crops, own));
+    fn embed_into(&mut self, crops: &[u8], out: &mut [f32]) -> Result<()> {
+        let frame = &self.frame;
+        let mut jobs = jobs(&self.plans, frame, crops, out);
+        let work = |jobs: Vec<Job<'_>>| jobs.into_iter().try_for_each(|job| job.run(frame));
+        if let [only] = jobs.as_slice() {
+            let batch = only.plan.batch;
+            return self.trial.run(batch, || work(jobs));
         }
         let workers = self.chosen.threads.min(jobs.len());
         if workers <= 1 {
-            return multithread_tract_scope(self.together.clone(), || {
-                jobs.into_iter()
-                    .try_for_each(|(plan, crops, out)| plan.run(&self.frame, crops, out))
-            });
+            return work(jobs);
         }
         let share = jobs.len().div_ceil(workers);
         std::thread::scope(|scope| {
             let mut running = Vec::new();
             while !jobs.is_empty() {
                 let mine = jobs.split_off(jobs.len().saturating_sub(share));
-                running.push(scope.spawn(|| {
-                    mine.into_iter()
-                        .try_for_each(|(plan, crops, out)| plan.run(&self.frame, crops, out))
-                }));
+                running.push(scope.spawn(|| work(mine)));
             }
-            running.into_iter().try_for_each(|worker| {
-                let died = |_| {
-                    Err(Error::Embed {
-                        reason: "a worker thread died".to_owned(),
-                    })
-                };
-                worker.join().unwrap_or_else(died)
-            })
+            let died = |_| {
+                let reason = "a worker thread died".to_owned();
+                Err(Error::Embed { reason })
+            };
+            running
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or_else(died))
         })
+    }
+}
+
+/// What is computed at once, and where it goes.
+struct Job<'a> {
+    plan: &'a Plan,
+    crops: &'a [u8],
+    out: &'a mut [f32],
+}
+
+/// `crops` cut into whole batches, then single crops.
+fn jobs<'a>(
+    [many, one]: &'a [Plan; 2],
+    frame: &Frame,
+    mut crops: &'a [u8],
+    mut out: &'a mut [f32],
+) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    while !crops.is_empty() {
+        let plan = if crops.len() >= many.batch * frame.crop_len() {
+            many
+        } else {
+            one
+        };
+        let (own, rest) = crops.split_at(plan.batch * frame.crop_len());
+        let (rows, behind) = out.split_at_mut(plan.batch * frame.dim);
+        (crops, out) = (rest, behind);
+        jobs.push(Job {
+            plan,
+            crops: own,
+            out: rows,
+        });
+    }
+    jobs
+}
+
+impl Job<'_> {
+    fn run(self, frame: &Frame) -> Result<()> {
+        let [height, width] = frame.size;
+        let batch = self.plan.batch;
+        let crop = frame.crop_len();
+        let mut infer = || -> TractResult<()> {
+            let mut input = Tensor::zero::<f32>(&[batch, 3, height, width])?;
+            let mut view = input.try_as_plain_ram_mut()?;
+            let planes = view.as_slice_mut::<f32>()?;
+            for (crop, planes) in self.crops.chunks(crop).zip(planes.chunks_mut(crop)) {
+                frame.normaliser.fill(crop, planes)?;
+            }
+            let result = self.plan.network.run(tvec!(input.into_tvalue()))?;
+            self.out
+                .copy_from_slice(result[0].try_as_plain_ram()?.as_slice::<f32>()?);
+            Ok(())
+        };
+        infer().map_err(Error::tract)?;
+        self.out.chunks_mut(frame.dim).try_for_each(Frame::unit)
     }
 }
 
@@ -156,24 +236,5 @@ impl Plan {
         };
         let network = optimised().map_err(Error::tract)?;
         Ok(Self { batch, network })
-    }
-
-    /// Embeds exactly `batch` crops.
-    fn run(&self, frame: &Frame, crops: &[u8], out: &mut [f32]) -> Result<()> {
-        let [height, width] = frame.size;
-        let mut infer = || -> TractResult<()> {
-            let mut input = Tensor::zero::<f32>(&[self.batch, 3, height, width])?;
-            let mut view = input.try_as_plain_ram_mut()?;
-            let planes = view.as_slice_mut::<f32>()?;
-            let crop = frame.crop_len();
-            for (crop, planes) in crops.chunks(crop).zip(planes.chunks_mut(crop)) {
-                frame.normaliser.fill(crop, planes)?;
-            }
-            let result = self.network.run(tvec!(input.into_tvalue()))?;
-            out.copy_from_slice(result[0].try_as_plain_ram()?.as_slice::<f32>()?);
-            Ok(())
-        };
-        infer().map_err(Error::tract)?;
-        out.chunks_mut(frame.dim).try_for_each(Frame::unit)
     }
 }
