@@ -125,7 +125,8 @@ fn batch_norm(graph: &Graph, parameters: &[Operand], epsilon: f64) -> Result<Aff
     Ok(affine)
 }
 
-/// A constant that is one number for each channel of a value of `shape`, or one for all.
+/// A constant that is one number for each channel of a value of `shape`, or one for all. None for
+/// others, and for one that would give the value more channels than it has.
 fn per_channel(constant: &Tensor, shape: &[Dim]) -> Option<Vec<f64>> {
     let channels = shape.get(1)?.fixed()?;
     let offset = shape.len().checked_sub(constant.shape().len())?;
@@ -139,7 +140,7 @@ fn per_channel(constant: &Tensor, shape: &[Dim]) -> Option<Vec<f64>> {
     }
     match constant.as_f32()? {
         [one] => Some(vec![f64::from(*one); channels]),
-        many => Some(many.iter().map(|&c| f64::from(c)).collect()),
+        many => (many.len() == channels).then(|| many.iter().map(|&c| f64::from(c)).collect()),
     }
 }
 
