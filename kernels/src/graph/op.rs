@@ -38,7 +38,7 @@ pub enum Op {
     Split {
         /// Dimension.
         axis: usize,
-        /// Extents along it; they add up to that of x.
+        /// Extents along it, at least one; they add up to that of x.
         sizes: Vec<usize>,
     },
     /// Part of a dimension. Operands: x.
@@ -75,7 +75,7 @@ pub enum Op {
     Reduce {
         /// Which one.
         kind: Reduce,
-        /// Dimensions, ascending.
+        /// Dimensions, ascending; at least one.
         axes: Vec<usize>,
         /// Whether they stay, with extent 1.
         keep_dims: bool,

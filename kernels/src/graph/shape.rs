@@ -12,6 +12,7 @@ pub(super) fn infer(graph: &Graph, node: &str, op: &Op, inputs: &[Operand]) -> R
     let outputs = rule.outputs()?;
     for fact in &outputs {
         rule.limit(&fact.shape)?;
+        rule.one_batch(&fact.shape)?;
     }
     Ok(outputs)
 }
@@ -53,6 +54,7 @@ impl Rule<'_> {
             Op::Concat { axis } => one(self.concat(*axis)?),
             Op::Split { axis, sizes } => {
                 let extent = self.fixed(x, *axis)?;
+                self.ensure(!sizes.is_empty(), || "it writes nothing".to_owned())?;
                 let total = sizes
                     .iter()
                     .try_fold(0usize, |sum, &size| sum.checked_add(size));
@@ -278,6 +280,8 @@ impl Rule<'_> {
 
     fn reduce(&self, x: &[Dim], axes: &[usize], keep_dims: bool) -> Result<Vec<Dim>> {
         self.ascending(axes)?;
+        // ONNX has no one meaning for it: "all of them", "nothing" or the norm of each element.
+        self.ensure(!axes.is_empty(), || "it reduces no axis".to_owned())?;
         let mut shape = x.to_vec();
         for &axis in axes {
             self.fixed(x, axis)?;
@@ -448,6 +452,14 @@ impl Rule<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A value that has the batch twice mixes images, and grows with its square.
+    fn one_batch(&self, shape: &[Dim]) -> Result<()> {
+        let batches = shape.iter().filter(|dim| **dim == Dim::Batch).count();
+        self.ensure(batches <= 1, || {
+            format!("it writes {}, which has the batch twice", show(shape))
+        })
     }
 
     /// Each dimension once, in order.

@@ -117,6 +117,7 @@ fn what_does_not_fit_is_refused_with_the_values() {
         Case("concat of the batch", Op::Concat { axis: 0 }, &[0, 3], vec![], "is the batch"),
         Case("axis too large", Op::Concat { axis: 2 }, &[0, 3], vec![], "axis 2 of [N, 3]"),
         Case("split", Op::Split { axis: 1, sizes: vec![usize::MAX, 4] }, &[0, 3], vec![], "do not add up"),
+        Case("norm over no axis", Op::Reduce { kind: Reduce::L2, axes: vec![], keep_dims: true }, &[0, 3], vec![], "no axis"),
         Case("slice beyond", Op::Slice { axis: 1, start: 0, end: 4, step: 1 }, &[0, 3], vec![], "no part"),
         Case("reshape", Op::Reshape { shape: dims(&[0, 7]) }, &[0, 3], vec![], "cannot become"),
         Case("batch reshaped away", Op::Reshape { shape: dims(&[3]) }, &[0, 3], vec![], "cannot become"),
@@ -169,4 +170,34 @@ fn integers_are_no_activations() {
         .unwrap();
     assert_eq!(graph.uses()[out.index()], 1);
     assert_eq!(graph.producer(relu), Some(graph.nodes().len() - 1));
+}
+
+#[test]
+fn nothing_is_split_into_nothing() {
+    let mut graph = Graph::new("case", "x", [0, 1, 1]);
+    let split = Op::Split {
+        axis: 1,
+        sizes: Vec::new(),
+    };
+    let error = graph.push("node", split, [graph.input().into()]);
+    assert!(error.unwrap_err().to_string().contains("writes nothing"));
+}
+
+#[test]
+fn images_are_not_mixed_with_others_of_their_batch() {
+    let mut graph = Graph::new("case", "x", [3, 1, 3]);
+    let x = graph.input();
+    let pooled = Op::Reduce {
+        kind: Reduce::Mean,
+        axes: vec![2, 3],
+        keep_dims: false,
+    };
+    let pooled = graph.push1("pool", pooled, [x.into()]).unwrap();
+    // [N, 3] is read as [1, 1, N, 3].
+    let error = graph.push("add", Op::Binary(Binary::Add), [x.into(), pooled.into()]);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("[N, 3, N, 3]") && error.contains("twice"),
+        "{error}"
+    );
 }
