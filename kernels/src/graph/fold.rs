@@ -14,7 +14,8 @@
 //!    file runs. The plain `BNNeck` of Luo et al. 2019 ends here, beside the pooling: it comes
 //!    after a ReLU, which a shift cannot pass. Other steps that are left stay what they were.
 //!
-//! The new weights are computed in f64 and rounded once. Folding twice is folding once.
+//! The new weights are computed in f64 and rounded once. Folding twice is folding once, up to the
+//! order of nodes that do not read each other.
 
 mod affine;
 mod linear;
@@ -34,6 +35,8 @@ use crate::tensor::Tensor;
 /// [`Error::Unsupported`] with the node's name for a `BatchNorm` whose variance is negative or
 /// whose parameters are not finite or not constant.
 pub fn fold(graph: &Graph) -> Result<Graph> {
+    // What a node reads that no output needs would count as read, and keep a step from folding.
+    let graph = &graph.pruned()?;
     let mut fold = Fold {
         uses: graph.uses(),
         pending: vec![None; graph.values.len()],
@@ -41,9 +44,6 @@ pub fn fold(graph: &Graph) -> Result<Graph> {
     };
     for (index, node) in graph.nodes.iter().enumerate() {
         fold.node(index, node)?;
-    }
-    for output in &graph.outputs {
-        fold.settle(output.value)?;
     }
     fold.rewrite.finish().pruned()
 }
@@ -147,10 +147,12 @@ impl Fold<'_> {
         self.leave(y, pending)
     }
 
-    /// Leaves `pending` to the reader of `y`, or settles it if there are several.
+    /// Leaves `pending` to the node that reads `y`, or settles it if there are several, or none
+    /// because `y` leaves the network.
     fn leave(&mut self, y: ValueId, pending: Pending) -> Result<()> {
         self.pending[y.index()] = Some(pending);
-        if self.uses[y.index()] == 1 {
+        let leaves = self.rewrite.old.outputs.iter().any(|o| o.value == y);
+        if self.uses[y.index()] == 1 && !leaves {
             Ok(())
         } else {
             self.settle(y)
@@ -267,7 +269,9 @@ impl Fold<'_> {
             };
             self.multiply_add([first.name.clone(), last], x, &pending.affine)?
         };
-        self.rewrite.new.rename(done, old.value(y).name.clone());
+        if done != x {
+            self.rewrite.new.rename(done, old.value(y).name.clone());
+        }
         self.rewrite.map(y, done);
         Ok(())
     }
@@ -306,12 +310,13 @@ impl Fold<'_> {
         new.push1(name, Op::Conv(conv), [x.into(), weight.into(), bias.into()])
     }
 
-    /// The step as a product and a sum with constants, either of them only if it does something.
+    /// The step as a product and a sum with constants, either of them only if it does something:
+    /// `x` itself comes back from a step that does nothing.
     fn multiply_add(&mut self, names: [String; 2], x: ValueId, step: &Affine) -> Result<ValueId> {
         let rank = self.rewrite.new.value(x).fact.shape.len();
         let halves = [
-            (Binary::Mul, &step.scale, 1.0),
-            (Binary::Add, &step.shift, 0.0),
+            (Binary::Mul, Affine::rounded(&step.scale), 1.0),
+            (Binary::Add, Affine::rounded(&step.shift), 0.0),
         ];
         let mut y = x;
         for ((binary, values, neutral), name) in halves.into_iter().zip(names) {
@@ -320,20 +325,12 @@ impl Fold<'_> {
             }
             let mut shape = vec![1; rank - 1];
             shape[0] = values.len();
-            let constant = Tensor::f32(shape, Affine::rounded(values))?;
+            let constant = Tensor::f32(shape, values)?;
             let constant = self.rewrite.new.param(format!("{name}.constant"), constant);
             y = self
                 .rewrite
                 .new
                 .push1(name, Op::Binary(binary), [y.into(), constant.into()])?;
-        }
-        if y == x {
-            // A step that does nothing still has its own name to give: it must not rename x.
-            let shape = self.rewrite.new.value(x).fact.shape.clone();
-            y = self
-                .rewrite
-                .new
-                .push1("identity", Op::Reshape { shape }, [x.into()])?;
         }
         Ok(y)
     }
