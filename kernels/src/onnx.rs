@@ -23,6 +23,7 @@ mod operators;
 mod order;
 mod proto;
 mod read;
+mod scope;
 mod site;
 mod targets;
 mod tensors;

@@ -1,8 +1,8 @@
 //! The one input of a file: an image, with what the file leaves open filled in.
 
+use super::limits::MAX_EXTENT;
 use super::limits::limit;
 use super::proto::{GraphProto, ValueInfoProto, data_type};
-use super::read::MAX_EXTENT;
 use super::{ReadOptions, WHAT, inputs};
 use crate::{Error, Result};
 

@@ -9,6 +9,12 @@ use super::proto::{AttributeProto, TensorProto};
 use crate::tensor::MAX_ELEMENTS;
 use crate::{Error, Result};
 
+/// Extents of images, strides, kernels and pads stay below this: their products fit 64 bits.
+pub(super) const MAX_EXTENT: usize = 1 << 20;
+
+/// The most dimensions of a value. Networks have four, shuffles and attention five or six.
+pub(super) const MAX_RANK: usize = 8;
+
 /// The largest file, and the most bytes of initialisers, external ones included: protobuf itself
 /// ends at 2 GiB.
 pub(super) const MAX_BYTES: u64 = 1 << 31;

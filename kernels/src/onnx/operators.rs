@@ -9,7 +9,7 @@ mod layout;
 mod shapes;
 
 use super::proto::data_type;
-use super::read::{Binding, Meaning};
+use super::scope::{Binding, Meaning};
 use super::site::Site;
 use crate::Result;
 use crate::graph::{Binary, Dim, Gemm, Op, Operand, Reduce, Unary};
@@ -31,7 +31,7 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
         "MeanVarianceNormalization" => image::mean_variance(site),
         "MaxPool" => image::max_pool(site),
         "AveragePool" => image::average_pool(site),
-        "GlobalAveragePool" => plain(site, Op::GlobalAveragePool, 1),
+        "GlobalAveragePool" => site.plain(Op::GlobalAveragePool, 1),
 
         "Relu" => unary(site, Unary::Relu),
         "Sigmoid" => unary(site, Unary::Sigmoid),
@@ -50,11 +50,11 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
             unary(site, Unary::HardSigmoid { alpha, beta })
         }
         "Clip" => clip(site),
-        "PRelu" => plain(site, Op::PRelu, 2),
-        "Add" => plain(site, Op::Binary(Binary::Add), 2),
-        "Sub" => plain(site, Op::Binary(Binary::Sub), 2),
-        "Mul" => plain(site, Op::Binary(Binary::Mul), 2),
-        "Div" => plain(site, Op::Binary(Binary::Div), 2),
+        "PRelu" => site.plain(Op::PRelu, 2),
+        "Add" => site.plain(Op::Binary(Binary::Add), 2),
+        "Sub" => site.plain(Op::Binary(Binary::Sub), 2),
+        "Mul" => site.plain(Op::Binary(Binary::Mul), 2),
+        "Div" => site.plain(Op::Binary(Binary::Div), 2),
         "Pow" => pow(site),
 
         "ReduceMean" => reduce(site, Reduce::Mean),
@@ -62,7 +62,7 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
         "LpNormalization" => lp_normalization(site),
         "Softmax" => softmax(site),
         "Gemm" => gemm(site),
-        "MatMul" => plain(site, Op::MatMul, 2),
+        "MatMul" => site.plain(Op::MatMul, 2),
 
         "Concat" => layout::concat(site),
         "Split" => layout::split(site),
@@ -78,7 +78,7 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
         "QuantizeLinear" => quantize(site),
         "DequantizeLinear" => dequantize(site),
 
-        "Identity" => same(site),
+        "Identity" => site.same(),
         "Dropout" => dropout(site),
         "Constant" => shapes::constant(site),
         "Cast" => cast(site),
@@ -87,52 +87,8 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
     }
 }
 
-/// An operator without attributes that reads `inputs` inputs.
-fn plain(site: &mut Site, op: Op, inputs: usize) -> Result<Meaning> {
-    Ok(Meaning::Operators(vec![op], site.operands(inputs, inputs)?))
-}
-
 fn unary(site: &mut Site, unary: Unary) -> Result<Meaning> {
-    plain(site, Op::Unary(unary), 1)
-}
-
-/// The node's first input.
-fn same(site: &mut Site) -> Result<Meaning> {
-    if site.has(0) {
-        Ok(Meaning::Same)
-    } else {
-        Err(site.unsupported("input 0 is missing"))
-    }
-}
-
-/// `axis` counted from the front, for `rank` dimensions.
-fn axis(site: &Site, axis: i64, rank: usize) -> Result<usize> {
-    let from_front = if axis < 0 {
-        axis.checked_add(rank as i64)
-    } else {
-        Some(axis)
-    };
-    from_front
-        .and_then(|axis| usize::try_from(axis).ok())
-        .filter(|&axis| axis < rank)
-        .ok_or_else(|| site.unsupported(format!("axis {axis} of {rank} dimensions")))
-}
-
-/// `list` of axes counted from the front, ascending.
-fn axes(site: &Site, list: &[i64], rank: usize) -> Result<Vec<usize>> {
-    if list.len() > rank {
-        let found = list.len();
-        return Err(site.unsupported(format!("{found} axes of {rank} dimensions")));
-    }
-    let mut axes: Vec<usize> = list
-        .iter()
-        .map(|&a| axis(site, a, rank))
-        .collect::<Result<_>>()?;
-    axes.sort_unstable();
-    if axes.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(site.unsupported(format!("axes {list:?} name one dimension twice")));
-    }
-    Ok(axes)
+    site.plain(Op::Unary(unary), 1)
 }
 
 /// Bounds are attributes before version 11, inputs since.
@@ -170,7 +126,7 @@ fn pow(site: &mut Site) -> Result<Meaning> {
         _ => None,
     });
     let Some((shape, values)) = exponent else {
-        return plain(site, Op::Binary(Binary::Pow), 2);
+        return site.plain(Op::Binary(Binary::Pow), 2);
     };
     let x = site.operand(0)?;
     let exponent = site.made_up("exponent", Tensor::new(shape, Data::F32(values))?)?;
@@ -190,12 +146,12 @@ fn reduce(site: &mut Site, kind: Reduce) -> Result<Meaning> {
         let noop = site.attributes.flag("noop_with_empty_axes", false)?;
         let list = site.integers(1)?;
         if noop && list.as_ref().is_none_or(Vec::is_empty) {
-            return same(site);
+            return site.same();
         }
         list
     };
     let axes = match list.filter(|list| !list.is_empty()) {
-        Some(list) => axes(site, &list, rank)?,
+        Some(list) => site.axes(&list, rank)?,
         None => (0..rank).collect(),
     };
     let op = Op::Reduce {
@@ -210,12 +166,12 @@ fn lp_normalization(site: &mut Site) -> Result<Meaning> {
     let rank = site.fact(0)?.shape.len();
     let p = site.attributes.int("p")?.unwrap_or(2);
     let along = site.attributes.int("axis")?.unwrap_or(-1);
-    let axis = axis(site, along, rank)?;
+    let axis = site.axis(along, rank)?;
     let p = u8::try_from(p)
         .ok()
         .filter(|p| matches!(p, 1 | 2))
         .ok_or_else(|| site.unsupported(format!("attribute `p` is {p}, 1 and 2 are supported")))?;
-    plain(site, Op::LpNormalization { axis, p }, 1)
+    site.plain(Op::LpNormalization { axis, p }, 1)
 }
 
 /// Before version 13, all dimensions from the axis on were normalised together: that is the same
@@ -225,7 +181,7 @@ fn softmax(site: &mut Site) -> Result<Meaning> {
     let joint = site.opset() < 13;
     let default = if joint { 1 } else { -1 };
     let along = site.attributes.int("axis")?.unwrap_or(default);
-    let mut axis = axis(site, along, shape.len())?;
+    let mut axis = site.axis(along, shape.len())?;
     if joint {
         let mut long = (axis..shape.len()).filter(|&axis| shape[axis] != Dim::Fixed(1));
         axis = long.next().unwrap_or(axis);
@@ -235,7 +191,7 @@ fn softmax(site: &mut Site) -> Result<Meaning> {
             )));
         }
     }
-    plain(site, Op::Softmax { axis }, 1)
+    site.plain(Op::Softmax { axis }, 1)
 }
 
 fn gemm(site: &mut Site) -> Result<Meaning> {
@@ -266,7 +222,7 @@ fn quantisation(site: &mut Site) -> Result<usize> {
         return Err(site.unsupported(format!("a scale is {bad}, wanted a positive number")));
     }
     if scale.len() > 1 {
-        axis(site, along, rank)
+        site.axis(along, rank)
     } else {
         // Of no meaning, and the default is beyond the dimensions of a bias.
         Ok(usize::try_from(along).unwrap_or(0))
@@ -355,7 +311,7 @@ fn dropout(site: &mut Site) -> Result<Meaning> {
     {
         return Err(site.unsupported("input `training_mode` is not false"));
     }
-    same(site)
+    site.same()
 }
 
 /// Of the image and what is computed from it: only from float to float, which changes nothing here.
@@ -371,7 +327,7 @@ fn cast(site: &mut Site) -> Result<Meaning> {
     let computed = matches!(site.binding(0), Some(Binding::Value(_)));
     if is_float && (computed || site.constant(0).is_some_and(|x| x.as_f32().is_some())) {
         return if site.fact(0)?.dtype == DType::F32 {
-            same(site)
+            site.same()
         } else {
             Err(site.unsupported("quantised values cannot be cast"))
         };
@@ -381,13 +337,4 @@ fn cast(site: &mut Site) -> Result<Meaning> {
         return Err(site.unsupported(format!("attribute `to` is {name}, only float is supported")));
     }
     shapes::cast(site, to)
-}
-
-/// Operators over the first input, whose other inputs became attributes; none leave it as it is.
-fn first(site: &mut Site, ops: Vec<Op>) -> Result<Meaning> {
-    let x: Operand = site.operand(0)?;
-    if ops.is_empty() {
-        return same(site);
-    }
-    Ok(Meaning::Operators(ops, vec![x]))
 }

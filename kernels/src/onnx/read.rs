@@ -7,67 +7,24 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::extents::Array;
 use super::external::Folder;
 use super::image::Image;
-use super::limits::{MAX_BYTES, MAX_NODES, limit};
+use super::limits::{MAX_BYTES, MAX_NODES, MAX_RANK, limit};
 use super::proto::{GraphProto, ModelProto, NodeProto};
+use super::scope::{Binding, Meaning, Scope, unique};
 use super::site::Site;
 use super::{Model, ReadOptions, WHAT, operators, order, tensors};
 use crate::graph::{Dim, Gemm, Graph, Op, Operand, ParamId, ValueId};
 use crate::reference;
-use crate::tensor::{DType, Data, Tensor};
+use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
 /// Operator sets whose operators mean what [`operators`] takes them for; 28 is that of ONNX 1.23.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
-/// Extents of images, strides, kernels and pads stay below this: their products fit 64 bits.
-pub(super) const MAX_EXTENT: usize = 1 << 20;
-
-/// The most dimensions of a value. Networks have four, shuffles and attention five or six.
-pub(super) const MAX_RANK: usize = 8;
-
 /// The most multiplications and elements that folding constants may take over a whole file. Results
 /// of this many f32 elements take 1 GiB.
 const FOLD_BUDGET: u64 = 1 << 28;
-
-/// What a name of the file stands for.
-pub(super) enum Binding {
-    /// Computed from the image.
-    Value(ValueId),
-    /// A parameter of the graph.
-    Param(ParamId),
-    /// A constant that no node of the graph has read so far.
-    Constant { name: String, tensor: Tensor },
-    /// A shape, or what was computed from one, that depends on the batch.
-    Shape(Array),
-}
-
-/// What a node means.
-pub(super) enum Meaning {
-    /// These operators: the first reads the operands, each further one what the one before wrote.
-    Operators(Vec<Op>, Vec<Operand>),
-    /// Its first input.
-    Same,
-    /// This constant.
-    Constant(Tensor),
-    /// This shape.
-    Shape(Array),
-}
-
-/// The graph so far, and what the names of the file stand for in it.
-pub(super) struct Reader {
-    pub(super) graph: Graph,
-    pub(super) bindings: Vec<Binding>,
-    pub(super) names: HashMap<String, usize>,
-    /// Every name of a value in the file, and those made up since.
-    pub(super) taken: HashSet<String>,
-    pub(super) opset: i64,
-    pub(super) fixed_batch: Option<usize>,
-    pub(super) budget: u64,
-    warnings: Vec<String>,
-}
 
 /// What `proto` holds; elements in other files are looked up in `folder`.
 ///
@@ -99,7 +56,7 @@ pub(super) fn model(
         &image.name,
         image.size,
     );
-    let mut reader = Reader {
+    let mut reader = Scope {
         bindings: vec![Binding::Value(graph.input())],
         names: HashMap::from([(image.name, 0)]),
         taken: value_names(&file),
@@ -220,18 +177,8 @@ fn value_names(file: &GraphProto) -> HashSet<String> {
     inputs.chain(tensors).chain(outputs).collect()
 }
 
-/// `base`, or with the first number behind it that makes it a new name.
-pub(super) fn unique(base: String, taken: &mut HashSet<String>) -> String {
-    let mut name = base.clone();
-    let mut count = 1;
-    while !taken.insert(name.clone()) {
-        name = format!("{base}_{count}");
-        count += 1;
-    }
-    name
-}
-
-impl Reader {
+/// What a file's nodes are turned into, one by one.
+impl Scope {
     fn bind(&mut self, name: &str, binding: Binding) {
         self.names.insert(name.to_owned(), self.bindings.len());
         self.bindings.push(binding);
@@ -428,45 +375,6 @@ impl Reader {
         };
         let read = (0..operands.len()).map(read).fold(0, u64::saturating_add);
         written.saturating_mul(each).saturating_add(read)
-    }
-
-    /// What is bound at `slot`, to be read by a node of the graph.
-    pub(super) fn operand(&mut self, slot: usize) -> Result<Operand> {
-        match &mut self.bindings[slot] {
-            Binding::Value(id) => Ok(Operand::Value(*id)),
-            Binding::Param(id) => Ok(Operand::Param(*id)),
-            Binding::Constant { name, tensor } => {
-                let tensor = std::mem::replace(tensor, Tensor::scalar(0.0));
-                let name = std::mem::take(name);
-                let id = self.param(name, tensor)?;
-                self.bindings[slot] = Binding::Param(id);
-                Ok(Operand::Param(id))
-            }
-            Binding::Shape(_) => {
-                let reason = "a shape that depends on the batch is used as data";
-                Err(Error::Argument(reason.into()))
-            }
-        }
-    }
-
-    pub(super) fn param(&mut self, name: String, tensor: Tensor) -> Result<ParamId> {
-        let refused =
-            |reason: String| Error::malformed("ONNX tensor", format!("`{name}` {reason}"));
-        if tensor.is_empty() {
-            return Err(refused("is empty".into()));
-        }
-        if tensor.shape().len() > MAX_RANK {
-            let rank = tensor.shape().len();
-            return Err(refused(format!(
-                "has {rank} dimensions, at most {MAX_RANK} are supported"
-            )));
-        }
-        if let Data::F32(values) = tensor.data()
-            && let Some(at) = values.iter().position(|value| !value.is_finite())
-        {
-            return Err(refused(format!("holds {} as element {at}", values[at])));
-        }
-        Ok(self.graph.param(name, tensor))
     }
 
     /// The graph with the outputs of the file, without what only shapes and constants needed.

@@ -4,14 +4,14 @@
 use super::attributes::Attributes;
 use super::extents::{Array, Extent};
 use super::proto::NodeProto;
-use super::read::{Binding, Reader, unique};
-use crate::graph::{Fact, Operand};
+use super::scope::{Binding, Meaning, Scope, unique};
+use crate::graph::{Fact, Op, Operand};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 /// One node of the file, with what is known of its inputs.
 pub(super) struct Site<'r> {
-    reader: &'r mut Reader,
+    reader: &'r mut Scope,
     node: &'r NodeProto,
     name: &'r str,
     pub(super) attributes: Attributes<'r>,
@@ -19,7 +19,7 @@ pub(super) struct Site<'r> {
 
 impl<'r> Site<'r> {
     /// The node `node` of the file, which messages call `name`.
-    pub(super) fn new(reader: &'r mut Reader, node: &'r NodeProto, name: &'r str) -> Self {
+    pub(super) fn new(reader: &'r mut Scope, node: &'r NodeProto, name: &'r str) -> Self {
         Self {
             reader,
             node,
@@ -197,5 +197,58 @@ impl<'r> Site<'r> {
             Some(number) => Ok(Some(number)),
             None => Err(self.unsupported(format!("input {index} is no constant number"))),
         }
+    }
+
+    /// `op` over the node's inputs, all `inputs` of which must be there.
+    pub(super) fn plain(&mut self, op: Op, inputs: usize) -> Result<Meaning> {
+        Ok(Meaning::Operators(vec![op], self.operands(inputs, inputs)?))
+    }
+
+    /// `ops` one after the other over the node's first input.
+    pub(super) fn first(&mut self, ops: Vec<Op>) -> Result<Meaning> {
+        let x: Operand = self.operand(0)?;
+        if ops.is_empty() {
+            return self.same();
+        }
+        Ok(Meaning::Operators(ops, vec![x]))
+    }
+
+    /// The node's first input.
+    pub(super) fn same(&mut self) -> Result<Meaning> {
+        if self.has(0) {
+            Ok(Meaning::Same)
+        } else {
+            Err(self.unsupported("input 0 is missing"))
+        }
+    }
+
+    /// `axis` counted from the front, for `rank` dimensions.
+    pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
+        let from_front = if axis < 0 {
+            axis.checked_add(rank as i64)
+        } else {
+            Some(axis)
+        };
+        from_front
+            .and_then(|axis| usize::try_from(axis).ok())
+            .filter(|&axis| axis < rank)
+            .ok_or_else(|| self.unsupported(format!("axis {axis} of {rank} dimensions")))
+    }
+
+    /// `list` of axes counted from the front, ascending.
+    pub(super) fn axes(&self, list: &[i64], rank: usize) -> Result<Vec<usize>> {
+        if list.len() > rank {
+            let found = list.len();
+            return Err(self.unsupported(format!("{found} axes of {rank} dimensions")));
+        }
+        let mut axes: Vec<usize> = list
+            .iter()
+            .map(|&axis| self.axis(axis, rank))
+            .collect::<Result<_>>()?;
+        axes.sort_unstable();
+        if axes.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(self.unsupported(format!("axes {list:?} name one dimension twice")));
+        }
+        Ok(axes)
     }
 }

@@ -36,7 +36,7 @@ use heapless::binary_heap::{BinaryHeap, Min};
 
 use crate::{Error, Result};
 use codes::{Codes, QueryCodes};
-use kernel::Kernel;
+use kernel::{Kernel, PLAIN};
 
 /// The most dimensions that an embedding may have: four times the 2048 of an unreduced ResNet-50. The i32 sums of stage 1 have room for twice as many.
 pub const MAX_DIM: usize = 8192;
@@ -87,7 +87,7 @@ impl Index {
             dim,
             rows: Vec::new(),
             codes: Codes::new(dim),
-            kernel: Kernel::best(),
+            kernel: fastest(),
         })
     }
 
@@ -220,10 +220,26 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 }
 
+/// The fastest routine that this processor runs.
+fn fastest() -> Kernel {
+    kernels().next().unwrap_or(PLAIN)
+}
+
+/// Every routine that this processor runs, fastest first.
+fn kernels() -> impl Iterator<Item = Kernel> {
+    #[cfg(target_arch = "x86_64")]
+    let found = [avx512::vnni(), avx2::vnni(), avx2::plain()];
+    #[cfg(target_arch = "aarch64")]
+    let found = [neon::dotprod(), neon::plain()];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found: [Option<Kernel>; 0] = [];
+    found.into_iter().flatten().chain([PLAIN])
+}
+
 /// The instruction set that scans use on this machine, for example `avx512-vnni`.
 #[must_use]
 pub fn instruction_set() -> &'static str {
-    Kernel::best().name
+    fastest().name
 }
 
 /// Checks what `what`, of wanted dimension `dim`, must be before it is compared: finite and of unit length.

@@ -1,8 +1,8 @@
 //! Operators on images `[N, C, H, W]`: convolution, normalisation, pooling.
 
-use super::super::read::{MAX_EXTENT, Meaning};
+use super::super::limits::MAX_EXTENT;
+use super::super::scope::Meaning;
 use super::super::site::Site;
-use super::plain;
 use crate::Result;
 use crate::graph::{Conv, Op, Pool};
 use crate::tensor::Tensor;
@@ -44,12 +44,12 @@ pub(super) fn batch_norm(site: &mut Site) -> Result<Meaning> {
     site.attributes.only("training_mode", 0)?;
     site.attributes.only("spatial", 1)?;
     let epsilon = epsilon(site)?;
-    plain(site, Op::BatchNorm { epsilon }, 5)
+    site.plain(Op::BatchNorm { epsilon }, 5)
 }
 
 pub(super) fn instance_norm(site: &mut Site) -> Result<Meaning> {
     let epsilon = epsilon(site)?;
-    plain(site, Op::InstanceNorm { epsilon }, 3)
+    site.plain(Op::InstanceNorm { epsilon }, 3)
 }
 
 fn epsilon(site: &mut Site) -> Result<f32> {
@@ -84,7 +84,7 @@ pub(super) fn max_pool(site: &mut Site) -> Result<Meaning> {
     // It orders the second output alone.
     site.attributes.ignore("storage_order");
     let pool = pool(site)?;
-    plain(site, Op::MaxPool(pool), 1)
+    site.plain(Op::MaxPool(pool), 1)
 }
 
 pub(super) fn average_pool(site: &mut Site) -> Result<Meaning> {
@@ -94,7 +94,7 @@ pub(super) fn average_pool(site: &mut Site) -> Result<Meaning> {
         pool,
         count_include_pad,
     };
-    plain(site, op, 1)
+    site.plain(op, 1)
 }
 
 fn pool(site: &mut Site) -> Result<Pool> {

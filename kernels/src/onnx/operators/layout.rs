@@ -1,10 +1,10 @@
 //! Operators that move elements: joining, cutting, padding, reshaping.
 
 use super::super::extents::Extent;
-use super::super::read::{MAX_EXTENT, MAX_RANK, Meaning};
+use super::super::limits::{MAX_EXTENT, MAX_RANK};
+use super::super::scope::Meaning;
 use super::super::site::Site;
 use super::super::targets;
-use super::{axes, axis, first};
 use crate::Result;
 use crate::graph::{Dim, Op};
 
@@ -14,7 +14,7 @@ pub(super) fn concat(site: &mut Site) -> Result<Meaning> {
         .attributes
         .int("axis")?
         .ok_or_else(|| site.unsupported("attribute `axis` is missing"))?;
-    let axis = axis(site, along, rank)?;
+    let axis = site.axis(along, rank)?;
     let (inputs, _) = site.arity();
     let operands = site.operands(inputs, inputs)?;
     Ok(Meaning::Operators(vec![Op::Concat { axis }], operands))
@@ -25,7 +25,7 @@ pub(super) fn concat(site: &mut Site) -> Result<Meaning> {
 pub(super) fn split(site: &mut Site) -> Result<Meaning> {
     let shape = site.fact(0)?.shape;
     let along = site.attributes.int("axis")?.unwrap_or(0);
-    let axis = axis(site, along, shape.len())?;
+    let axis = site.axis(along, shape.len())?;
     let extent = shape[axis]
         .fixed()
         .ok_or_else(|| site.unsupported("attribute `axis` is that of the batch"))?;
@@ -66,7 +66,7 @@ pub(super) fn split(site: &mut Site) -> Result<Meaning> {
             sizes
         }
     };
-    first(site, vec![Op::Split { axis, sizes }])
+    site.first(vec![Op::Split { axis, sizes }])
 }
 
 /// Bounds are attributes before version 10, inputs since. Each axis that is really cut becomes an
@@ -101,10 +101,10 @@ pub(super) fn slice(site: &mut Site) -> Result<Meaning> {
         return Err(site.unsupported("starts, ends, axes and steps differ in length"));
     }
     // Refuses what names an axis twice.
-    axes(site, &given, shape.len())?;
+    site.axes(&given, shape.len())?;
     let mut ops = Vec::new();
     for i in 0..count {
-        let axis = axis(site, given[i], shape.len())?;
+        let axis = site.axis(given[i], shape.len())?;
         let (start, end, step) = (starts[i], ends[i], steps[i]);
         let refused = |why: &str| {
             site.unsupported(format!("{start}..{end} by {step} along axis {axis}: {why}"))
@@ -146,7 +146,7 @@ pub(super) fn slice(site: &mut Site) -> Result<Meaning> {
             });
         }
     }
-    first(site, ops)
+    site.first(ops)
 }
 
 /// Pads are attributes before version 11, inputs since; version 18 brought axes.
@@ -167,7 +167,7 @@ pub(super) fn pad(site: &mut Site) -> Result<Meaning> {
     let list = list.ok_or_else(|| site.unsupported("pads are missing"))?;
     let given = match site.integers(3)? {
         Some(list) => {
-            axes(site, &list, rank)?;
+            site.axes(&list, rank)?;
             list
         }
         None => (0..rank as i64).collect(),
@@ -184,14 +184,14 @@ pub(super) fn pad(site: &mut Site) -> Result<Meaning> {
         })?;
     let mut pads = vec![(0, 0); rank];
     for (i, &along) in given.iter().enumerate() {
-        pads[axis(site, along, rank)?] = (amounts[i], amounts[i + given.len()]);
+        pads[site.axis(along, rank)?] = (amounts[i], amounts[i + given.len()]);
     }
     let ops = if pads.iter().all(|&pads| pads == (0, 0)) {
         vec![]
     } else {
         vec![Op::Pad { pads, value }]
     };
-    first(site, ops)
+    site.first(ops)
 }
 
 pub(super) fn flatten(site: &mut Site) -> Result<Meaning> {
@@ -201,9 +201,9 @@ pub(super) fn flatten(site: &mut Site) -> Result<Meaning> {
     let axis = if along == rank as i64 {
         rank
     } else {
-        axis(site, along, rank)?
+        site.axis(along, rank)?
     };
-    first(site, vec![Op::Flatten { axis }])
+    site.first(vec![Op::Flatten { axis }])
 }
 
 pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
@@ -212,7 +212,7 @@ pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
     let target = target(site)?;
     let shape = targets::reshape(&x, &target, zero_is_empty, site.fixed_batch())
         .map_err(|reason| site.unsupported(reason))?;
-    first(site, vec![Op::Reshape { shape }])
+    site.first(vec![Op::Reshape { shape }])
 }
 
 pub(super) fn expand(site: &mut Site) -> Result<Meaning> {
@@ -225,7 +225,7 @@ pub(super) fn expand(site: &mut Site) -> Result<Meaning> {
     } else {
         vec![Op::Expand { shape }]
     };
-    first(site, ops)
+    site.first(ops)
 }
 
 /// The shape that is the second input.
@@ -254,7 +254,7 @@ fn given_axes(site: &mut Site) -> Result<Option<Vec<i64>>> {
 pub(super) fn squeeze(site: &mut Site) -> Result<Meaning> {
     let shape = site.fact(0)?.shape;
     let axes = match given_axes(site)? {
-        Some(list) => axes(site, &list, shape.len())?,
+        Some(list) => site.axes(&list, shape.len())?,
         None => (0..shape.len())
             .filter(|&axis| shape[axis] == Dim::Fixed(1))
             .collect(),
@@ -264,7 +264,7 @@ pub(super) fn squeeze(site: &mut Site) -> Result<Meaning> {
     } else {
         vec![Op::Squeeze { axes }]
     };
-    first(site, ops)
+    site.first(ops)
 }
 
 pub(super) fn unsqueeze(site: &mut Site) -> Result<Meaning> {
@@ -276,13 +276,13 @@ pub(super) fn unsqueeze(site: &mut Site) -> Result<Meaning> {
             "a result of {rank} dimensions, at most {MAX_RANK} are supported"
         )));
     }
-    let axes = axes(site, &list, rank + list.len())?;
+    let axes = site.axes(&list, rank + list.len())?;
     let ops = if axes.is_empty() {
         vec![]
     } else {
         vec![Op::Unsqueeze { axes }]
     };
-    first(site, ops)
+    site.first(ops)
 }
 
 pub(super) fn transpose(site: &mut Site) -> Result<Meaning> {
@@ -301,5 +301,5 @@ pub(super) fn transpose(site: &mut Site) -> Result<Meaning> {
         }
         None => (0..rank).rev().collect(),
     };
-    first(site, vec![Op::Transpose { perm }])
+    site.first(vec![Op::Transpose { perm }])
 }

@@ -3,11 +3,11 @@
 
 use super::super::extents::{Arithmetic, Array, Extent, Kind};
 use super::super::external::Folder;
+use super::super::limits::MAX_RANK;
 use super::super::proto::data_type;
-use super::super::read::{Binding, MAX_RANK, Meaning};
+use super::super::scope::{Binding, Meaning};
 use super::super::site::Site;
 use super::super::tensors;
-use super::axis;
 use crate::Result;
 use crate::tensor::{DType, Data, Tensor, elements};
 
@@ -104,7 +104,7 @@ fn shape(site: &mut Site) -> Result<Option<Array>> {
 fn gather(site: &mut Site) -> Result<Option<Array>> {
     let data = input(site, 0)?;
     let along = site.attributes.int("axis")?.unwrap_or(0);
-    let axis = axis(site, along, data.shape.len())?;
+    let axis = site.axis(along, data.shape.len())?;
     let indices = input(site, 1)?;
     let extent = data.shape[axis] as i64;
     let positions: Option<Vec<usize>> = indices
@@ -135,7 +135,7 @@ fn concat(site: &mut Site) -> Result<Option<Array>> {
         .collect::<Result<_>>()?;
     let along = site.attributes.int("axis")?.unwrap_or(0);
     let rank = arrays.first().map_or(0, |array| array.shape.len());
-    let axis = axis(site, along, rank)?;
+    let axis = site.axis(along, rank)?;
     Ok(Array::concat(&arrays, axis))
 }
 
@@ -164,7 +164,7 @@ fn slice(site: &mut Site) -> Result<Option<Array>> {
         return Ok(None);
     }
     for (((start, end), along), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
-        let axis = axis(site, along, data.shape.len())?;
+        let axis = site.axis(along, data.shape.len())?;
         let extent = data.shape[axis] as i64;
         let from_front = |index: i64| {
             if index < 0 {
@@ -211,7 +211,7 @@ fn squeeze(site: &mut Site) -> Result<Option<Array>> {
     let mut data = input(site, 0)?;
     let rank = data.shape.len();
     let axes = match axes(site)? {
-        Some(list) => super::axes(site, &list, rank)?,
+        Some(list) => site.axes(&list, rank)?,
         None => (0..rank).filter(|&axis| data.shape[axis] == 1).collect(),
     };
     for axis in axes.into_iter().rev() {
@@ -229,7 +229,7 @@ fn unsqueeze(site: &mut Site) -> Result<Option<Array>> {
     if rank > MAX_RANK {
         return Ok(None);
     }
-    for axis in super::axes(site, &list, rank)? {
+    for axis in site.axes(&list, rank)? {
         data.shape.insert(axis, 1);
     }
     Ok(Some(data))

@@ -24,26 +24,6 @@ impl Kernel {
         Self { name, dots }
     }
 
-    /// The fastest routine that this processor runs.
-    pub(super) fn best() -> Self {
-        Self::available().next().unwrap_or(PLAIN)
-    }
-
-    /// Every routine that this processor runs, fastest first.
-    pub(super) fn available() -> impl Iterator<Item = Self> {
-        #[cfg(target_arch = "x86_64")]
-        let found = [
-            super::avx512::vnni(),
-            super::avx2::vnni(),
-            super::avx2::plain(),
-        ];
-        #[cfg(target_arch = "aarch64")]
-        let found = [super::neon::dotprod(), super::neon::plain()];
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        let found: [Option<Self>; 0] = [];
-        found.into_iter().flatten().chain([PLAIN])
-    }
-
     /// See [`Dots`].
     #[inline]
     pub(super) fn dots(self, rows: &[Line], query: &[Line], out: &mut [i32]) {

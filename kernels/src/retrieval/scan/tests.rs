@@ -153,7 +153,7 @@ fn every_instruction_set_answers_as_scoring_every_row_does() {
     }
     for case in cases() {
         let mut index = index(case.query.len(), &case.rows);
-        for kernel in Kernel::available() {
+        for kernel in kernels() {
             index.kernel = kernel;
             compare::<0>(&index, &case);
             compare::<1>(&index, &case);
@@ -166,7 +166,7 @@ fn every_instruction_set_answers_as_scoring_every_row_does() {
 #[test]
 fn every_instruction_set_computes_the_same_integers() {
     let mut noise = Noise(2);
-    for kernel in Kernel::available() {
+    for kernel in kernels() {
         for lines in [1, 2, 3, 8, 127, 128] {
             let mut codes = |count| -> Vec<codes::Line> {
                 let mut code = || (noise.next() * 127.4).clamp(-127.0, 127.0) as i8;
@@ -179,7 +179,7 @@ fn every_instruction_set_computes_the_same_integers() {
             for query in [query, extreme(127), extreme(-127)] {
                 let (mut found, mut wanted) = ([1; 4], [2; 4]);
                 kernel.dots(&rows, &query, &mut found);
-                kernel::PLAIN.dots(&rows, &query, &mut wanted);
+                PLAIN.dots(&rows, &query, &mut wanted);
                 assert_eq!(found, wanted, "{lines} lines, {}", kernel.name);
             }
         }
@@ -298,7 +298,7 @@ fn bench_scan() {
         assert!(best.fold(-1.0, f32::max) > 0.5);
     });
     println!("{count} x {dim}: f32 products alone {f32s:.2?}");
-    for kernel in Kernel::available() {
+    for kernel in kernels() {
         index.kernel = kernel;
         let took = best_of(20, || {
             assert_eq!(index.top::<5>(&query).unwrap().as_slice(), wanted);
