@@ -12,7 +12,7 @@ use crate::contract::{
     self, Contract, Embedding, Metric, Preprocessing, PreprocessingPart, Sidecar,
 };
 use crate::graph::fold::{fold, take_normalisation};
-use crate::graph::{Dim, Graph, Op, Operand};
+use crate::graph::{Dim, Graph, Op, Operand, ValueId};
 use crate::onnx::{self, ReadOptions};
 use crate::tensor::Data;
 use crate::{Error, Result};
@@ -257,25 +257,29 @@ fn size(said: &PreprocessingPart) -> Option<[usize; 2]> {
     Some([said.height?, said.width?])
 }
 
-/// Identity of an embedding space: the operators in order, the shapes that they write, the
-/// parameters that they read, and the pre-processing. Names do not count.
+/// Identity of an embedding space: the operators in order with their attributes, what each of them
+/// reads, the parameters, which value is the embedding, and the pre-processing. Names do not count.
+///
+/// Galleries are stamped with it. Operators are hashed as [`Debug`](std::fmt::Debug) shows them, so
+/// a renamed variant or field would make every gallery one of another space: a test pins that form.
 fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
     let mut hash = Sha256::new();
+    let read = |hash: &mut Sha256, value: ValueId| hash.update(format!("value {} ", value.index()));
     for node in network.nodes() {
-        hash.update(node.op.onnx_name());
-        for &output in &node.outputs {
-            hash.update(format!("{:?}", network.value(output).fact.shape_for(1)));
-        }
+        hash.update(format!("{:?} of ", node.op));
         for operand in &node.inputs {
             match operand {
-                Operand::Value(id) => hash.update((id.index() as u64).to_le_bytes()),
+                Operand::Value(id) => read(&mut hash, *id),
                 Operand::Param(id) => {
                     let tensor = network.tensor(*id);
-                    hash.update(format!("{:?}{:?}", tensor.dtype(), tensor.shape()));
+                    hash.update(format!("{:?} {:?} ", tensor.dtype(), tensor.shape()));
                     hash_elements(&mut hash, tensor.data());
                 }
             }
         }
+    }
+    for output in network.outputs() {
+        read(&mut hash, output.value);
     }
     let Preprocessing {
         height,
@@ -322,5 +326,73 @@ impl std::io::Write for HashWriter<'_> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Unary;
+    use crate::tensor::Tensor;
+
+    /// Two halves of the pixels, each through a leaky ReLU, one of them the embedding.
+    fn network(alpha: f32, factor: f32, embedding: usize) -> Graph {
+        let mut graph = Graph::new("net", "images", [2, 1, 1]);
+        let flat = Op::Flatten { axis: 1 };
+        let x = graph.push1("flat", flat, [graph.input().into()]).unwrap();
+        let leaky = Op::Unary(Unary::LeakyRelu { alpha });
+        let x = graph.push1("leaky", leaky, [x.into()]).unwrap();
+        let factor = graph.param("factor", Tensor::scalar(factor));
+        let product = Op::Binary(crate::graph::Binary::Mul);
+        let x = graph
+            .push1("product", product, [x.into(), factor.into()])
+            .unwrap();
+        let halves = Op::Split {
+            axis: 1,
+            sizes: vec![1, 1],
+        };
+        let halves = graph.push("halves", halves, [x.into()]).unwrap();
+        graph.output("embedding", halves[embedding]);
+        graph
+    }
+
+    #[test]
+    fn a_space_is_one_network_and_one_pre_processing() {
+        let plain = Preprocessing::default();
+        let blue_first = Preprocessing {
+            colour: contract::Colour::Bgr,
+            ..plain.clone()
+        };
+        let spaces = [
+            space(&network(0.1, 2.0, 0), &plain),
+            space(&network(0.2, 2.0, 0), &plain),
+            space(&network(0.1, 3.0, 0), &plain),
+            space(&network(0.1, 2.0, 1), &plain),
+            space(&network(0.1, 2.0, 0), &blue_first),
+        ];
+        for (i, space) in spaces.iter().enumerate() {
+            assert!(!spaces[..i].contains(space), "space {i} is an earlier one");
+        }
+        // If this fails, every gallery out there is refused: is that meant?
+        let pinned = "sha256:1b98b6926904e2dfe6b04073f07bedaecac50f098cb3c5ccb76e6eee921001c2";
+        assert_eq!(spaces[0], pinned);
+    }
+
+    #[test]
+    fn a_network_that_hands_its_input_on_is_no_embedder() {
+        let mut graph = Graph::new("net", "images", [3, 256, 128]);
+        graph.output("same", graph.input());
+        let (network, contract) = adopt(
+            &graph,
+            Sidecar::default(),
+            Path::new("same.onnx"),
+            &mut Vec::new(),
+        )
+        .unwrap();
+        let error = fits(&network, &contract).unwrap_err().to_string();
+        assert!(
+            error.contains("`same` is [N, 3, 256, 128], wanted one embedding"),
+            "{error}"
+        );
     }
 }
