@@ -162,6 +162,20 @@ impl Contract {
             )));
         }
         contract.preprocessing.check()?;
+        for point in &contract.thresholds {
+            let Point {
+                threshold,
+                fpir,
+                fnir,
+            } = *point;
+            let shares = [fpir, fnir].iter().all(|share| (0.0..=1.0).contains(share));
+            if !shares || !(-1.0..=1.0).contains(&threshold) {
+                return Err(malformed(format!(
+                    "it states threshold {threshold}, FPIR {fpir}, FNIR {fnir}; wanted -1 to 1 \
+                     and shares of 0 to 1"
+                )));
+            }
+        }
         Ok(contract)
     }
 
@@ -201,7 +215,7 @@ impl Preprocessing {
         let steps = [(a, t), (b, u), (c, v)];
         let bytes = steps
             .iter()
-            .any(|(scale, shift)| (shift / scale).abs() > 2.0 || *scale < 0.5);
+            .any(|(scale, shift)| (shift / scale).abs() > 2.0 || scale.abs() < 0.5);
         let full = if bytes { 255.0 } else { 1.0 };
         // (x / full - mean) / std is scale * x + shift.
         let of_unit = Self {
@@ -224,10 +238,16 @@ impl Preprocessing {
                 return malformed(format!("{what} is {size}, wanted 1 to {MAX_INPUT_SIDE}"));
             }
         }
-        for (mean, std) in self.mean.iter().zip(self.std) {
-            if !mean.is_finite() || !std.is_finite() || std == 0.0 {
-                let reason = format!("mean {mean} and std {std}; wanted finite numbers, no std 0");
+        for (plane, (mean, std)) in self.mean.iter().zip(self.std).enumerate() {
+            if !mean.is_finite() {
+                let reason = format!("mean of plane {plane} is {mean}, wanted a finite number");
                 return malformed(reason);
+            }
+            // Below the normal numbers, 1 / std is infinite.
+            if !std.is_normal() {
+                return malformed(format!(
+                    "std of plane {plane} is {std}, wanted a finite number other than 0"
+                ));
             }
         }
         Ok(())
@@ -341,7 +361,20 @@ mod tests {
                 r#""height":0"#,
                 "height is 0, wanted 1 to 4096",
             ),
-            Case("std of zero", "0.229", "0.0", "no std 0"),
+            Case("std of zero", "0.229", "0.0", "std of plane 0 is 0"),
+            Case("huge mean", "0.485", "1e300", "mean of plane 0 is inf"),
+            Case(
+                "threshold beyond",
+                r#""threshold":0.6"#,
+                r#""threshold":1e300"#,
+                "threshold inf",
+            ),
+            Case(
+                "share beyond",
+                r#""fpir":0.01"#,
+                r#""fpir":1.01"#,
+                "FPIR 1.01",
+            ),
             Case("unknown kernel", "pil-bilinear", "lanczos", "lanczos"),
         ];
         for Case(name, from, to, wanted) in cases {
@@ -371,6 +404,7 @@ mod tests {
             ),
             Case("only divided by 255", [1.0 / 255.0, 0.0], 0.0, 1.0),
             Case("-1..1 from 0..1", [2.0, -1.0], 0.5, 0.5),
+            Case("the negative of 0..1", [-1.0, 1.0], 1.0, -1.0),
             Case("mean of bytes alone", [1.0, -103.53], 0.406, 1.0 / 255.0),
         ];
         for Case(name, [scale, shift], mean, std) in cases {

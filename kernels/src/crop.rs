@@ -23,9 +23,6 @@ use crate::{Error, Result};
 /// The widest and highest frame.
 pub const MAX_FRAME_SIDE: usize = 16_384;
 
-/// The widest and highest network input.
-pub const MAX_INPUT_SIDE: usize = 4_096;
-
 /// A box in the pixels of a frame, `[x, y, w, h]` in JSON. It may reach beyond the frame; only what
 /// is inside counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -167,11 +164,9 @@ impl Cropper {
     /// A cropper for networks that want their input like this.
     ///
     /// # Errors
-    /// [`Error::Limit`] or [`Error::Argument`] if the contract's sizes are not in
-    /// `1..=`[`MAX_INPUT_SIDE`], or its mean or deviation is no finite number or a deviation is
-    /// zero.
+    /// As [`Preprocessing::check`].
     pub fn new(contract: &Preprocessing) -> Result<Self> {
-        check(contract)?;
+        contract.check()?;
         let mut fill = contract
             .mean
             .map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8);
@@ -268,28 +263,6 @@ fn letterbox(width: usize, height: usize, into_width: usize, into_height: usize)
         inner_width,
         inner_height,
     ]
-}
-
-fn check(contract: &Preprocessing) -> Result<()> {
-    check_side("width of the network input", contract.width, MAX_INPUT_SIDE)?;
-    check_side(
-        "height of the network input",
-        contract.height,
-        MAX_INPUT_SIDE,
-    )?;
-    for (plane, (mean, std)) in contract.mean.iter().zip(contract.std).enumerate() {
-        if !mean.is_finite() {
-            return Err(Error::Argument(format!(
-                "mean of plane {plane} is {mean}, wanted a finite number"
-            )));
-        }
-        if !std.is_normal() {
-            return Err(Error::Argument(format!(
-                "std of plane {plane} is {std}, wanted a finite number other than 0"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn check_side(what: &str, found: usize, limit: usize) -> Result<()> {
@@ -417,10 +390,10 @@ mod tests {
             Cropper::new(&changed).unwrap_err().to_string()
         };
         let cases = [
-            (with(&|c| c.width = 0), "width of the network input is 0"),
+            (with(&|c| c.width = 0), "width is 0, wanted 1 to 4096"),
             (
                 with(&|c| c.height = 4097),
-                "input is 4097, the limit is 4096",
+                "height is 4097, wanted 1 to 4096",
             ),
             (with(&|c| c.std[1] = 0.0), "std of plane 1 is 0"),
             (with(&|c| c.std[2] = f32::NAN), "std of plane 2 is NaN"),

@@ -1,6 +1,6 @@
 //! Bytes of the network's size -> the planes that a float network reads.
 
-use super::{check, check_length};
+use super::check_length;
 use crate::Result;
 use crate::contract::{Colour, Preprocessing};
 
@@ -19,9 +19,9 @@ impl Normaliser {
     /// A normaliser for networks that want their input like this.
     ///
     /// # Errors
-    /// As [`super::Cropper::new`].
+    /// As [`Preprocessing::check`].
     pub fn new(contract: &Preprocessing) -> Result<Self> {
-        check(contract)?;
+        contract.check()?;
         let planes = std::array::from_fn(|plane| {
             let (mean, std) = (contract.mean[plane], contract.std[plane]);
             let sample = match contract.colour {
