@@ -42,11 +42,11 @@ impl Graph {
                     .unwrap_or(0),
                 _ => 0,
             };
-            written as u64 * each as u64
+            (written as u64).saturating_mul(each as u64)
         });
         Cost {
             parameters,
-            macs: macs.sum(),
+            macs: macs.fold(0, u64::saturating_add),
         }
     }
 }
