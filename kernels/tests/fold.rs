@@ -264,6 +264,41 @@ fn a_leading_normalisation_leaves_the_network() {
 }
 
 #[test]
+fn a_norm_behind_the_input_is_no_normalisation() {
+    let mut net = Net::new(3, 6);
+    let graph = net.norm("bn0", 3).conv("c", [4, 3, 3, 3], 1, 1).done();
+    let (same, none) = take_normalisation(&graph).unwrap();
+    assert_eq!((same, none), (graph, None));
+}
+
+#[test]
+fn a_constant_that_adds_channels_stays() {
+    let mut net = Net::new(1, 6);
+    let graph = net
+        .conv("grey", [1, 1, 3, 3], 0, 1)
+        .binary("colour", Binary::Mul, &[3, 1, 1])
+        .conv("c", [4, 3, 3, 3], 0, 1)
+        .done();
+    let folded = fold(&graph).unwrap();
+    assert_eq!(ops(&folded), ["Conv", "Mul", "Conv"]);
+    assert_eq!(difference(&graph, &folded), 0.0);
+}
+
+#[test]
+fn weights_that_would_leave_the_range_of_f32_are_not_folded() {
+    let mut net = Net::new(3, 6);
+    net.relu("r");
+    let tiny = Tensor::f32([3, 1, 1], [1e-39, 1.0, 1.0]).unwrap();
+    let tiny = net.graph.param("tiny", tiny).into();
+    let graph = net
+        .push("div", Op::Binary(Binary::Div), &[tiny])
+        .conv("c", [4, 3, 1, 1], 0, 1)
+        .done();
+    // A black first plane is 0 / 1e-39 = 0 in this network, and 0 * infinity in a folded one.
+    assert_eq!(fold(&graph).unwrap(), graph);
+}
+
+#[test]
 fn an_impossible_norm_is_refused_with_its_name() {
     let mut net = Net::new(3, 6);
     let good = net.param("p", &[3]);

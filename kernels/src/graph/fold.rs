@@ -48,8 +48,10 @@ pub fn fold(graph: &Graph) -> Result<Graph> {
     fold.rewrite.finish().pruned()
 }
 
-/// Takes the constant affine steps directly behind the input out of the network. What comes back
-/// is the shorter network and what its input must now have gone through, if there was any.
+/// Takes sums and products with constants directly behind the input out of the network. What comes
+/// back is the shorter network and what its input must now have gone through, if there was any.
+///
+/// A `BatchNorm` there stays: it has been learnt on images that were normalised before.
 ///
 /// # Errors
 /// As [`fold`].
@@ -59,8 +61,9 @@ pub fn take_normalisation(graph: &Graph) -> Result<(Graph, Option<Affine>)> {
     let mut end = graph.input();
     let mut normalisation: Option<Affine> = None;
     for node in &graph.nodes {
+        let arithmetic = matches!(node.op, Op::Binary(_));
         let step = match affine(graph, node)? {
-            Some((x, step)) if x == end && uses[x.index()] == 1 => step,
+            Some((x, step)) if arithmetic && x == end && uses[x.index()] == 1 => step,
             _ => {
                 rewrite.copy(node)?;
                 continue;
@@ -160,7 +163,8 @@ impl Fold<'_> {
     }
 
     /// Multiplies a step into the weights of the layer that computes the old value `x`. False if
-    /// there is no such layer, or something else reads what it computes.
+    /// there is no such layer, something else reads what it computes, or the weights would leave
+    /// the range of f32.
     fn fold_back(&mut self, x: ValueId, step: &Affine) -> Result<bool> {
         let old = self.rewrite.old;
         let mut x = x;
@@ -184,12 +188,17 @@ impl Fold<'_> {
         let Some(layer) = Linear::of(new, &new.nodes[at]) else {
             return Ok(false);
         };
-        self.replace(at, layer.scale_rows(step))?;
+        let layer = layer.scale_rows(step);
+        if !layer.is_finite() {
+            return Ok(false);
+        }
+        self.replace(at, layer)?;
         Ok(true)
     }
 
     /// Multiplies a step into the weights of `node`, which reads what it computes. False if the
-    /// node is no layer, or one with padding where there is a shift.
+    /// node is no layer, one with padding where there is a shift, or its weights would leave the
+    /// range of f32.
     fn fold_on(&mut self, node: &Node, step: &Affine) -> Result<bool> {
         let Some(layer) = Linear::of(self.rewrite.old, node) else {
             return Ok(false);
@@ -197,9 +206,13 @@ impl Fold<'_> {
         if layer.padded && step.shift.iter().any(|&shift| shift != 0.0) {
             return Ok(false);
         }
+        let layer = layer.scale_columns(step);
+        if !layer.is_finite() {
+            return Ok(false);
+        }
         self.rewrite.copy(node)?;
         let at = self.rewrite.new.nodes.len() - 1;
-        self.replace(at, layer.scale_columns(step))?;
+        self.replace(at, layer)?;
         Ok(true)
     }
 

@@ -112,7 +112,7 @@ fn batch_norm(graph: &Graph, parameters: &[Operand], epsilon: f64) -> Result<Aff
         let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
         let scale = f64::from(gamma[channel]) / deviation;
         let shift = f64::from(beta[channel]) - f64::from(mean[channel]) * scale;
-        if !(scale.is_finite() && shift.is_finite()) {
+        if !((scale as f32).is_finite() && (shift as f32).is_finite()) {
             return Err(format!(
                 "channel {channel} has variance {}, epsilon {epsilon}, gamma {}, beta {}, mean {}; \
                  wanted a positive variance and finite numbers",

@@ -55,10 +55,17 @@ impl Linear {
         };
         let bias = match node.inputs.get(2) {
             None => vec![0.0; outputs],
-            Some(&bias) => match graph.constant(bias)?.as_f32()? {
-                [one] => vec![f64::from(*one) * beta; outputs],
-                many => many.iter().map(|&b| f64::from(b) * beta).collect(),
-            },
+            Some(&bias) => {
+                let bias = graph.constant(bias)?;
+                match bias.as_f32()? {
+                    [one] => vec![f64::from(*one) * beta; outputs],
+                    // A column, or a matrix, is no bias of the output channels.
+                    many if bias.shape().last() == Some(&outputs) => {
+                        many.iter().map(|&b| f64::from(b) * beta).collect()
+                    }
+                    _ => return None,
+                }
+            }
         };
         let weight = weight
             .as_f32()?
@@ -72,6 +79,12 @@ impl Linear {
             matrix,
             padded,
         })
+    }
+
+    /// Whether weight and bias can be rounded to f32.
+    pub(super) fn is_finite(&self) -> bool {
+        let mut values = self.weight.iter().chain(&self.bias);
+        values.all(|&value| (value as f32).is_finite())
     }
 
     /// Output and input channel of the weight's element `i`.
