@@ -11,7 +11,7 @@ use super::proto::{
     StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
     ValueInfoProto, attribute_type,
 };
-use super::read::unique;
+use super::scope::unique;
 use super::tensors::{encode, number};
 use crate::graph::{Conv, Dim, Fact, Gemm, Graph, Node, Op, Operand, Pool, Unary};
 use crate::tensor::Tensor;
