@@ -104,10 +104,18 @@ fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {
 }
 
 /// Writes a file beside its place and moves it there once it is whole and on the disk.
+///
+/// A device or a pipe is written into: a file moved there would take its place, and root has lost
+/// `/dev/null` that way.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let mut file = BufWriter::new(File::options().write(true).open(path)?);
+        write(&mut file)?;
+        return file.flush();
+    }
     let mut name = path
         .file_name()
         .ok_or(io::ErrorKind::InvalidInput)?
