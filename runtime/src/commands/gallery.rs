@@ -11,6 +11,9 @@ use super::{Outcome, output};
 
 /// Look into a gallery, or remove somebody from it. No model is needed.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery show shop.redb Ada --json\n  reid gallery forget shop.redb person-000007"
+)]
 pub(super) struct Gallery {
     #[command(subcommand)]
     command: Command,
@@ -19,10 +22,13 @@ pub(super) struct Gallery {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Who is known
+    #[command(after_help = "Example:\n  reid gallery list shop.redb --json")]
     List(List),
     /// What is known of somebody
+    #[command(after_help = "Example:\n  reid gallery show shop.redb Ada")]
     Show(Who),
     /// Remove somebody and every trace of them; the file is written anew
+    #[command(after_help = "Example:\n  reid gallery forget shop.redb person-000007")]
     Forget(Who),
 }
 

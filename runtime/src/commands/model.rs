@@ -11,6 +11,7 @@ use super::{ModelArgs, Outcome, output};
 
 /// Look at a model file.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  reid model inspect person.onnx")]
 pub(super) struct ModelCommand {
     #[command(subcommand)]
     command: Command,
