@@ -91,6 +91,14 @@ impl Run {
                 },
             };
             let people = People::open(&self.boxes)?;
+            if let People::Given(given) = &people
+                && given.is_empty()
+            {
+                eprintln!(
+                    "reid: note: {} holds no boxes: nobody will be seen",
+                    self.boxes
+                );
+            }
             let pipeline = Pipeline::new(source::open(spec, self.fps)?, people, parts)?;
             let (part, ended) = self.watch(pipeline);
             summary.add(&part);
