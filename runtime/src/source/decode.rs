@@ -34,8 +34,9 @@ pub(super) fn picture(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
 pub(super) fn jpeg(bytes: &[u8], frame: &mut Frame) -> Result<Orientation, String> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_max_width(MAX_SIDE)
-        .set_max_height(MAX_SIDE)
+        // All that a JPEG can say: `resize` has our limits, and names them.
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;
@@ -53,9 +54,7 @@ pub(super) fn jpeg(bytes: &[u8], frame: &mut Frame) -> Result<Orientation, Strin
 }
 
 fn png(bytes: &[u8], frame: &mut Frame) -> Result<Orientation, String> {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
+    let mut limits = Limits::no_limits();
     // Besides the picture, which is checked below: the compressed text and colour profile that a
     // PNG may carry.
     limits.max_alloc = Some(MAX_BYTES);
