@@ -68,10 +68,15 @@ impl Sidecar {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         toml::from_str(&text).map_err(|error| {
-            Error::malformed(
-                "sidecar",
-                format!("{}: {}", path.display(), error.to_string().trim()),
-            )
+            // What the error displays is several lines with an arrow; ours are one.
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text
+                .bytes()
+                .take(start)
+                .filter(|&byte| byte == b'\n')
+                .count();
+            let (path, reason) = (path.display(), error.message().trim());
+            Error::malformed("sidecar", format!("{path}:{line}: {reason}"))
         })
     }
 }
