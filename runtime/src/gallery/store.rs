@@ -351,7 +351,14 @@ impl Place {
             #[cfg(test)]
             Self::Disk(disk) => builder.create_with_backend(disk.opened()),
         }
-        .map_err(|e| self.cannot_open(e))
+        .map_err(|e| match self.cannot_open(e) {
+            // What is to be made is not missed: its folder is.
+            Error::GalleryMissing { path } if create => Error::Io {
+                path,
+                source: ErrorKind::NotFound.into(),
+            },
+            error => error,
+        })
     }
 
     /// A new, empty database that is to take this one's place.
