@@ -1,1 +1,26 @@
+//! Tests of the product: the built program `reid`, driven as a person drives it, on a small example
+//! that is made from nothing.
 
+#[path = "reid/program.rs"]
+mod program;
+
+#[path = "reid/embed.rs"]
+mod embed;
+#[path = "reid/eval.rs"]
+mod eval;
+#[path = "reid/example.rs"]
+mod example;
+#[path = "reid/gallery.rs"]
+mod gallery;
+#[path = "reid/hostile_galleries.rs"]
+mod hostile_galleries;
+#[path = "reid/hostile_models.rs"]
+mod hostile_models;
+#[path = "reid/hostile_sources.rs"]
+mod hostile_sources;
+#[path = "reid/look.rs"]
+mod look;
+#[path = "reid/protobuf.rs"]
+mod protobuf;
+#[path = "reid/run.rs"]
+mod run;

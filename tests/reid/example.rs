@@ -1,0 +1,111 @@
+//! The small example that every test starts from, and what tests derive from it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use fixtures::Example;
+use kernels::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
+use kernels::graph::Graph;
+use kernels::onnx::ReadOptions;
+use tempfile::TempDir;
+
+/// Similarity from which on two sightings are the same figure: in the example, the same figure
+/// twice is never below it, and two figures never reach it.
+pub(crate) const THRESHOLD: &str = "0.7";
+
+/// Figures in the example.
+pub(crate) const FIGURES: usize = 8;
+
+/// Boxes in the example.
+pub(crate) const SIGHTINGS: usize = 80;
+
+/// Frames of the example's clip.
+pub(crate) const FRAMES: usize = 100;
+
+/// The example, rendered once in a process; tests read it and never write into it. A static is
+/// never dropped, so the folder lies where cargo keeps what tests leave.
+static EXAMPLE: LazyLock<(TempDir, Example)> = LazyLock::new(|| {
+    let folder =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the example");
+    let example = Example::write(folder.path()).expect("the example can be written");
+    (folder, example)
+});
+
+/// The example.
+pub(crate) fn example() -> &'static Example {
+    &EXAMPLE.1
+}
+
+/// A folder of one test, gone at its end.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder for the test"))
+    }
+
+    /// A place in it.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file into it, and says where that is.
+    pub(crate) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.at(name);
+        let folder = path.parent().expect("it is below the folder");
+        std::fs::create_dir_all(folder).expect("folders can be made");
+        std::fs::write(&path, bytes).expect("the file can be written");
+        path
+    }
+}
+
+/// The example's network, not folded.
+pub(crate) fn network() -> Graph {
+    let model = kernels::onnx::read_file(&example().model, &ReadOptions::default());
+    model.expect("the example's model can be read").graph
+}
+
+/// The contract that the example's network would have: what is assumed of it, said.
+pub(crate) fn contract() -> Contract {
+    let [_, height, width] = network().input_size();
+    Contract {
+        version: VERSION,
+        preprocessing: Preprocessing {
+            height,
+            width,
+            ..Preprocessing::default()
+        },
+        embedding: Embedding {
+            output: "embedding".to_owned(),
+            dim: fixtures::net::DIM,
+            metric: Metric::Cosine,
+        },
+        net: Some("figures".to_owned()),
+        space: None,
+        weights: Weights::default(),
+        thresholds: Vec::new(),
+    }
+}
+
+/// Writes the example's network with a contract, as an exporter does.
+pub(crate) fn write_with(contract: &Contract, path: &Path) {
+    let key = kernels::contract::METADATA_KEY.to_owned();
+    let metadata = BTreeMap::from([(key, contract.to_json())]);
+    kernels::onnx::write_file(&network(), &metadata, path).expect("the model can be written");
+}
+
+/// The first crops of the example, in the order of their names.
+pub(crate) fn crops(side: &str, person: usize) -> Vec<PathBuf> {
+    let folder = example().crops.join(side);
+    let entries = std::fs::read_dir(folder).expect("the crops can be listed");
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&format!("{person:04}_")))
+    });
+    paths.sort();
+    paths
+}

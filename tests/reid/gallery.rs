@@ -1,0 +1,337 @@
+//! `reid enroll`, `match` and `gallery`: who is known, and who no longer is.
+
+use serde_json::{Value, json};
+
+use crate::example::{Folder, crops, example};
+use crate::program::{Ended, Reid, keys, reid};
+
+/// Enrols a figure's queries under a name.
+fn enroll(name: &str, person: usize, gallery: &std::path::Path) -> Reid {
+    let mut call = reid![
+        "enroll",
+        name,
+        "--gallery",
+        gallery,
+        "--model",
+        example().model,
+        "--json"
+    ];
+    for crop in crops("query", person) {
+        call = call.with(crop);
+    }
+    call
+}
+
+/// Matches a figure's other crops.
+fn matched(person: usize, gallery: &std::path::Path) -> Ended {
+    let mut call = reid![
+        "match",
+        "--gallery",
+        gallery,
+        "--model",
+        example().model,
+        "--json"
+    ];
+    for crop in crops("bounding_box_test", person) {
+        call = call.with(crop);
+    }
+    call.succeeds()
+}
+
+/// Names of the most similar identity of each query.
+fn best(answers: &[Value]) -> Vec<&str> {
+    answers
+        .iter()
+        .filter_map(|answer| answer["matches"][0]["identity"].as_str())
+        .collect()
+}
+
+#[test]
+fn who_was_enrolled_is_matched_and_who_is_forgotten_leaves_nothing() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    for (name, person) in [("Ada", 1), ("Bob", 3), ("Zoë", 4)] {
+        let report = enroll(name, person, &gallery).succeeds().json();
+        let wanted = json!(
+            {"schema": 1, "identity": name, "images": 2, "unreadable": 0, "exemplars": 2}
+        );
+        assert_eq!(report, wanted);
+    }
+
+    for (name, person) in [("Ada", 1), ("Bob", 3), ("Zoë", 4)] {
+        let answers = matched(person, &gallery).lines();
+        assert_eq!(answers.len(), 6, "one line a query");
+        assert_eq!(best(&answers), [name; 6]);
+        for answer in &answers {
+            assert_eq!(keys(answer), ["matches", "query", "schema"]);
+            let matches = answer["matches"].as_array().expect("a list");
+            assert_eq!(matches.len(), 3, "everybody known, best first");
+            let similarity = |at: usize| matches[at]["similarity"].as_f64().expect("a number");
+            assert!(
+                similarity(0) > 0.9 && similarity(0) > similarity(1) + 0.2,
+                "{answer}"
+            );
+            assert!(similarity(1) >= similarity(2), "{answer}");
+        }
+    }
+
+    let bytes = std::fs::read(&gallery).expect("the gallery can be read");
+    assert!(
+        contains(&bytes, "Bob"),
+        "names stand in the file as they are"
+    );
+    let report = reid!["gallery", "forget", gallery, "Bob", "--json"]
+        .succeeds()
+        .json();
+    assert_eq!(report["forgotten"]["name"], "Bob");
+    assert_eq!(report["forgotten"]["exemplars"], 2);
+
+    let answers = matched(3, &gallery).lines();
+    assert_eq!(answers.len(), 6);
+    for answer in &answers {
+        let matches = answer["matches"].as_array().expect("a list");
+        assert_eq!(matches.len(), 2);
+        assert!(
+            matches.iter().all(|known| known["identity"] != "Bob"),
+            "{answer}"
+        );
+        assert!(
+            matches[0]["similarity"].as_f64().expect("a number") < 0.7,
+            "{answer}"
+        );
+    }
+    let bytes = std::fs::read(&gallery).expect("the gallery can be read");
+    assert!(!contains(&bytes, "Bob"), "the name is still in the file");
+    assert!(
+        !contains(&bytes, "0003_c1s1"),
+        "a path is still in the file"
+    );
+    reid!["gallery", "show", gallery, "Bob"]
+        .fails()
+        .says(&["nobody called 'Bob'", "shop.redb"]);
+    reid!["gallery", "forget", gallery, "Bob"]
+        .fails()
+        .says(&["nobody called 'Bob'"]);
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn list_and_show_tell_machines_and_people_the_same() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    enroll("Bob", 2, &gallery).succeeds();
+
+    let listing = reid!["gallery", "list", gallery, "--json"]
+        .succeeds()
+        .json();
+    assert_eq!(keys(&listing), ["dim", "identities", "schema", "space"]);
+    assert_eq!(
+        (&listing["schema"], &listing["dim"]),
+        (&1.into(), &64.into())
+    );
+    assert!(
+        listing["space"]
+            .as_str()
+            .is_some_and(|space| space.starts_with("sha256:"))
+    );
+    let identities = listing["identities"].as_array().expect("a list");
+    let wanted = [
+        "enrolled",
+        "exemplars",
+        "identity",
+        "last_seen",
+        "name",
+        "visits",
+    ];
+    assert!(
+        identities.iter().all(|identity| keys(identity) == wanted),
+        "{listing}"
+    );
+    assert_eq!(
+        (&identities[0]["name"], &identities[0]["exemplars"]),
+        (&"Ada".into(), &2.into())
+    );
+    // The second figure comes twice, with two queries each time.
+    assert_eq!(
+        (&identities[1]["name"], &identities[1]["exemplars"]),
+        (&"Bob".into(), &4.into())
+    );
+
+    let table = reid!["gallery", "list", gallery].succeeds().stdout;
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows.len(), 3);
+    assert!(
+        rows[0].starts_with("number") && rows[1].contains("Ada"),
+        "{table}"
+    );
+
+    // By number and by name.
+    for who in ["1", "Ada"] {
+        let shown = reid!["gallery", "show", gallery, who, "--json"]
+            .succeeds()
+            .json();
+        assert_eq!(shown["name"], "Ada");
+        let origins = shown["origins"].as_array().expect("a list");
+        assert_eq!(origins.len(), 2);
+        for (origin, path) in origins.iter().zip(crops("query", 1)) {
+            assert_eq!(keys(origin), ["frame", "source", "time"]);
+            assert_eq!(origin["source"].as_str(), path.to_str());
+        }
+    }
+    let text = reid!["gallery", "show", gallery, "Ada"].succeeds().stdout;
+    assert!(text.contains("0001_c1s1_000000_00.jpg"), "{text}");
+    let text = reid!["gallery", "forget", gallery, "1"].succeeds().stdout;
+    assert_eq!(text, "Ada: forgotten, 2 exemplars removed\n");
+}
+
+#[test]
+fn more_images_of_somebody_known_are_more_exemplars() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    let more = &crops("bounding_box_test", 1)[..3];
+    let text = reid![
+        "enroll",
+        "Ada",
+        more[0],
+        more[1],
+        more[2],
+        "--gallery",
+        gallery,
+        "--model",
+        example().model
+    ]
+    .succeeds()
+    .stdout;
+    assert_eq!(text, "Ada: 3 images enrolled, 5 exemplars in all\n");
+}
+
+#[test]
+fn as_many_are_named_as_were_asked_for() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    for person in 1..=4 {
+        enroll(&format!("figure {person}"), person, &gallery).succeeds();
+    }
+    let query = &crops("bounding_box_test", 2)[0];
+    for (top, wanted) in [("1", 1), ("3", 3), ("20", 4)] {
+        let answer = reid![
+            "match",
+            query,
+            "--gallery",
+            gallery,
+            "--model",
+            example().model,
+            "--top",
+            top,
+            "--json"
+        ]
+        .succeeds()
+        .json();
+        assert_eq!(
+            answer["matches"].as_array().map(Vec::len),
+            Some(wanted),
+            "--top {top}"
+        );
+    }
+    for top in ["0", "21"] {
+        reid![
+            "match",
+            query,
+            "--gallery",
+            gallery,
+            "--model",
+            example().model,
+            "--top",
+            top
+        ]
+        .is_misused();
+    }
+    let text = reid![
+        "match",
+        query,
+        "--gallery",
+        gallery,
+        "--model",
+        example().model,
+        "--top",
+        "2"
+    ]
+    .succeeds()
+    .stdout;
+    assert!(
+        text.contains(": figure 2 0.9") || text.contains(": figure 2 1.0"),
+        "{text}"
+    );
+}
+
+#[test]
+fn part_of_the_images_being_unreadable_is_told() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    let broken = folder.file("broken.jpg", b"no picture");
+    let good = &crops("query", 1)[0];
+    let report = reid![
+        "enroll",
+        "Ada",
+        good,
+        broken,
+        "--gallery",
+        gallery,
+        "--model",
+        example().model,
+        "--json"
+    ]
+    .succeeds_partly()
+    .says(&["reid: skipped:", "broken.jpg"])
+    .json();
+    assert_eq!(
+        (&report["images"], &report["unreadable"]),
+        (&1.into(), &1.into())
+    );
+    reid![
+        "match",
+        good,
+        broken,
+        "--gallery",
+        gallery,
+        "--model",
+        example().model
+    ]
+    .succeeds_partly()
+    .says(&["broken.jpg"]);
+
+    // Nothing to enrol makes no gallery.
+    let none = folder.at("none.redb");
+    reid![
+        "enroll",
+        "Ada",
+        broken,
+        "--gallery",
+        none,
+        "--model",
+        example().model
+    ]
+    .fails();
+    assert!(!none.exists());
+}
+
+#[test]
+fn names_that_could_be_mistaken_are_refused() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    for (name, why) in [
+        ("person-000009", "has the form of generated names"),
+        ("", "a name has 0 bytes, wanted 1 to 200"),
+        (&*"a".repeat(201), "201"),
+        ("a\nb", "control"),
+    ] {
+        enroll(name, 1, &gallery).fails().says(&[why]);
+    }
+}

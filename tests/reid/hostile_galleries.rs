@@ -1,0 +1,360 @@
+//! Galleries that are damaged, of another model, in use, on a full disk: an error that says what to
+//! do, and nothing lost that was acknowledged.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use fixtures::street::Random;
+
+use crate::example::{FRAMES, Folder, THRESHOLD, crops, example};
+use crate::program::{Ended, PROGRAM, Reid, reid};
+
+/// A run over the example's clip that remembers in `gallery`.
+fn run(gallery: &Path) -> Reid {
+    let example = example();
+    reid![
+        "run",
+        example.clip,
+        "--boxes",
+        example.boxes,
+        "--model",
+        example.model,
+        "--gallery",
+        gallery,
+        "--json",
+        "--threshold",
+        THRESHOLD
+    ]
+}
+
+fn list(gallery: &Path) -> Reid {
+    reid!["gallery", "list", gallery, "--json"]
+}
+
+/// Checks that every command which opens a gallery refuses this one, and leaves it as it is.
+#[track_caller]
+fn refused(gallery: &Path, why: &[&str]) {
+    let before = std::fs::read(gallery).ok();
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    for call in [
+        run(gallery),
+        list(gallery),
+        reid!["gallery", "show", gallery, "1"],
+        reid!["gallery", "forget", gallery, "1"],
+        reid!["match", crop, "--gallery", gallery, "--model", model],
+        reid![
+            "enroll",
+            "Ada",
+            crop,
+            "--gallery",
+            gallery,
+            "--model",
+            model
+        ],
+    ] {
+        let ended = call.fails().says(why);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!(std::fs::read(gallery).ok(), before, "the file was changed");
+}
+
+#[test]
+fn a_file_that_is_no_gallery_is_refused_and_not_touched() {
+    let folder = Folder::new();
+    let mut random = Random::new(5);
+    let noise: Vec<u8> = (0..20_000)
+        .map(|_| (random.next() * 127.0) as i8 as u8)
+        .collect();
+    refused(
+        &folder.file("noise.redb", noise),
+        &["noise.redb", "is no gallery"],
+    );
+    refused(
+        &folder.file("text.redb", "Ada, Bob\n"),
+        &["text.redb", "is no gallery"],
+    );
+    std::fs::create_dir(folder.at("folder.redb")).expect("folders can be made");
+    refused(&folder.at("folder.redb"), &["folder.redb"]);
+}
+
+#[test]
+fn a_gallery_that_was_cut_or_changed_is_refused_as_damaged() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    run(&gallery).succeeds();
+    let whole = std::fs::read(&gallery).expect("the gallery can be read");
+    for length in [whole.len() / 2, whole.len() - 4096] {
+        let cut = folder.file("cut.redb", &whole[..length]);
+        refused(&cut, &["cut.redb"]);
+    }
+    // The embeddings of the first figure, somewhere in the middle: overwrite every page but the
+    // first with noise.
+    let mut changed = whole.clone();
+    changed[4096..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    let changed = folder.file("changed.redb", &changed);
+    refused(&changed, &["changed.redb", "damaged", "restore a copy"]);
+    // The copy that was told of works.
+    assert_eq!(
+        list(&gallery).succeeds().json()["identities"]
+            .as_array()
+            .map(Vec::len),
+        Some(8)
+    );
+}
+
+#[test]
+fn a_gallery_that_is_not_there_is_only_made_by_who_adds_to_it() {
+    let folder = Folder::new();
+    let gallery = folder.at("nobody.redb");
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    for call in [
+        list(&gallery),
+        reid!["match", crop, "--gallery", gallery, "--model", model],
+    ] {
+        call.fails()
+            .says(&["no gallery at", "nobody.redb", "enrolling"]);
+    }
+    assert!(!gallery.exists());
+    let nowhere = folder.at("no/folder/shop.redb");
+    run(&nowhere)
+        .fails()
+        .says(&["no/folder/shop.redb", "not found"]);
+}
+
+#[test]
+fn a_gallery_of_another_space_is_refused_with_both_named() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    run(&gallery).succeeds();
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    let space = |resize: &str| {
+        let report = reid![
+            "embed",
+            crop,
+            "--model",
+            model,
+            "--out",
+            folder.at("emb.npy"),
+            "--resize",
+            resize,
+            "--json"
+        ]
+        .succeeds()
+        .json();
+        report["space"].as_str().expect("a text").to_owned()
+    };
+    let (found, wanted) = (list(&gallery).succeeds().json(), space("cv-bilinear"));
+    let found = found["space"].as_str().expect("a text");
+    assert_ne!(found, wanted);
+    let says = [
+        "shop.redb",
+        found,
+        &wanted,
+        "use the model that the gallery was made with",
+    ];
+    run(&gallery)
+        .with("--resize")
+        .with("cv-bilinear")
+        .fails()
+        .says(&says);
+    reid![
+        "match",
+        crop,
+        "--gallery",
+        gallery,
+        "--model",
+        model,
+        "--resize",
+        "cv-bilinear"
+    ]
+    .fails()
+    .says(&says);
+    reid![
+        "enroll",
+        "Ada",
+        crop,
+        "--gallery",
+        gallery,
+        "--model",
+        model,
+        "--resize",
+        "cv-bilinear"
+    ]
+    .fails()
+    .says(&says);
+}
+
+#[test]
+fn two_processes_do_not_share_a_gallery() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    // Ten times the clip is more than a pipe holds: after its first line the first process cannot
+    // end before we read on.
+    let mut first = run(&gallery);
+    for _ in 0..10 {
+        first = first.with(&example().clip);
+    }
+    let mut first = first
+        .command()
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut stdout = BufReader::new(first.stdout.take().expect("it is piped"));
+    let mut lines = String::new();
+    stdout.read_line(&mut lines).expect("a first line");
+
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    for second in [
+        run(&gallery),
+        list(&gallery),
+        reid!["gallery", "forget", gallery, "1"],
+        reid![
+            "enroll",
+            "Ada",
+            crop,
+            "--gallery",
+            gallery,
+            "--model",
+            model
+        ],
+    ] {
+        let ended = second
+            .fails()
+            .says(&["shop.redb is in use by another process"]);
+        assert_eq!(ended.stdout, "");
+    }
+
+    stdout.read_to_string(&mut lines).expect("the other lines");
+    assert!(first.wait().expect("the program ends").success());
+    assert_eq!(lines.lines().count(), 11 * 80, "the first has lost nothing");
+    let known = list(&gallery).succeeds().json();
+    assert_eq!(known["identities"].as_array().map(Vec::len), Some(8));
+}
+
+/// Runs a call whose files may not grow beyond `bytes`. What the system then answers to a write is
+/// EFBIG instead of ENOSPC; both reach the program as a failed write.
+fn with_files_up_to(bytes: usize, call: &Reid) -> Ended {
+    let command = call.command();
+    let mut limited = Command::new("sh");
+    // POSIX counts in blocks of 512 bytes. The signal that comes with the error would end us.
+    let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+    limited
+        .args(["-c", script, &(bytes / 512).to_string(), PROGRAM])
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    let output = limited.output().expect("sh starts");
+    Ended::checked(format!("{call:?} with files up to {bytes}"), output, 1)
+}
+
+#[test]
+fn a_disk_too_full_for_a_gallery_is_told() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    // A new gallery takes a megabyte while it is open.
+    let ended = with_files_up_to(1 << 17, &run(&gallery)).says(&["shop.redb: File too large"]);
+    assert_eq!(ended.stdout, "");
+    // What that left behind is in nobody's way.
+    run(&gallery).succeeds().says(&["8 new, 0 known before"]);
+}
+
+#[test]
+fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    // Five places in every frame, and a threshold that nobody reaches: every observation is
+    // somebody new. What is kept of each holds the name of the source, here 3 KB long, so that the
+    // file soon outgrows the megabyte that it begins with.
+    let places = (0..FRAMES)
+        .flat_map(|frame| (0..5).map(move |place| format!("{frame},{},14,30,84\n", place * 30)));
+    let boxes = format!("frame,x,y,w,h\n{}", places.collect::<String>());
+    let boxes = folder.file("boxes.csv", boxes);
+    let example = example();
+    let clip = example
+        .clip
+        .parent()
+        .expect("it is in a folder")
+        .join("./".repeat(1500));
+    let clip = format!("{}figures.avi", clip.display());
+    let run = |threshold: &str| {
+        reid![
+            "run",
+            clip,
+            "--boxes",
+            boxes,
+            "--model",
+            example.model,
+            "--gallery",
+            gallery,
+            "--json",
+            "--threshold",
+            threshold
+        ]
+    };
+    let ended = with_files_up_to(5 << 18, &run("1")).says(&[
+        "shop.redb: the change was not stored",
+        "File too large",
+        " persons in ",
+    ]);
+    let lines = ended.lines();
+    assert!((100..500).contains(&lines.len()), "{} lines", lines.len());
+
+    let names = || {
+        let known = list(&gallery).succeeds().json();
+        let known = known["identities"].as_array().expect("a list").clone();
+        let name = |known: &serde_json::Value| known["name"].as_str().map(str::to_owned);
+        known.iter().filter_map(name).collect::<Vec<String>>()
+    };
+    let kept = names();
+    let said: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["identity"].as_str())
+        .collect();
+    assert_eq!(kept, said, "the gallery is not what was acknowledged");
+
+    // With room again, it goes on where it was.
+    let more = run("0.99")
+        .with("--max-frames")
+        .with("2")
+        .succeeds()
+        .lines();
+    assert_eq!(names()[..kept.len()], kept);
+    assert!(
+        more.iter().all(|line| line["state"] == "seen"),
+        "they came before"
+    );
+}
+
+#[test]
+fn a_full_disk_keeps_the_matrix_that_was_there() {
+    let folder = Folder::new();
+    let out = folder.file("emb.npy", b"what was there before");
+    let query = example().crops.join("query");
+    let call = reid!["embed", query, "--model", example().model, "--out", out];
+    with_files_up_to(1024, &call).says(&["emb.npy", "File too large"]);
+    assert_eq!(
+        std::fs::read(&out).expect("it is there"),
+        b"what was there before"
+    );
+    assert!(
+        !folder.at("emb.npy.part").exists(),
+        "half a matrix was left"
+    );
+}
+
+#[test]
+fn what_may_not_be_read_or_written_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    run(&gallery).succeeds();
+    std::fs::set_permissions(&gallery, PermissionsExt::from_mode(0o000)).expect("it is ours");
+    if std::fs::read(&gallery).is_ok() {
+        println!("skipped: this user may read everything");
+        return;
+    }
+    for call in [run(&gallery), list(&gallery)] {
+        call.fails().says(&["shop.redb", "Permission denied"]);
+    }
+}

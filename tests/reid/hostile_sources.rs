@@ -1,0 +1,323 @@
+//! Videos, pictures and boxes that are cut, empty, huge or something else: an error that names the
+//! file, and nothing lost of what could be read.
+
+use std::path::Path;
+
+use crate::example::{Folder, SIGHTINGS, THRESHOLD, crops, example};
+use crate::program::{Reid, reid};
+
+/// A run of the example's model.
+fn run(source: &Path, boxes: impl AsRef<std::ffi::OsStr>) -> Reid {
+    let model = &example().model;
+    reid![
+        "run",
+        source,
+        "--boxes",
+        boxes,
+        "--model",
+        model,
+        "--threshold",
+        THRESHOLD,
+        "--json"
+    ]
+}
+
+#[test]
+fn what_lies_before_the_cut_of_a_clip_is_observed_and_kept() {
+    let folder = Folder::new();
+    let whole = std::fs::read(&example().clip).expect("the clip can be read");
+    let clip = folder.file("cut.avi", &whole[..whole.len() * 2 / 5]);
+    let gallery = folder.at("shop.redb");
+    let ended = run(&clip, &example().boxes)
+        .with("--gallery")
+        .with(&gallery)
+        .succeeds_partly()
+        .says(&["reid: skipped the rest:", "cut.avi: truncated after frame"]);
+    let lines = ended.lines();
+    // Pictures differ in size, so two fifths of the bytes are about two fifths of the frames.
+    assert!(
+        (20..45).contains(&lines.len()),
+        "{} of {SIGHTINGS}",
+        lines.len()
+    );
+    let known = reid!["gallery", "list", gallery, "--json"]
+        .succeeds()
+        .json();
+    let known = known["identities"].as_array().expect("a list");
+    let new = lines.iter().filter(|line| line["state"] == "new").count();
+    assert_eq!(known.len(), new);
+
+    // The sources behind it are watched all the same.
+    let model = &example().model;
+    let both = reid![
+        "run",
+        clip,
+        example().clip,
+        "--boxes",
+        example().boxes,
+        "--model",
+        model,
+        "--threshold",
+        THRESHOLD,
+        "--json"
+    ]
+    .succeeds_partly();
+    assert_eq!(both.lines().len(), lines.len() + SIGHTINGS);
+}
+
+#[test]
+fn what_is_no_source_is_refused_with_what_would_be_one() {
+    let folder = Folder::new();
+    let clip = std::fs::read(&example().clip).expect("the clip can be read");
+    let mut other = clip.clone();
+    let codec = clip
+        .windows(4)
+        .position(|four| four == b"MJPG")
+        .expect("it is Motion-JPEG");
+    other[codec..codec + 4].copy_from_slice(b"H264");
+    if let Some(second) = other.windows(4).position(|four| four == b"MJPG") {
+        other[second..second + 4].copy_from_slice(b"H264");
+    }
+    let mp4 = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2";
+    let cases: &[(&str, &[u8], &[&str])] = &[
+        (
+            "text.avi",
+            b"this is no video",
+            &["no AVI, JPEG or PNG", "Motion-JPEG .avi", "ffmpeg"],
+        ),
+        ("empty.avi", b"", &["no AVI, JPEG or PNG"]),
+        ("phone.mp4", mp4, &["MP4 or QuickTime", "ffmpeg -i"]),
+        (
+            "web.webm",
+            b"\x1a\x45\xdf\xa3 and more",
+            &["Matroska or WebM", "ffmpeg -i"],
+        ),
+        ("h264.avi", &other, &["`H264`", "wanted Motion-JPEG"]),
+        ("head.avi", &clip[..100], &["truncated before its pictures"]),
+    ];
+    for (name, bytes, why) in cases {
+        let source = folder.file(name, bytes);
+        run(&source, "whole").fails().says(&[name]).says(why);
+    }
+    std::fs::create_dir(folder.at("empty")).expect("folders can be made");
+    for (source, why) in [
+        (folder.at("empty"), "found no .jpg, .jpeg or .png file"),
+        (folder.at("*.jpg"), "found no .jpg, .jpeg or .png file"),
+        (folder.at("nowhere.avi"), "No such file"),
+        (
+            "rtsp://camera/1".into(),
+            "rtsp streams are not in this build yet",
+        ),
+        ("/dev/video0".into(), "cameras are not in this build yet"),
+        ("-".into(), "standard input is not in this build yet"),
+    ] {
+        let name = source.to_str().expect("UTF-8");
+        run(&source, "whole").fails().says(&[name, why]);
+    }
+}
+
+/// A PNG that claims a size and holds no pixels.
+fn png_of(width: u32, height: u32) -> Vec<u8> {
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let chunk = |name: &[u8; 4], body: &[u8]| {
+        let length = (body.len() as u32).to_be_bytes();
+        let named = [name, body].concat();
+        [&length[..], &named, &crc32(&named).to_be_bytes()].concat()
+    };
+    // 8 bits of red, green and blue each.
+    let header = chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
+    [b"\x89PNG\r\n\x1a\n", &header[..], &chunk(b"IDAT", b"")].concat()
+}
+
+/// CRC-32 as in PNG's appendix D, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc))
+    })
+}
+
+#[test]
+fn pictures_that_are_empty_cut_or_huge_are_passed_over_one_by_one() {
+    let folder = Folder::new();
+    let whole = std::fs::read(&crops("query", 1)[0]).expect("the crop can be read");
+    // A JPEG whose header claims 65535 rows and columns.
+    let mut vast = whole.clone();
+    let size = whole
+        .windows(2)
+        .position(|two| two == [0xff, 0xc0])
+        .expect("a baseline JPEG")
+        + 5;
+    vast[size..size + 4].fill(0xff);
+    folder.file("img/1-cut.jpg", &whole[..whole.len() - 100]);
+    folder.file("img/2-empty.jpg", b"");
+    folder.file("img/3-good.jpg", &whole);
+    folder.file("img/4-huge.png", png_of(60_000, 60_000));
+    folder.file("img/5-long.png", png_of(1, 16_385));
+    folder.file("img/6-none.png", png_of(0, 10));
+    folder.file("img/7-text.png", b"no picture");
+    folder.file("img/8-vast.jpg", vast);
+    folder.file("img/9-good.jpg", &whole);
+    let broken = [
+        "1-cut.jpg: frame 0:",
+        "2-empty.jpg: frame 1:",
+        "4-huge.png: frame 3:",
+        "5-long.png: frame 4:",
+        "6-none.png: frame 5:",
+        "7-text.png: frame 6:",
+        "8-vast.jpg: frame 7:",
+    ];
+    let ended = run(&folder.at("img"), "whole")
+        .succeeds_partly()
+        .says(&broken)
+        .says(&[
+            "60000 x 60000 pixels: wanted",
+            "1 x 16385 pixels: wanted",
+            "65535 x 65535 pixels: wanted",
+            "passed over: 7 frames were broken",
+        ]);
+    let frames: Vec<_> = ended
+        .lines()
+        .iter()
+        .map(|line| line["frame"].as_u64())
+        .collect();
+    assert_eq!(frames, [Some(2), Some(8)]);
+}
+
+#[test]
+fn boxes_that_are_no_boxes_are_refused_with_their_line() {
+    let folder = Folder::new();
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("empty.csv", "", &["empty.csv:1:", "wanted a header"]),
+        (
+            "bare.csv",
+            "0,1,2,3,4\n",
+            &["bare.csv:1:", "wanted at least `frame,x,y,w,h`"],
+        ),
+        (
+            "few.csv",
+            "frame,x,y,w,h\n0,1,2,3\n",
+            &["few.csv:2:", "4 fields, wanted 5"],
+        ),
+        (
+            "nan.csv",
+            "frame,x,y,w,h\n0,NaN,2,3,4\n",
+            &["nan.csv:2:", "x is NaN", "wanted"],
+        ),
+        (
+            "inf.csv",
+            "frame,x,y,w,h\n0,1,2,inf,4\n",
+            &["inf.csv:2:", "w is inf", "wanted"],
+        ),
+        (
+            "flat.csv",
+            "frame,x,y,w,h\n0,1,2,3,0\n",
+            &["flat.csv:2:", "h is 0", "more than 0"],
+        ),
+        (
+            "negative.csv",
+            "frame,x,y,w,h\n0,1,2,-3,4\n",
+            &["negative.csv:2:", "w is -3"],
+        ),
+        (
+            "before.csv",
+            "frame,x,y,w,h\n-1,1,2,3,4\n",
+            &["before.csv:2:", "frame is `-1`"],
+        ),
+        (
+            "word.csv",
+            "frame,x,y,w,h\n0,1,two,3,4\n",
+            &["word.csv:2:", "y is `two`"],
+        ),
+        (
+            "zero.txt",
+            "0,-1,1,2,3,4,1\n",
+            &["zero.txt:1:", "frame is 0", "from 1"],
+        ),
+        (
+            "few.txt",
+            "1,-1,1,2,3\n",
+            &["few.txt:1:", "5 fields, wanted 6 to 10"],
+        ),
+        (
+            "no.jsonl",
+            "{\"frame\":0}\n",
+            &["no.jsonl:1:", "missing field `box`"],
+        ),
+        ("cut.jsonl", "{\"frame\":0,\"box\":[1,2", &["cut.jsonl:1:"]),
+        ("binary.jsonl", "\u{0}\u{1}\n", &["binary.jsonl:1:"]),
+        (
+            "boxes.xyz",
+            "frame,x,y,w,h\n",
+            &["boxes.xyz", "supported are `whole`"],
+        ),
+        (
+            "people.onnx",
+            "",
+            &["people.onnx", "detectors are not in this build yet"],
+        ),
+    ];
+    for (name, text, why) in cases {
+        let boxes = folder.file(name, text);
+        let ended = run(&example().clip, &boxes).fails().says(why);
+        assert_eq!(ended.stdout, "", "{name}");
+    }
+    run(&example().clip, folder.at("none.csv"))
+        .fails()
+        .says(&["none.csv", "No such file"]);
+    run(&example().clip, "motion")
+        .fails()
+        .says(&["motion is not in this build yet"]);
+}
+
+#[test]
+fn boxes_that_no_figure_is_in_are_counted_and_told() {
+    let folder = Folder::new();
+    let header = "frame,x,y,w,h\n";
+    let cases = [
+        (
+            "outside.csv",
+            "0,1000,1,20,30\n0,-500,-500,20,30\n",
+            0,
+            "2 boxes were outside",
+        ),
+        (
+            "never.csv",
+            "5000,1,1,20,30\n",
+            0,
+            "never came, the first is `5000`",
+        ),
+        ("none.csv", "", 0, "none.csv holds no boxes"),
+        // As much of them as is in the frame is seen.
+        (
+            "beyond.csv",
+            "0,-10,-10,60,90\n1,150,100,1000000,1000000\n",
+            2,
+            "2 observations",
+        ),
+    ];
+    for (name, rows, observed, told) in cases {
+        let boxes = folder.file(name, format!("{header}{rows}"));
+        let ended = run(&example().clip, &boxes).succeeds().says(&[told]);
+        assert_eq!(ended.lines().len(), observed, "{name}");
+    }
+}
+
+#[test]
+fn more_people_than_a_frame_may_have_are_counted() {
+    let folder = Folder::new();
+    let row = "0,10,14,30,84\n";
+    let boxes = folder.file("crowd.csv", format!("frame,x,y,w,h\n{}", row.repeat(70)));
+    let ended = run(&example().clip, &boxes)
+        .succeeds()
+        .says(&["passed over: 6 people were too many for their frame"]);
+    assert_eq!(ended.lines().len(), 64);
+}
+
+#[test]
+fn rates_and_heights_out_of_range_are_refused() {
+    for fps in ["0", "-5", "NaN", "1e9"] {
+        let call = run(&example().clip, "whole").with(format!("--fps={fps}"));
+        call.fails().says(&["--fps", "wanted 0.001 to 1000"]);
+    }
+}
