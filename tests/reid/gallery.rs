@@ -251,7 +251,7 @@ fn as_many_are_named_as_were_asked_for() {
             "--top",
             top
         ]
-        .is_misused();
+        .misuses();
     }
     let text = reid![
         "match",

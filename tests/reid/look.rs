@@ -92,7 +92,7 @@ fn a_command_line_that_is_wrong_is_exit_code_2() {
             "NaN"
         ],
     ] {
-        let ended = call.is_misused();
+        let ended = call.misuses();
         assert_eq!(ended.stdout, "");
         assert!(
             ended.stderr.contains("--help") || ended.stderr.contains("Usage:"),
@@ -296,7 +296,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert!(line.starts_with("{\"schema\":1"), "{line}");
     drop(stdout);
     let output = child.wait_with_output().expect("the program ends");
-    Ended::checked("run | head -1".to_owned(), output, 0).is_silent_about("pipe");
+    Ended::checked("run | head -1".to_owned(), output, 0).omits("pipe");
 }
 
 #[test]

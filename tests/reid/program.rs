@@ -73,7 +73,7 @@ impl Reid {
 
     /// The command line is wrong.
     #[track_caller]
-    pub(crate) fn is_misused(self) -> Ended {
+    pub(crate) fn misuses(self) -> Ended {
         self.exits(2)
     }
 
@@ -132,7 +132,7 @@ impl Ended {
 
     /// Checks that stderr does not name `part`.
     #[track_caller]
-    pub(crate) fn is_silent_about(self, part: &str) -> Self {
+    pub(crate) fn omits(self, part: &str) -> Self {
         let Self { call, stderr, .. } = &self;
         assert!(!stderr.contains(part), "{call}: `{part}` in: {stderr}");
         self
