@@ -131,7 +131,7 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
     }
     if options.threads > MAX_THREADS {
         return refused(format!(
-            "threads are {}, wanted at most {MAX_THREADS}",
+            "threads are {}, wanted 0 to {MAX_THREADS}",
             options.threads
         ));
     }

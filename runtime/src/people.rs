@@ -10,6 +10,7 @@ pub mod given;
 mod jsonl;
 mod lines;
 mod mot;
+mod row;
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,6 @@
 //! Boxes in CSV with a header line: see [`super::given::Format::Csv`].
 
-use std::str::FromStr;
-
-use super::given::{Key, Row};
+use super::row::{Key, Row, excerpt, number, whole};
 
 /// The most fields of a line.
 const MAX_FIELDS: usize = 256;
@@ -130,28 +128,4 @@ fn key(text: &str) -> Result<Key, String> {
         return whole("frame", text).map(Key::Index);
     }
     Ok(Key::Name(text.to_owned()))
-}
-
-/// A number with a fraction.
-pub(super) fn number(name: &str, text: &str) -> Result<f32, String> {
-    parse(name, text, "a number")
-}
-
-/// A number from 0 without a fraction.
-pub(super) fn whole(name: &str, text: &str) -> Result<u64, String> {
-    parse(name, text, "a whole number from 0")
-}
-
-fn parse<T: FromStr>(name: &str, text: &str, wanted: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("{name} is `{}`, wanted {wanted}", excerpt(text)))
-}
-
-/// The beginning of a text that may be long, for error messages.
-pub(super) fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", text[..end].escape_debug()),
-        None => text.escape_debug().to_string(),
-    }
 }

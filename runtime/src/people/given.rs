@@ -13,6 +13,7 @@ use std::path::Path;
 use kernels::crop::BBox;
 
 use super::lines::Lines;
+use super::row::{Key, Row};
 use super::{Error, MAX_PEOPLE, Person, Persons, Result, csv, jsonl, mot};
 use crate::source::Frame;
 
@@ -62,23 +63,6 @@ impl Format {
 
 /// Reads a line; `None` if its box is not to be considered.
 type Parse = dyn Fn(&str) -> Result<Option<Row>, String>;
-
-/// The frame that a box belongs to, as a file names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
-    Index(u64),
-    Name(String),
-}
-
-/// A box as a line of a file has it, not checked yet.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) frame: Key,
-    /// Left, top, width, height.
-    pub(super) bbox: [f32; 4],
-    pub(super) score: Option<f32>,
-    pub(super) track: Option<u64>,
-}
 
 /// The boxes of a file, by frame.
 #[derive(Debug)]

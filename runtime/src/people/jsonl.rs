@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use super::csv::excerpt;
-use super::given::{Key, Row};
+use super::row::{Key, Row, excerpt};
 
 #[derive(Debug, Deserialize)]
 struct Line {

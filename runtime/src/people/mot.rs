@@ -1,7 +1,7 @@
 //! Boxes as the MOT Challenge writes them: see [`super::given::Format::Mot`].
 
-use super::csv::{fields, number};
-use super::given::{Key, Row};
+use super::csv::fields;
+use super::row::{Key, Row, number};
 
 /// Reads a line; `None` for an entry of ground truth that is not to be considered.
 ///
@@ -57,7 +57,7 @@ fn whole(name: &str, text: &str) -> Result<i64, String> {
         Ok(value) if value.fract() == 0.0 && value.abs() <= MAX => Ok(value as i64),
         _ => Err(format!(
             "{name} is `{}`, wanted a whole number",
-            super::csv::excerpt(text)
+            super::row::excerpt(text)
         )),
     }
 }
