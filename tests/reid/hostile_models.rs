@@ -233,7 +233,7 @@ fn a_sidecar_that_is_wrong_is_refused_with_the_key() {
         ),
         (
             "[preprocessing]\nstd = [1.0, 0.0, 1.0]\n",
-            &["std 0", "wanted"],
+            &["std of plane 1 is 0", "wanted"],
         ),
         (
             "[preprocessing]\nresize = \"nearest\"\n",
