@@ -47,7 +47,7 @@ fn bench_embedding_against_tract_alone() {
     let mut embedder = runtime::embed::open(&ours, &options).unwrap();
 
     let fact = f32::fact([1, channels, height, width]);
-    let alone = tract_onnx::onnx().model_for_path(&path).unwrap();
+    let alone = onnx().model_for_path(&path).unwrap();
     let alone = alone.with_input_fact(0, fact.into()).unwrap();
     let alone = alone.into_optimized().unwrap().into_runnable().unwrap();
     let input = Tensor::zero::<f32>(&[1, channels, height, width])

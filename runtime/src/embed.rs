@@ -1,7 +1,8 @@
 //! Crops in, embeddings out: which device computes the network, and the door to it.
 //!
 //! A crop is RGB `[height, width, 3]` u8 as [`kernels::crop`] cuts it; an embedding is `dim` f32 of
-//! length one.
+//! length one, or all zeros where the network sees nothing: behind a ReLU, a black crop may give
+//! that. See [`is_empty`].
 
 mod tract;
 
@@ -147,6 +148,12 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
     )?))
 }
 
+/// Whether an embedding says nothing, so that nobody can be recognised by it.
+#[must_use]
+pub fn is_empty(embedding: &[f32]) -> bool {
+    embedding.iter().all(|&value| value == 0.0)
+}
+
 /// What every embedder does around its network: the size of a crop, the normalisation before, the
 /// length after.
 #[derive(Debug, Clone)]
@@ -172,11 +179,14 @@ impl Frame {
         self.size[0] * self.size[1] * 3
     }
 
-    /// Scales an embedding to length one.
+    /// Scales an embedding to length one, unless it is all zeros.
     fn unit(embedding: &mut [f32]) -> Result<()> {
+        if is_empty(embedding) {
+            return Ok(());
+        }
         let square: f64 = embedding.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
         let length = square.sqrt();
-        if !(length.is_finite() && length > 0.0) {
+        if !length.is_finite() {
             let reason = format!("the network gave an embedding of length {length}");
             return Err(Error::Embed { reason });
         }

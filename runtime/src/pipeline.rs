@@ -7,7 +7,7 @@ use kernels::contract::Preprocessing;
 use kernels::crop::{Cropper, View};
 use serde::Serialize;
 
-use crate::embed::Embedder;
+use crate::embed::{self, Embedder};
 use crate::event::{Observation, SCHEMA, Sink, State};
 use crate::gallery::{Gallery, Origin};
 use crate::people::{MAX_PEOPLE, People, Person, Persons};
@@ -85,6 +85,8 @@ pub struct Summary {
     pub too_small: u64,
     /// Boxes that lie outside of their frame.
     pub outside: u64,
+    /// People in whom the network saw nothing; see [`embed::is_empty`].
+    pub featureless: u64,
     /// People beyond the [`MAX_PEOPLE`] of one frame.
     pub dropped: u64,
     /// Identities that were seen, by name.
@@ -175,6 +177,10 @@ impl<'a> Pipeline<'a> {
         let Person { bbox, track, .. } = self.persons[index];
         let dim = self.embedder.dim();
         let embedding = &self.embeddings[index * dim..][..dim];
+        if embed::is_empty(embedding) {
+            self.summary.featureless += 1;
+            return Ok(());
+        }
         let time = self.clock.now();
         let origin = Origin {
             source: self.source.name().to_owned(),
@@ -270,7 +276,6 @@ impl Crops {
         persons.retain(|person| person.bbox.clipped(frame.width, frame.height).is_some());
         summary.too_small += (all - tall) as u64;
         summary.outside += (tall - persons.len()) as u64;
-        summary.observations += persons.len() as u64;
 
         let view = View::new(&frame.rgb, frame.width, frame.height)?;
         self.rgb.resize(persons.len() * self.crop_len, 0);
@@ -283,6 +288,7 @@ impl Crops {
 
 impl Summary {
     fn count(&mut self, identity: &str, at: Duration, similarity: Option<f32>) {
+        self.observations += 1;
         let tally = Tally {
             new: similarity.is_none(),
             observations: 1,
@@ -305,6 +311,7 @@ impl Summary {
         self.observations += other.observations;
         self.too_small += other.too_small;
         self.outside += other.outside;
+        self.featureless += other.featureless;
         self.dropped += other.dropped;
         for (name, tally) in &other.identities {
             match self.identities.get_mut(name) {

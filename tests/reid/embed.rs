@@ -243,6 +243,6 @@ fn nothing_readable_leaves_no_matrix() {
         out
     ]
     .fails()
-    .says(&["a.jpg", "none of the 1 images", "could be read"]);
+    .says(&["a.jpg", "none of the 1 images", "can be used"]);
     assert!(!out.exists());
 }

@@ -64,7 +64,7 @@ fn a_file_that_is_no_gallery_is_refused_and_not_touched() {
     let folder = Folder::new();
     let mut random = Random::new(5);
     let noise: Vec<u8> = (0..20_000)
-        .map(|_| (random.next() * 127.0) as i8 as u8)
+        .map(|_| (random.number() * 127.0) as i8 as u8)
         .collect();
     refused(
         &folder.file("noise.redb", noise),

@@ -174,7 +174,7 @@ fn pictures_that_are_empty_cut_or_huge_are_passed_over_one_by_one() {
             "60000 x 60000 pixels: wanted",
             "1 x 16385 pixels: wanted",
             "65535 x 65535 pixels: wanted",
-            "passed over: 7 frames were broken",
+            "passed over: 7 x broken frame",
         ]);
     let frames: Vec<_> = ended
         .lines()
@@ -279,13 +279,13 @@ fn boxes_that_no_figure_is_in_are_counted_and_told() {
             "outside.csv",
             "0,1000,1,20,30\n0,-500,-500,20,30\n",
             0,
-            "2 boxes were outside",
+            "2 x box outside",
         ),
         (
             "never.csv",
             "5000,1,1,20,30\n",
             0,
-            "never came, the first is `5000`",
+            "the first of them `5000`",
         ),
         ("none.csv", "", 0, "none.csv holds no boxes"),
         // As much of them as is in the frame is seen.
@@ -310,7 +310,7 @@ fn more_people_than_a_frame_may_have_are_counted() {
     let boxes = folder.file("crowd.csv", format!("frame,x,y,w,h\n{}", row.repeat(70)));
     let ended = run(&example().clip, &boxes)
         .succeeds()
-        .says(&["passed over: 6 people were too many for their frame"]);
+        .says(&["passed over: 6 x person too many for a frame"]);
     assert_eq!(ended.lines().len(), 64);
 }
 

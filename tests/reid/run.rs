@@ -212,7 +212,7 @@ fn frames_and_people_can_be_bounded() {
         .with("84.5")
         .succeeds();
     assert_eq!(none.lines().len(), 0);
-    none.says(&["passed over: 80 people were too small"]);
+    none.says(&["passed over: 80 x too small person"]);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_broken_frame_is_passed_over_and_named() {
     .says(&[
         "reid: skipped:",
         "clip.avi: frame 2:",
-        "passed over: 1 frames were broken",
+        "passed over: 1 x broken frame",
     ]);
     let frames: Vec<u64> = ended
         .lines()

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome, images, output};
 
-/// Evaluate a model on a folder in the layout of Market-1501: query/ and bounding_box_test/, with
+/// Evaluate a model on a folder in the layout of Market-1501: `query/` and `bounding_box_test/`, with
 /// person and camera in the file names.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

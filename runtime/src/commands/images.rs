@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use kernels::crop::{Cropper, View};
 use kernels::model::Model;
 use kernels::retrieval::Embeddings;
-use runtime::embed::Embedder;
+use runtime::embed::{self, Embedder};
 use runtime::source::{self, Frame, Status};
 
 use super::output;
@@ -19,7 +19,7 @@ pub(super) struct Embedded {
     pub(super) paths: Vec<String>,
     /// One row a file.
     pub(super) embeddings: Embeddings,
-    /// How many files could not be read; stderr has said which.
+    /// How many files could not be read or show nothing; stderr has said which.
     pub(super) unreadable: usize,
 }
 
@@ -64,9 +64,10 @@ pub(super) fn embed(
     }
     embedder.embed(&crops, &mut rows)?;
     bar.finish_and_clear();
+    let (kept, rows) = with_features(kept, &rows, &mut unreadable);
     if kept.is_empty() {
         bail!(
-            "none of the {unreadable} images in {} could be read",
+            "none of the {unreadable} images in {} can be used",
             specs.join(", ")
         );
     }
@@ -76,6 +77,22 @@ pub(super) fn embed(
         embeddings,
         unreadable,
     })
+}
+
+/// The files in which the network saw something, and their rows; stderr hears of the others.
+fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<String>, Vec<f32>) {
+    let dim = rows.len() / paths.len().max(1);
+    let mut kept = (Vec::new(), Vec::new());
+    for (path, row) in paths.into_iter().zip(rows.chunks_exact(dim.max(1))) {
+        if embed::is_empty(row) {
+            eprintln!("reid: skipped: {path}: the network sees nothing in it");
+            *without += 1;
+        } else {
+            kept.0.push(path);
+            kept.1.extend_from_slice(row);
+        }
+    }
+    kept
 }
 
 /// Every image file that `specs` name, sorted, each once.

@@ -209,16 +209,20 @@ fn text(summary: &Summary, seconds: f64) -> Vec<String> {
         summary.frames as f64 / seconds,
     ));
     let passed_over = [
-        (summary.broken_frames, "frames were broken"),
-        (summary.too_small, "people were too small"),
-        (summary.outside, "boxes were outside of their frame"),
-        (summary.dropped, "people were too many for their frame"),
+        (summary.broken_frames, "broken frame"),
+        (summary.too_small, "too small person"),
+        (summary.outside, "box outside of its frame"),
+        (summary.dropped, "person too many for a frame"),
+        (
+            summary.featureless,
+            "person in whom the network saw nothing",
+        ),
     ];
     lines.extend(
         passed_over
             .iter()
             .filter(|(n, _)| *n > 0)
-            .map(|(n, what)| format!("passed over: {n} {what}")),
+            .map(|(n, what)| format!("passed over: {n} x {what}")),
     );
     lines
 }

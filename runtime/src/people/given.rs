@@ -104,7 +104,7 @@ impl fmt::Display for Unused {
         } = self;
         write!(
             f,
-            "{boxes} boxes belong to {frames} frames that never came, the first is `{first}`"
+            "boxes of frames that never came: {boxes}, in {frames} frames, the first of them `{first}`"
         )
     }
 }

@@ -405,7 +405,7 @@ fn boxes_of_frames_that_never_came_are_counted() {
     let unused = given.unused().unwrap();
     assert_eq!(
         unused.to_string(),
-        "3 boxes belong to 2 frames that never came, the first is `5`"
+        "boxes of frames that never came: 3, in 2 frames, the first of them `5`"
     );
     for at in [5, 6] {
         found.clear();
