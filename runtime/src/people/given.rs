@@ -1,7 +1,7 @@
 //! Boxes that somebody else found, from a file: read once, then looked up by the frame's index or
 //! file name.
 //!
-//! Lines are parsed by [`super::csv`], [`super::mot`] and [`super::jsonl`]; here they are bounded,
+//! Lines are parsed by `csv`, `mot` and `jsonl`; here they are bounded,
 //! checked and sorted by frame.
 
 use std::collections::HashMap;
