@@ -32,7 +32,7 @@ use crate::tensor::Tensor;
 /// Folds every constant affine step; see the [module](self) for where each goes.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the node's name for a `BatchNorm` whose variance is negative or
+/// [`crate::Error::Unsupported`] with the node's name for a `BatchNorm` whose variance is negative or
 /// whose parameters are not finite or not constant.
 pub fn fold(graph: &Graph) -> Result<Graph> {
     // What a node reads that no output needs would count as read, and keep a step from folding.
