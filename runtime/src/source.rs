@@ -8,8 +8,13 @@
 
 pub mod avi;
 pub mod avi_writer;
+pub mod camera;
+pub mod clock;
 mod decode;
 mod images;
+pub mod slot;
+pub mod stream;
+pub mod yuv;
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -51,8 +56,8 @@ pub enum Status {
     End,
 }
 
-/// Frames, one after the other.
-pub trait Source {
+/// Frames, one after the other. A source can be read in a thread of its own: see [`slot`].
+pub trait Source: Send {
     /// What was opened, for people and for the output.
     fn name(&self) -> &str;
 
@@ -105,6 +110,24 @@ pub enum Error {
         reason: String,
     },
 
+    /// There is no frame for now; the next call to [`Source::read`] tries again.
+    #[error("{name}: {reason}")]
+    Away {
+        /// What was opened.
+        name: String,
+        /// What is wrong, and when it will be tried again.
+        reason: String,
+    },
+
+    /// Capturing has failed for good: the reason says what to do about it.
+    #[error("{name}: {reason}")]
+    Failed {
+        /// What was opened.
+        name: String,
+        /// What went wrong.
+        reason: String,
+    },
+
     /// One frame is broken; the next call to [`Source::read`] goes on behind it.
     #[error("{name}: frame {index}: {reason}")]
     Frame {
@@ -124,7 +147,7 @@ impl Error {
     /// Whether the source goes on with the next frame.
     #[must_use]
     pub fn is_recoverable(&self) -> bool {
-        matches!(self, Self::Frame { .. })
+        matches!(self, Self::Frame { .. } | Self::Away { .. })
     }
 }
 
@@ -187,6 +210,21 @@ impl Rate {
             u128::from(index) * u128::from(self.seconds) * 1_000_000_000 / u128::from(self.frames);
         let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
         Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+    }
+}
+
+/// Whether frames of what a person typed come when they come: a camera, or standard input.
+#[must_use]
+pub fn is_live(spec: &str) -> bool {
+    spec == "-" || camera_of(spec).is_some()
+}
+
+/// The camera that a person typed: `/dev/video0`, or `camera:` and a part of its name.
+#[must_use]
+pub fn camera_of(spec: &str) -> Option<&str> {
+    match spec.strip_prefix("camera:") {
+        Some(name) => Some(name),
+        None => spec.starts_with("/dev/").then_some(spec),
     }
 }
 

@@ -16,17 +16,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use image::metadata::Orientation;
 
 use self::headers::{Video, video};
+use super::decode::{SOI, START};
 use super::{Error, Frame, MAX_BYTES, MAX_SIDE, Rate, Result, Source, Status, convert, decode};
 
 /// The most bytes of the list `hdrl`; ffmpeg writes about 10 KB, most of it room for indices.
 const MAX_HEADER: u32 = 1 << 20;
-
-/// Start of every picture that goes to the decoder. `AVI1` tells it to take the standard Huffman
-/// tables where the picture brings none, which Motion-JPEG allows and many cameras do.
-const START: [u8; 20] = *b"\xff\xd8\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
-
-/// What the two bytes of a JPEG's beginning are moved to: the end of [`START`].
-const SOI: usize = START.len() - 2;
 
 /// A Motion-JPEG AVI file, or anything that reads and seeks like one.
 #[derive(Debug)]
@@ -336,7 +330,7 @@ impl<R: Read + Seek> Avi<R> {
     }
 }
 
-impl<R: Read + Seek> Source for Avi<R> {
+impl<R: Read + Seek + Send> Source for Avi<R> {
     fn name(&self) -> &str {
         &self.name
     }

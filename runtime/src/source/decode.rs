@@ -15,6 +15,14 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Frame, Kind, MAX_BYTES, MAX_SIDE, kind};
 
+/// Start of every picture of Motion-JPEG that goes to the decoder, in place of its own first two
+/// bytes. `AVI1` tells it to take the standard Huffman tables where the picture brings none, which
+/// Motion-JPEG allows and many cameras do.
+pub(super) const START: [u8; 20] = *b"\xff\xd8\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+
+/// What the two bytes of a JPEG's beginning are moved to: the end of [`START`].
+pub(super) const SOI: usize = START.len() - 2;
+
 /// Decodes an image file into `frame`, upright. Greyscale and CMYK become RGB, 16 bits per channel
 /// are scaled to 8, and an alpha channel is dropped (not blended), as Pillow's `convert("RGB")`
 /// does.
@@ -81,17 +89,26 @@ fn png(bytes: &[u8], frame: &mut Frame) -> Result<Orientation, String> {
 }
 
 /// Makes room for a picture of that size, within the limits.
-fn resize(frame: &mut Frame, width: usize, height: usize) -> Result<(), String> {
-    let bytes = width as u64 * height as u64 * 3;
-    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE || bytes > MAX_BYTES {
+pub(super) fn resize(frame: &mut Frame, width: usize, height: usize) -> Result<(), String> {
+    let bytes = check_size(width, height)?;
+    frame.width = width;
+    frame.height = height;
+    frame.rgb.resize(bytes, 0);
+    Ok(())
+}
+
+/// The bytes of RGB of a picture of that size, refused beyond the limits.
+pub(super) fn check_size(width: usize, height: usize) -> Result<usize, String> {
+    let sides = 1..=MAX_SIDE;
+    let bytes = (width as u64)
+        .saturating_mul(height as u64)
+        .saturating_mul(3);
+    if !sides.contains(&width) || !sides.contains(&height) || bytes > MAX_BYTES {
         return Err(format!(
             "{width} x {height} pixels: wanted 1 to {MAX_SIDE} a side and at most {MAX_BYTES} bytes of RGB"
         ));
     }
-    frame.width = width;
-    frame.height = height;
-    frame.rgb.resize(bytes as usize, 0);
-    Ok(())
+    Ok(bytes as usize)
 }
 
 /// Turns and mirrors the picture.

@@ -1,0 +1,606 @@
+//! Motion-JPEG on a pipe: one JPEG behind the other.
+//!
+//! A picture's end is found by walking its markers, so that neither a thumbnail inside of it nor
+//! a length that a server states wrongly can mislead. What lies between two pictures is passed
+//! over: quietly if it is padding or the header of a part of `multipart/x-mixed-replace`, else
+//! with an error that counts and shows it, as one broken frame.
+
+use super::Input;
+use crate::source::clock::{Arrivals, Clock};
+use crate::source::decode::{self, START};
+use crate::source::{Error, Frame, MAX_BYTES, Rate, Result, Source, Status};
+
+/// The most bytes that are passed over in search of a picture.
+const MAX_GARBAGE: u64 = 1 << 26;
+
+/// The most bytes of the header of a part; those of cameras have about 100.
+const MAX_PART: u64 = 4096;
+
+/// The first byte of every marker, and the second ones of those that matter here.
+const MARK: u8 = 0xff;
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+
+/// Motion-JPEG on a pipe.
+#[derive(Debug)]
+pub(super) struct Mjpeg {
+    input: Input,
+    rate: Option<Rate>,
+    clock: Box<dyn Clock>,
+    arrivals: Arrivals,
+    /// The last picture, behind [`START`].
+    jpeg: Vec<u8>,
+    /// The most bytes that it may have.
+    limit: u64,
+    garbage_limit: u64,
+    next: u64,
+    /// Bytes of `ff d8 ff` that are consumed already: 2 if they were met inside of the picture
+    /// before, 3 if garbage before them had to be reported first.
+    begun: usize,
+    /// The last picture was broken: what follows may be the rest of it.
+    broken: bool,
+    finished: bool,
+}
+
+/// Why a picture does not come.
+enum Failure {
+    /// It is broken; the next one may be whole.
+    Picture(String),
+    /// So is the stream.
+    Stream(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+/// What lies between two pictures.
+#[derive(Debug, Default)]
+struct Between {
+    bytes: u64,
+    first: heapless::Vec<u8, 12>,
+    /// Bytes from the first one on that is no padding.
+    part: u64,
+    /// The first two of them.
+    dashes: [u8; 2],
+    binary: bool,
+}
+
+impl Mjpeg {
+    pub(super) fn new(input: Input, rate: Option<Rate>, clock: Box<dyn Clock>) -> Self {
+        Self {
+            input,
+            rate,
+            clock,
+            arrivals: Arrivals::default(),
+            jpeg: Vec::new(),
+            limit: MAX_BYTES,
+            garbage_limit: MAX_GARBAGE,
+            next: 0,
+            begun: 0,
+            broken: false,
+            finished: false,
+        }
+    }
+
+    /// Passes over what is no picture, up to and with the first three bytes of one: `ff d8 ff`.
+    /// None at the end of the stream.
+    fn seek(&mut self) -> Result<Option<Between>> {
+        let mut between = Between::default();
+        let mut matched = std::mem::take(&mut self.begun);
+        if matched == 3 {
+            return Ok(Some(between));
+        }
+        while let Some(byte) = self.input.byte()? {
+            matched = match (matched, byte) {
+                (2, MARK) => return Ok(Some(between)),
+                (1, SOI) => 2,
+                (_, MARK) => {
+                    (0..matched).for_each(|i| between.add([MARK, SOI][i]));
+                    1
+                }
+                _ => {
+                    (0..matched).for_each(|i| between.add([MARK, SOI][i]));
+                    between.add(byte);
+                    0
+                }
+            };
+            if between.bytes > self.garbage_limit {
+                return Err(self.input.malformed(format!(
+                    "no JPEG within {} bytes that begin with `{}`",
+                    between.bytes,
+                    between.first.escape_ascii()
+                )));
+            }
+        }
+        (0..matched).for_each(|i| between.add([MARK, SOI][i]));
+        let after = match self.next {
+            0 => "found no JPEG before the end".to_owned(),
+            next => format!("ends after frame {}", next - 1),
+        };
+        match (between.is_quiet() || self.broken, self.next) {
+            (true, 1..) => Ok(None),
+            _ => Err(self.input.malformed(format!(
+                "{after}, but {} bytes that begin with `{}`",
+                between.bytes,
+                between.first.escape_ascii()
+            ))),
+        }
+    }
+
+    /// Reads the rest of a picture of which `ff d8 ff` is consumed.
+    fn picture(&mut self) -> Result<(), Failure> {
+        self.jpeg.clear();
+        self.jpeg.extend(START);
+        let mut marker = self.byte()?;
+        loop {
+            while marker == MARK {
+                marker = self.byte()?;
+            }
+            self.push(&[MARK, marker])?;
+            marker = match marker {
+                EOI => return Ok(()),
+                SOI => {
+                    self.begun = 2;
+                    return Err(self.broken("the next picture begins"));
+                }
+                // Without a length.
+                0x01 | 0xd0..=0xd7 => self.marker()?,
+                0x00 | 0x02..=0xbf => {
+                    return Err(self.broken(&format!("there is `ff {marker:02x}`")));
+                }
+                SOS => {
+                    self.segment()?;
+                    self.scan()?
+                }
+                _ => {
+                    let body = self.segment()?;
+                    // Start of a frame: precision, height, width. Not Huffman tables, not
+                    // arithmetic coding, not what is reserved.
+                    let starts =
+                        matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+                    let header = self.jpeg[body..].first_chunk();
+                    if let Some(&[_, h1, h0, w1, w0]) = header.filter(|_| starts) {
+                        let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
+                        decode::check_size(side(w1, w0), side(h1, h0)).map_err(Failure::Picture)?;
+                    }
+                    self.marker()?
+                }
+            };
+        }
+    }
+
+    /// Reads a marker; its second byte.
+    fn marker(&mut self) -> Result<u8, Failure> {
+        match self.byte()? {
+            MARK => self.byte(),
+            byte => Err(self.broken(&format!("there is `{byte:02x}` in place of a marker"))),
+        }
+    }
+
+    /// Reads a length and what has it; where that begins in the picture.
+    fn segment(&mut self) -> Result<usize, Failure> {
+        let length = [self.byte()?, self.byte()?];
+        let body = usize::from(u16::from_be_bytes(length))
+            .checked_sub(2)
+            .ok_or_else(|| self.broken("there is a segment shorter than its length"))?;
+        self.push(&length)?;
+        let start = self.jpeg.len();
+        self.room(body)?;
+        self.jpeg.resize(start + body, 0);
+        let read = self.input.read(&mut self.jpeg[start..])?;
+        if read < body {
+            self.jpeg.truncate(start + read);
+            return Err(self.truncated());
+        }
+        Ok(start)
+    }
+
+    /// Reads compressed pixels up to a marker; its second byte.
+    fn scan(&mut self) -> Result<u8, Failure> {
+        loop {
+            let come = self.input.fill()?;
+            let pixels = come.iter().position(|&byte| byte == MARK);
+            let count = pixels.unwrap_or(come.len());
+            if come.is_empty() {
+                return Err(self.truncated());
+            }
+            // As `room`, which cannot be asked while the input is lent.
+            if (self.jpeg.len() + count) as u64 > self.limit {
+                return Err(self.too_large());
+            }
+            self.jpeg.extend_from_slice(&come[..count]);
+            self.input.consume(count);
+            if pixels.is_none() {
+                continue;
+            }
+            self.input.consume(1);
+            let mut after = self.byte()?;
+            while after == MARK {
+                after = self.byte()?;
+            }
+            match after {
+                // A byte of pixels that looks like a mark, and restarts.
+                0x00 | 0xd0..=0xd7 => self.push(&[MARK, after])?,
+                marker => return Ok(marker),
+            }
+        }
+    }
+
+    fn byte(&mut self) -> Result<u8, Failure> {
+        match self.input.byte()? {
+            Some(byte) => Ok(byte),
+            None => Err(self.truncated()),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.room(bytes.len())?;
+        self.jpeg.extend(bytes);
+        Ok(())
+    }
+
+    fn room(&self, bytes: usize) -> Result<(), Failure> {
+        if (self.jpeg.len() + bytes) as u64 > self.limit {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    fn too_large(&self) -> Failure {
+        Failure::Picture(format!(
+            "more than {} compressed bytes, the limit",
+            self.limit
+        ))
+    }
+
+    /// `what` was met in the midst of a picture.
+    fn broken(&self, what: &str) -> Failure {
+        let bytes = self.jpeg.len() - decode::SOI;
+        Failure::Picture(format!("{what} after {bytes} bytes of a JPEG"))
+    }
+
+    fn truncated(&self) -> Failure {
+        let bytes = self.jpeg.len() - decode::SOI;
+        Failure::Stream(self.input.malformed(format!(
+            "truncated in frame {}, after {bytes} bytes of it",
+            self.next
+        )))
+    }
+
+    fn read_frame(&mut self, frame: &mut Frame) -> Result<Status> {
+        let Some(between) = self.seek()? else {
+            return Ok(Status::End);
+        };
+        // The rest of a broken picture is not reported a second time.
+        let picture = if between.is_quiet() || self.broken {
+            self.broken = false;
+            self.picture()
+        } else {
+            // The picture behind it is read by the next call.
+            self.begun = 3;
+            Err(Failure::Picture(format!(
+                "{} bytes that are no JPEG and begin with `{}`",
+                between.bytes,
+                between.first.escape_ascii()
+            )))
+        };
+        frame.index = self.next;
+        frame.name = None;
+        frame.stream_time = match self.rate {
+            Some(rate) => rate.time_of(self.next),
+            None => self.arrivals.stamp(self.clock.now()),
+        };
+        let whole = match picture {
+            Ok(()) => decode::jpeg(&self.jpeg, frame).map(drop),
+            Err(Failure::Picture(reason)) => {
+                self.broken = self.begun == 0;
+                Err(reason)
+            }
+            Err(Failure::Stream(error)) => return Err(error),
+        };
+        self.next += 1;
+        whole.map_err(|reason| Error::Frame {
+            name: self.input.name.clone(),
+            index: frame.index,
+            reason,
+        })?;
+        Ok(Status::Frame)
+    }
+}
+
+impl Between {
+    fn add(&mut self, byte: u8) {
+        self.bytes += 1;
+        // The first ones are enough to show.
+        let _ = self.first.push(byte);
+        let padding = matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n');
+        if self.part == 0 && padding {
+            return;
+        }
+        if let Some(dash) = self.dashes.get_mut(self.part as usize) {
+            *dash = byte;
+        }
+        self.part += 1;
+        self.binary |= !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    }
+
+    /// Whether it is nothing but padding, or the header of a part.
+    fn is_quiet(&self) -> bool {
+        self.part == 0 || (self.part <= MAX_PART && !self.binary && &self.dashes == b"--")
+    }
+}
+
+impl Source for Mjpeg {
+    fn name(&self) -> &str {
+        &self.input.name
+    }
+
+    fn len(&self) -> Option<u64> {
+        None
+    }
+
+    fn read(&mut self, frame: &mut Frame) -> Result<Status> {
+        if self.finished {
+            return Ok(Status::End);
+        }
+        let status = self.read_frame(frame);
+        self.finished = match &status {
+            Ok(status) => *status == Status::End,
+            Err(error) => !error.is_recoverable(),
+        };
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read, repeat};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::source::avi::fixtures::jpeg;
+    use crate::source::clock::tests::Hands;
+
+    fn grey(shade: u8) -> Vec<u8> {
+        jpeg(16, 16, shade)
+    }
+
+    fn open(reader: impl Read + Send + 'static) -> Mjpeg {
+        Mjpeg::new(
+            Input::new(reader, "-"),
+            Rate::new(10, 1),
+            Box::new(Hands::default()),
+        )
+    }
+
+    /// The brightness of each frame or the text of its error, up to the end.
+    fn all(mjpeg: &mut Mjpeg) -> Vec<Result<u8, String>> {
+        let mut frame = Frame::default();
+        let mut found = Vec::new();
+        loop {
+            match mjpeg.read(&mut frame) {
+                Ok(Status::End) => return found,
+                Ok(Status::Frame) => {
+                    assert_eq!(frame.index, found.len() as u64);
+                    assert_eq!(frame.stream_time.as_millis() as usize, found.len() * 100);
+                    found.push(Ok(frame.rgb[0]));
+                }
+                Err(error) => found.push(Err(error.to_string())),
+            }
+        }
+    }
+
+    fn error(text: &str) -> Result<u8, String> {
+        Err(format!("-: {text}"))
+    }
+
+    /// A picture whose segments hold what looks like the end and the beginning of one.
+    fn tricky(shade: u8) -> Vec<u8> {
+        let mut bytes = grey(shade);
+        let thumbnail = b"\xff\xd8\xff\xd9\xff\xd8\xff\xe0";
+        let comment = [b"\xff\xff\xfe\0\x0a".as_slice(), thumbnail].concat();
+        bytes.splice(2..2, comment);
+        bytes
+    }
+
+    fn multipart(shades: &[u8], length: &str) -> Vec<u8> {
+        let part = |&shade: &u8| {
+            let header = format!("\r\n--frame\r\nContent-Type: image/jpeg\r\n{length}\r\n");
+            [header.into_bytes(), grey(shade)].concat()
+        };
+        let parts: Vec<u8> = shades.iter().flat_map(part).collect();
+        [&parts[2..], b"\r\n--frame--\r\n"].concat()
+    }
+
+    #[test]
+    fn streams_of_all_kinds() {
+        let cut = |bytes: &[u8], len: usize| bytes[..len].to_vec();
+        let half = grey(7).len() / 2;
+        let scan = grey(7)
+            .windows(2)
+            .position(|two| two == [MARK, SOS])
+            .unwrap();
+        let cases = [
+            (
+                "bare",
+                [grey(10), grey(250)].concat(),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "padded with zeros",
+                [grey(10), vec![0; 5000], grey(250), vec![0; 3]].concat(),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "pictures in pictures",
+                [tricky(10), tricky(250)].concat(),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "parts",
+                multipart(&[10, 250], "Content-Length: 700\r\n"),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "parts without a length",
+                multipart(&[10, 250], ""),
+                vec![Ok(10), Ok(250)],
+            ),
+            (
+                "garbage in front, between and behind",
+                [
+                    b"noise".to_vec(),
+                    grey(10),
+                    b"\xff\xd8\x01more\xff".to_vec(),
+                    grey(250),
+                    b"\xff\xd8".to_vec(),
+                ]
+                .concat(),
+                vec![
+                    error("frame 0: 5 bytes that are no JPEG and begin with `noise`"),
+                    Ok(10),
+                    error(
+                        "frame 2: 8 bytes that are no JPEG and begin with `\\xff\\xd8\\x01more\\xff`",
+                    ),
+                    Ok(250),
+                    error("ends after frame 3, but 2 bytes that begin with `\\xff\\xd8`"),
+                ],
+            ),
+            (
+                "joined in the midst of a picture",
+                [grey(7)[half..].to_vec(), grey(10)].concat(),
+                vec![
+                    error(&format!(
+                        "frame 0: {} bytes that are no JPEG and begin with `{}`",
+                        grey(7).len() - half,
+                        grey(7)[half..][..12].escape_ascii()
+                    )),
+                    Ok(10),
+                ],
+            ),
+            (
+                "a picture cut short by the next one",
+                [cut(&grey(7), scan + 14), grey(10)].concat(),
+                vec![
+                    error(&format!(
+                        "frame 0: the next picture begins after {} bytes of a JPEG",
+                        scan + 16
+                    )),
+                    Ok(10),
+                ],
+            ),
+            (
+                "a picture damaged in its markers",
+                [cut(&grey(7), 20), vec![1, 2, 3], grey(10)].concat(),
+                vec![
+                    error("frame 0: there is `01` in place of a marker after 20 bytes of a JPEG"),
+                    Ok(10),
+                ],
+            ),
+            (
+                "a segment shorter than its length",
+                [b"\xff\xd8\xff\xe0\0\x01".to_vec(), grey(10)].concat(),
+                vec![
+                    error(
+                        "frame 0: there is a segment shorter than its length after 4 bytes of a JPEG",
+                    ),
+                    Ok(10),
+                ],
+            ),
+            (
+                "hostile size",
+                [
+                    b"\xff\xd8\xff\xc0\0\x11\x08\xff\xff\xff\xff\x03\x01\x11\0\x02\x11\0\x03\x11\0"
+                        .to_vec(),
+                    grey(10),
+                ]
+                .concat(),
+                vec![
+                    error(
+                        "frame 0: 65535 x 65535 pixels: wanted 1 to 16384 a side and at most 268435456 bytes of RGB",
+                    ),
+                    Ok(10),
+                ],
+            ),
+            (
+                "truncated",
+                [grey(10), cut(&grey(250), half)].concat(),
+                vec![
+                    Ok(10),
+                    error(&format!("truncated in frame 1, after {half} bytes of it")),
+                ],
+            ),
+            (
+                "no picture at all",
+                b"--frame\r\n".to_vec(),
+                vec![error(
+                    "found no JPEG before the end, but 9 bytes that begin with `--frame\\r\\n`",
+                )],
+            ),
+        ];
+        for (name, bytes, wanted) in cases {
+            // All at once, and byte by byte as a slow pipe would.
+            assert_eq!(all(&mut open(Cursor::new(bytes.clone()))), wanted, "{name}");
+            assert_eq!(
+                all(&mut open(Drip(Cursor::new(bytes)))),
+                wanted,
+                "{name}, slow"
+            );
+        }
+    }
+
+    /// Gives one byte a call.
+    struct Drip(Cursor<Vec<u8>>);
+
+    impl Read for Drip {
+        fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+            self.0.by_ref().take(1).read(bytes)
+        }
+    }
+
+    #[test]
+    fn a_picture_beyond_the_limit_is_refused_before_it_is_kept() {
+        let scan = grey(7)
+            .windows(2)
+            .position(|two| two == [MARK, SOS])
+            .unwrap();
+        let endless = Cursor::new(grey(7)[..scan + 14].to_vec())
+            .chain(repeat(1).take(1 << 20))
+            .chain(Cursor::new(grey(10)));
+        let mut mjpeg = open(endless);
+        mjpeg.limit = 10_000;
+        let wanted = [
+            error("frame 0: more than 10000 compressed bytes, the limit"),
+            Ok(10),
+        ];
+        assert_eq!(all(&mut mjpeg), wanted);
+        assert!(mjpeg.jpeg.capacity() < 20_000, "{}", mjpeg.jpeg.capacity());
+    }
+
+    #[test]
+    fn endless_garbage_ends() {
+        let mut mjpeg = open(repeat(b'x'));
+        mjpeg.garbage_limit = 100_000;
+        let wanted = error("no JPEG within 100001 bytes that begin with `xxxxxxxxxxxx`");
+        assert_eq!(all(&mut mjpeg), [wanted]);
+    }
+
+    #[test]
+    fn without_a_rate_frames_are_stamped_as_they_arrive() {
+        let hands = Hands::default();
+        let bytes = [grey(1), grey(2), grey(3), grey(4)].concat();
+        let input = Input::new(Cursor::new(bytes), "-");
+        let mut mjpeg = Mjpeg::new(input, None, Box::new(hands.clone()));
+        let mut frame = Frame::default();
+        // The clock jumps back by an hour before the third frame.
+        for (now, wanted) in [(3_600_000, 0), (3_600_033, 33), (33, 33), (66, 66)] {
+            hands.set(Duration::from_millis(now));
+            assert_eq!(mjpeg.read(&mut frame).unwrap(), Status::Frame);
+            assert_eq!(frame.stream_time.as_millis(), wanted);
+        }
+    }
+}
