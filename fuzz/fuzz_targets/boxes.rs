@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let kept = given.len();
-    let mut people = People::Given(given);
+    let mut people = People::from(given);
     let mut found = Persons::new();
     let mut frame = Frame {
         name: Some("a/b.jpg".to_owned()),
@@ -29,7 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut total = 0;
     for index in 0..4 {
         frame.index = index;
-        let dropped = people.find(&frame, &mut found);
+        let dropped = people
+            .find(&frame, &mut found)
+            .expect("boxes of a file cannot fail");
         assert!(dropped == 0 || found.len() == MAX_PEOPLE);
         for person in &found {
             let bbox = person.bbox;

@@ -1,16 +1,20 @@
 //! Boxes of the people in a frame: a [`Frame`] comes in, at most [`MAX_PEOPLE`] boxes in pixels go
 //! out.
 //!
-//! They are either [given](given::Given) in a file beside the source (ground truth, another
-//! program's detections, an earlier run of this one), or the frame as a whole is a person, as in
-//! re-identification data sets.
+//! They are [given](given::Given) in a file beside the source (ground truth, another program's
+//! detections, an earlier run of this one), found by their [`motion`] or by a [`detector`], or the
+//! frame as a whole is a person, as in re-identification data sets. [`zones`] say where they count.
 
 mod csv;
+#[cfg(feature = "tract")]
+pub mod detector;
 pub mod given;
 mod jsonl;
 mod lines;
 mod mot;
+pub mod motion;
 mod row;
+pub mod zones;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +22,8 @@ use kernels::crop::BBox;
 
 use crate::source::Frame;
 use given::{Format, Given};
+use motion::{Motion, MotionOptions};
+use zones::{Polygon, Zones};
 
 /// The most people of one frame.
 pub const MAX_PEOPLE: usize = 64;
@@ -73,70 +79,161 @@ pub enum Error {
 /// [`std::result::Result`] with this module's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A way to find people in frames.
+/// How people are found, as a person typed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// `motion`, `whole`, a file of boxes, or a detector (.onnx).
+    pub how: String,
+    /// Where they count.
+    pub zones: Zones,
+}
+
+impl Spec {
+    /// Checks the polygons of `zones`, in which people count, and of `masks`, which are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the polygon and what is wrong with it.
+    pub fn of(how: &str, zones: &[String], masks: &[String]) -> Result<Self> {
+        let polygons = |texts: &[String]| {
+            let polygon = |text: &String| {
+                Polygon::parse(text).map_err(|reason| Error::Unsupported {
+                    spec: text.clone(),
+                    reason,
+                })
+            };
+            texts.iter().map(polygon).collect::<Result<Vec<_>>>()
+        };
+        let zones = Zones {
+            count: polygons(zones)?,
+            ignore: polygons(masks)?,
+        };
+        Ok(Self {
+            how: how.to_owned(),
+            zones,
+        })
+    }
+}
+
+/// A way to find people in frames, and where they count.
 #[derive(Debug)]
-pub enum People {
+pub struct People {
+    finder: Finder,
+    zones: Zones,
+}
+
+#[derive(Debug)]
+enum Finder {
     /// Boxes from a file.
     Given(Given),
     /// Each frame is one person.
     Whole,
+    /// What moves.
+    Motion(Box<Motion>),
+    /// A network.
+    #[cfg(feature = "tract")]
+    Detector(Box<detector::Detector>),
+}
+
+impl From<Given> for People {
+    /// Boxes that count everywhere.
+    fn from(given: Given) -> Self {
+        Self {
+            finder: Finder::Given(given),
+            zones: Zones::default(),
+        }
+    }
 }
 
 impl People {
-    /// Opens what a person typed: `whole`, or a file of boxes whose format its ending tells (see
-    /// [`Format`]).
+    /// Opens what a person typed: `motion`, `whole`, a detector, or a file of boxes whose format
+    /// its ending tells (see [`Format`]).
     ///
     /// # Errors
     /// [`Error::Unsupported`] says what would work, [`Error::Io`] and [`Error::Line`] what is wrong
     /// with the file.
-    pub fn open(spec: &str) -> Result<Self> {
-        const SUPPORTED: &str =
-            "supported are `whole` and files of boxes: .csv with a header, MOT .txt, .jsonl";
-        let unsupported = |reason: String| {
-            Err(Error::Unsupported {
-                spec: spec.to_owned(),
-                reason,
-            })
-        };
-        let path = Path::new(spec);
-        match spec {
-            "whole" => Ok(Self::Whole),
-            "motion" => unsupported(format!("motion is not in this build yet; {SUPPORTED}")),
-            _ if path
-                .extension()
-                .is_some_and(|e| e.eq_ignore_ascii_case("onnx")) =>
-            {
-                unsupported(format!("detectors are not in this build yet; {SUPPORTED}"))
+    pub fn open(spec: &Spec) -> Result<Self> {
+        let path = Path::new(&spec.how);
+        let is_network = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+        let finder = match spec.how.as_str() {
+            "whole" => Finder::Whole,
+            "motion" => Finder::Motion(Box::new(Motion::new(MotionOptions {
+                ignore: spec.zones.ignore.clone(),
+                ..MotionOptions::default()
+            })?)),
+            #[cfg(feature = "tract")]
+            _ if is_network => {
+                let options = detector::DetectorOptions::default();
+                Finder::Detector(Box::new(detector::Detector::open(path, None, options)?))
             }
-            _ => match Format::of(path) {
-                Some(format) => Ok(Self::Given(Given::open(path, format)?)),
-                None => unsupported(SUPPORTED.to_owned()),
+            _ => match Format::of(path).filter(|_| !is_network) {
+                Some(format) => Finder::Given(Given::open(path, format)?),
+                None => {
+                    return Err(Error::Unsupported {
+                        spec: spec.how.clone(),
+                        reason:
+                            "supported are `motion`, `whole`, a detector (.onnx), and files of \
+                                 boxes: .csv with a header, MOT .txt, .jsonl"
+                                .to_owned(),
+                    });
+                }
             },
-        }
+        };
+        Ok(Self {
+            finder,
+            zones: spec.zones.clone(),
+        })
     }
 
-    /// Puts the people of `frame` into `out`, in the order of the file, and returns how many more
-    /// there were. Those with the lowest scores are left out first; a box without a score counts as
-    /// lower than any.
-    pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> usize {
+    /// Puts the people of `frame` into `out` and returns how many more there were. Those with the
+    /// lowest scores are left out first; a box without a score counts as lower than any. Boxes of a
+    /// file come in its order.
+    ///
+    /// # Errors
+    /// What a detector cannot compute.
+    pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> Result<usize> {
         out.clear();
-        match self {
-            Self::Given(given) => given.find(frame, out),
-            Self::Whole => {
-                let bbox = BBox {
-                    x: 0.0,
-                    y: 0.0,
-                    w: frame.width as f32,
-                    h: frame.height as f32,
-                };
+        let dropped = match &mut self.finder {
+            Finder::Given(given) => given.find(frame, out),
+            Finder::Motion(motion) => motion.find(frame, out),
+            #[cfg(feature = "tract")]
+            Finder::Detector(detector) => detector.find(frame, out)?,
+            Finder::Whole => {
                 let whole = Person {
-                    bbox,
+                    bbox: BBox {
+                        x: 0.0,
+                        y: 0.0,
+                        w: frame.width as f32,
+                        h: frame.height as f32,
+                    },
                     score: None,
                     track: None,
                 };
                 out.push(whole).expect("an empty list has room for one");
                 0
             }
+        };
+        self.zones.retain([frame.width, frame.height], out);
+        Ok(dropped)
+    }
+
+    /// Whether each frame is one person, whom nobody has to look for.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.finder, Finder::Whole)
+    }
+
+    /// What a person should know of how people are found, if anything.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        match &self.finder {
+            #[cfg(feature = "tract")]
+            Finder::Detector(detector) => Some(detector.assumed().to_owned()),
+            Finder::Given(given) if given.is_empty() => {
+                Some("the file holds no boxes: nobody will be seen".to_owned())
+            }
+            _ => None,
         }
     }
 
@@ -144,9 +241,9 @@ impl People {
     /// file that belongs to another one.
     #[must_use]
     pub fn unused(&self) -> Option<given::Unused> {
-        match self {
-            Self::Given(given) => given.unused(),
-            Self::Whole => None,
+        match &self.finder {
+            Finder::Given(given) => given.unused(),
+            _ => None,
         }
     }
 }
@@ -157,9 +254,13 @@ mod tests {
 
     use super::*;
 
+    fn open(how: &str) -> Result<People> {
+        People::open(&Spec::of(how, &[], &[])?)
+    }
+
     #[test]
     fn whole_is_the_frame() {
-        let mut people = People::open("whole").unwrap();
+        let mut people = open("whole").unwrap();
         let frame = Frame {
             width: 64,
             height: 128,
@@ -168,7 +269,7 @@ mod tests {
         let mut found = Persons::new();
         // Twice: what is in the list before does not stay.
         for _ in 0..2 {
-            assert_eq!(people.find(&frame, &mut found), 0);
+            assert_eq!(people.find(&frame, &mut found).unwrap(), 0);
         }
         let bbox = BBox {
             x: 0.0,
@@ -184,6 +285,11 @@ mod tests {
     #[test]
     fn the_ending_tells_the_format() {
         let folder = tempfile::tempdir().unwrap();
+        let frame = Frame {
+            width: 64,
+            height: 128,
+            ..Frame::default()
+        };
         let rows = [
             ("boxes.CSV", "frame,x,y,w,h\n0,1,2,3,4\n", 1),
             ("det.txt", "1,-1,1,1,1,1,0,-1,-1,-1\n", 1),
@@ -193,9 +299,9 @@ mod tests {
         for (name, text, wanted) in rows {
             let path = folder.path().join(name);
             fs::write(&path, text).unwrap();
-            let mut people = People::open(path.to_str().unwrap()).expect(name);
+            let mut people = open(path.to_str().unwrap()).expect(name);
             let mut found = Persons::new();
-            people.find(&Frame::default(), &mut found);
+            people.find(&frame, &mut found).unwrap();
             assert_eq!(found.len(), wanted, "{name}");
         }
     }
@@ -203,19 +309,37 @@ mod tests {
     #[test]
     fn what_is_not_supported_says_what_is() {
         let cases = [
-            ("motion", "motion is not in this build yet; supported are"),
-            (
-                "yolox.onnx",
-                "detectors are not in this build yet; supported are",
-            ),
-            ("boxes.xml", "supported are `whole` and files of boxes"),
-            ("hole", "supported are `whole` and files of boxes"),
+            ("boxes.xml", "supported are `motion`, `whole`, a detector"),
+            ("hole", "supported are `motion`, `whole`, a detector"),
+            ("none.onnx", "none.onnx"),
         ];
         for (spec, wanted) in cases {
-            let error = People::open(spec).unwrap_err().to_string();
+            let error = open(spec).unwrap_err().to_string();
             assert!(error.contains(wanted) && error.contains(spec), "{error}");
         }
-        let error = People::open("nowhere/boxes.csv").unwrap_err();
+        let error = open("nowhere/boxes.csv").unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
+    }
+
+    #[test]
+    fn people_count_where_their_feet_are() {
+        let zones = ["0,0 0.5,0 0.5,1 0,1".to_owned()];
+        let boxes = "frame,x,y,w,h\n0,1,2,8,30\n0,50,2,8,30\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("boxes.csv");
+        fs::write(&path, boxes).unwrap();
+        let spec = Spec::of(path.to_str().unwrap(), &zones, &[]).unwrap();
+        let mut people = People::open(&spec).unwrap();
+        let frame = Frame {
+            width: 64,
+            height: 128,
+            ..Frame::default()
+        };
+        let mut found = Persons::new();
+        people.find(&frame, &mut found).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].bbox.x, 1.0);
+        let error = Spec::of("whole", &["0,0 1,1".to_owned()], &[]).unwrap_err();
+        assert!(error.to_string().contains("2 corners"), "{error}");
     }
 }

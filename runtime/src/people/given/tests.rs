@@ -149,9 +149,14 @@ fn every_format_gives_the_boxes_of_a_frame() {
         },
     ];
     for case in cases {
-        let mut people = People::Given(read(case.text, case.format).expect(case.name));
+        let mut people = People::from(read(case.text, case.format).expect(case.name));
         let mut found = Persons::new();
-        assert_eq!(people.find(&case.frame, &mut found), 0, "{}", case.name);
+        assert_eq!(
+            people.find(&case.frame, &mut found).unwrap(),
+            0,
+            "{}",
+            case.name
+        );
         assert_eq!(found.as_slice(), case.wanted, "{}", case.name);
     }
 }

@@ -1,0 +1,308 @@
+//! What a detector's file does not say: how its input is scaled and what its output means.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The presets that are built in, by name.
+const BUILT_IN: [(&str, &str); 2] = [
+    (
+        "yolox",
+        include_str!("../../../../configs/detectors/yolox.toml"),
+    ),
+    (
+        "yolov8",
+        include_str!("../../../../configs/detectors/yolov8.toml"),
+    ),
+];
+
+/// The longest preset file, in bytes.
+const MAX_BYTES: u64 = 1 << 16;
+
+/// The longest side of a network's input, in pixels.
+pub(super) const MAX_SIDE: usize = 4096;
+
+/// A preset, see `configs/detectors/yolox.toml` for what each key means.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// What the network reads.
+    pub input: Input,
+    /// What it writes.
+    pub output: Output,
+    /// Which boxes are taken.
+    pub select: Select,
+}
+
+/// How a frame becomes the input `[1, 3, height, width]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Width in pixels if the file leaves it open.
+    pub width: usize,
+    /// Height in pixels if the file leaves it open.
+    pub height: usize,
+    /// Order of the planes.
+    pub colour: kernels::contract::Colour,
+    /// Multiplied with a byte...
+    pub scale: f32,
+    /// ...before this is subtracted...
+    pub mean: [f32; 3],
+    /// ...and it is divided by this.
+    pub std: [f32; 3],
+    /// What happens to the aspect ratio.
+    pub fit: Fit,
+    /// The byte around the frame.
+    pub pad: u8,
+}
+
+/// What happens to a frame's aspect ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// It stays; the frame lies in the upper left corner.
+    TopLeft,
+    /// It stays; the frame lies in the middle.
+    Centre,
+    /// It is lost.
+    Stretch,
+}
+
+/// What the numbers that come out mean.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Which output of the network.
+    #[serde(default)]
+    pub index: usize,
+    /// Order of its dimensions.
+    pub layout: Layout,
+    /// What the first four values of a box are.
+    pub boxes: Boxes,
+    /// Pixels of the input in a cell of each grid, for [`Boxes::Grid`].
+    #[serde(default)]
+    pub strides: Vec<usize>,
+    /// Whether the fifth value is a factor of all scores.
+    pub objectness: bool,
+    /// Number of classes.
+    pub classes: usize,
+    /// Class of people.
+    pub person: usize,
+}
+
+/// Order of the dimensions of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// `[1, boxes, values]`.
+    BoxesValues,
+    /// `[1, values, boxes]`.
+    ValuesBoxes,
+}
+
+/// What the first four values of a box are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boxes {
+    /// Centre within the cell, and logarithms of width and height, all in cells.
+    Grid,
+    /// Centre, width and height in pixels of the input.
+    Pixels,
+}
+
+/// Which boxes are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// Least score, 0 to 1.
+    pub score: f32,
+    /// Intersection over union at which the lower score gives way, 0 to 1.
+    pub overlap: f32,
+}
+
+impl Preset {
+    /// The preset for the detector `model`, and what to tell people about the choice: the one that
+    /// was asked for by name or file, or `MODEL.toml` beside the file. `None` if neither.
+    pub(super) fn find(
+        model: &Path,
+        asked: Option<&Path>,
+    ) -> Result<Option<(Self, String)>, String> {
+        if let Some(asked) = asked {
+            let built_in = BUILT_IN.iter().find(|(name, _)| asked == Path::new(name));
+            return match built_in {
+                Some((name, text)) => {
+                    let preset = Self::parse(text).map_err(|reason| format!("{name}: {reason}"))?;
+                    Ok(Some((preset, format!("preset {name}, as asked for"))))
+                }
+                None if asked.extension().is_some() => Ok(Some((
+                    Self::read(asked)?,
+                    format!("preset {}", asked.display()),
+                ))),
+                None => Err(format!(
+                    "there is no preset `{}`, wanted {} or a .toml file",
+                    asked.display(),
+                    Self::names()
+                )),
+            };
+        }
+        let beside: PathBuf = model.with_extension("toml");
+        match beside.try_exists() {
+            Ok(true) => {
+                let said = format!("preset {}, which lies beside the model", beside.display());
+                Ok(Some((Self::read(&beside)?, said)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The built-in presets, by name.
+    pub(super) fn built_in() -> impl Iterator<Item = (&'static str, Self)> {
+        let parse = |text| Self::parse(text).expect("a test reads every built-in preset");
+        BUILT_IN
+            .iter()
+            .map(move |(name, text)| (*name, parse(text)))
+    }
+
+    /// Names of the built-in presets, for people.
+    pub(super) fn names() -> String {
+        BUILT_IN.map(|(name, _)| name).join(", ")
+    }
+
+    fn read(path: &Path) -> Result<Self, String> {
+        let named = |reason: String| format!("{}: {reason}", path.display());
+        let io = |error: std::io::Error| named(error.to_string());
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MAX_BYTES {
+            return Err(named(format!("{size} bytes, wanted at most {MAX_BYTES}")));
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(io)?).map_err(named)
+    }
+
+    /// Reads a preset and checks it.
+    ///
+    /// # Errors
+    /// The key, the value found and the value wanted.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let preset: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        preset.check()?;
+        Ok(preset)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self {
+            input,
+            output,
+            select,
+        } = self;
+        let within =
+            |key: &str, found: f64, low: f64, high: f64| match (low..=high).contains(&found) {
+                true => Ok(()),
+                false => Err(format!("{key} is {found}, wanted {low} to {high}")),
+            };
+        within("input.width", input.width as f64, 1.0, MAX_SIDE as f64)?;
+        within("input.height", input.height as f64, 1.0, MAX_SIDE as f64)?;
+        within("input.scale", input.scale.into(), 1e-6, 1e6)?;
+        for (&mean, &std) in input.mean.iter().zip(&input.std) {
+            within("input.mean", mean.into(), -1e6, 1e6)?;
+            within("input.std", std.into(), 1e-6, 1e6)?;
+        }
+        within("output.index", output.index as f64, 0.0, 63.0)?;
+        within("output.classes", output.classes as f64, 1.0, 100_000.0)?;
+        within(
+            "output.person",
+            output.person as f64,
+            0.0,
+            (output.classes - 1) as f64,
+        )?;
+        within("select.score", select.score.into(), 0.0, 1.0)?;
+        within("select.overlap", select.overlap.into(), 0.0, 1.0)?;
+        match (output.boxes, output.strides.len()) {
+            (Boxes::Grid, 1..=8) => {}
+            (Boxes::Grid, found) => {
+                return Err(format!(
+                    "output.strides has {found} strides, wanted 1 to 8 for a grid"
+                ));
+            }
+            (Boxes::Pixels, 0) => {}
+            (Boxes::Pixels, _) => {
+                return Err("output.strides belongs to boxes = \"grid\"".to_owned());
+            }
+        }
+        for &stride in &output.strides {
+            within("output.strides", stride as f64, 1.0, 1024.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Output {
+    /// Numbers of a box.
+    pub(super) fn values(&self) -> usize {
+        4 + usize::from(self.objectness) + self.classes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_presets_are_read() {
+        let names: Vec<_> = Preset::built_in()
+            .map(|(name, preset)| (name, preset.output.values()))
+            .collect();
+        assert_eq!(names, [("yolox", 85), ("yolov8", 84)]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let cases = [
+            (
+                "width = 640",
+                "width = 0",
+                "input.width is 0, wanted 1 to 4096",
+            ),
+            (
+                "width = 640",
+                "width = 640\ndepth = 3",
+                "unknown field `depth`",
+            ),
+            ("\"bgr\"", "\"bgra\"", "unknown variant `bgra`"),
+            ("scale = 1.0", "scale = nan", "input.scale is NaN"),
+            (
+                "std = [1.0, 1.0, 1.0]",
+                "std = [1.0, 0.0, 1.0]",
+                "input.std is 0",
+            ),
+            (
+                "person = 0",
+                "person = 80",
+                "output.person is 80, wanted 0 to 79",
+            ),
+            ("classes = 80", "classes = 0", "output.classes is 0"),
+            ("strides = [8, 16, 32]", "", "output.strides has 0 strides"),
+            (
+                "strides = [8, 16, 32]",
+                "strides = [8, 0]",
+                "output.strides is 0",
+            ),
+            (
+                "boxes = \"grid\"",
+                "boxes = \"pixels\"",
+                "output.strides belongs to",
+            ),
+            (
+                "score = 0.4",
+                "score = 1.5",
+                "select.score is 1.5, wanted 0 to 1",
+            ),
+            ("objectness = true", "", "missing field `objectness`"),
+        ];
+        let (_, good) = BUILT_IN[0];
+        for (from, to, wanted) in cases {
+            assert!(good.contains(from), "{from}");
+            let error = Preset::parse(&good.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(wanted), "{to}: {error}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+use std::collections::BTreeMap;
+
+use kernels::graph::{Dim, Gemm, Graph, Op, ValueId};
+use kernels::tensor::Tensor as Weights;
+
+use super::*;
+use crate::people::MAX_PEOPLE;
+
+/// Width and height of the input: 42 cells of strides 8, 16 and 32.
+const SIZE: [usize; 2] = [64, 32];
+const BOXES: usize = 42;
+/// Boxes of COCO as YOLOX gives them.
+const VALUES: usize = 85;
+
+/// A network that says `numbers`, whatever it sees, in an output of `shape`.
+fn network(shape: &[usize], numbers: &[f32]) -> Graph {
+    let (mut graph, mean) = mean_colour();
+    let numbers = Weights::f32([numbers.len()], numbers).unwrap();
+    let bias = graph.param("numbers", numbers.clone());
+    let weight = graph.param("weight", Weights::zeros([3, numbers.len()]).unwrap());
+    let gemm = Op::Gemm(Gemm {
+        alpha: 1.0,
+        beta: 1.0,
+        trans_a: false,
+        trans_b: false,
+    });
+    let flat = graph
+        .push1("said", gemm, [mean.into(), weight.into(), bias.into()])
+        .unwrap();
+    let mut shape: Vec<Dim> = shape.iter().map(|&n| Dim::Fixed(n)).collect();
+    shape[0] = Dim::Batch;
+    let said = graph
+        .push1("boxes", Op::Reshape { shape }, [flat.into()])
+        .unwrap();
+    graph.output("output", said);
+    graph
+}
+
+/// `[N, 3]`: the mean of each plane.
+fn mean_colour() -> (Graph, ValueId) {
+    let mut graph = Graph::new("detector", "images", [3, SIZE[1], SIZE[0]]);
+    let input = graph.input();
+    let mean = graph
+        .push1("mean", Op::GlobalAveragePool, [input.into()])
+        .unwrap();
+    let mean = graph
+        .push1("flat", Op::Flatten { axis: 1 }, [mean.into()])
+        .unwrap();
+    (graph, mean)
+}
+
+/// YOLOX's output with `people`: cell, its four values, objectness and score of a person.
+fn yolox(people: &[(usize, [f32; 4], f32, f32)]) -> Vec<f32> {
+    let mut numbers = vec![0.0; BOXES * VALUES];
+    for &(cell, bbox, objectness, score) in people {
+        let values = &mut numbers[cell * VALUES..][..VALUES];
+        values[..4].copy_from_slice(&bbox);
+        values[4] = objectness;
+        values[5] = score;
+    }
+    numbers
+}
+
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn model(&self, graph: &Graph) -> PathBuf {
+        let path = self.0.path().join("detector.onnx");
+        fs::write(
+            &path,
+            kernels::onnx::write_bytes(graph, &BTreeMap::new()).unwrap(),
+        )
+        .unwrap();
+        path
+    }
+
+    fn text(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// A frame of twice the size of the input's width, and half as high as would fill it.
+fn frame() -> Frame {
+    let (width, height) = (128, 32);
+    Frame {
+        width,
+        height,
+        rgb: [200, 100, 50].repeat(width * height),
+        ..Frame::default()
+    }
+}
+
+/// The built-in preset with the size of the input that the network here has.
+fn preset_text(text: &str) -> String {
+    text.replace("width = 640", "width = 64")
+        .replace("height = 640", "height = 32")
+}
+
+const YOLOX: &str = include_str!("../../../../configs/detectors/yolox.toml");
+
+#[test]
+fn people_are_found() {
+    let people = [
+        (41, [0.0, 0.5, 0.0, 0.0], 0.9, 0.5), // 32 x 32 around 32, 16
+        (0, [0.5, 0.5, 0.0, 1.0], 0.9, 0.9),  // 8 x 21.7 around 4, 4
+        (1, [-0.5, 0.5, 0.0, 1.0], 0.9, 0.8), // the same, less sure
+        (9, [0.5, 0.5, 0.0, 1.0], 0.9, 0.4),  // too unsure
+    ];
+    let files = Files::new();
+    let path = files.model(&network(&[1, BOXES, VALUES], &yolox(&people)));
+    let preset = files.text("size.toml", &preset_text(YOLOX));
+    for threads in [1, 2] {
+        let options = DetectorOptions {
+            threads,
+            ..DetectorOptions::default()
+        };
+        let mut detector = Detector::open(&path, Some(&preset), options).unwrap();
+        let mut found = Persons::new();
+        // Twice: nothing stays from the frame before.
+        for _ in 0..2 {
+            assert_eq!(detector.find(&frame(), &mut found).unwrap(), 0);
+            let boxes: Vec<[f32; 4]> = found.iter().map(|p| p.bbox.into()).collect();
+            // Half of the frame's size, at the top left: everything is twice as far.
+            let e = 1f32.exp();
+            let wanted = [
+                [0.0, 8.0 - 8.0 * e, 16.0, 16.0 * e],
+                [32.0, 0.0, 64.0, 64.0],
+            ];
+            assert_eq!(boxes.len(), 2, "{boxes:?}");
+            for (a, b) in boxes.as_flattened().iter().zip(wanted.as_flattened()) {
+                assert!((a - b).abs() < 1e-3, "{boxes:?}");
+            }
+            let scores: Vec<f32> = found.iter().filter_map(|p| p.score).collect();
+            assert!((scores[0] - 0.81).abs() < 1e-6 && (scores[1] - 0.45).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn the_network_sees_the_frame() {
+    // The score of the first box is the mean of the third plane: red, when planes are BGR.
+    let (mut graph, mean) = mean_colour();
+    let mut weight = vec![0.0; 3 * BOXES * VALUES];
+    weight[2 * BOXES * VALUES + 5] = 1.0 / 255.0;
+    let weight = graph.param("weight", Weights::f32([3, BOXES * VALUES], weight).unwrap());
+    let bias = graph.param(
+        "bias",
+        Weights::f32([BOXES * VALUES], yolox(&[(0, [0.0; 4], 1.0, 0.0)])).unwrap(),
+    );
+    let gemm = Op::Gemm(Gemm {
+        alpha: 1.0,
+        beta: 1.0,
+        trans_a: false,
+        trans_b: false,
+    });
+    let flat = graph
+        .push1("said", gemm, [mean.into(), weight.into(), bias.into()])
+        .unwrap();
+    let shape = vec![Dim::Batch, Dim::Fixed(BOXES), Dim::Fixed(VALUES)];
+    let said = graph
+        .push1("boxes", Op::Reshape { shape }, [flat.into()])
+        .unwrap();
+    graph.output("output", said);
+
+    let files = Files::new();
+    let path = files.model(&graph);
+    files.text("detector.toml", &preset_text(YOLOX));
+    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    let mut found = Persons::new();
+    detector.find(&frame(), &mut found).unwrap();
+    // Half of the input is the frame, the other half is the border.
+    let wanted = (200.0 + 114.0) / 2.0 / 255.0;
+    let score = found[0].score.unwrap();
+    assert!((score - wanted).abs() < 1e-5, "{score} {wanted}");
+}
+
+#[test]
+fn more_people_than_there_are_places_are_counted() {
+    // 70 people side by side: a list of boxes in pixels, three values more than YOLOv8 has places.
+    let count = MAX_PEOPLE + 6;
+    let mut numbers = vec![0.0; 84 * count];
+    for n in 0..count {
+        let values = [10.0 * n as f32, 16.0, 8.0, 30.0, 0.9 - 0.001 * n as f32];
+        for (value, number) in values.into_iter().enumerate() {
+            numbers[value * count + n] = number;
+        }
+    }
+    let files = Files::new();
+    let path = files.model(&network(&[1, 84, count], &numbers));
+    let v8 = preset_text(include_str!("../../../../configs/detectors/yolov8.toml"));
+    files.text("detector.toml", &v8);
+    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    let mut found = Persons::new();
+    assert_eq!(detector.find(&frame(), &mut found).unwrap(), 6);
+    assert_eq!(found.len(), MAX_PEOPLE);
+    assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+}
+
+#[test]
+fn presets_are_looked_up_and_named() {
+    let files = Files::new();
+    let open = |path: &Path, preset: Option<&str>| {
+        let detector = Detector::open(path, preset.map(Path::new), DetectorOptions::default());
+        detector.map_or_else(|e| e.to_string(), |d| d.assumed().to_owned())
+    };
+    let v8 = network(&[1, 84, 10], &[0.0; 840]);
+    let cases = [
+        (
+            "by shape",
+            None,
+            "preset yolov8, which its output [1, 84, 10] looks like; input 640 x 640",
+        ),
+        (
+            "by name",
+            Some("yolov8"),
+            "preset yolov8, as asked for; input 640 x 640",
+        ),
+        (
+            "the wrong name",
+            Some("yolox"),
+            "output 0 is [1, 84, 10], wanted [1, boxes, values] with 8400 boxes of 85",
+        ),
+        (
+            "no such name",
+            Some("yolo"),
+            "there is no preset `yolo`, wanted yolox, yolov8 or a .toml",
+        ),
+        (
+            "no such file",
+            Some("nowhere/yolo.toml"),
+            "nowhere/yolo.toml: No such file",
+        ),
+    ];
+    let path = files.model(&v8);
+    for (name, preset, wanted) in cases {
+        let said = open(&path, preset);
+        // Our files fix the height and the width of the input, but not the size of the batch.
+        let wanted = wanted.replace("640 x 640", "64 x 32").replace("8400", "42");
+        assert!(said.contains(&wanted), "{name}: {said}");
+    }
+    files.text("detector.toml", "speed = 9");
+    let said = open(&path, None);
+    assert!(
+        said.contains("detector.toml: ") && said.contains("unknown field `speed`"),
+        "{said}"
+    );
+
+    let path = Files::new();
+    let unknown = path.model(&network(&[1, 10, 10], &[0.0; 100]));
+    let said = open(&unknown, None);
+    assert!(
+        said.contains(
+            "its output [1, 10, 10] looks like none or several of the presets yolox, yolov8"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn broken_files_and_options_are_named() {
+    let files = Files::new();
+    let good = files.model(&network(&[1, BOXES, VALUES], &yolox(&[])));
+    let bytes = fs::read(&good).unwrap();
+    let open = |path: &Path, options| Detector::open(path, None, options).unwrap_err().to_string();
+    let ok = DetectorOptions::default();
+    for (name, bytes) in [
+        ("half.onnx", &bytes[..bytes.len() / 2]),
+        ("text.onnx", b"no model"),
+        ("empty.onnx", b""),
+    ] {
+        let path = files.0.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let said = open(&path, ok);
+        assert!(said.contains(name), "{said}");
+    }
+    let huge = files.0.path().join("huge.onnx");
+    fs::File::create(&huge)
+        .unwrap()
+        .set_len(MAX_BYTES + 1)
+        .unwrap();
+    let said = open(&huge, ok);
+    assert!(
+        said.contains("it has 536870913 bytes, wanted at most 536870912"),
+        "{said}"
+    );
+    let missing = Detector::open(&files.0.path().join("none.onnx"), None, ok).unwrap_err();
+    assert!(matches!(missing, Error::Io { .. }), "{missing}");
+
+    let said = open(
+        &good,
+        DetectorOptions {
+            score: Some(f32::NAN),
+            ..ok
+        },
+    );
+    assert!(said.contains("score is NaN, wanted 0 to 1"), "{said}");
+    let said = open(
+        &good,
+        DetectorOptions {
+            overlap: Some(2.0),
+            ..ok
+        },
+    );
+    assert!(said.contains("overlap is 2, wanted 0 to 1"), "{said}");
+    let said = open(&good, DetectorOptions { threads: 0, ..ok });
+    assert!(said.contains("threads are 0, wanted 1 to 256"), "{said}");
+}
+
+#[test]
+fn a_network_that_gives_no_numbers_is_named() {
+    let files = Files::new();
+    let path = files.model(&network(
+        &[1, BOXES, VALUES],
+        &yolox(&[(7, [0.0; 4], f32::NAN, 0.9)]),
+    ));
+    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    let mut found = Persons::new();
+    let said = detector.find(&frame(), &mut found).unwrap_err().to_string();
+    assert!(
+        said.contains("detector.onnx") && said.contains("no number for box 7 of 42"),
+        "{said}"
+    );
+    assert!(found.is_empty());
+    let empty = Frame::default();
+    assert!(detector.find(&empty, &mut found).is_err());
+}

@@ -1,0 +1,358 @@
+//! People are what moves: a [`Frame`] comes in, boxes of what differs from the empty scene and has
+//! the shape of a person go out.
+//!
+//! Made for a fixed camera on a device too small for a detector. A frame is shrunk (`reduce`), its
+//! light is divided out, every pixel is compared with a mixture of what was
+//! seen there before, the result is cleaned (`mask`), and what is connected and shaped like a person
+//! becomes a box (`blobs`).
+//!
+//! The scene is learnt for [`MotionOptions::learn`] first, in which nobody is found; it should be
+//! empty. When most of the picture changes at once (a lamp, a moved camera) nobody is found either,
+//! and if it lasts the scene is learnt anew. All durations are stream time: the same settings work
+//! at 1 and at 25 frames a second.
+//!
+//! What this cannot do: people who overlap in the picture are one box; who stands still fades into
+//! the scene after [`MotionOptions::fade`]; who was there during learning leaves a ghost that lasts
+//! as long; dogs, cars and curtains of the right shape are people; mirrors and shiny floors have
+//! people in them; people dressed in the colour of the wall have holes; a moving camera sees
+//! nothing but motion. `docs/motion.md` says what to do about each.
+
+mod blobs;
+mod light;
+mod mask;
+mod mixture;
+mod reduce;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use kernels::crop::BBox;
+
+use super::zones::Polygon;
+use super::{Error, Person, Persons, Result};
+use crate::source::Frame;
+use blobs::{Blob, Blobs, Shape};
+use mask::Mask;
+use mixture::{BACKGROUND, Kind, Limits, Mixture, Rates};
+use reduce::Reduced;
+
+/// The fewest frames that a scene is learnt from, however far apart they are.
+const FEWEST_FRAMES: u32 = 4;
+
+/// The longest time that one frame speaks for: after a gap the scene is not what the first frame
+/// shows. And the shortest, for sources whose time stands still.
+const FRAME_TIME: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(2)];
+
+/// Seconds in which colours follow the daylight by 63 %.
+const DAYLIGHT: f32 = 30.0;
+
+/// How long most of the picture has to differ before the scene is learnt anew; a lightning and a
+/// door that opens take less. At least two frames.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// When the light has changed by more, the mixture takes it for its unit.
+const SAME_LIGHT: std::ops::Range<f32> = 0.8..1.25;
+
+/// How people are told from everything else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MotionOptions {
+    /// How long an empty scene is learnt before anybody is found, at least four frames. Up to an
+    /// hour.
+    pub learn: Duration,
+    /// How long somebody who stands still is seen before becoming a part of the scene, about. One
+    /// second to a day.
+    pub fade: Duration,
+    /// How far a pixel has to be from the scene, in standard deviations of its noise, 1 to 50.
+    /// Lower finds people in the colours of the scene, and more of what is none.
+    pub contrast: f32,
+    /// The darkest that a shadow may be, as a share of the light, 0 to 1; 1 takes shadows for
+    /// people.
+    pub shadow: f32,
+    /// The least height of a person as a share of the frame's, 0 to 1.
+    pub min_share: f32,
+    /// The least height of a person in pixels, at least 1; the larger of both counts.
+    pub min_height: f32,
+    /// The least and the largest height of a person, divided by the width; above 0.
+    pub aspect: [f32; 2],
+    /// The least share of a person's box that differs from the scene, 0 to 1.
+    pub fill: f32,
+    /// When more than this share of the picture differs from the scene, it is not people, 0 to 1.
+    pub blind: f32,
+    /// What is added to a box on each side, as a share of its height, 0 to 1.
+    pub padding: f32,
+    /// Parts of the picture that are not looked at.
+    pub ignore: Vec<Polygon>,
+}
+
+impl Default for MotionOptions {
+    fn default() -> Self {
+        Self {
+            learn: Duration::from_secs(4),
+            fade: Duration::from_secs(60),
+            contrast: 4.0,
+            shadow: 0.7,
+            min_share: 0.15,
+            min_height: 24.0,
+            aspect: [1.0, 5.0],
+            fill: 0.3,
+            blind: 0.6,
+            padding: 0.01,
+            ignore: Vec::new(),
+        }
+    }
+}
+
+impl MotionOptions {
+    fn check(&self) -> Result<()> {
+        let [low, high] = self.aspect;
+        let seconds = |duration: Duration| duration.as_secs_f32();
+        let numbers = [
+            ("learn", seconds(self.learn), 0.0, 3600.0),
+            ("fade", seconds(self.fade), 1.0, 86_400.0),
+            ("contrast", self.contrast, 1.0, 50.0),
+            ("shadow", self.shadow, 0.0, 1.0),
+            ("min_share", self.min_share, 0.0, 1.0),
+            ("min_height", self.min_height, 1.0, 16_384.0),
+            ("least aspect", low, 0.05, 20.0),
+            ("largest aspect", high, low, 20.0),
+            ("fill", self.fill, 0.0, 1.0),
+            ("blind", self.blind, 0.0, 1.0),
+            ("padding", self.padding, 0.0, 1.0),
+        ];
+        for (name, found, low, high) in numbers {
+            if !(low..=high).contains(&found) {
+                return Err(Error::Unsupported {
+                    spec: "motion".to_owned(),
+                    reason: format!("{name} is {found}, wanted {low} to {high}"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the last frame was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The scene is being learnt: nobody is found.
+    Learning,
+    /// People are found.
+    Watching,
+    /// Too much of the picture differs from the scene: nobody is found.
+    Blind,
+}
+
+/// Finds people by their motion.
+#[derive(Debug)]
+pub struct Motion {
+    options: MotionOptions,
+    scene: Option<Scene>,
+}
+
+/// What is known of the scene, and buffers for frames of one size.
+#[derive(Debug)]
+struct Scene {
+    /// Width and height of the frames.
+    size: [usize; 2],
+    reduced: Reduced,
+    mixture: Mixture,
+    kinds: Vec<Kind>,
+    /// Pixels of the reduced picture that are looked at.
+    watched: Vec<bool>,
+    mask: Mask,
+    blobs: Blobs,
+    /// Stream time of the last frame.
+    last: Duration,
+    /// How long and from how many frames the scene was learnt.
+    learnt: (Duration, u32),
+    /// For how long and how many frames most of the picture has differed.
+    blind: (Duration, u32),
+    state: State,
+}
+
+impl Motion {
+    /// Sets out to find people.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] names the option that is outside of its range.
+    pub fn new(options: MotionOptions) -> Result<Self> {
+        options.check()?;
+        Ok(Self {
+            options,
+            scene: None,
+        })
+    }
+
+    /// What the last frame was good for; none was yet: learning.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.scene
+            .as_ref()
+            .map_or(State::Learning, |scene| scene.state)
+    }
+
+    /// Puts the people of `frame` into `out`, the largest first, and returns how many more there
+    /// were. Frames come in the order of their time; one of another size begins a new scene. No
+    /// person has a score: a difference is not a probability.
+    pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> usize {
+        out.clear();
+        let size = [frame.width, frame.height];
+        if frame.rgb.is_empty() || frame.rgb.len() != size[0] * size[1] * 3 {
+            return 0;
+        }
+        if self.scene.as_ref().is_none_or(|scene| scene.size != size) {
+            self.scene = Some(Scene::new(frame, &self.options));
+        }
+        let scene = self.scene.as_mut().expect("it was made above");
+        match scene.watch(frame, &self.options) {
+            State::Watching => scene.people(&self.options, out),
+            State::Learning | State::Blind => 0,
+        }
+    }
+}
+
+impl Scene {
+    fn new(frame: &Frame, options: &MotionOptions) -> Self {
+        let size = [frame.width, frame.height];
+        let reduced = Reduced::new(size);
+        let (width, height, factor) = (reduced.width, reduced.height, reduced.factor as f32);
+        let is_watched = |at: usize| {
+            let centre = [at % width, at / width].map(|v| (v as f32 + 0.5) * factor);
+            !options
+                .ignore
+                .iter()
+                .any(|area| area.contains(centre, size))
+        };
+        Self {
+            size,
+            mixture: Mixture::new(width * height),
+            kinds: vec![Kind::Background; width * height],
+            watched: (0..width * height).map(is_watched).collect(),
+            mask: Mask::new(width, height),
+            blobs: Blobs::new(width, height),
+            last: frame.stream_time,
+            learnt: (Duration::ZERO, 0),
+            blind: (Duration::ZERO, 0),
+            state: State::Learning,
+            reduced,
+        }
+    }
+
+    /// Compares `frame` with the scene and learns from it.
+    fn watch(&mut self, frame: &Frame, options: &MotionOptions) -> State {
+        let [shortest, longest] = FRAME_TIME;
+        let elapsed = frame.stream_time.saturating_sub(self.last);
+        let elapsed = elapsed.clamp(shortest, longest);
+        self.last = frame.stream_time;
+
+        let learning = self.learnt.1 < FEWEST_FRAMES || self.learnt.0 < options.learn;
+        let (time, fade) = (elapsed.as_secs_f32(), options.fade.as_secs_f32());
+        let rates = Rates {
+            weight: match learning {
+                true => 1.0 / (self.learnt.1 + 1) as f32,
+                // After `fade` of this the new has a weight of 1 - BACKGROUND.
+                false => 1.0 - BACKGROUND.powf(time / fade),
+            },
+            colour: 1.0 - (-time / DAYLIGHT).exp(),
+        };
+        let limits = Limits {
+            contrast: options.contrast * options.contrast,
+            shadow: options.shadow,
+        };
+        self.reduced.fill(frame);
+        let gain = self.gain();
+        self.mixture
+            .observe(&self.reduced.pixels, gain, rates, limits, &mut self.kinds);
+        let changed = self.changed();
+
+        self.state = if learning {
+            self.learnt = (self.learnt.0 + elapsed, self.learnt.1 + 1);
+            State::Learning
+        } else if changed > options.blind {
+            self.blind = (self.blind.0 + elapsed, self.blind.1 + 1);
+            if self.blind.0 >= PATIENCE && self.blind.1 >= 2 {
+                self.mixture.reset();
+                self.learnt = (Duration::ZERO, 0);
+                self.blind = (Duration::ZERO, 0);
+            }
+            State::Blind
+        } else {
+            self.blind = (Duration::ZERO, 0);
+            if !SAME_LIGHT.contains(&gain) {
+                self.mixture.scale(gain);
+            }
+            State::Watching
+        };
+        self.state
+    }
+
+    /// The light of the frame in units of the mixture's.
+    fn gain(&self) -> f32 {
+        let pixels = self.reduced.pixels.iter().zip(&self.watched);
+        // What is not looked at is too dark to be used.
+        let seen = pixels.map(|(pixel, &watched)| if watched { pixel[0] } else { 0.0 });
+        light::gain(seen, self.mixture.brightness()).unwrap_or(1.0)
+    }
+
+    /// Clears what is not looked at, and returns the share of the rest that differs.
+    fn changed(&mut self) -> f32 {
+        let mut changed = 0;
+        let mut all = 0;
+        for (kind, &watched) in self.kinds.iter_mut().zip(&self.watched) {
+            if !watched {
+                *kind = Kind::Background;
+            }
+            all += u32::from(watched);
+            changed += u32::from(*kind != Kind::Background);
+        }
+        changed as f32 / all.max(1) as f32
+    }
+
+    /// Puts the boxes of what differs from the scene into `out`.
+    fn people(&mut self, options: &MotionOptions, out: &mut Persons) -> usize {
+        let Reduced {
+            factor,
+            width,
+            height,
+            ..
+        } = self.reduced;
+        self.mask.set(&self.kinds);
+        self.mask.smooth();
+        // Gaps of a belt or a bag in the colour of the wall: an eighteenth of the height.
+        self.mask.close([width.div_ceil(128), height.div_ceil(36)]);
+        let shape = Shape {
+            height: (options.min_share * self.size[1] as f32).max(options.min_height)
+                / factor as f32,
+            aspect: options.aspect,
+            fill: options.fill,
+        };
+        let (blobs, mut dropped) = self.blobs.find(&self.mask, &shape);
+        for blob in blobs {
+            let person = Person {
+                bbox: full(blob, factor, self.size, options.padding),
+                score: None,
+                track: None,
+            };
+            dropped += usize::from(out.push(person).is_err());
+        }
+        dropped
+    }
+}
+
+/// The box of a blob in pixels of the frame, padded and cut to the frame of `size`.
+fn full(blob: &Blob, factor: usize, size: [usize; 2], padding: f32) -> BBox {
+    let scaled = |edge: u16| f32::from(edge) * factor as f32;
+    let padding = padding * scaled(blob.bottom - blob.top);
+    let [width, height] = size.map(|side| side as f32);
+    let (x, y) = (
+        (scaled(blob.left) - padding).max(0.0),
+        (scaled(blob.top) - padding).max(0.0),
+    );
+    BBox {
+        x,
+        y,
+        w: (scaled(blob.right) + padding).min(width) - x,
+        h: (scaled(blob.bottom) + padding).min(height) - y,
+    }
+}
