@@ -130,7 +130,10 @@ fn list_and_show_tell_machines_and_people_the_same() {
     let listing = reid!["gallery", "list", gallery, "--json"]
         .succeeds()
         .json();
-    assert_eq!(keys(&listing), ["dim", "identities", "schema", "space"]);
+    assert_eq!(
+        keys(&listing),
+        ["device", "dim", "identities", "schema", "space"]
+    );
     assert_eq!(
         (&listing["schema"], &listing["dim"]),
         (&1.into(), &64.into())
@@ -142,6 +145,7 @@ fn list_and_show_tell_machines_and_people_the_same() {
     );
     let identities = listing["identities"].as_array().expect("a list");
     let wanted = [
+        "aliases",
         "enrolled",
         "exemplars",
         "identity",
@@ -180,7 +184,7 @@ fn list_and_show_tell_machines_and_people_the_same() {
         let origins = shown["origins"].as_array().expect("a list");
         assert_eq!(origins.len(), 2);
         for (origin, path) in origins.iter().zip(crops("query", 1)) {
-            assert_eq!(keys(origin), ["frame", "source", "time"]);
+            assert_eq!(keys(origin), ["crop", "frame", "source", "time"]);
             assert_eq!(origin["source"].as_str(), path.to_str());
         }
     }
@@ -328,10 +332,202 @@ fn names_that_could_be_mistaken_are_refused() {
     let gallery = folder.at("shop.redb");
     for (name, why) in [
         ("person-000009", "has the form of generated names"),
+        ("person-7f3a91c2-000009", "has the form of generated names"),
         ("", "a name has 0 bytes, wanted 1 to 200"),
         (&*"a".repeat(201), "201"),
         ("a\nb", "control"),
     ] {
         enroll(name, 1, &gallery).fails().says(&[why]);
     }
+}
+
+#[test]
+fn what_was_merged_or_split_by_mistake_is_undone() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    enroll("Bob", 2, &gallery).succeeds();
+
+    let merged = reid!["gallery", "merge", gallery, "Bob", "1", "--json"]
+        .succeeds()
+        .json();
+    assert_eq!(keys(&merged), ["into", "merged", "schema"]);
+    assert_eq!(merged["into"]["exemplars"], 6);
+    let shown = reid!["gallery", "show", gallery, "Bob"].succeeds().stdout;
+    assert!(
+        shown.contains("Ada") && shown.contains("also called Bob"),
+        "{shown}"
+    );
+    let undone = reid!["gallery", "undo", gallery, "--json"]
+        .succeeds()
+        .json();
+    let wanted = json!({"schema": 1, "change": "merge", "identity": "Ada", "other": "Bob"});
+    assert_eq!(undone, wanted);
+
+    let split = reid![
+        "gallery",
+        "split",
+        gallery,
+        "Bob",
+        "--exemplars",
+        "2-3",
+        "--name",
+        "Eve",
+        "--json"
+    ]
+    .succeeds()
+    .json();
+    assert_eq!(keys(&split), ["remaining", "schema", "split"]);
+    assert_eq!(split["split"]["name"], "Eve");
+    assert_eq!(split["remaining"]["exemplars"], 2);
+    let text = reid!["gallery", "undo", gallery].succeeds().stdout;
+    assert_eq!(text, "Eve and Bob are one again\n");
+    reid!["gallery", "undo", gallery]
+        .fails()
+        .says(&["there is no merge and no split to undo"]);
+
+    reid!["gallery", "merge", gallery, "Ada", "1"]
+        .fails()
+        .says(&["nothing to merge"]);
+    reid!["gallery", "split", gallery, "Ada"].misuses();
+    reid!["gallery", "split", gallery, "Ada", "--exemplars", "0"].misuses();
+}
+
+#[test]
+fn a_backup_brings_back_what_was_lost() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    let copy = folder.at("monday.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    let report = reid!["gallery", "backup", gallery, copy, "--json"]
+        .succeeds()
+        .json();
+    assert_eq!(keys(&report), ["exemplars", "identities", "schema", "to"]);
+    assert_eq!(
+        (&report["identities"], &report["exemplars"]),
+        (&1.into(), &2.into())
+    );
+    reid!["gallery", "backup", gallery, copy]
+        .fails()
+        .says(&["monday.redb is there already"]);
+    reid!["gallery", "backup", gallery, copy, "--force"].succeeds();
+
+    reid!["gallery", "forget", gallery, "Ada"].succeeds();
+    let report = reid!["gallery", "restore", gallery, copy, "--json"]
+        .succeeds()
+        .json();
+    assert_eq!(report["identities"], 1);
+    assert!(
+        report["replaced"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("shop.redb.before-restore"))
+    );
+    assert_eq!(best(&matched(1, &gallery).lines()), ["Ada"; 6]);
+    std::fs::write(&copy, "not a gallery").expect("the copy can be overwritten");
+    reid!["gallery", "restore", gallery, copy, "--force"]
+        .fails()
+        .says(&["monday.redb is no gallery"]);
+    assert_eq!(best(&matched(1, &gallery).lines()), ["Ada"; 6]);
+}
+
+#[test]
+fn those_whom_nobody_has_named_are_pruned() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    let example = example();
+    enroll("Ada", 1, &gallery).succeeds();
+    reid![
+        "run",
+        example.clip,
+        "--boxes",
+        example.boxes,
+        "--model",
+        example.model,
+        "--gallery",
+        gallery,
+        "--threshold",
+        "0.95",
+        "--max-frames",
+        "40"
+    ]
+    .succeeds();
+    let known = |gallery: &std::path::Path| {
+        let listing = reid!["gallery", "list", gallery, "--json"]
+            .succeeds()
+            .json();
+        listing["identities"].as_array().expect("a list").len()
+    };
+    let all = known(&gallery);
+    assert!(all > 1);
+    reid!["gallery", "prune", gallery].misuses();
+    reid!["gallery", "prune", gallery, "--older-than", "soon"].misuses();
+    let text = reid!["gallery", "prune", gallery, "--older-than", "24h"]
+        .succeeds()
+        .stdout;
+    assert_eq!(text, format!("0 removed, {all} remain\n"));
+    let report = reid![
+        "gallery",
+        "prune",
+        gallery,
+        "--keep",
+        "0",
+        "--dry-run",
+        "--json"
+    ]
+    .succeeds()
+    .json();
+    assert_eq!(
+        keys(&report),
+        ["crops", "dry_run", "pruned", "remaining", "schema"]
+    );
+    assert_eq!(report["remaining"], 1);
+    assert_eq!(known(&gallery), all);
+    reid!["gallery", "prune", gallery, "--keep", "0"].succeeds();
+    assert_eq!(known(&gallery), 1);
+}
+
+#[test]
+fn a_gallery_is_embedded_anew_from_the_images_that_are_left() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    let model = &example().model;
+    enroll("Ada", 1, &gallery).succeeds();
+    let own = folder.at("bob.jpg");
+    std::fs::copy(&crops("query", 2)[0], &own).expect("a crop can be copied");
+    reid!["enroll", "Bob", own, "--gallery", gallery, "--model", model].succeeds();
+    let report = reid!["gallery", "re-embed", gallery, "--model", model, "--json"]
+        .succeeds()
+        .json();
+    let wanted = [
+        "dim",
+        "exemplars",
+        "identities",
+        "lost",
+        "missing",
+        "schema",
+        "space",
+    ];
+    assert_eq!(keys(&report), wanted);
+    assert_eq!(
+        (&report["exemplars"], &report["missing"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(best(&matched(1, &gallery).lines()), ["Ada"; 6]);
+
+    std::fs::remove_file(&own).expect("the copy can be removed");
+    reid!["gallery", "re-embed", gallery, "--model", model]
+        .fails()
+        .says(&["1 of 2 people", "Bob"]);
+    let text = reid![
+        "gallery",
+        "re-embed",
+        gallery,
+        "--model",
+        model,
+        "--drop-lost"
+    ]
+    .succeeds_partly()
+    .stdout;
+    assert!(text.contains("lost: Bob"), "{text}");
+    assert_eq!(best(&matched(1, &gallery).lines()), ["Ada"; 6]);
 }

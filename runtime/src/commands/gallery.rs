@@ -1,4 +1,10 @@
-//! `reid gallery`: who is known.
+//! `reid gallery`: who is known, and what a person does about it.
+
+mod copies;
+mod crops;
+mod leaving;
+mod reembed;
+mod revision;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -9,10 +15,12 @@ use serde::Serialize;
 
 use super::{Outcome, output};
 
-/// Look into a gallery, or remove somebody from it. No model is needed.
+/// Look into a gallery, put it right, keep copies of it. Only re-embed needs a model.
+///
+/// No other program may have the gallery open meanwhile.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery show shop.redb Ada --json\n  reid gallery forget shop.redb person-000007"
+    after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery merge shop.redb person-7f3a91c2-000007 Ada\n  reid gallery prune shop.redb --older-than 24h\n  reid gallery backup shop.redb monday.redb"
 )]
 pub(super) struct Gallery {
     #[command(subcommand)]
@@ -21,18 +29,21 @@ pub(super) struct Gallery {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Who is known
-    #[command(after_help = "Example:\n  reid gallery list shop.redb --json")]
     List(List),
-    /// What is known of somebody
-    #[command(after_help = "Example:\n  reid gallery show shop.redb Ada")]
-    Show(Who),
-    /// Remove somebody and every trace of them; the file is written anew
-    #[command(after_help = "Example:\n  reid gallery forget shop.redb person-000007")]
-    Forget(Who),
+    Show(Show),
+    Forget(leaving::Forget),
+    Prune(leaving::Prune),
+    Merge(revision::Merge),
+    Split(revision::Split),
+    Undo(revision::Undo),
+    Backup(copies::Backup),
+    Restore(copies::Restore),
+    ReEmbed(reembed::ReEmbed),
 }
 
+/// Who is known
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  reid gallery list shop.redb --json")]
 struct List {
     /// The gallery
     file: PathBuf,
@@ -41,8 +52,10 @@ struct List {
     json: bool,
 }
 
+/// What is known of somebody
 #[derive(Debug, Args)]
-struct Who {
+#[command(after_help = "Example:\n  reid gallery show shop.redb Ada")]
+struct Show {
     /// The gallery
     file: PathBuf,
     /// Name or number
@@ -57,6 +70,7 @@ struct Listing<'a> {
     schema: u32,
     space: &'a str,
     dim: usize,
+    device: String,
     identities: Vec<Summary>,
 }
 
@@ -68,68 +82,68 @@ struct Shown<'a> {
     origins: &'a [Origin],
 }
 
-#[derive(Serialize)]
-struct Forgotten<'a> {
-    schema: u32,
-    forgotten: &'a Summary,
-}
-
 impl Gallery {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
-            Command::List(List { file, json }) => {
-                let gallery = Store::inspect(file)?;
-                let identities: Vec<Summary> = gallery.list().collect();
-                if json {
-                    let (space, dim) = (gallery.space(), gallery.dim());
-                    output::json(&Listing {
-                        schema: 1,
-                        space,
-                        dim,
-                        identities,
-                    })?;
-                } else {
-                    output::lines(table(&identities))?;
-                }
-            }
-            Command::Show(Who { file, who, json }) => {
-                let (identity, origins) = Store::inspect(file)?.show(&who)?;
-                if json {
-                    output::json(&Shown {
-                        schema: 1,
-                        identity: &identity,
-                        origins: &origins,
-                    })?;
-                } else {
-                    let origins = origins.iter().map(|origin| {
-                        let frame = origin
-                            .frame
-                            .map_or(String::new(), |n| format!(", frame {n}"));
-                        format!("  {} {}{frame}", time(origin.time), origin.source)
-                    });
-                    output::lines(
-                        table(std::slice::from_ref(&identity))
-                            .into_iter()
-                            .chain(origins),
-                    )?;
-                }
-            }
-            Command::Forget(Who { file, who, json }) => {
-                let forgotten = &Store::inspect(file)?.forget(&who)?;
-                if json {
-                    output::json(&Forgotten {
-                        schema: 1,
-                        forgotten,
-                    })?;
-                } else {
-                    let exemplars = output::count(forgotten.exemplars, "exemplar");
-                    output::lines([format!(
-                        "{}: forgotten, {exemplars} removed",
-                        forgotten.name
-                    )])?;
-                }
-            }
+            Command::List(command) => command.run(),
+            Command::Show(command) => command.run(),
+            Command::Forget(command) => command.run(),
+            Command::Prune(command) => command.run(),
+            Command::Merge(command) => command.run(),
+            Command::Split(command) => command.run(),
+            Command::Undo(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
+            Command::ReEmbed(command) => command.run(),
         }
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<Outcome> {
+        let gallery = Store::inspect(self.file)?;
+        let identities: Vec<Summary> = gallery.list().collect();
+        if self.json {
+            output::json(&Listing {
+                schema: 1,
+                space: gallery.space(),
+                dim: gallery.dim(),
+                device: gallery.device().to_string(),
+                identities,
+            })?;
+        } else {
+            output::lines(table(&identities))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<Outcome> {
+        let (identity, origins) = Store::inspect(self.file)?.show(&self.who)?;
+        if self.json {
+            output::json(&Shown {
+                schema: 1,
+                identity: &identity,
+                origins: &origins,
+            })?;
+            return Ok(Outcome::Done);
+        }
+        let mut lines = table(std::slice::from_ref(&identity));
+        if !identity.aliases.is_empty() {
+            lines.push(format!("  also called {}", identity.aliases.join(", ")));
+        }
+        lines.extend((1..).zip(&origins).map(|(position, origin)| {
+            let frame = origin
+                .frame
+                .map_or(String::new(), |n| format!(", frame {n}"));
+            format!(
+                "  {position:3}  {} {}{frame}",
+                time(origin.time),
+                origin.source
+            )
+        }));
+        output::lines(lines)?;
         Ok(Outcome::Done)
     }
 }

@@ -1,11 +1,16 @@
-//! What a gallery keeps in memory: everything but the origins of exemplars, in the form that matching wants. Built from the file, changed only after the file.
+//! What a gallery keeps in memory: everything but the origins of exemplars, in the form that matching wants. Built from the file, and changed after it by the same
+//! steps.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use kernels::retrieval::scan::{Index, similarity};
 
 use super::Summary;
-use super::store::{Place, Record, Stamp, Store};
+use super::journal::Entry;
+use super::names::is_generated;
+use super::place::Place;
+use super::store::{Ledger, Moment, Owner, Record, Stamp, Step, Store};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
@@ -14,10 +19,23 @@ pub(super) struct Known {
     /// Number of the next identity.
     pub(super) next_identity: u64,
     pub(super) index: Index,
-    /// Whose exemplar a row of the index is: the numbers of identity and exemplar.
-    pub(super) owners: Vec<(u64, u64)>,
+    /// Whose exemplar a row of the index is.
+    pub(super) owners: Vec<Owner>,
     pub(super) people: BTreeMap<u64, Person>,
     pub(super) names: BTreeMap<String, u64>,
+    pub(super) aliases: BTreeMap<String, u64>,
+    pub(super) journal: BTreeMap<u64, Entry>,
+    /// Since when pages of the file hold somebody who has gone.
+    pub(super) dead: Option<u64>,
+    /// When the clock was found to be behind the time at which somebody was last seen.
+    pub(super) set_back: Option<u64>,
+    /// How many people have generated names.
+    pub(super) generated: usize,
+    /// At or after the last time at which somebody with a generated name was seen.
+    pub(super) latest: u64,
+    /// People with generated names, by a time at or before their last. An entry counts if it is its person's [`Person::queued`]; being seen moves nobody, so that
+    /// it costs nothing.
+    pub(super) queue: BinaryHeap<Reverse<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -25,6 +43,10 @@ pub(super) struct Person {
     pub(super) record: Record,
     /// Rows of the index.
     pub(super) rows: Vec<usize>,
+    /// Whether the record is newer than the file's.
+    pub(super) unsaved: bool,
+    /// The time of their entry in the queue, if their name is generated.
+    pub(super) queued: Option<u64>,
 }
 
 impl Known {
@@ -38,29 +60,53 @@ impl Known {
         if let Some(wanted) = wanted {
             stamp.must_be(wanted, store.place())?;
         }
+        let known = Self::read(&store, stamp)?;
+        Ok((store, known))
+    }
+
+    /// Reads an open gallery.
+    pub(super) fn read(store: &Store, stamp: Stamp) -> Result<Self> {
         let place = store.place();
+        let Ledger {
+            next_identity,
+            dead,
+            set_back,
+            aliases,
+            journal,
+        } = store.read_ledger()?;
         let mut known = Self {
             index: Index::new(stamp.dim).map_err(|e| place.damaged(e.to_string()))?,
-            next_identity: 0,
+            next_identity,
             owners: Vec::new(),
             people: BTreeMap::new(),
             names: BTreeMap::new(),
+            aliases,
+            journal,
+            dead,
+            set_back,
+            generated: 0,
+            latest: 0,
+            queue: BinaryHeap::new(),
             stamp,
         };
-        known.next_identity = store.read_identities(|identity, record| {
+        store.read_identities(|identity, record| {
             if known.names.contains_key(&record.name) {
                 return Err(place.damaged(format!("two identities are called '{}'", record.name)));
+            }
+            if identity >= next_identity {
+                return Err(place.damaged(format!(
+                    "identity {identity} is not below the next number {next_identity}"
+                )));
             }
             known.set_record(identity, record);
             Ok(())
         })?;
-        if let Some((&last, _)) = known.people.last_key_value()
-            && last >= known.next_identity
-        {
-            return Err(place.damaged(format!(
-                "identity {last} is not below the next number {}",
-                known.next_identity
-            )));
+        for (alias, identity) in &known.aliases {
+            if known.names.contains_key(alias) || !known.people.contains_key(identity) {
+                return Err(place.damaged(format!(
+                    "the other name '{alias}' of identity {identity} leads nowhere"
+                )));
+            }
         }
         store.read_embeddings(known.stamp.dim, |identity, exemplar, embedding| {
             if !known.people.contains_key(&identity) {
@@ -68,38 +114,153 @@ impl Known {
                 return Err(place.damaged(reason));
             }
             known
-                .add_row(identity, exemplar, embedding)
+                .add_row((identity, exemplar), embedding)
                 .map_err(|e| place.damaged(format!("exemplar {exemplar} of {identity}: {e}")))
         })?;
-        Ok((store, known))
+        Ok(known)
+    }
+
+    /// Carries out a step that the file has carried out.
+    pub(super) fn take(&mut self, step: Step<'_>) -> Result<()> {
+        match step {
+            Step::Record(identity, record) => self.set_record(identity, record),
+            Step::Drop(identity) => self.forget(identity),
+            Step::Add(owner, _, embedding) => self.add_row(owner, embedding)?,
+            Step::Remove(owner) => {
+                if let Some(row) = self.row(owner) {
+                    self.remove_row(row);
+                }
+            }
+            Step::Move(from, to) => {
+                if let Some(row) = self.row(from) {
+                    self.owners[row] = to;
+                    self.person_mut(from.0).rows.retain(|&r| r != row);
+                    self.person_mut(to.0).rows.push(row);
+                }
+            }
+            Step::Alias(name, identity) => {
+                self.aliases.insert(name, identity);
+            }
+            Step::Unalias(name) => {
+                self.aliases.remove(&name);
+            }
+            Step::Note(number, entry) => {
+                self.journal.insert(number, entry);
+            }
+            Step::Strike(number) => {
+                self.journal.remove(&number);
+            }
+            Step::Moment(Moment::Dead, time) => self.dead = time,
+            Step::Moment(Moment::SetBack, time) => self.set_back = time,
+        }
+        Ok(())
+    }
+
+    /// The row of an exemplar.
+    fn row(&self, owner: Owner) -> Option<usize> {
+        let rows = &self.people.get(&owner.0)?.rows;
+        rows.iter().copied().find(|&row| self.owners[row] == owner)
     }
 
     /// Sets what is known of an identity besides its exemplars, whether it is new or not.
-    pub(super) fn set_record(&mut self, identity: u64, record: Record) {
-        if let Some(person) = self.people.get_mut(&identity) {
-            person.record = record;
-            return;
+    fn set_record(&mut self, identity: u64, record: Record) {
+        if !self.people.contains_key(&identity) {
+            self.next_identity = self.next_identity.max(identity.saturating_add(1));
+            self.names.insert(record.name.clone(), identity);
+            self.generated += usize::from(is_generated(&record.name));
+            let person = Person {
+                record: record.clone(),
+                rows: Vec::new(),
+                unsaved: false,
+                queued: None,
+            };
+            self.people.insert(identity, person);
         }
-        self.next_identity = self.next_identity.max(identity.saturating_add(1));
-        self.names.insert(record.name.clone(), identity);
-        let rows = Vec::new();
-        self.people.insert(identity, Person { record, rows });
+        let person = self.person_mut(identity);
+        person.record = record;
+        person.unsaved = false;
+        self.requeue(identity);
     }
 
-    pub(super) fn add_row(
+    /// Notes that somebody was seen, before the file does.
+    pub(super) fn touch(&mut self, identity: u64, last_seen: u64, visits: u64) {
+        let person = self.person_mut(identity);
+        person.record.last_seen = last_seen;
+        person.record.visits = visits;
+        person.unsaved = true;
+        self.requeue(identity);
+    }
+
+    /// Keeps the queue true after somebody's last time has changed: an entry that is too early is, one that is too late is not.
+    fn requeue(&mut self, identity: u64) {
+        let person = self.person_mut(identity);
+        if !is_generated(&person.record.name) {
+            return;
+        }
+        let last_seen = person.record.last_seen;
+        if person.queued.is_none_or(|queued| queued > last_seen) {
+            person.queued = Some(last_seen);
+            self.queue.push(Reverse((last_seen, identity)));
+        }
+        self.latest = self.latest.max(last_seen);
+    }
+
+    /// Who of the queue was seen longest ago, and when.
+    pub(super) fn oldest(&mut self) -> Option<(u64, u64)> {
+        loop {
+            let mut top = self.queue.peek_mut()?;
+            let Reverse((time, identity)) = *top;
+            match self.people.get_mut(&identity) {
+                Some(person) if person.queued == Some(time) => {
+                    let last_seen = person.record.last_seen;
+                    if last_seen == time {
+                        return Some((time, identity));
+                    }
+                    person.queued = Some(last_seen);
+                    *top = Reverse((last_seen, identity));
+                }
+                _ => {
+                    std::collections::binary_heap::PeekMut::pop(top);
+                }
+            }
+        }
+    }
+
+    /// The people, seen longest ago first, whom `wanted` wants, until it has had enough: it answers with whether somebody is wanted, or with nothing to end.
+    pub(super) fn oldest_while(
         &mut self,
-        identity: u64,
-        exemplar: u64,
-        embedding: &[f32],
-    ) -> Result<()> {
+        mut wanted: impl FnMut(u64, u64) -> Option<bool>,
+    ) -> Vec<u64> {
+        let mut found = Vec::new();
+        let mut looked_at = Vec::new();
+        while let Some((time, identity)) = self.oldest() {
+            // A time that was set back and came again may stand in the queue twice.
+            if looked_at.last() == Some(&Reverse((time, identity))) {
+                self.queue.pop();
+                continue;
+            }
+            let Some(is_wanted) = wanted(time, identity) else {
+                break;
+            };
+            looked_at.extend(self.queue.pop());
+            if is_wanted {
+                found.push(identity);
+            }
+        }
+        // They stay until the file has let them go.
+        self.queue.extend(looked_at);
+        found
+    }
+
+    fn add_row(&mut self, owner: Owner, embedding: &[f32]) -> Result<()> {
         let row = self.index.push(embedding)?;
-        self.owners.push((identity, exemplar));
-        self.person_mut(identity).rows.push(row);
+        self.owners.push(owner);
+        self.person_mut(owner.0).rows.push(row);
         Ok(())
     }
 
     /// Removes a row; the last row takes its number.
-    pub(super) fn remove_row(&mut self, row: usize) {
+    fn remove_row(&mut self, row: usize) {
         let last = self.owners.len() - 1;
         self.index
             .swap_remove(row)
@@ -116,44 +277,69 @@ impl Known {
         }
     }
 
-    pub(super) fn forget(&mut self, identity: u64) {
+    fn forget(&mut self, identity: u64) {
         while let Some(&row) = self.people.get(&identity).and_then(|p| p.rows.last()) {
             self.remove_row(row);
         }
         if let Some(person) = self.people.remove(&identity) {
+            self.generated -= usize::from(is_generated(&person.record.name));
             self.names.remove(&person.record.name);
         }
     }
 
-    /// The row of an identity that is most similar to another of its rows, of two the older exemplar; its only row if it has one.
-    pub(super) fn most_redundant(&self, identity: u64) -> Option<usize> {
-        let rows = &self.people.get(&identity)?.rows;
-        let nearest_other = |row: usize| {
-            let others = rows.iter().filter(|&&other| other != row);
-            others
-                .map(|&other| similarity(self.index.row(row), self.index.row(other)))
-                .fold(f32::NEG_INFINITY, f32::max)
+    /// The `count` exemplars of an identity that say least: one after the other the one that is most similar to another that stays, of two the older.
+    pub(super) fn most_redundant(&self, identity: u64, count: usize) -> Vec<Owner> {
+        let Some(person) = self.people.get(&identity) else {
+            return Vec::new();
         };
-        let redundancy = rows.iter().map(|&row| (row, nearest_other(row)));
-        redundancy
-            .max_by(|(a, x), (b, y)| {
+        let mut rows = person.rows.clone();
+        let mut found = Vec::new();
+        for _ in 0..count {
+            let nearest_other = |row: usize| {
+                let others = rows.iter().filter(|&&other| other != row);
+                others
+                    .map(|&other| similarity(self.index.row(row), self.index.row(other)))
+                    .fold(f32::NEG_INFINITY, f32::max)
+            };
+            let redundancy = rows.iter().map(|&row| (row, nearest_other(row)));
+            let most = redundancy.max_by(|(a, x), (b, y)| {
                 let older = self.owners[*b].1.cmp(&self.owners[*a].1);
                 x.total_cmp(y).then(older)
-            })
-            .map(|(row, _)| row)
+            });
+            let Some((row, _)) = most else { break };
+            found.push(self.owners[row]);
+            rows.retain(|&r| r != row);
+        }
+        found
     }
 
     /// The summary of an identity that is there.
     pub(super) fn summary(&self, identity: u64) -> Summary {
-        let Person { record, rows } = &self.people[&identity];
+        let Person { record, rows, .. } = &self.people[&identity];
         Summary {
             identity,
             name: record.name.clone(),
+            aliases: self.aliases_of(identity).map(str::to_owned).collect(),
             exemplars: rows.len(),
             visits: record.visits,
             enrolled: record.enrolled,
             last_seen: record.last_seen,
         }
+    }
+
+    /// The other names of an identity.
+    pub(super) fn aliases_of(&self, identity: u64) -> impl Iterator<Item = &str> {
+        let all = self.aliases.iter();
+        all.filter(move |(_, leads_to)| **leads_to == identity)
+            .map(|(alias, _)| alias.as_str())
+    }
+
+    /// The numbers of an identity's exemplars, in their order.
+    pub(super) fn exemplars_of(&self, identity: u64) -> Vec<u64> {
+        let rows = self.people.get(&identity).map_or(&[][..], |p| &p.rows);
+        let mut numbers: Vec<u64> = rows.iter().map(|&row| self.owners[row].1).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn person_mut(&mut self, identity: u64) -> &mut Person {

@@ -1,44 +1,45 @@
 //! The gallery's file: records in, one durable transaction per change, everything out again on opening.
 //!
-//! One redb file with four tables: the stamp (format, space, dimension, the next identity's number), the identities, and per exemplar its origin and its embedding.
-//! Records are JSON, so that a newer version can add a field; embeddings are little-endian f32. An exemplar of 512 dimensions takes 4 KiB, one redb page.
+//! One redb file with six tables: the stamp (format, space, dimension, device, the next identity's number), the identities, per exemplar its origin and its
+//! embedding, other names of identities, and the journal of what can be undone. Records are JSON, so that a newer version can add a field; embeddings are
+//! little-endian f32. An exemplar of 512 dimensions takes 4 KiB, one redb page. A file of format 1, which knew neither devices nor other names nor a journal,
+//! becomes one of format 2 when it is opened.
 //!
 //! redb never overwrites a page in use, so a kill or a power cut leaves the last committed state. Nor does it erase a page that it frees: measured, every removed
 //! value was still in the file after the commit. (`compact` happened to leave none in three trials, by moving and cutting, but promises nothing and is a second step
-//! that a kill can prevent.) So [`Store::rewrite_without`] copies what remains into a new file and renames it over the old one: one step, and no page of the file
-//! has ever held what was forgotten. The blocks of the old file go back to the file system, whose business they are from then on.
-//!
-//! Every open verifies the checksums of the whole file. In 20 000 damaged files redb then never panicked; its documentation does not promise as much, so a panic
-//! while reading is caught and reported as damage too.
+//! that a kill can prevent.) So [`Store::rewrite`] copies what remains into a new file and renames it over the old one: one step, and no page of the file
+//! has ever held what was left out. The blocks of the old file go back to the file system, whose business they are from then on.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-use redb::backends::InMemoryBackend;
 use redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, TableError, WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::journal::Entry;
+use super::names::Device;
+use super::place::{Place, discard, scratch};
 use crate::error::{Error, Result};
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u32 = 1;
-
-/// Memory that redb may use for pages. Everything is read once and then kept in the index, so a small cache does.
-const CACHE_BYTES: usize = 16 << 20;
+const FORMAT: u32 = 2;
 
 const STAMP: TableDefinition<&str, &str> = TableDefinition::new("stamp");
 const IDENTITIES: TableDefinition<u64, &[u8]> = TableDefinition::new("identities");
 /// Keys are the numbers of identity and exemplar.
-const ORIGINS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("origins");
+const ORIGINS: TableDefinition<Owner, &[u8]> = TableDefinition::new("origins");
 /// Keys as in [`ORIGINS`].
-const EMBEDDINGS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("embeddings");
+const EMBEDDINGS: TableDefinition<Owner, &[u8]> = TableDefinition::new("embeddings");
+/// Other names of identities. New in format 2.
+const ALIASES: TableDefinition<&str, u64> = TableDefinition::new("aliases");
+/// What can be undone, oldest first. New in format 2.
+const JOURNAL: TableDefinition<u64, &[u8]> = TableDefinition::new("journal");
+
+/// Whose exemplar: the numbers of identity and exemplar.
+pub(super) type Owner = (u64, u64);
 
 /// An open gallery file, locked against other processes.
 #[derive(Debug)]
@@ -47,21 +48,12 @@ pub(super) struct Store {
     db: Database,
 }
 
-/// Where a gallery lives.
-#[derive(Debug, Clone)]
-pub(super) enum Place {
-    /// Nowhere: it ends with the process.
-    Memory,
-    File(PathBuf),
-    #[cfg(test)]
-    Disk(tests::Disk),
-}
-
-/// What a gallery is a gallery of.
+/// What a gallery is a gallery of, and where it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) space: String,
     pub(super) dim: usize,
+    pub(super) device: Device,
 }
 
 /// What is stored of an identity besides its exemplars.
@@ -77,13 +69,61 @@ pub(super) struct Record {
     pub(super) next_exemplar: u64,
 }
 
-/// One transaction: an identity's new record, and the exemplars that come and go with it.
+/// One step of a change. A change is a list of them, carried out by the file in one transaction and then by memory ([`Known::take`](super::known::Known::take)).
 #[derive(Debug)]
-pub(super) struct Change<'a> {
-    pub(super) identity: u64,
-    pub(super) record: &'a Record,
-    pub(super) removed: Option<u64>,
-    pub(super) added: Option<(u64, &'a Origin, &'a [f32])>,
+pub(super) enum Step<'a> {
+    /// An identity is made, or its record replaced.
+    Record(u64, Record),
+    /// An identity goes, with the exemplars that it still has.
+    Drop(u64),
+    /// An exemplar comes.
+    Add(Owner, &'a Origin, &'a [f32]),
+    /// An exemplar goes.
+    Remove(Owner),
+    /// An exemplar gets another owner.
+    Move(Owner, Owner),
+    /// A name leads to an identity that is called differently.
+    Alias(String, u64),
+    /// It no longer does.
+    Unalias(String),
+    /// A change that can be undone is noted under a number.
+    Note(u64, Entry),
+    /// It can no longer be undone.
+    Strike(u64),
+    /// A moment in milliseconds since 1970 is remembered, or no longer.
+    Moment(Moment, Option<u64>),
+}
+
+/// Moments that outlast the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Since when pages of the file hold somebody who has gone.
+    Dead,
+    /// When the clock was found to be behind the time at which somebody was last seen.
+    SetBack,
+}
+
+/// What is neither identity nor exemplar.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Number of the next identity.
+    pub(super) next_identity: u64,
+    pub(super) dead: Option<u64>,
+    pub(super) set_back: Option<u64>,
+    pub(super) aliases: BTreeMap<String, u64>,
+    pub(super) journal: BTreeMap<u64, Entry>,
+}
+
+/// How a copy differs from the gallery that it is made of.
+#[derive(Debug, Default)]
+pub(super) struct Edit {
+    /// Identities that are left out, with all that is theirs.
+    pub(super) gone: BTreeSet<u64>,
+    /// Notes of the journal that are left out.
+    pub(super) struck: BTreeSet<u64>,
+    pub(super) stamp: Option<Stamp>,
+    /// Embeddings in place of all others; an exemplar without one is left out.
+    pub(super) embeddings: Option<BTreeMap<Owner, Vec<f32>>>,
 }
 
 impl Store {
@@ -105,29 +145,11 @@ impl Store {
     }
 
     /// Stores a change: durable when this returns, and not there at all if it fails.
-    pub(super) fn apply(&self, change: &Change<'_>) -> Result<()> {
+    pub(super) fn apply(&self, steps: &[Step<'_>]) -> Result<()> {
         let write = || -> Result<(), redb::Error> {
             let tx = self.db.begin_write()?;
-            {
-                let mut identities = tx.open_table(IDENTITIES)?;
-                if identities
-                    .insert(change.identity, json(change.record).as_slice())?
-                    .is_none()
-                {
-                    let next = change.identity.saturating_add(1).to_string();
-                    tx.open_table(STAMP)?.insert("next identity", &*next)?;
-                }
-                let mut origins = tx.open_table(ORIGINS)?;
-                let mut embeddings = tx.open_table(EMBEDDINGS)?;
-                if let Some(exemplar) = change.removed {
-                    origins.remove((change.identity, exemplar))?;
-                    embeddings.remove((change.identity, exemplar))?;
-                }
-                if let Some((exemplar, origin, embedding)) = change.added {
-                    let key = (change.identity, exemplar);
-                    origins.insert(key, json(origin).as_slice())?;
-                    embeddings.insert(key, bytes(embedding).as_slice())?;
-                }
+            for step in steps {
+                step.write(&tx)?;
             }
             tx.commit()?;
             Ok(())
@@ -135,29 +157,28 @@ impl Store {
         write().map_err(|e| self.place.not_stored(e))
     }
 
-    /// Removes an identity by writing everything else into a new file, which then takes the place of this one: no page of the file has held the identity.
-    pub(super) fn rewrite_without(&mut self, identity: u64) -> Result<()> {
-        let place = self.place.clone();
+    /// Writes the gallery anew, with an edit: no page of the new file has held what is left out.
+    pub(super) fn rewrite(&mut self, edit: &Edit) -> Result<()> {
+        self.db = self.copy(&self.place, edit)?;
+        Ok(())
+    }
+
+    /// Writes a copy of the gallery, with an edit, and puts it at `place` in one step.
+    pub(super) fn copy(&self, place: &Place, edit: &Edit) -> Result<Database> {
         let copy = || -> Result<Database> {
             let fresh = place.create_scratch()?;
-            self.copy_without(identity, &fresh)
-                .map_err(|e| place.not_stored(e))?;
+            self.fill(&fresh, edit).map_err(|e| place.not_stored(e))?;
             place.adopt_scratch()?;
             Ok(fresh)
         };
-        match copy() {
-            Ok(fresh) => {
-                self.db = fresh;
-                Ok(())
-            }
-            Err(error) => {
-                if let Place::File(path) = &place {
-                    // The error that matters is the first one; a leftover is discarded on the next open.
-                    let _ = discard(&scratch(path));
-                }
-                Err(error)
-            }
+        let copied = copy();
+        if copied.is_err()
+            && let Place::File(path) = place
+        {
+            // The error that matters is the first one; a leftover is discarded on the next open.
+            let _ = discard(&scratch(path));
         }
+        copied
     }
 
     /// Where the exemplars of an identity come from, with their numbers.
@@ -194,13 +215,20 @@ impl Store {
                 return Ok(());
             }
             create_tables(&tx)?;
-            {
-                let mut table = tx.open_table(STAMP)?;
-                table.insert("format", &*FORMAT.to_string())?;
-                table.insert("space", &*stamp.space)?;
-                table.insert("dim", &*stamp.dim.to_string())?;
-                table.insert("next identity", "1")?;
-            }
+            stamp.write(&tx)?;
+            tx.open_table(STAMP)?.insert("next identity", "1")?;
+            tx.commit()?;
+            Ok(())
+        };
+        write().map_err(|e| self.place.not_stored(e))
+    }
+
+    /// Writes the stamp over the one that is there.
+    pub(super) fn restamp(&self, stamp: &Stamp) -> Result<()> {
+        let write = || -> Result<(), redb::Error> {
+            let tx = self.db.begin_write()?;
+            create_tables(&tx)?;
+            stamp.write(&tx)?;
             tx.commit()?;
             Ok(())
         };
@@ -209,12 +237,9 @@ impl Store {
 
     fn read_stamp(&self) -> Result<Stamp> {
         let place = &self.place;
-        let tx = self.db.begin_read().map_err(|e| place.torn(e))?;
-        let table = tx.open_table(STAMP).map_err(|e| match e {
-            TableError::Storage(e) => place.torn(e),
-            e => place.no_gallery(format!("it is a database of another program ({e})")),
-        })?;
-        let format = u32::try_from(self.stamped_number(&table, "format")?).unwrap_or(u32::MAX);
+        let table = self.stamp_table()?;
+        let format = self.stamped_number(&table, "format")?;
+        let format = u32::try_from(format).unwrap_or(u32::MAX);
         if format > FORMAT {
             return Err(Error::GalleryTooNew {
                 path: place.path(),
@@ -223,29 +248,69 @@ impl Store {
             });
         }
         let dim = self.stamped_number(&table, "dim")?;
-        Ok(Stamp {
+        let mut stamp = Stamp {
             space: self.stamped(&table, "space")?,
             dim: usize::try_from(dim).unwrap_or(usize::MAX),
-        })
+            device: Device::random(),
+        };
+        if format < 2 {
+            self.restamp(&stamp)?;
+        } else {
+            let device = self.stamped(&table, "device")?;
+            stamp.device = Device::parse(&device).ok_or_else(|| {
+                place.damaged(format!(
+                    "'device' of its stamp is '{device}', wanted 16 hexadecimal digits"
+                ))
+            })?;
+        }
+        Ok(stamp)
     }
 
-    /// Passes every identity to `visit`, in the order of their numbers, and returns the number of the next one.
+    /// Passes every identity to `visit`, in the order of their numbers.
     pub(super) fn read_identities(
         &self,
         mut visit: impl FnMut(u64, Record) -> Result<()>,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let place = &self.place;
         place.guard(|| {
-            let tx = self.db.begin_read().map_err(|e| place.torn(e))?;
-            let table = tx.open_table(IDENTITIES).map_err(|e| place.torn(e))?;
+            let table = self.begin_read()?.open_table(IDENTITIES);
+            let table = table.map_err(|e| place.torn(e))?;
             for entry in table.iter().map_err(|e| place.torn(e))? {
                 let (key, value) = entry.map_err(|e| place.torn(e))?;
                 let identity = key.value();
                 let record = place.parse(value.value(), || format!("identity {identity}"))?;
                 visit(identity, record)?;
             }
-            let table = tx.open_table(STAMP).map_err(|e| place.torn(e))?;
-            self.stamped_number(&table, "next identity")
+            Ok(())
+        })
+    }
+
+    /// Reads what is neither identity nor exemplar.
+    pub(super) fn read_ledger(&self) -> Result<Ledger> {
+        let place = &self.place;
+        place.guard(|| {
+            let table = self.stamp_table()?;
+            let mut ledger = Ledger {
+                next_identity: self.stamped_number(&table, "next identity")?,
+                dead: self.moment(&table, Moment::Dead)?,
+                set_back: self.moment(&table, Moment::SetBack)?,
+                ..Ledger::default()
+            };
+            let tx = self.begin_read()?;
+            let aliases = tx.open_table(ALIASES).map_err(|e| place.torn(e))?;
+            for entry in aliases.iter().map_err(|e| place.torn(e))? {
+                let (alias, identity) = entry.map_err(|e| place.torn(e))?;
+                let alias = alias.value().to_owned();
+                ledger.aliases.insert(alias, identity.value());
+            }
+            let journal = tx.open_table(JOURNAL).map_err(|e| place.torn(e))?;
+            for entry in journal.iter().map_err(|e| place.torn(e))? {
+                let (number, entry) = entry.map_err(|e| place.torn(e))?;
+                let number = number.value();
+                let entry = place.parse(entry.value(), || format!("note {number}"))?;
+                ledger.journal.insert(number, entry);
+            }
+            Ok(ledger)
         })
     }
 
@@ -257,8 +322,8 @@ impl Store {
     ) -> Result<()> {
         let place = &self.place;
         place.guard(|| {
-            let tx = self.db.begin_read().map_err(|e| place.torn(e))?;
-            let table = tx.open_table(EMBEDDINGS).map_err(|e| place.torn(e))?;
+            let table = self.begin_read()?.open_table(EMBEDDINGS);
+            let table = table.map_err(|e| place.torn(e))?;
             let mut embedding = Vec::with_capacity(dim);
             for entry in table.iter().map_err(|e| place.torn(e))? {
                 let (key, value) = entry.map_err(|e| place.torn(e))?;
@@ -279,195 +344,212 @@ impl Store {
         })
     }
 
+    fn begin_read(&self) -> Result<ReadTransaction> {
+        self.db.begin_read().map_err(|e| self.place.torn(e))
+    }
+
+    fn stamp_table(&self) -> Result<ReadOnlyTable<&'static str, &'static str>> {
+        let place = &self.place;
+        self.begin_read()?.open_table(STAMP).map_err(|e| match e {
+            TableError::Storage(e) => place.torn(e),
+            e => place.no_gallery(format!("it is a database of another program ({e})")),
+        })
+    }
+
     fn stamped(&self, table: &ReadOnlyTable<&str, &str>, key: &str) -> Result<String> {
-        match table.get(key) {
-            Ok(Some(value)) => Ok(value.value().to_owned()),
-            Ok(None) => Err(self.place.damaged(format!("its stamp has no '{key}'"))),
-            Err(e) => Err(self.place.torn(e)),
-        }
+        self.stamped_if_any(table, key)?
+            .ok_or_else(|| self.place.damaged(format!("its stamp has no '{key}'")))
+    }
+
+    fn stamped_if_any(
+        &self,
+        table: &ReadOnlyTable<&str, &str>,
+        key: &str,
+    ) -> Result<Option<String>> {
+        let value = table.get(key).map_err(|e| self.place.torn(e))?;
+        Ok(value.map(|value| value.value().to_owned()))
     }
 
     fn stamped_number(&self, table: &ReadOnlyTable<&str, &str>, key: &str) -> Result<u64> {
-        let text = self.stamped(table, key)?;
+        self.number(key, &self.stamped(table, key)?)
+    }
+
+    fn moment(&self, table: &ReadOnlyTable<&str, &str>, moment: Moment) -> Result<Option<u64>> {
+        let text = self.stamped_if_any(table, moment.key())?;
+        text.map(|text| self.number(moment.key(), &text))
+            .transpose()
+    }
+
+    fn number(&self, key: &str, text: &str) -> Result<u64> {
         text.parse().map_err(|_| {
             let reason = format!("'{key}' of its stamp is '{text}', wanted a number");
             self.place.damaged(reason)
         })
     }
 
-    /// Copies all tables but for one identity, in one transaction.
-    fn copy_without(&self, gone: u64, fresh: &Database) -> Result<(), redb::Error> {
+    /// Copies all tables, with an edit, in one transaction.
+    fn fill(&self, fresh: &Database, edit: &Edit) -> Result<(), redb::Error> {
         let from = self.db.begin_read()?;
         let to = fresh.begin_write()?;
         create_tables(&to)?;
+        let stays = |identity: u64| !edit.gone.contains(&identity);
         {
             let mut table = to.open_table(STAMP)?;
             for entry in from.open_table(STAMP)?.iter()? {
                 let (key, value) = entry?;
-                table.insert(key.value(), value.value())?;
+                // A copy has no dead pages.
+                if key.value() != Moment::Dead.key() {
+                    table.insert(key.value(), value.value())?;
+                }
             }
             let mut table = to.open_table(IDENTITIES)?;
             for entry in from.open_table(IDENTITIES)?.iter()? {
                 let (key, value) = entry?;
-                if key.value() != gone {
+                if stays(key.value()) {
                     table.insert(key.value(), value.value())?;
                 }
             }
-            for definition in [ORIGINS, EMBEDDINGS] {
-                let mut table = to.open_table(definition)?;
-                for entry in from.open_table(definition)?.iter()? {
-                    let (key, value) = entry?;
-                    if key.value().0 != gone {
-                        table.insert(key.value(), value.value())?;
-                    }
+            let mut table = to.open_table(ALIASES)?;
+            for entry in from.open_table(ALIASES)?.iter()? {
+                let (key, value) = entry?;
+                if stays(value.value()) {
+                    table.insert(key.value(), value.value())?;
                 }
             }
+            let mut table = to.open_table(JOURNAL)?;
+            for entry in from.open_table(JOURNAL)?.iter()? {
+                let (key, value) = entry?;
+                if !edit.struck.contains(&key.value()) {
+                    table.insert(key.value(), value.value())?;
+                }
+            }
+            let mut origins = to.open_table(ORIGINS)?;
+            let mut embeddings = to.open_table(EMBEDDINGS)?;
+            let old = from.open_table(EMBEDDINGS)?;
+            let mut old = old.iter()?;
+            for entry in from.open_table(ORIGINS)?.iter()? {
+                let (key, origin) = entry?;
+                let owner = key.value();
+                // Both tables have the same keys in the same order.
+                let embedding = old.next().transpose()?;
+                if !stays(owner.0) {
+                    continue;
+                }
+                match (&edit.embeddings, embedding) {
+                    (Some(new), _) => match new.get(&owner) {
+                        Some(embedding) => embeddings.insert(owner, bytes(embedding).as_slice())?,
+                        None => continue,
+                    },
+                    (None, Some((key, embedding))) if key.value() == owner => {
+                        embeddings.insert(owner, embedding.value())?
+                    }
+                    (None, _) => {
+                        let reason = format!("exemplar {owner:?} has no embedding");
+                        return Err(redb::Error::Corrupted(reason));
+                    }
+                };
+                origins.insert(owner, origin.value())?;
+            }
+        }
+        if let Some(stamp) = &edit.stamp {
+            stamp.write(&to)?;
         }
         to.commit()?;
         Ok(())
     }
 }
 
-impl Place {
-    /// How messages call it.
-    pub(super) fn path(&self) -> PathBuf {
+impl Step<'_> {
+    fn write(&self, tx: &WriteTransaction) -> Result<(), redb::Error> {
         match self {
-            Self::File(path) => path.clone(),
-            Self::Memory => "(in memory)".into(),
-            #[cfg(test)]
-            Self::Disk(_) => "(test disk)".into(),
-        }
-    }
-
-    fn open(&self, create: bool) -> Result<Database> {
-        let mut builder = Database::builder();
-        builder
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true);
-        match self {
-            Self::Memory => builder.create_with_backend(InMemoryBackend::new()),
-            Self::File(path) if create => builder.create(path),
-            Self::File(path) => builder.open(path),
-            #[cfg(test)]
-            Self::Disk(disk) => builder.create_with_backend(disk.opened()),
-        }
-        .map_err(|e| match self.cannot_open(e) {
-            // What is to be made is not missed: its folder is.
-            Error::GalleryMissing { path } if create => Error::Io {
-                path,
-                source: ErrorKind::NotFound.into(),
-            },
-            error => error,
-        })
-    }
-
-    /// A new, empty database that is to take this one's place.
-    fn create_scratch(&self) -> Result<Database> {
-        let place = match self {
-            Self::Memory => Self::Memory,
-            Self::File(path) => {
-                let scratch = scratch(path);
-                discard(&scratch)?;
-                Self::File(scratch)
-            }
-            #[cfg(test)]
-            Self::Disk(disk) => Self::Disk(disk.scratch()),
-        };
-        place.open(true).map_err(|e| match e {
-            Error::Io { source, .. } => self.not_stored(source),
-            other => other,
-        })
-    }
-
-    /// Puts the scratch in this one's place, for good.
-    fn adopt_scratch(&self) -> Result<()> {
-        match self {
-            Self::Memory => Ok(()),
-            Self::File(path) => {
-                fs::rename(scratch(path), path).map_err(|e| self.not_stored(e))?;
-                // The new name is durable once its directory is. Where a directory cannot be opened (Windows) the system sees to it.
-                let directory = match path.parent() {
-                    Some(parent) if parent != Path::new("") => parent,
-                    _ => Path::new("."),
-                };
-                if let Ok(directory) = File::open(directory) {
-                    directory.sync_all().map_err(|e| self.not_stored(e))?;
+            Step::Record(identity, record) => {
+                let mut identities = tx.open_table(IDENTITIES)?;
+                let before = identities.insert(identity, json(record).as_slice())?;
+                if before.is_none() {
+                    raise_next_identity(tx, identity.saturating_add(1))?;
                 }
-                Ok(())
             }
-            #[cfg(test)]
-            Self::Disk(disk) => {
-                disk.adopt_scratch();
-                Ok(())
+            Step::Drop(identity) => {
+                tx.open_table(IDENTITIES)?.remove(identity)?;
+                let all = (*identity, 0)..=(*identity, u64::MAX);
+                for definition in [ORIGINS, EMBEDDINGS] {
+                    tx.open_table(definition)?
+                        .retain_in(all.clone(), |_, _| false)?;
+                }
+            }
+            Step::Add(owner, origin, embedding) => {
+                tx.open_table(ORIGINS)?
+                    .insert(owner, json(origin).as_slice())?;
+                tx.open_table(EMBEDDINGS)?
+                    .insert(owner, bytes(embedding).as_slice())?;
+            }
+            Step::Remove(owner) => {
+                tx.open_table(ORIGINS)?.remove(owner)?;
+                tx.open_table(EMBEDDINGS)?.remove(owner)?;
+            }
+            Step::Move(from, to) => {
+                for definition in [ORIGINS, EMBEDDINGS] {
+                    let mut table = tx.open_table(definition)?;
+                    let value = table.remove(from)?.map(|value| value.value().to_vec());
+                    if let Some(value) = value {
+                        table.insert(to, value.as_slice())?;
+                    }
+                }
+            }
+            Step::Alias(name, identity) => {
+                tx.open_table(ALIASES)?.insert(name.as_str(), identity)?;
+            }
+            Step::Unalias(name) => {
+                tx.open_table(ALIASES)?.remove(name.as_str())?;
+            }
+            Step::Note(number, entry) => {
+                tx.open_table(JOURNAL)?
+                    .insert(number, json(entry).as_slice())?;
+            }
+            Step::Strike(number) => {
+                tx.open_table(JOURNAL)?.remove(number)?;
+            }
+            Step::Moment(moment, Some(time)) => {
+                tx.open_table(STAMP)?
+                    .insert(moment.key(), &*time.to_string())?;
+            }
+            Step::Moment(moment, None) => {
+                tx.open_table(STAMP)?.remove(moment.key())?;
             }
         }
+        Ok(())
     }
+}
 
-    fn parse<T: for<'a> Deserialize<'a>>(
-        &self,
-        json: &[u8],
-        what: impl FnOnce() -> String,
-    ) -> Result<T> {
-        serde_json::from_slice(json).map_err(|e| self.damaged(format!("{}: {e}", what())))
+impl Stamp {
+    fn write(&self, tx: &WriteTransaction) -> Result<(), redb::Error> {
+        let mut table = tx.open_table(STAMP)?;
+        table.insert("format", &*FORMAT.to_string())?;
+        table.insert("space", &*self.space)?;
+        table.insert("dim", &*self.dim.to_string())?;
+        table.insert("device", &*self.device.to_string())?;
+        Ok(())
     }
+}
 
-    fn cannot_open(&self, error: DatabaseError) -> Error {
-        let path = self.path();
-        match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Error::GalleryInUse { path }
-            }
-            DatabaseError::Storage(StorageError::Io(source)) => match source.kind() {
-                ErrorKind::NotFound => Error::GalleryMissing { path },
-                // What redb answers to another magic number, and to an empty file.
-                ErrorKind::InvalidData => self.no_gallery(source.to_string()),
-                ErrorKind::UnexpectedEof => self.damaged("it ends too early".into()),
-                _ => Error::Io { path, source },
-            },
-            DatabaseError::UpgradeRequired(version) => {
-                self.no_gallery(format!("it is a redb file of the old version {version}"))
-            }
-            other => self.damaged(other.to_string()),
+impl Moment {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Dead => "dead pages since",
+            Self::SetBack => "clock set back at",
         }
     }
+}
 
-    /// Runs what reads the file, and reports a panic as damage. What it was reading does not survive the unwinding.
-    fn guard<T>(&self, read: impl FnOnce() -> Result<T>) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message
-                .or(panic.downcast_ref().copied())
-                .unwrap_or_default();
-            Err(self.damaged(format!("its pages contradict each other ({message})")))
-        })
+/// An identity that comes back under an old number must not make numbers start again from there.
+fn raise_next_identity(tx: &WriteTransaction, at_least: u64) -> Result<(), redb::Error> {
+    let mut table = tx.open_table(STAMP)?;
+    let next = table.get("next identity")?;
+    let next = next.and_then(|value| value.value().parse::<u64>().ok());
+    if next.is_none_or(|next| next < at_least) {
+        table.insert("next identity", &*at_least.to_string())?;
     }
-
-    fn torn(&self, error: impl Into<redb::Error>) -> Error {
-        match error.into() {
-            redb::Error::Io(source) => Error::Io {
-                path: self.path(),
-                source,
-            },
-            other => self.damaged(other.to_string()),
-        }
-    }
-
-    fn no_gallery(&self, reason: String) -> Error {
-        let path = self.path();
-        Error::NotAGallery { path, reason }
-    }
-
-    pub(super) fn damaged(&self, reason: String) -> Error {
-        let path = self.path();
-        Error::GalleryDamaged { path, reason }
-    }
-
-    fn not_stored(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::GalleryStorage {
-            path: self.path(),
-            source: source.into(),
-        }
-    }
+    Ok(())
 }
 
 /// Creates all tables, so that none is missing in a gallery without exemplars.
@@ -476,24 +558,9 @@ fn create_tables(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(IDENTITIES)?;
     tx.open_table(ORIGINS)?;
     tx.open_table(EMBEDDINGS)?;
+    tx.open_table(ALIASES)?;
+    tx.open_table(JOURNAL)?;
     Ok(())
-}
-
-/// Where a gallery is rewritten before it takes the old one's place.
-fn scratch(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".rewrite");
-    name.into()
-}
-
-fn discard(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::Io {
-            path: path.to_owned(),
-            source: e,
-        }),
-        _ => Ok(()),
-    }
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -1,11 +1,23 @@
 //! How a gallery answers, grows, forgets and refuses.
 
+mod copies;
+mod day;
+mod kill;
+mod life;
+mod model;
+mod revision;
+
 use std::fs;
 use std::path::Path;
+
+use kernels::retrieval::scan::similarity;
 
 use super::*;
 
 pub(super) const SPACE: &str = "osnet_x0_25/market/v1";
+
+/// A tag, so that generated names are known: `person-7f3a91c2-000001`.
+pub(super) const DEVICE: Device = Device(0x7f3a_91c2_5d0e_4b86);
 
 /// A unit vector with one element, so that two of them have nothing in common.
 pub(super) fn hot(dim: usize, at: usize) -> Vec<f32> {
@@ -19,6 +31,7 @@ pub(super) fn origin(time: u64) -> Origin {
         source: "door".into(),
         frame: Some(7),
         time,
+        crop: None,
     }
 }
 
@@ -29,7 +42,10 @@ fn at(degrees: f32) -> Vec<f32> {
 }
 
 fn planar() -> Gallery {
-    Gallery::in_memory(SPACE, 4).unwrap()
+    Gallery::in_memory(SPACE, 4)
+        .unwrap()
+        .with_device(DEVICE)
+        .unwrap()
 }
 
 fn limits(max_exemplars: usize, novelty: f32) -> Limits {
@@ -88,7 +104,7 @@ fn ties_go_to_the_lower_number_whatever_was_removed_before() {
 fn an_observation_is_kept_if_it_adds_something() {
     let mut gallery = planar();
     let (id, name) = gallery.new_identity(&at(0.0), &origin(1_000)).unwrap();
-    assert_eq!((id, name), (1, "person-000001"));
+    assert_eq!((id, name), (1, "person-7f3a91c2-000001"));
     // cos 25 degrees is 0.906, cos 30 degrees 0.866; visits are 300 000 ms apart.
     let cases = [
         (25.0, 2_000, 1, false),
@@ -105,7 +121,7 @@ fn an_observation_is_kept_if_it_adds_something() {
             "{degrees} degrees at {time}"
         );
     }
-    let (summary, origins) = gallery.show("person-000001").unwrap();
+    let (summary, origins) = gallery.show("person-7f3a91c2-000001").unwrap();
     assert_eq!((summary.exemplars, summary.visits), (4, 3));
     assert_eq!((summary.enrolled, summary.last_seen), (1_000, 1_000_000));
     let times: Vec<u64> = origins.iter().map(|o| o.time).collect();
@@ -164,14 +180,15 @@ fn a_full_identity_gives_up_its_most_redundant_exemplar() {
 fn everything_is_there_after_closing_and_opening() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("people.gallery");
-    let mut gallery = Gallery::create_or_open(&path, SPACE, 40).unwrap();
+    let gallery = Gallery::create_or_open(&path, SPACE, 40).unwrap();
+    let mut gallery = gallery.with_device(DEVICE).unwrap();
     for person in 0..30 {
         gallery
             .new_identity(&hot(40, person), &origin(person as u64))
             .unwrap();
     }
     gallery.observe(3, &hot(40, 33), &origin(99)).unwrap();
-    gallery.forget("person-000005").unwrap();
+    gallery.forget("person-7f3a91c2-000005").unwrap();
     gallery.forget("30").unwrap();
     let before: Vec<Summary> = gallery.list().collect();
     let shown = gallery.show("3").unwrap();
@@ -187,7 +204,7 @@ fn everything_is_there_after_closing_and_opening() {
     );
     // Number 30 was forgotten, and nobody else gets it.
     let (id, name) = gallery.new_identity(&hot(40, 39), &origin(1)).unwrap();
-    assert_eq!((id, name), (31, "person-000031"));
+    assert_eq!((id, name), (31, "person-7f3a91c2-000031"));
     drop(gallery);
     let gallery = Gallery::inspect(&path).unwrap();
     assert_eq!(
@@ -338,6 +355,7 @@ fn bad_arguments_change_nothing() {
         ("", "a name has 0 bytes, wanted 1 to 200"),
         (&*long, "a name has 201 bytes, wanted 1 to 200"),
         ("a\nb", "the name \"a\\nb\" has control characters"),
+        ("person-7f3a91c2-000001", "has the form of generated names"),
         ("person-000001", "has the form of generated names"),
         ("person-1234567", "has the form of generated names"),
     ];
@@ -373,4 +391,31 @@ fn bad_arguments_change_nothing() {
     assert!(Gallery::in_memory("", 4).is_err());
     assert!(Gallery::in_memory(SPACE, 0).is_err());
     assert!(Gallery::in_memory(SPACE, 8193).is_err());
+}
+
+/// Numbers that look random and are the same in every run (`SplitMix64`).
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// A unit vector that is like no other: in 64 dimensions the similarity of two of them is 0 ± 1/8.
+pub(super) fn face(dim: usize, number: u64) -> Vec<f32> {
+    let mut dice = Dice(number.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    // The sum of four uniform numbers is round enough.
+    let mut element = || (0..4).map(|_| dice.roll(1 << 16) as f32).sum::<f32>() - 131_070.0;
+    unit((0..dim).map(|_| element()).collect())
+}
+
+pub(super) fn unit(mut row: Vec<f32>) -> Vec<f32> {
+    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+    row.iter_mut().for_each(|x| *x /= length);
+    row
 }

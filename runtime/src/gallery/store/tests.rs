@@ -1,15 +1,16 @@
 //! What becomes of a gallery when its disk fills up, its process dies or its file is damaged, on a disk in memory that can be made to fail after any byte.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 
 use super::*;
-use crate::gallery::tests::{SPACE, hot, origin};
-use crate::gallery::{Gallery, Summary};
+use crate::gallery::tests::{DEVICE, SPACE, hot, origin};
+use crate::gallery::{Gallery, Limits, Prune, Sighting, Summary};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ struct State {
 }
 
 impl Disk {
-    fn new(file: Vec<u8>) -> Self {
+    pub(in crate::gallery) fn new(file: Vec<u8>) -> Self {
         let state = State {
             files: vec![file],
             current: 0,
@@ -47,14 +48,14 @@ impl Disk {
         work(&mut state, file)
     }
 
-    pub(super) fn opened(&self) -> Self {
+    pub(in crate::gallery) fn opened(&self) -> Self {
         Self {
             state: self.state.clone(),
             file: Some(self.with(|_, file| file)),
         }
     }
 
-    pub(super) fn scratch(&self) -> Self {
+    pub(in crate::gallery) fn scratch(&self) -> Self {
         let file = self.with(|state, _| {
             state.files.push(Vec::new());
             state.files.len() - 1
@@ -65,16 +66,16 @@ impl Disk {
         }
     }
 
-    pub(super) fn adopt_scratch(&self) {
+    pub(in crate::gallery) fn adopt_scratch(&self) {
         self.with(|state, _| state.current = state.files.len() - 1);
     }
 
-    fn set_room(&self, room: usize) {
+    pub(in crate::gallery) fn set_room(&self, room: usize) {
         self.with(|state, _| state.room = room);
     }
 
     /// What somebody else would find on the disk now.
-    fn copy(&self) -> Self {
+    pub(in crate::gallery) fn copy(&self) -> Self {
         Self::new(self.with(|state, file| state.files[file].clone()))
     }
 }
@@ -125,14 +126,21 @@ impl StorageBackend for Disk {
     }
 }
 
-const DIM: usize = 32;
+pub(in crate::gallery) const DIM: usize = 32;
 
-fn open(disk: &Disk) -> Result<Gallery> {
+pub(in crate::gallery) fn open(disk: &Disk) -> Result<Gallery> {
     let stamp = Stamp {
         space: SPACE.into(),
         dim: DIM,
+        device: DEVICE,
     };
-    Gallery::load(Place::Disk(disk.clone()), Some(stamp), true)
+    // Everything at once, so that every change writes.
+    let limits = Limits {
+        flush_after: Duration::ZERO,
+        max_identities: 3,
+        ..Limits::default()
+    };
+    Gallery::load(Place::Disk(disk.clone()), Some(stamp), true)?.with_limits(limits)
 }
 
 /// A gallery of `people`, each with one exemplar, and its disk.
@@ -157,7 +165,7 @@ fn all(gallery: &Gallery) -> (Vec<Summary>, Vec<Option<(u64, f32)>>) {
 
 /// A change, its name, and the gallery that it starts from.
 type Work = fn(&mut Gallery) -> Result<()>;
-const CHANGES: [(&str, Work); 5] = [
+const CHANGES: [(&str, Work); 11] = [
     ("enrol", |g| {
         g.enroll("another", &hot(DIM, 20), &origin(2)).map(drop)
     }),
@@ -171,11 +179,49 @@ const CHANGES: [(&str, Work); 5] = [
         g.observe(2, &hot(DIM, 1), &origin(9)).map(drop)
     }),
     ("forget", |g| g.forget("someone 3").map(drop)),
+    ("a frame", |g| {
+        let place = origin(9);
+        let sighting = |identity, embedding| Sighting {
+            identity,
+            embedding,
+            origin: &place,
+        };
+        let rows = [hot(DIM, 20), hot(DIM, 21), hot(DIM, 22), hot(DIM, 0)];
+        let frame = [
+            sighting(None, &rows[0]),
+            sighting(None, &rows[1]),
+            sighting(Some(9), &rows[2]),
+            sighting(Some(1), &rows[3]),
+        ];
+        g.record(&frame, &mut Vec::new())
+    }),
+    ("expire", |g| g.expire(25 * 3_600_000).map(drop)),
+    ("merge", |g| g.merge("9", "7").map(drop)),
+    ("split", |g| g.split("7", None, |n, _| n == 1).map(drop)),
+    ("undo", |g| g.undo().map(drop)),
+    ("prune", |g| {
+        let keep = Some(1);
+        g.prune(&Prune {
+            keep,
+            ..Prune::default()
+        })
+        .map(drop)
+    }),
 ];
+
+/// A gallery of six whom somebody has named and two whom nobody has (7 and 9); a third one was merged into the first of those. There is room for three.
+fn furnished() -> (Gallery, Disk) {
+    let (mut gallery, disk) = gallery(6);
+    for at in 10..13 {
+        gallery.new_identity(&hot(DIM, at), &origin(1)).unwrap();
+    }
+    gallery.merge("8", "7").unwrap();
+    (gallery, disk)
+}
 
 /// Bytes that a change writes.
 fn written(work: Work) -> usize {
-    let (mut gallery, disk) = gallery(6);
+    let (mut gallery, disk) = furnished();
     disk.set_room(usize::MAX / 2);
     work(&mut gallery).unwrap();
     usize::MAX / 2 - disk.with(|state, _| state.room)
@@ -188,7 +234,7 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
         let mut failures = 0;
         for room in (0..total).step_by(total / 40) {
             let case = format!("{name}, {room} of {total} bytes");
-            let (mut gallery, disk) = gallery(6);
+            let (mut gallery, disk) = furnished();
             let before = all(&gallery);
             disk.set_room(room);
             if work(&mut gallery).is_ok() {
@@ -221,12 +267,12 @@ fn a_full_disk_changes_nothing_and_room_mends_it() {
 fn a_kill_at_any_moment_loses_at_most_the_change_in_flight() {
     for (name, work) in CHANGES {
         let total = written(work);
-        let (mut finished, _) = gallery(6);
+        let (mut finished, _) = furnished();
         let before = all(&finished);
         work(&mut finished).unwrap();
         let after = all(&finished);
         for room in (0..=total).step_by(total / 60) {
-            let (mut gallery, disk) = gallery(6);
+            let (mut gallery, disk) = furnished();
             disk.set_room(room);
             // Whether the last bytes before the kill were needed is for the assertion to find out.
             let _ = work(&mut gallery);
@@ -300,11 +346,11 @@ fn a_damaged_file_is_an_error_or_an_earlier_state() {
 #[test]
 fn well_formed_pages_with_wrong_records_are_damage() {
     type Forge = fn(&WriteTransaction);
-    let cases: [(&str, Forge, &str); 9] = [
+    let cases: [(&str, Forge, &str); 13] = [
         (
             "format",
-            |tx| stamp(tx, "format", "2"),
-            "has format 2, this program reads up to 1",
+            |tx| stamp(tx, "format", "3"),
+            "has format 3, this program reads up to 2",
         ),
         (
             "no number",
@@ -330,6 +376,26 @@ fn well_formed_pages_with_wrong_records_are_damage() {
             "same name",
             |tx| put(tx, IDENTITIES, 9, &record("someone 0")),
             "two identities are called 'someone 0'",
+        ),
+        (
+            "device",
+            |tx| stamp(tx, "device", "7f3a"),
+            "'device' of its stamp is '7f3a'",
+        ),
+        (
+            "moment",
+            |tx| stamp(tx, "dead pages since", "-1"),
+            "'dead pages since' of its stamp is '-1'",
+        ),
+        (
+            "alias",
+            |tx| drop(tx.open_table(ALIASES).unwrap().insert("eve", 7).unwrap()),
+            "the other name 'eve' of identity 7 leads nowhere",
+        ),
+        (
+            "note",
+            |tx| put(tx, JOURNAL, 1, b"{\"change\":\"theft\"}"),
+            "note 1: unknown variant `theft`",
         ),
         (
             "short",
@@ -396,6 +462,39 @@ fn bench_gallery() {
             .unwrap();
     }
     println!("durable insert {:.2?}", start.elapsed() / 200);
+    let start = Instant::now();
+    for frame in 0..10_000u64 {
+        let person = frame % 200;
+        let place = origin(2 + frame * 40);
+        gallery
+            .observe(person + 1, &hot(dim, person as usize), &place)
+            .unwrap();
+    }
+    println!(
+        "observed, 25 a second, without a new exemplar in {:.2?}",
+        start.elapsed() / 10_000
+    );
+    let start = Instant::now();
+    for frame in 0..10_000 {
+        gallery.expire(500_000 + frame).unwrap();
+    }
+    println!("nobody to expire {:.2?}", start.elapsed() / 10_000);
+    let rows: Vec<Vec<f32>> = (0..8).map(|at| hot(dim, 300 + at)).collect();
+    let place = origin(600_000);
+    let frame: Vec<Sighting<'_>> = rows
+        .iter()
+        .map(|row| Sighting {
+            identity: None,
+            embedding: row,
+            origin: &place,
+        })
+        .collect();
+    let mut recorded = Vec::new();
+    let start = Instant::now();
+    for _ in 0..20 {
+        gallery.record(&frame, &mut recorded).unwrap();
+    }
+    println!("8 births in one frame {:.2?}", start.elapsed() / 20);
 
     let tx = gallery.store.as_ref().unwrap().db.begin_write().unwrap();
     {

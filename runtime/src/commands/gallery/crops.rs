@@ -1,0 +1,103 @@
+//! The images that `reid run --save-crops` kept of people who have gone.
+
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Serialize;
+
+use super::output;
+
+/// What became of the crops of exemplars that have gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Crops {
+    /// How many were deleted.
+    pub(super) deleted: usize,
+    /// How many may still lie in the folder where they were kept.
+    pub(super) left: usize,
+}
+
+impl Crops {
+    /// Deletes `crops` in `folder`, if it is given. What was not there counts as deleted.
+    pub(super) fn delete(crops: &[String], folder: Option<&Path>) -> Self {
+        let Some(folder) = folder else {
+            return Self {
+                deleted: 0,
+                left: crops.len(),
+            };
+        };
+        let mut result = Self::default();
+        for crop in crops {
+            match within(folder, crop).and_then(|path| remove(&path)) {
+                Ok(()) => result.deleted += 1,
+                Err(reason) => {
+                    eprintln!("reid: the crop {crop} was not deleted: {reason}");
+                    result.left += 1;
+                }
+            }
+        }
+        result
+    }
+
+    /// One line for people, if there is something to say.
+    pub(super) fn line(self) -> Option<String> {
+        match self {
+            Self {
+                deleted: 0,
+                left: 0,
+            } => None,
+            Self { deleted, left: 0 } => {
+                Some(format!("{} deleted", output::count(deleted, "crop")))
+            }
+            Self { left, .. } => Some(format!(
+                "{} may be left where --save-crops kept them: delete them, or pass --crops DIR",
+                output::count(left, "crop")
+            )),
+        }
+    }
+}
+
+/// The path of a crop, which a gallery names: never one outside of the folder, whoever wrote the gallery.
+fn within(folder: &Path, crop: &str) -> Result<PathBuf, String> {
+    let relative = Path::new(crop);
+    let mut parts = relative.components();
+    if crop.is_empty() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+        return Err("it does not lie in the folder".into());
+    }
+    Ok(folder.join(relative))
+}
+
+fn remove(path: &Path) -> Result<(), String> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_of_the_folder_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("crops");
+        std::fs::create_dir_all(folder.join("ada")).unwrap();
+        let outside = dir.path().join("letter");
+        std::fs::write(&outside, "").unwrap();
+        std::fs::write(folder.join("ada/1.jpg"), "").unwrap();
+        let crops = [
+            "ada/1.jpg",
+            "ada/gone.jpg",
+            "../letter",
+            "ada/../../letter",
+            outside.to_str().unwrap(),
+            "",
+        ];
+        let crops = crops.map(str::to_owned);
+        let found = Crops::delete(&crops, Some(&folder));
+        assert_eq!((found.deleted, found.left), (2, 4));
+        assert!(outside.exists() && !folder.join("ada/1.jpg").exists());
+        let kept = Crops::delete(&crops, None);
+        assert_eq!((kept.deleted, kept.left), (0, 6));
+    }
+}

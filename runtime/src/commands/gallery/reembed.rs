@@ -1,0 +1,135 @@
+//! `reid gallery re-embed`: the same people for another model.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kernels::crop::{Cropper, View};
+use runtime::embed::{self, Embedder};
+use runtime::gallery::{Gallery as Store, Origin, ReEmbedded};
+use runtime::source::{self, Frame, Status};
+use serde::Serialize;
+
+use super::super::{DeviceArgs, ModelArgs};
+use super::{Outcome, output};
+
+/// Compute all embeddings anew with another model, from the images that were kept
+///
+/// Those are the crops of `reid run --save-crops`, and the images of `reid enroll` where they were.
+/// An exemplar whose image is gone goes too. The file is written anew at the end, in one step.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  reid gallery re-embed shop.redb --model new.onnx --crops crops/"
+)]
+pub(super) struct ReEmbed {
+    /// The gallery
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The folder that --save-crops kept crops in
+    #[arg(long, value_name = "DIR")]
+    crops: Option<PathBuf>,
+    /// Go on if people are lost because all their images are gone
+    #[arg(long)]
+    drop_lost: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    space: &'a str,
+    dim: usize,
+    #[serde(flatten)]
+    counts: &'a ReEmbedded,
+}
+
+impl ReEmbed {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        // Before the model: a wrong path should not take seconds to be found.
+        let mut gallery = Store::inspect(&self.file)?;
+        let model = self.model.open()?;
+        let mut embedder = self.device.embedder(&model)?;
+        let mut cropper = Cropper::new(&model.contract.preprocessing)?;
+        let (space, dim) = (model.space(), model.contract.embedding.dim);
+        let contract = &model.contract.preprocessing;
+        let mut crop = vec![0; contract.height * contract.width * 3];
+        let mut frame = Frame::default();
+
+        let bar = output::progress(Some(gallery.exemplars() as u64), "exemplars");
+        let result = gallery.re_embed(space, dim, self.drop_lost, |origin| {
+            bar.inc(1);
+            let Some(path) = image(origin, self.crops.as_deref()) else {
+                return Ok(None);
+            };
+            if let Err(reason) = read(&path, &mut frame) {
+                bar.suspend(|| eprintln!("reid: skipped: {}: {reason}", path.display()));
+                return Ok(None);
+            }
+            let view = View::new(&frame.rgb, frame.width, frame.height)?;
+            cropper.whole(view, &mut crop)?;
+            embedding(embedder.as_mut(), &crop)
+        });
+        bar.finish_and_clear();
+        let counts = &result?;
+        if self.json {
+            output::json(&Report {
+                schema: 1,
+                space,
+                dim,
+                counts,
+            })?;
+        } else {
+            let exemplars = output::count(counts.exemplars, "exemplar");
+            let mut lines = vec![format!(
+                "{}: {} people, {exemplars} of space {space}",
+                self.file.display(),
+                counts.identities
+            )];
+            if counts.missing > 0 {
+                let missing = output::count(counts.missing, "exemplar");
+                lines.push(format!("{missing} removed: no image of them was found"));
+            }
+            if !counts.lost.is_empty() {
+                lines.push(format!("lost: {}", counts.lost.join(", ")));
+            }
+            output::lines(lines)?;
+        }
+        Ok(if counts.missing == 0 {
+            Outcome::Done
+        } else {
+            Outcome::Partly
+        })
+    }
+}
+
+/// Where the image of an exemplar should be: its crop, or the image that it was enrolled from.
+fn image(origin: &Origin, folder: Option<&Path>) -> Option<PathBuf> {
+    match (&origin.crop, origin.frame) {
+        (Some(crop), _) => Some(folder.map_or_else(|| crop.into(), |folder| folder.join(crop))),
+        (None, None) => Some((&origin.source).into()),
+        (None, Some(_)) => None,
+    }
+}
+
+fn read(path: &Path, frame: &mut Frame) -> Result<(), String> {
+    // One image: a folder holds many.
+    let text = path.to_str().filter(|_| path.is_file());
+    let text = text.ok_or_else(|| "it is not there".to_owned())?;
+    let mut source = source::open(text, None).map_err(|e| e.to_string())?;
+    match source.read(frame) {
+        Ok(Status::Frame) => Ok(()),
+        Ok(_) => Err("it holds no image".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The embedding of a crop; none if the network sees nothing in it.
+fn embedding(embedder: &mut dyn Embedder, crop: &[u8]) -> runtime::Result<Option<Vec<f32>>> {
+    let mut row = Vec::with_capacity(embedder.dim());
+    embedder.embed(crop, &mut row)?;
+    Ok(Some(row).filter(|row| !embed::is_empty(row)))
+}

@@ -1,0 +1,220 @@
+//! Copies of a gallery: to keep one, to go back to one, and to make one for another model.
+//!
+//! Every copy is written beside its place, synchronised and renamed, so that a kill leaves the old file or the new one. A copy holds only what is in the gallery
+//! when it is made, no dead pages. It outlives its people's retention: whoever keeps backups decides for how long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::known::Known;
+use super::names::Device;
+use super::place::{Place, discard};
+use super::store::{Edit, Stamp, Store};
+use super::{Gallery, Origin, journal};
+use crate::error::{Error, Result};
+
+/// What a restored gallery is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Number of identities.
+    pub identities: usize,
+    /// Number of exemplars.
+    pub exemplars: usize,
+    /// Where the old gallery is now, if there was one.
+    pub replaced: Option<PathBuf>,
+}
+
+/// What became of a gallery that was embedded anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReEmbedded {
+    /// Number of identities that remain.
+    pub identities: usize,
+    /// Number of exemplars that remain.
+    pub exemplars: usize,
+    /// Number of exemplars that went because there was no crop of them.
+    pub missing: usize,
+    /// Names of the identities of which nothing remained.
+    pub lost: Vec<String>,
+}
+
+impl Gallery {
+    /// Writes a copy of the gallery to `to` and opens that to verify it. An existing file is replaced only with `force`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is a file already or `to` is the gallery itself; [`Error::GalleryStorage`]; what opening the copy says.
+    pub fn backup(&mut self, to: &Path, force: bool) -> Result<()> {
+        self.flush()?;
+        let itself = fs::canonicalize(to).is_ok_and(|to| {
+            let own = fs::canonicalize(self.place.path());
+            own.is_ok_and(|own| own == to)
+        });
+        if itself {
+            return Err(Error::Argument(format!(
+                "{} is the gallery itself: name another file",
+                to.display()
+            )));
+        }
+        refuse_existing(to, force)?;
+        let place = Place::File(to.to_owned());
+        drop(self.store_mut()?.copy(&place, &Edit::default())?);
+        let copy = Self::inspect(to)?;
+        let same = copy.known.stamp == self.known.stamp
+            && copy.list().eq(self.list())
+            && copy.known.journal == self.known.journal;
+        if !same {
+            let reason = "the copy differs from the gallery".to_owned();
+            return Err(place.damaged(reason));
+        }
+        Ok(())
+    }
+
+    /// Puts a copy of the gallery `from` at `path`, after reading all of it. A gallery that was there is kept beside it, with `.before-restore` at the end of its name;
+    /// if there is such a file already it is replaced only with `force`. The restored gallery gets a tag of its own, so that names that were generated after
+    /// the backup, here or where it came from, are not generated again for others.
+    ///
+    /// # Errors
+    /// [`Error::GalleryInUse`] and [`Error::NotAGallery`] for either file, what else opening `from` says; a damaged gallery at `path` is no error.
+    pub fn restore(path: &Path, from: &Path, force: bool) -> Result<Restored> {
+        let source = Self::inspect(from)?;
+        let place = Place::File(path.to_owned());
+        // Holds the lock until the end.
+        let old = match Store::open(place.clone(), None) {
+            Ok((store, _)) => Some(store),
+            Err(Error::GalleryMissing { .. } | Error::GalleryDamaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let replaced = path.exists().then(|| beside(path, ".before-restore"));
+        if let Some(replaced) = &replaced {
+            refuse_existing(replaced, force)?;
+            discard(replaced)?;
+            set_aside(path, replaced)?;
+        }
+        let stamp = Stamp {
+            device: Device::random(),
+            ..source.known.stamp.clone()
+        };
+        let edit = Edit {
+            stamp: Some(stamp),
+            ..Edit::default()
+        };
+        let Some(store) = &source.store else {
+            return Err(place.damaged("it was closed by an earlier failure".into()));
+        };
+        let copied = store.copy(&place, &edit);
+        if copied.is_err()
+            && let Some(replaced) = &replaced
+        {
+            let undone = if path.exists() {
+                discard(replaced)
+            } else {
+                fs::rename(replaced, path).map_err(|e| place.not_stored(e))
+            };
+            undone?;
+        }
+        copied?;
+        drop(old);
+        Ok(Restored {
+            identities: source.len(),
+            exemplars: source.exemplars(),
+            replaced,
+        })
+    }
+
+    /// Makes this a gallery of another embedding space: `embed` is called for every exemplar with where it comes from, and answers with its new embedding of
+    /// `dim` elements, or with none if its crop is not there any more; then the exemplar goes. Who loses all exemplars goes too, but only with `may_lose`. The file is
+    /// written anew in one step, at the end.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if somebody would be lost without `may_lose`, or everybody; what `embed` says; [`Error::Kernels`] if an embedding does not fit;
+    /// [`Error::GalleryStorage`]. Then nothing has changed.
+    pub fn re_embed(
+        &mut self,
+        space: &str,
+        dim: usize,
+        may_lose: bool,
+        mut embed: impl FnMut(&Origin) -> Result<Option<Vec<f32>>>,
+    ) -> Result<ReEmbedded> {
+        let stamp = Stamp {
+            device: self.known.stamp.device,
+            ..Stamp::checked(space, dim)?
+        };
+        self.flush()?;
+        let index = kernels::retrieval::scan::Index::new(dim)?;
+        let mut embeddings = BTreeMap::new();
+        let mut gone = BTreeSet::new();
+        let mut lost = Vec::new();
+        let everybody: Vec<u64> = self.known.people.keys().copied().collect();
+        for identity in everybody {
+            let before = embeddings.len();
+            for (exemplar, origin) in self.store_mut()?.origins(identity)? {
+                if let Some(embedding) = embed(&origin)? {
+                    index.check(&embedding)?;
+                    embeddings.insert((identity, exemplar), embedding);
+                }
+            }
+            if embeddings.len() == before {
+                gone.insert(identity);
+                lost.push(self.known.people[&identity].record.name.clone());
+            }
+        }
+        if !lost.is_empty() && (!may_lose || embeddings.is_empty()) {
+            return Err(Error::Argument(format!(
+                "no crop was found of {} of {} people, they would be lost: {}",
+                lost.len(),
+                self.len(),
+                lost.join(", ")
+            )));
+        }
+        let report = ReEmbedded {
+            identities: self.len() - lost.len(),
+            exemplars: embeddings.len(),
+            missing: self.exemplars() - embeddings.len(),
+            lost,
+        };
+        let edit = Edit {
+            struck: journal::about(&self.known.journal, &gone),
+            gone,
+            stamp: Some(stamp.clone()),
+            embeddings: Some(embeddings),
+        };
+        let stored = self.store_mut()?.rewrite(&edit);
+        self.note_failure(stored)?;
+        let known = Known::read(self.store_mut()?, stamp)?;
+        self.known = known;
+        Ok(report)
+    }
+}
+
+fn refuse_existing(path: &Path, force: bool) -> Result<()> {
+    if !force && path.exists() {
+        return Err(Error::Argument(format!(
+            "{} is there already: remove it, name another file, or use --force",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Gives the file at `path` a second name, so that a rename over the first replaces it in one step. A file system without links moves it instead: a kill
+/// before the new file is there then leaves it under the second name only.
+fn set_aside(path: &Path, to: &Path) -> Result<()> {
+    let moved = fs::hard_link(path, to).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Err(error),
+        _ => fs::rename(path, to),
+    });
+    moved.map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}

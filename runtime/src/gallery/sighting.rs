@@ -1,0 +1,234 @@
+//! What the loop tells a gallery: the people of a frame come in, those who were unknown are born, the others are noted, in one transaction.
+
+use kernels::retrieval::scan::similarity;
+
+use super::limits::millis;
+use super::store::{Record, Step};
+use super::{Gallery, Origin, retention};
+use crate::error::Result;
+
+/// Somebody in a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting<'a> {
+    /// Who, if they are known; an identity is made if not.
+    pub identity: Option<u64>,
+    /// `[dim]`, of unit length.
+    pub embedding: &'a [f32],
+    /// Where the embedding comes from.
+    pub origin: &'a Origin,
+}
+
+/// What a sighting did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Who; a new number if they were unknown. [`Gallery::name`] has the name.
+    pub identity: u64,
+    /// Whether the identity was made.
+    pub born: bool,
+    /// What the observation did.
+    pub observed: Observed,
+}
+
+/// What an observation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// Visits of the identity, this one included.
+    pub visits: u64,
+    /// Whether the embedding became an exemplar.
+    pub kept: bool,
+}
+
+/// The new times of somebody who was seen without a new exemplar.
+struct Touch {
+    identity: u64,
+    last_seen: u64,
+    visits: u64,
+}
+
+impl Gallery {
+    /// Takes the people of a frame, and puts what became of them into `recorded`, one each, in their order. Births and exemplars are durable when this returns, in one
+    /// transaction; a time or a visit may wait, see [`super::Limits::flush_after`]. Two people who are born in one call are not compared with each other. Who is
+    /// sighted twice costs a second transaction, as if there had been two calls. Who makes room for a birth is named by the next [`Gallery::expire`].
+    ///
+    /// After warm-up a frame without births and exemplars allocates nothing, but for the one a second that stores the times of those before.
+    ///
+    /// # Errors
+    /// [`Error::UnknownIdentity`](crate::Error::UnknownIdentity), [`Error::Kernels`](crate::Error::Kernels) if an embedding does not fit, [`Error::Argument`](crate::Error::Argument) if an origin is too long,
+    /// [`Error::GalleryStorage`](crate::Error::GalleryStorage). What `recorded` then holds has happened, the rest has not.
+    pub fn record(
+        &mut self,
+        sightings: &[Sighting<'_>],
+        recorded: &mut Vec<Recorded>,
+    ) -> Result<()> {
+        recorded.clear();
+        self.reopen()?;
+        let mut rest = sightings;
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(distinct(rest));
+            let done = recorded.len();
+            let result = self.record_group(group, recorded);
+            if result.is_err() {
+                recorded.truncate(done);
+                return result;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    pub(super) fn record_one(&mut self, sighting: &Sighting<'_>) -> Result<Recorded> {
+        let mut recorded = Vec::with_capacity(1);
+        self.record(std::slice::from_ref(sighting), &mut recorded)?;
+        Ok(recorded[0])
+    }
+
+    /// Records people none of whom is sighted twice: plans everything, stores it, then changes memory.
+    fn record_group(&mut self, group: &[Sighting<'_>], recorded: &mut Vec<Recorded>) -> Result<()> {
+        let first = recorded.len();
+        let mut steps = Vec::new();
+        let mut births = 0;
+        for sighting in group {
+            let Sighting {
+                identity,
+                embedding,
+                origin,
+            } = *sighting;
+            self.check_exemplar(embedding, origin)?;
+            let Some(identity) = identity else {
+                let identity = self.known.next_identity.saturating_add(births);
+                let record = Record::new(self.known.stamp.device.name(identity), origin.time);
+                steps.extend(birth(identity, record, embedding, origin));
+                births += 1;
+                recorded.push(Recorded {
+                    identity,
+                    born: true,
+                    observed: Observed {
+                        visits: 1,
+                        kept: true,
+                    },
+                });
+                continue;
+            };
+            let Touch {
+                last_seen, visits, ..
+            } = self.touch(identity, origin.time)?;
+            let kept = self.nearest_exemplar(identity, embedding) < self.limits.novelty;
+            if kept {
+                let record = Record {
+                    last_seen,
+                    visits,
+                    ..self.known.people[&identity].record.clone()
+                };
+                steps.extend(self.exemplar_steps(identity, record, embedding, origin)?);
+            }
+            recorded.push(Recorded {
+                identity,
+                born: false,
+                observed: Observed { visits, kept },
+            });
+        }
+        let recorded = &recorded[first..];
+        let mut gone = Vec::new();
+        if births > 0 {
+            let in_sight = |id: u64| recorded.iter().any(|r| r.identity == id);
+            let evicted = self.evicted(births as usize, in_sight);
+            if !evicted.is_empty() {
+                let now = group.iter().map(|s| s.origin.time).max();
+                steps.splice(0..0, self.dismissal(&evicted, now.unwrap_or(0))?);
+                gone.extend(evicted.iter().map(|&id| self.known.summary(id)));
+            }
+        }
+        let at_once = !steps.is_empty() || self.limits.flush_after.is_zero();
+        for (sighting, recorded) in group.iter().zip(recorded) {
+            if recorded.observed.kept {
+                continue;
+            }
+            let time = sighting.origin.time;
+            let touch = self.touch(recorded.identity, time)?;
+            if at_once {
+                let record = Record {
+                    last_seen: touch.last_seen,
+                    visits: touch.visits,
+                    ..self.known.people[&touch.identity].record.clone()
+                };
+                steps.push(Step::Record(touch.identity, record));
+            } else {
+                self.defer(&touch, time);
+            }
+        }
+        if !steps.is_empty() {
+            self.commit(steps)?;
+            self.evicted.append(&mut gone);
+            return Ok(());
+        }
+        match group.iter().map(|s| s.origin.time).max() {
+            Some(now) => self.flush_if_due(now),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores what has waited long enough. A clock that was set back does not make it wait longer.
+    pub(super) fn flush_if_due(&mut self, now: u64) -> Result<()> {
+        let waited = now.checked_sub(self.unsaved_since);
+        let due = waited.is_none_or(|waited| waited >= millis(self.limits.flush_after));
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    /// The times of somebody who is seen at `time`.
+    fn touch(&self, identity: u64, time: u64) -> Result<Touch> {
+        let person = self.known.people.get(&identity);
+        let record = &person
+            .ok_or_else(|| self.unknown(&identity.to_string()))?
+            .record;
+        let gap = millis(self.limits.visit_gap);
+        let another = time.saturating_sub(record.last_seen) > gap;
+        Ok(Touch {
+            identity,
+            last_seen: retention::seen_last(record.last_seen, time),
+            visits: record.visits.saturating_add(u64::from(another)),
+        })
+    }
+
+    fn defer(&mut self, touch: &Touch, time: u64) {
+        let identity = touch.identity;
+        if !self.known.people[&identity].unsaved {
+            if self.unsaved.is_empty() {
+                self.unsaved_since = time;
+            }
+            self.unsaved.push(identity);
+        }
+        self.known.touch(identity, touch.last_seen, touch.visits);
+    }
+
+    /// Similarity of the nearest exemplar of an identity that is there.
+    fn nearest_exemplar(&self, identity: u64, embedding: &[f32]) -> f32 {
+        let rows = self.known.people[&identity].rows.iter();
+        rows.map(|&row| similarity(embedding, self.known.index.row(row)))
+            .fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+/// What makes an identity.
+pub(super) fn birth<'a>(
+    identity: u64,
+    mut record: Record,
+    embedding: &'a [f32],
+    origin: &'a Origin,
+) -> Vec<Step<'a>> {
+    record.next_exemplar = 1;
+    vec![
+        Step::Record(identity, record),
+        Step::Add((identity, 0), origin, embedding),
+    ]
+}
+
+/// How many sightings there are before somebody comes for the second time.
+fn distinct(sightings: &[Sighting<'_>]) -> usize {
+    let repeats = |at: usize| {
+        let known = sightings[at].identity;
+        known.is_some() && sightings[..at].iter().any(|s| s.identity == known)
+    };
+    (0..sightings.len())
+        .find(|&at| repeats(at))
+        .unwrap_or(sightings.len())
+}
