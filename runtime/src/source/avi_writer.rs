@@ -2,8 +2,8 @@
 //!
 //! Pictures go to the file as they come. Beyond a gigabyte the file goes on in OpenDML segments
 //! (`AVIX`), and the index covers the first one: players play all of it and seek in that part. A
-//! file whose writer was never finished has no counts and no index, but [`super::avi`] and ffmpeg
-//! read its pictures.
+//! file whose writer was never finished has no index, and the counts of its last
+//! [`Writer::checkpoint`], but [`super::avi`] and ffmpeg read all its pictures.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -19,6 +19,9 @@ const HEADER: u64 = 492;
 /// Bytes between the beginning of a segment and its first picture: `RIFF`, size, `AVIX`, `LIST`,
 /// size, `movi`.
 const SEGMENT_HEADER: u64 = 24;
+
+/// Entries of the index that are written at once.
+const INDEX_PART: usize = 4096;
 
 /// Writes JPEG pictures of one size into an AVI file.
 #[derive(Debug)]
@@ -79,43 +82,94 @@ impl<W: Write + Seek> Writer<W> {
         let padded = 8 + u64::from(size) + u64::from(size % 2);
         if self.position + padded - self.segment > self.segment_limit && self.frames > 0 {
             self.end_segment()?;
+            self.out.seek(SeekFrom::Start(self.position))?;
             self.out.write_all(b"RIFF\0\0\0\0AVIXLIST\0\0\0\0movi")?;
             self.segment = self.position;
             self.position += SEGMENT_HEADER;
+        }
+        // Few writes: the output may be a file without a buffer, so that a kill loses no picture.
+        let chunk = [u32::from_le_bytes(*b"00dc"), size].map(u32::to_le_bytes);
+        self.out.write_all(chunk.as_flattened())?;
+        self.out.write_all(jpeg)?;
+        if size % 2 == 1 {
+            self.out.write_all(&[0])?;
         }
         if self.first.is_none() {
             // Below the segment's limit, or the only picture: fits.
             let offset = self.position - (HEADER - 4);
             self.index.push((offset as u32, size));
         }
-        self.out.write_all(b"00dc")?;
-        self.out.write_all(&size.to_le_bytes())?;
-        self.out.write_all(jpeg)?;
-        self.out.write_all(&[0][..(size % 2) as usize])?;
         self.position += padded;
         self.frames = frames;
         self.largest = self.largest.max(size);
         Ok(())
     }
 
+    /// Pictures so far.
+    #[must_use]
+    pub fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// Bytes up to the end of the last whole picture, or of the index behind it. A [`Self::push`]
+    /// that failed may have left a part of a picture behind them.
+    #[must_use]
+    pub fn whole(&self) -> u64 {
+        self.position
+    }
+
+    /// The output, to cut it off at [`Self::whole`]; it has to keep what is before.
+    pub fn output(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Brings sizes and counts up to date where they stand, without an index: a writer that is
+    /// killed or dropped later leaves a file whose headers speak of the pictures up to here. Two
+    /// small writes, which need no space on the disk.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn checkpoint(&mut self) -> io::Result<()> {
+        if self.first.is_some() {
+            self.end_segment()?;
+        }
+        self.rewrite_header()
+    }
+
+    /// Completes headers and index. Nothing can be pushed behind it.
+    ///
+    /// # Errors
+    /// What the output says. [`Self::checkpoint`] may still work, because it needs no more space.
+    pub fn complete(&mut self) -> io::Result<()> {
+        self.end_segment()?;
+        self.rewrite_header()
+    }
+
     /// Completes headers and index, and gives the output back, flushed. A writer that is dropped
-    /// instead leaves a file without them.
+    /// instead leaves a file as of its last [`Self::checkpoint`].
     ///
     /// # Errors
     /// What the output says.
     pub fn finish(mut self) -> io::Result<W> {
-        self.end_segment()?;
+        self.complete()?;
+        Ok(self.out)
+    }
+
+    fn rewrite_header(&mut self) -> io::Result<()> {
         self.out.rewind()?;
         let header = self.header();
         self.out.write_all(&header)?;
         self.out.seek(SeekFrom::Start(self.position))?;
-        self.out.flush()?;
-        Ok(self.out)
+        self.out.flush()
     }
 
     /// Writes the index of the first segment, or the sizes of a later one.
     fn end_segment(&mut self) -> io::Result<()> {
         if self.first.is_some() {
+            // The first segment again, when its index was all that there was room for.
+            if self.segment == 0 {
+                return Ok(());
+            }
             let riff = (self.position - self.segment - 8) as u32;
             self.out.seek(SeekFrom::Start(self.segment + 4))?;
             self.out.write_all(&riff.to_le_bytes())?;
@@ -125,25 +179,37 @@ impl<W: Write + Seek> Writer<W> {
             return Ok(());
         }
         let movi = (self.position - (HEADER - 4)) as u32;
-        let index = std::mem::take(&mut self.index);
-        self.out.write_all(b"idx1")?;
-        self.out
-            .write_all(&(index.len() as u32 * 16).to_le_bytes())?;
-        for (offset, size) in &index {
-            // Every picture of Motion-JPEG is a key frame: flag 0x10.
-            let entry = [u32::from_le_bytes(*b"00dc"), 0x10, *offset, *size];
-            self.out
-                .write_all(entry.map(u32::to_le_bytes).as_flattened())?;
+        self.out.seek(SeekFrom::Start(self.position))?;
+        let size = self.index.len() as u32 * 16;
+        let head = [u32::from_le_bytes(*b"idx1"), size].map(u32::to_le_bytes);
+        self.out.write_all(head.as_flattened())?;
+        let mut entries = Vec::with_capacity(self.index.len().min(INDEX_PART) * 16);
+        for part in self.index.chunks(INDEX_PART) {
+            entries.clear();
+            for (offset, size) in part {
+                // Every picture of Motion-JPEG is a key frame: flag 0x10.
+                let entry = [u32::from_le_bytes(*b"00dc"), 0x10, *offset, *size];
+                entries.extend_from_slice(entry.map(u32::to_le_bytes).as_flattened());
+            }
+            self.out.write_all(&entries)?;
         }
-        self.position += 8 + 16 * index.len() as u64;
+        self.position += 8 + u64::from(size);
         self.first = Some(((self.position - 8) as u32, movi));
+        self.index = Vec::new();
         Ok(())
     }
 
     /// The first [`HEADER`] bytes of the file as far as known: `RIFF`, `hdrl` and the beginning of
     /// `movi`.
     fn header(&self) -> Vec<u8> {
-        let (riff, movi) = self.first.unwrap_or_default();
+        let (riff, movi) = self.first.unwrap_or_else(|| match self.frames {
+            0 => (0, 0),
+            _ => {
+                let movi = (self.position - (HEADER - 4)) as u32;
+                ((self.position - 8) as u32, movi)
+            }
+        });
+        let indexed = if self.first.is_some() { 0x10 } else { 0 };
         let (width, height) = (u32::from(self.width), u32::from(self.height));
         let (rate, scale) = (self.rate.frames(), self.rate.seconds());
         let frame_time = u64::from(scale) * 1_000_000 / u64::from(rate);
@@ -157,8 +223,8 @@ impl<W: Write + Seek> Writer<W> {
         let name = |text: &[u8; 4]| u32::from_le_bytes(*text);
         put(&[name(b"RIFF"), riff, name(b"AVI ")]);
         put(&[name(b"LIST"), 460, name(b"hdrl")]);
-        // Flags: has an index. One stream.
-        put(&[name(b"avih"), 56, frame_time, bytes_per_second, 0, 0x10]);
+        // Flags: whether it has an index. One stream.
+        put(&[name(b"avih"), 56, frame_time, bytes_per_second, 0, indexed]);
         put(&[self.frames, 0, 1, self.largest, width, height, 0, 0, 0, 0]);
         put(&[name(b"LIST"), 116, name(b"strl")]);
         put(&[name(b"strh"), 56, name(b"vids"), name(b"MJPG"), 0, 0, 0]);
@@ -289,5 +355,45 @@ mod tests {
             assert_eq!(avi.read(&mut frame).unwrap(), Status::Frame);
         }
         assert_eq!(avi.read(&mut frame).unwrap(), Status::End);
+    }
+
+    #[test]
+    fn a_checkpoint_counts_and_hides_nothing_behind_it() {
+        // In the first segment, and in a later one.
+        for segment_limit in [SEGMENT, 1] {
+            let mut file = Cursor::new(Vec::new());
+            let mut writer = Writer::new(&mut file, 24, 16, Rate::IMAGES).unwrap();
+            writer.segment_limit = segment_limit;
+            for shade in 0..5 {
+                writer.push(&jpeg(24, 16, shade)).unwrap();
+                if shade == 3 {
+                    writer.checkpoint().unwrap();
+                }
+            }
+            drop(writer);
+            let mut avi = Avi::new(file, "test", None).unwrap();
+            assert_eq!(avi.len(), Some(4));
+            let mut frame = Frame::default();
+            for _ in 0..5 {
+                assert_eq!(avi.read(&mut frame).unwrap(), Status::Frame);
+            }
+            assert_eq!(avi.read(&mut frame).unwrap(), Status::End);
+        }
+    }
+
+    #[test]
+    fn checkpoints_leave_no_trace_in_a_finished_file() {
+        let pictures: Vec<_> = (0..12).map(|shade| jpeg(24, 16, shade * 20)).collect();
+        for segment_limit in [SEGMENT, HEADER + 2200, 1] {
+            let rate = Rate::new(30_000, 1001).unwrap();
+            let mut writer = Writer::new(Cursor::new(Vec::new()), 24, 16, rate).unwrap();
+            writer.segment_limit = segment_limit;
+            for picture in &pictures {
+                writer.push(picture).unwrap();
+                writer.checkpoint().unwrap();
+            }
+            let file = writer.finish().unwrap().into_inner();
+            assert!(file == write(segment_limit, &pictures), "{segment_limit}");
+        }
     }
 }

@@ -1,0 +1,367 @@
+//! `--save-crops`: the crop behind each exemplar comes in, a small JPEG in a folder of its identity
+//! goes out, and the path that the gallery remembers, so that another model can embed it again.
+//!
+//! Names of identities come from people and from other devices. They become names of folders that
+//! cannot lead out of the folder they are in, and two identities never share one. What is kept is
+//! bounded, and goes when its identity is forgotten.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+use super::{Error, Result, check, file_name, jpeg, write_whole};
+
+/// The most crops of one identity, if nobody says otherwise: twice the exemplars of a gallery with
+/// its own limits.
+pub const MAX_FILES: usize = 16;
+
+/// Quality of the JPEG files. High, because they are embedded again.
+const QUALITY: u8 = 95;
+
+/// Where a crop comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken<'a> {
+    /// Name of the source, as it was given.
+    pub source: &'a str,
+    /// Position of the frame in its source.
+    pub frame: u64,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Number of the track, if there is one.
+    pub track: Option<u64>,
+}
+
+/// A folder of crops, with a folder for each identity.
+#[derive(Debug)]
+pub struct Crops {
+    folder: PathBuf,
+    max_files: usize,
+    failed: u64,
+}
+
+impl Crops {
+    /// Keeps crops in `folder`, which is made if it is not there, at most `max_files` of each
+    /// identity; when another comes, the oldest goes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made, [`Error::Argument`] for no files at all.
+    pub fn new(folder: impl Into<PathBuf>, max_files: usize) -> Result<Self> {
+        let folder = folder.into();
+        if max_files == 0 {
+            return Err(Error::Argument(
+                "0 crops an identity, wanted 1 or more".to_owned(),
+            ));
+        }
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        Ok(Self {
+            folder,
+            max_files,
+            failed: 0,
+        })
+    }
+
+    /// Writes a crop, `[height, width, 3]` u8, and returns where it is, below the folder and with
+    /// slashes: `person-000001/20260102T030405678_video0_f7_t3.jpg`.
+    ///
+    /// # Errors
+    /// The first [`Error::Io`], for example of a full disk. Later ones give `None` and are counted
+    /// in [`Self::failed`]. [`Error::Argument`] if the sizes do not fit together.
+    pub fn save(
+        &mut self,
+        identity: &str,
+        taken: &Taken<'_>,
+        rgb: &[u8],
+        width: usize,
+        height: usize,
+    ) -> Result<Option<String>> {
+        check(rgb, [width, height])?;
+        match self.write(identity, taken, rgb, [width, height]) {
+            Ok(path) => Ok(Some(path)),
+            Err(error) => {
+                self.failed += 1;
+                if self.failed == 1 {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    /// Crops that could not be written.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Deletes the crops of an identity that was forgotten, and says how many there were. None is
+    /// no error.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for the first that cannot be deleted; the others are.
+    pub fn remove(&self, identity: &str) -> Result<usize> {
+        let folder = self.folder.join(file_name(identity));
+        let mut removed = 0;
+        let mut first = Ok(());
+        for file in files(&folder)? {
+            let path = folder.join(file);
+            match fs::remove_file(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if first.is_ok() => first = Err(at(&path)(error)),
+                Err(_) => {}
+            }
+        }
+        // Stays if somebody keeps something else in it.
+        let _ = fs::remove_dir(&folder);
+        first.map(|()| removed)
+    }
+
+    /// Deletes one crop that [`Self::save`] wrote, by its path, for example when its exemplar goes or
+    /// when it was merged into another identity. A crop that is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a path that `save` does not make, [`Error::Io`].
+    pub fn remove_file(&self, path: &str) -> Result<()> {
+        let full = self.resolve(path)?;
+        match fs::remove_file(&full) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&full)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the crop is that [`Self::save`] called `path`. A gallery may come from anywhere: a path
+    /// in it does not lead out of the folder.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a path that `save` does not make.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf> {
+        let mut parts = Path::new(path).components();
+        let plain = matches!(
+            (parts.next(), parts.next(), parts.next()),
+            (Some(Component::Normal(_)), Some(Component::Normal(_)), None)
+        );
+        if plain && path.ends_with(".jpg") && !path.contains(['\\', '\0']) {
+            return Ok(self.folder.join(path));
+        }
+        Err(Error::Argument(format!(
+            "`{}` is no path of a crop: wanted IDENTITY/FILE.jpg",
+            path.escape_debug()
+        )))
+    }
+
+    fn write(
+        &self,
+        identity: &str,
+        taken: &Taken<'_>,
+        rgb: &[u8],
+        size: [usize; 2],
+    ) -> Result<String> {
+        let name = file_name(identity);
+        let folder = self.folder.join(&name);
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        // Only what was made here, and it comes in order of time: the name begins with it.
+        let mut there = files(&folder)?;
+        there.sort_unstable();
+        let stem = stem(taken);
+        let file = (0..=there.len())
+            .map(|copy| match copy {
+                0 => format!("{stem}.jpg"),
+                copy => format!("{stem}_{copy}.jpg"),
+            })
+            .find(|file| there.binary_search(file).is_err())
+            .expect("one name more than there are files");
+        let mut bytes = Vec::new();
+        jpeg(&mut bytes, rgb, size, QUALITY).map_err(at(&folder))?;
+        write_whole(&folder.join(&file), |out| out.write_all(&bytes))?;
+        let surplus = (there.len() + 1).saturating_sub(self.max_files);
+        for oldest in &there[..surplus] {
+            let path = folder.join(oldest);
+            fs::remove_file(&path).map_err(at(&path))?;
+        }
+        Ok(format!("{name}/{file}"))
+    }
+}
+
+/// The files of an identity; none if it has no folder.
+fn files(folder: &Path) -> Result<Vec<String>> {
+    match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => {}
+        // Somebody's link: what it leads to was not made here.
+        Ok(_) => {
+            return Err(at(folder)(io::ErrorKind::NotADirectory.into()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(at(folder)(error)),
+    }
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(at(folder))?.file_name();
+        if let Ok(name) = name.into_string()
+            && name.ends_with(".jpg")
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// A file's name without its ending: time, source, frame and track.
+fn stem(taken: &Taken<'_>) -> String {
+    let source = taken.source.trim_end_matches('/');
+    let source = source.rsplit('/').next().unwrap_or_default();
+    let time: String = super::utc(taken.time)
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let time = time.trim_end_matches('Z');
+    let stem = format!("{time}_{}_f{}", file_name(source), taken.frame);
+    match taken.track {
+        Some(track) => format!("{stem}_t{track}"),
+        None => stem,
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CROP: [u8; 8 * 16 * 3] = [90; 8 * 16 * 3];
+
+    fn taken(frame: u64) -> Taken<'static> {
+        Taken {
+            source: "/dev/video0",
+            frame,
+            time: 1_767_323_045_678 + frame,
+            track: Some(3),
+        }
+    }
+
+    fn save(crops: &mut Crops, identity: &str, frame: u64) -> Result<Option<String>> {
+        crops.save(identity, &taken(frame), &CROP, 8, 16)
+    }
+
+    #[test]
+    fn names_tell_when_and_where_and_cannot_lead_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("crops");
+        let mut crops = Crops::new(&inner, MAX_FILES).unwrap();
+        let first = save(&mut crops, "person-000001", 7).unwrap().unwrap();
+        assert_eq!(first, "person-000001/20260102T030405685_video0_f7_t3.jpg");
+        let again = save(&mut crops, "person-000001", 7).unwrap().unwrap();
+        assert_eq!(again, "person-000001/20260102T030405685_video0_f7_t3_1.jpg");
+
+        let hostile = [
+            "..",
+            "../..",
+            "/etc/passwd",
+            "a/b",
+            "a\\..\\b",
+            "",
+            ".",
+            "nul\0",
+            "\n",
+            "con",
+            "Anna",
+            "anna",
+            &"x".repeat(5000),
+        ];
+        let mut paths = std::collections::BTreeSet::new();
+        for identity in hostile {
+            let source = Taken {
+                source: identity,
+                time: u64::MAX,
+                frame: u64::MAX,
+                track: None,
+            };
+            let path = crops.save(identity, &source, &CROP, 8, 16);
+            let path = path.unwrap().unwrap();
+            assert!(path.len() < 255, "{path}");
+            assert_eq!(path.matches('/').count(), 1, "{path}");
+            let full = crops.resolve(&path).unwrap();
+            assert_eq!(full.canonicalize().unwrap(), {
+                let inner = inner.canonicalize().unwrap();
+                inner.join(&path)
+            });
+            let folder = path.split_once('/').unwrap().0.to_lowercase();
+            assert!(paths.insert(folder), "{identity:?} shares a folder");
+            let picture = image::open(full).unwrap();
+            assert_eq!((picture.width(), picture.height()), (8, 16));
+        }
+        // Nothing beside the folder.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut crops = Crops::new(folder.path(), 3).unwrap();
+        let paths: Vec<_> = (0..10)
+            .map(|frame| save(&mut crops, "p", frame).unwrap().unwrap())
+            .collect();
+        for (at, path) in paths.iter().enumerate() {
+            assert_eq!(crops.resolve(path).unwrap().exists(), at >= 7, "{path}");
+        }
+        assert!(Crops::new(folder.path(), 0).is_err());
+    }
+
+    #[test]
+    fn who_is_forgotten_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut crops = Crops::new(folder.path(), 9).unwrap();
+        for frame in 0..4 {
+            save(&mut crops, "Anna", frame).unwrap();
+        }
+        let other = save(&mut crops, "anna", 1).unwrap().unwrap();
+        assert_eq!(crops.remove("Anna").unwrap(), 4);
+        assert_eq!(crops.remove("Anna").unwrap(), 0);
+        assert_eq!(crops.remove("..").unwrap(), 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        crops.remove_file(&other).unwrap();
+        crops.remove_file(&other).unwrap();
+
+        // What others keep beside the crops is not ours.
+        save(&mut crops, "anna", 2).unwrap();
+        fs::write(folder.path().join("anna/notes.txt"), b"hers").unwrap();
+        assert_eq!(crops.remove("anna").unwrap(), 1);
+        assert!(folder.path().join("anna/notes.txt").exists());
+
+        for path in [
+            "../a.jpg",
+            "/a/b.jpg",
+            "a.jpg",
+            "a/b/c.jpg",
+            "a/..",
+            "a/b.txt",
+            "a/../b.jpg",
+        ] {
+            let error = crops.remove_file(path).unwrap_err();
+            assert!(matches!(error, Error::Argument(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_failing_disk_is_told_once_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut crops = Crops::new(folder.path(), 9).unwrap();
+        // Where the folder should be there is a file.
+        fs::write(folder.path().join("p"), b"").unwrap();
+        let error = save(&mut crops, "p", 0).unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { path, .. } if path.ends_with("p")),
+            "{error}"
+        );
+        assert_eq!(save(&mut crops, "p", 1).unwrap(), None);
+        assert!(save(&mut crops, "q", 1).unwrap().is_some());
+        assert_eq!(crops.failed(), 2);
+        let error = crops.save("q", &taken(0), &CROP, 9, 16).unwrap_err();
+        assert!(matches!(error, Error::Argument(_)), "{error}");
+    }
+}
