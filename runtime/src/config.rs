@@ -1,0 +1,570 @@
+//! What a device is told once: `reid.toml`, and `REID_...` variables over it.
+//!
+//! [`KEYS`] is the one list of what can be said: it documents every key, finds the nearest one to a
+//! misspelt one, names the environment variables, and is compared with the commented example in
+//! `configs/reid.toml` by a test. [`Config`] is what was said; its ranges are checked by whoever
+//! uses a value, with the key's name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use toml::{Table, Value};
+
+/// A key of the file, and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands, with dots: `gallery.retention`; keys of each camera begin with `camera.`.
+    pub path: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it says, with unit and range.
+    pub meaning: &'static str,
+}
+
+const fn key(path: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        path,
+        default,
+        meaning,
+    }
+}
+
+/// Every key there is.
+pub const KEYS: &[Key] = &[
+    key("model", "none", "the model, an ONNX file"),
+    key(
+        "sidecar",
+        "MODEL.toml beside the model",
+        "what the model says nothing of",
+    ),
+    key("device", "auto", "what computes: auto, gpu, cpu or tract"),
+    key(
+        "threads",
+        "0",
+        "threads that compute, 0 to 256; 0 takes one a core",
+    ),
+    key("batch", "1", "crops computed at once, 1 to 256"),
+    key(
+        "threshold",
+        "the model's own",
+        "cosine similarities at or above it mean the same person, -1 to 1",
+    ),
+    key(
+        "boxes",
+        "motion",
+        "where people are: motion, whole, a file of boxes, or a detector (.onnx)",
+    ),
+    key(
+        "quality.height",
+        "96",
+        "least height of a crop worth embedding, in pixels",
+    ),
+    key(
+        "quality.border",
+        "0.03",
+        "how near to the edge a box may end, as a share of its size; below 0 lets all through",
+    ),
+    key(
+        "quality.squat",
+        "0.65",
+        "greatest width of a box for a height of 1",
+    ),
+    key(
+        "quality.overlap",
+        "0.4",
+        "largest share of a box that another may cover, 0 to 1",
+    ),
+    key(
+        "quality.sharpness",
+        "20",
+        "least variance of the Laplacian of a crop",
+    ),
+    key(
+        "tracks.crops",
+        "3",
+        "good crops of a visit that decide who it is, 1 to 8",
+    ),
+    key(
+        "tracks.contradictions",
+        "3",
+        "crops in a row that take a decision back, 1 to 8",
+    ),
+    key(
+        "tracks.max_gap",
+        "3s",
+        "how long somebody may be out of sight within a visit",
+    ),
+    key(
+        "tracks.interval",
+        "200ms",
+        "time between two crops of somebody not yet decided",
+    ),
+    key(
+        "tracks.recheck",
+        "2s",
+        "time between two crops of somebody decided",
+    ),
+    key(
+        "tracks.per_frame",
+        "8",
+        "most crops embedded of one frame, 1 to 64",
+    ),
+    key(
+        "tracks.sure",
+        "0.5",
+        "detector scores from which on a box may begin a visit",
+    ),
+    key(
+        "gallery.file",
+        "none, all is forgotten at the end",
+        "where identities are kept",
+    ),
+    key(
+        "gallery.retention",
+        "24h",
+        "how long somebody generated is remembered after the last visit; 0s for ever",
+    ),
+    key(
+        "gallery.max_identities",
+        "10000",
+        "most generated identities; the one not seen for longest goes first",
+    ),
+    key(
+        "gallery.max_exemplars",
+        "8",
+        "most exemplars of one identity, 1 to 256",
+    ),
+    key(
+        "gallery.novelty",
+        "0.9",
+        "an observation less similar than this to all exemplars becomes one, -1 to 1",
+    ),
+    key(
+        "output.json",
+        "false",
+        "one JSON line an observation on stdout",
+    ),
+    key("output.video", "none", "an annotated Motion-JPEG file"),
+    key("output.report", "none", "an HTML page about the run"),
+    key(
+        "output.crops",
+        "none",
+        "a folder that keeps the crops behind the exemplars",
+    ),
+    key(
+        "camera.source",
+        "needed",
+        "what to watch: /dev/video0, camera:NAME, a file, a folder, or - for standard input",
+    ),
+    key(
+        "camera.name",
+        "the source",
+        "what the source is called in the output",
+    ),
+    key(
+        "camera.boxes",
+        "as above",
+        "where people are, for this camera",
+    ),
+    key(
+        "camera.fps",
+        "the source's",
+        "frames a second: asked of a camera, assumed for files",
+    ),
+    key(
+        "camera.width",
+        "the camera's",
+        "width to ask the camera for, in pixels",
+    ),
+    key(
+        "camera.height",
+        "the camera's",
+        "height to ask the camera for, in pixels",
+    ),
+    key(
+        "camera.format",
+        "MJPG, else what there is",
+        "pixels to ask the camera for: MJPG, YUYV, NV12 or GREY",
+    ),
+    key(
+        "camera.controls",
+        "as the camera is",
+        "a table of the camera's controls and their values",
+    ),
+    key(
+        "camera.zones",
+        "everywhere",
+        "polygons in which people count, each 'x,y x,y x,y' in shares of the picture",
+    ),
+    key(
+        "camera.masks",
+        "none",
+        "polygons that are not looked at, in the same form",
+    ),
+];
+
+/// Keys whose value is a table with keys of the user's own.
+const OPEN: &[&str] = &["camera.controls"];
+
+/// What was said. Everything may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Config {
+    pub model: Option<PathBuf>,
+    pub sidecar: Option<PathBuf>,
+    pub device: Option<String>,
+    pub threads: Option<usize>,
+    pub batch: Option<usize>,
+    pub threshold: Option<f32>,
+    pub boxes: Option<String>,
+    pub quality: Quality,
+    pub tracks: Tracks,
+    pub gallery: Gallery,
+    pub output: Output,
+    pub camera: Vec<Camera>,
+}
+
+/// `[quality]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Quality {
+    pub height: Option<f32>,
+    pub border: Option<f32>,
+    pub squat: Option<f32>,
+    pub overlap: Option<f32>,
+    pub sharpness: Option<f32>,
+}
+
+/// `[tracks]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Tracks {
+    pub crops: Option<usize>,
+    pub contradictions: Option<usize>,
+    #[serde(deserialize_with = "duration")]
+    pub max_gap: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub interval: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub recheck: Option<Duration>,
+    pub per_frame: Option<usize>,
+    pub sure: Option<f32>,
+}
+
+/// `[gallery]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Gallery {
+    pub file: Option<PathBuf>,
+    #[serde(deserialize_with = "duration")]
+    pub retention: Option<Duration>,
+    pub max_identities: Option<usize>,
+    pub max_exemplars: Option<usize>,
+    pub novelty: Option<f32>,
+}
+
+/// `[output]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Output {
+    pub json: bool,
+    pub video: Option<PathBuf>,
+    pub report: Option<PathBuf>,
+    pub crops: Option<PathBuf>,
+}
+
+/// One `[[camera]]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Camera {
+    pub source: String,
+    pub name: Option<String>,
+    pub boxes: Option<String>,
+    pub fps: Option<f64>,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub format: Option<String>,
+    #[serde(default)]
+    pub controls: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub zones: Vec<String>,
+    #[serde(default)]
+    pub masks: Vec<String>,
+}
+
+/// What is wrong with a config. Each message names the file or variable, the key, and what is
+/// wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read: check the path and the permissions.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// No TOML, an unknown key, or a value of another type than wanted.
+    #[error("{origin}: {reason}")]
+    Malformed {
+        /// The file, or the environment variable.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads a file, with the environment variables that `env` gives over it: pairs of names and
+    /// values, of which those that stand for a key count ([`variable`]).
+    ///
+    /// # Errors
+    /// [`Error`] with the file or the variable, and the key.
+    pub fn read(
+        path: &Path,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, &path.display().to_string(), env)
+    }
+
+    /// As [`Config::read`], of a file's text; `origin` is named in messages.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let malformed = |reason| Error::Malformed {
+            origin: origin.to_owned(),
+            reason,
+        };
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error
+                .span()
+                .map_or(1, |span| text[..span.start].lines().count().max(1));
+            malformed(format!("line {line}: {}", error.message()))
+        })?;
+        known(&table, "").map_err(malformed)?;
+        // Each alone first, so that a wrong value is told with its own origin.
+        from(table.clone(), origin)?;
+        let env: BTreeMap<String, String> = env.into_iter().collect();
+        for key in KEYS.iter().filter(|key| !key.path.starts_with("camera.")) {
+            let name = variable(key.path);
+            if let Some(value) = env.get(&name) {
+                put(&mut table, key.path, toml_value(value));
+                from(table.clone(), &name)?;
+            }
+        }
+        from(table, origin)
+    }
+}
+
+/// The environment variable that stands for a key: `gallery.retention` is
+/// `REID_GALLERY_RETENTION`.
+#[must_use]
+pub fn variable(path: &str) -> String {
+    format!("REID_{}", path.replace('.', "_").to_uppercase())
+}
+
+fn from(table: Table, origin: &str) -> Result<Config, Error> {
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| Error::Malformed {
+            origin: origin.to_owned(),
+            reason: error.to_string().trim().replace('\n', " "),
+        })
+}
+
+/// Refuses keys that do not exist, with the nearest one that does.
+fn known(table: &Table, prefix: &str) -> Result<(), String> {
+    for (name, value) in table {
+        let path = format!("{prefix}{name}");
+        let inside = format!("{path}.");
+        if OPEN.contains(&path.as_str()) {
+            continue;
+        }
+        let section = KEYS.iter().any(|key| key.path.starts_with(&inside));
+        match value {
+            Value::Table(table) if section => known(table, &inside)?,
+            Value::Array(tables) if section => {
+                for table in tables.iter().filter_map(Value::as_table) {
+                    known(table, &inside)?;
+                }
+            }
+            _ if section || KEYS.iter().any(|key| key.path == path) => {}
+            _ => return Err(unknown(&path)),
+        }
+    }
+    Ok(())
+}
+
+fn unknown(path: &str) -> String {
+    let nearest = KEYS
+        .iter()
+        .map(|key| (strsim::jaro_winkler(key.path, path), key.path))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .expect("there are keys");
+    format!("unknown key `{path}`; the nearest is `{}`", nearest.1)
+}
+
+/// What a variable says, as TOML if it is any, else as text.
+fn toml_value(text: &str) -> Value {
+    let parsed: Result<Table, _> = format!("value = {text}").parse();
+    let value = parsed.ok().and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn put(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map(Some).map_err(|error| {
+        serde::de::Error::custom(format!(
+            "`{text}`: {error}; wanted such as 24h, 3s or 200ms"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(text, "reid.toml", env).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_says_every_key_and_nothing_else() {
+        let text = include_str!("../../configs/reid.toml");
+        // Keys that have no sensible value for everybody stand behind a `#`.
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#:").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        parse(text, &[]).unwrap();
+        let config = parse(&all, &[]).unwrap();
+        assert_eq!(config.camera.len(), 1);
+        let table: Table = all.parse().unwrap();
+        for key in KEYS {
+            let mut at = Value::Table(table.clone());
+            for part in key.path.split('.') {
+                at = match &at {
+                    Value::Array(several) => several[0].clone(),
+                    other => other.clone(),
+                };
+                at = at
+                    .get(part)
+                    .unwrap_or_else(|| panic!("`{}` is missing", key.path))
+                    .clone();
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_keys_and_values_are_named() {
+        struct Case(
+            &'static str,
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            &'static str,
+        );
+        let cases = [
+            Case(
+                "misspelt",
+                "treshold = 0.5",
+                &[],
+                "unknown key `treshold`; the nearest is `threshold`",
+            ),
+            Case(
+                "in a section",
+                "[gallery]\nretain = '1h'",
+                &[],
+                "`gallery.retain`; the nearest is `gallery.ret",
+            ),
+            Case(
+                "in a camera",
+                "[[camera]]\nsource = '-'\nzone = []",
+                &[],
+                "the nearest is `camera.zones`",
+            ),
+            Case("no TOML", "threshold = ", &[], "reid.toml: line 1"),
+            Case("wrong type", "threads = 'two'", &[], "expected usize"),
+            Case(
+                "no duration",
+                "[tracks]\nmax_gap = 'soon'",
+                &[],
+                "wanted such as 24h",
+            ),
+            Case(
+                "camera without source",
+                "[[camera]]\nname = 'door'",
+                &[],
+                "source",
+            ),
+            Case("variable", "", &[("REID_BATCH", "many")], "REID_BATCH"),
+        ];
+        for Case(name, text, env, wanted) in cases {
+            let error = parse(text, env).expect_err(name);
+            assert!(error.contains(wanted), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn variables_stand_over_the_file() {
+        let text = "threshold = 0.5\n[gallery]\nretention = '1h'";
+        let env = [
+            ("REID_THRESHOLD", "0.7"),
+            ("REID_GALLERY_RETENTION", "2h"),
+            ("REID_GALLERY_FILE", "shop.redb"),
+            ("REID_OUTPUT_JSON", "true"),
+            ("REID_REQUIRE", "gpu"),
+        ];
+        let config = parse(text, &env).unwrap();
+        assert_eq!(config.threshold, Some(0.7));
+        assert_eq!(config.gallery.retention, Some(Duration::from_secs(7200)));
+        assert_eq!(config.gallery.file.as_deref(), Some(Path::new("shop.redb")));
+        assert!(config.output.json);
+    }
+
+    #[test]
+    fn camera_controls_have_names_of_their_own() {
+        let text = "[[camera]]\nsource = '/dev/video0'\n[camera.controls]\nexposure_auto = 1";
+        assert_eq!(
+            parse(text, &[]).unwrap().camera[0].controls["exposure_auto"],
+            1
+        );
+    }
+}
