@@ -27,6 +27,10 @@ pub enum Error {
     #[error(transparent)]
     People(#[from] crate::people::Error),
 
+    /// What is shown cannot be written or painted.
+    #[error(transparent)]
+    Show(#[from] crate::show::Error),
+
     /// What was asked to compute cannot: ask for something else.
     #[error("cannot compute on {device}: {reason}")]
     Device {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use crate::source::Frame;
 use crate::{Error, Result};
 
 /// Version of the JSON form of an observation; it changes when a field changes its meaning.
@@ -26,14 +27,15 @@ pub struct Observation<'a> {
     /// When the frame was taken, in seconds since the first one of its source.
     #[serde(serialize_with = "seconds")]
     pub stream_time: Duration,
-    /// Number that the boxes' origin gave the person, if it follows people over time.
+    /// Number of the visit that the box belongs to; none for a box too unsure to begin one.
     pub track: Option<u64>,
     /// Left, top, width and height in pixels; it may reach beyond the frame.
     #[serde(rename = "box")]
     pub bbox: [f32; 4],
-    /// Name of the identity in the gallery.
-    pub identity: &'a str,
-    /// Cosine similarity to its most similar exemplar; none for an identity that is new.
+    /// Name of the identity in the gallery; none while the visit has not decided it.
+    pub identity: Option<&'a str>,
+    /// Cosine similarity to its most similar exemplar; none for an identity that is new, and in
+    /// frames whose crop was not embedded because the visit was embedded a moment ago.
     pub similarity: Option<f32>,
     /// Similarity of the most similar *other* identity, if there is one.
     pub runner_up: Option<f32>,
@@ -51,6 +53,21 @@ pub enum State {
     New,
     /// The person is known.
     Seen,
+    /// The visit has shown too little to say.
+    Pending,
+}
+
+/// What an observation rests on, for those who show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence<'a> {
+    /// The crop as the network saw it, RGB `[height, width, 3]` u8; none if it was not embedded.
+    pub crop: Option<&'a [u8]>,
+    /// Height and width of the crop.
+    pub size: [usize; 2],
+    /// How good the crop is; more is better.
+    pub quality: f32,
+    /// Name of the most similar other identity.
+    pub runner_up: Option<&'a str>,
 }
 
 /// Takes observations, in the order in which they are made.
@@ -59,7 +76,22 @@ pub trait Sink {
     ///
     /// # Errors
     /// [`Error::Sink`] if it cannot be written.
-    fn emit(&mut self, observation: &Observation<'_>) -> Result<()>;
+    fn emit(&mut self, observation: &Observation<'_>, evidence: &Evidence<'_>) -> Result<()>;
+
+    /// Takes the frame of the source at position `lane` after everybody in it was emitted, to be
+    /// painted on.
+    ///
+    /// # Errors
+    /// [`Error::Sink`] if it cannot be written and that is a reason to stop.
+    fn frame(&mut self, lane: usize, frame: &mut Frame) -> Result<()> {
+        let _ = (lane, frame);
+        Ok(())
+    }
+
+    /// Takes something that a person should know and that stops nothing.
+    fn note(&mut self, note: &dyn std::fmt::Display) {
+        eprintln!("reid: note: {note}");
+    }
 }
 
 /// Writes one JSON line an observation, each flushed at once, so that a reader at the other end of
@@ -68,7 +100,7 @@ pub trait Sink {
 pub struct JsonLines<W>(pub W);
 
 impl<W: Write> Sink for JsonLines<W> {
-    fn emit(&mut self, observation: &Observation<'_>) -> Result<()> {
+    fn emit(&mut self, observation: &Observation<'_>, _: &Evidence<'_>) -> Result<()> {
         serde_json::to_writer(&mut self.0, observation)
             .map_err(std::io::Error::from)
             .and_then(|()| writeln!(self.0))
@@ -82,7 +114,7 @@ impl<W: Write> Sink for JsonLines<W> {
 pub struct Silent;
 
 impl Sink for Silent {
-    fn emit(&mut self, _: &Observation<'_>) -> Result<()> {
+    fn emit(&mut self, _: &Observation<'_>, _: &Evidence<'_>) -> Result<()> {
         Ok(())
     }
 }
@@ -100,6 +132,13 @@ fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Er
 mod tests {
     use super::*;
 
+    const NOTHING: Evidence<'_> = Evidence {
+        crop: None,
+        size: [0, 0],
+        quality: 0.0,
+        runner_up: None,
+    };
+
     #[test]
     fn the_line_is_the_documented_one() {
         let observation = Observation {
@@ -110,18 +149,18 @@ mod tests {
             stream_time: Duration::from_secs_f64(0.28),
             track: None,
             bbox: [338.5, 93.5, 161.75, 329.0],
-            identity: "person-000001",
+            identity: Some("person-7f3a-000001"),
             similarity: Some(0.75),
             runner_up: None,
             threshold: 0.5,
             state: State::Seen,
         };
         let mut lines = JsonLines(Vec::new());
-        lines.emit(&observation).unwrap();
+        lines.emit(&observation, &NOTHING).unwrap();
         let wanted = concat!(
             r#"{"schema":1,"source":"clip.avi","frame":7,"time":"1970-01-01T00:00:01.500Z","#,
             r#""stream_time":0.28,"track":null,"box":[338.5,93.5,161.75,329.0],"#,
-            r#""identity":"person-000001","similarity":0.75,"runner_up":null,"threshold":0.5,"#,
+            r#""identity":"person-7f3a-000001","similarity":0.75,"runner_up":null,"threshold":0.5,"#,
             r#""state":"seen"}"#,
             "\n"
         );
@@ -147,13 +186,13 @@ mod tests {
             stream_time: Duration::ZERO,
             track: None,
             bbox: [0.0; 4],
-            identity: "",
+            identity: None,
             similarity: None,
             runner_up: None,
             threshold: 0.5,
             state: State::New,
         };
-        let error = JsonLines(Closed).emit(&observation).unwrap_err();
+        let error = JsonLines(Closed).emit(&observation, &NOTHING).unwrap_err();
         assert!(
             matches!(error, Error::Sink { source } if source.kind() == std::io::ErrorKind::BrokenPipe)
         );

@@ -3,6 +3,7 @@
 //! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`source`],
 //! [`people`], [`kernels::crop`], [`embed`], [`gallery`], [`event`].
 
+pub mod config;
 #[cfg(feature = "tract")]
 pub mod embed;
 mod error;
@@ -11,6 +12,9 @@ pub mod gallery;
 pub mod people;
 #[cfg(feature = "tract")]
 pub mod pipeline;
+pub mod quality;
+pub mod show;
 pub mod source;
+pub mod track;
 
 pub use error::{Error, Result};

@@ -1,26 +1,32 @@
-//! The loop: source -> people -> crop -> embed -> match -> emit, one call a line.
+//! The loop: source -> people -> tracks -> crop -> embed -> match -> emit, one call a line.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+mod input;
+mod summary;
+
+use std::time::SystemTime;
 
 use kernels::contract::Preprocessing;
 use kernels::crop::{Cropper, View};
-use serde::Serialize;
 
+pub use self::input::Input;
+pub use self::summary::{Summary, Tally};
 use crate::embed::{self, Embedder};
-use crate::event::{Observation, SCHEMA, Sink, State};
-use crate::gallery::{Gallery, Origin};
-use crate::people::{MAX_PEOPLE, People, Person, Persons};
-use crate::source::{Frame, Source, Status};
+use crate::event::{Evidence, Observation, SCHEMA, Sink, State};
+use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
+use crate::people::{MAX_PEOPLE, People, Persons};
+use crate::quality::Gates;
+use crate::show::crops::{self, Taken};
+use crate::source::Frame;
+use crate::track::{self, Best, Decision, MAX_CROPS, Numbers, Tracks};
 use crate::{Error, Result};
 
 /// What decides, and what is passed over.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Cosine similarities at or above it mean the same person, -1 to 1.
-    pub threshold: f32,
-    /// People lower than this many pixels are passed over.
-    pub min_height: f32,
+    /// When a visit is somebody.
+    pub tracks: track::Settings,
+    /// Which crops are worth embedding.
+    pub gates: Gates,
 }
 
 /// Time, so that a test can bring its own.
@@ -39,24 +45,30 @@ impl Clock for SystemClock {
     }
 }
 
-/// One source on its way through the loop. The gallery outlives it: the next source's people are
-/// matched against those of this one.
+/// Sources on their way through the loop. The gallery outlives them: the people of later sources
+/// are matched against those of earlier ones.
 pub struct Pipeline<'a> {
-    source: Box<dyn Source>,
-    people: People,
-    crops: Crops,
+    input: Input,
+    lanes: Vec<Lane>,
+    cropper: Cropper,
+    size: [usize; 2],
     embedder: &'a mut dyn Embedder,
     gallery: &'a mut Gallery,
     sink: &'a mut dyn Sink,
     clock: &'a dyn Clock,
     settings: Settings,
-    frame: Frame,
-    persons: Persons,
+    /// Keeps the crops behind the exemplars.
+    keep: Option<&'a mut crops::Crops>,
+    /// Crops of this turn, `[height, width, 3]` u8 each, and their embeddings.
+    rgb: Vec<u8>,
     embeddings: Vec<f32>,
+    /// Embeddings that somebody is born from.
+    birth: Vec<f32>,
+    recorded: Vec<Recorded>,
     summary: Summary,
 }
 
-/// What a pipeline works with besides its source and its people.
+/// What a pipeline works with besides its sources and their people.
 pub struct Parts<'a> {
     /// How the model wants its crops.
     pub preprocessing: &'a Preprocessing,
@@ -70,166 +82,89 @@ pub struct Parts<'a> {
     pub clock: &'a dyn Clock,
     /// What decides.
     pub settings: Settings,
-}
-
-/// What a run has come to so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Summary {
-    /// Frames worked on.
-    pub frames: u64,
-    /// Frames that could not be decoded.
-    pub broken_frames: u64,
-    /// People embedded and matched.
-    pub observations: u64,
-    /// People passed over because they were lower than the settings want.
-    pub too_small: u64,
-    /// Boxes that lie outside of their frame.
-    pub outside: u64,
-    /// People in whom the network saw nothing; see [`embed::is_empty`].
-    pub featureless: u64,
-    /// People beyond the [`MAX_PEOPLE`] of one frame.
-    pub dropped: u64,
-    /// Identities that were seen, by name.
-    pub identities: BTreeMap<String, Tally>,
-}
-
-/// What a run has seen of one identity.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Tally {
-    /// Whether the identity was made in this run.
-    pub new: bool,
-    /// How often it was seen.
-    pub observations: u64,
-    /// Stream time when it was first seen.
-    pub first: Duration,
-    /// Stream time when it was last seen.
-    pub last: Duration,
-    /// Lowest similarity at which it was recognised; none if it never was.
-    pub least: Option<f32>,
+    /// Keeps the crops behind the exemplars, if anybody does.
+    pub keep: Option<&'a mut crops::Crops>,
 }
 
 /// What one turn of the loop came to.
 #[derive(Debug)]
 pub enum Turn {
-    /// A frame was worked on.
-    Worked,
-    /// A frame was broken, as the error says; the next one may be whole.
+    /// So many frames were worked on, at most one of each source.
+    Worked(usize),
+    /// A frame was broken or a source is away, as the error says; it may go on.
     Broken(Error),
-    /// The source has ended.
+    /// Nothing came for a while.
+    Idle,
+    /// Every source has ended.
     Ended,
 }
 
-impl<'a> Pipeline<'a> {
-    /// Sets out to work on `source`.
+/// One source and its people.
+pub struct Lane {
+    name: String,
+    people: People,
+    /// Each frame is a person of its own: nobody is followed from one to the next.
+    alone: bool,
+    tracks: Tracks,
+    /// The frame that is worked on, if one came in this turn.
+    frame: Frame,
+    ready: bool,
+    persons: Persons,
+    /// What is known of each person of the frame.
+    found: heapless::Vec<Found, MAX_PEOPLE>,
+    /// The people whose crops are embedded in this turn.
+    due: heapless::Vec<usize, MAX_PEOPLE>,
+    origin: Origin,
+}
+
+/// What is known of a person of a frame.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    /// More is better.
+    quality: f32,
+    /// Position among the crops of this turn.
+    crop: Option<usize>,
+    similarity: Option<f32>,
+    runner_up: Option<Best>,
+    born: bool,
+}
+
+impl Lane {
+    /// A source called `name`, whose people `people` finds.
     ///
     /// # Errors
-    /// [`Error::Kernels`] if the pre-processing is impossible.
-    pub fn new(source: Box<dyn Source>, people: People, parts: Parts<'a>) -> Result<Self> {
+    /// [`Error::Argument`] if a setting is out of its range.
+    pub fn new(
+        name: &str,
+        people: People,
+        dim: usize,
+        settings: &Settings,
+        numbers: &Numbers,
+    ) -> Result<Self> {
+        let alone = people.is_whole();
+        // A picture of its own is all that there will ever be of a visit.
+        let crops = if alone { 1 } else { settings.tracks.crops };
+        let settings = track::Settings {
+            crops,
+            ..settings.tracks
+        };
         Ok(Self {
-            source,
+            name: name.to_owned(),
             people,
-            crops: Crops::new(parts.preprocessing)?,
-            embedder: parts.embedder,
-            gallery: parts.gallery,
-            sink: parts.sink,
-            clock: parts.clock,
-            settings: parts.settings,
+            alone,
+            tracks: Tracks::new(dim, settings, numbers.clone())?,
             frame: Frame::default(),
+            ready: false,
             persons: Persons::new(),
-            embeddings: Vec::new(),
-            summary: Summary::default(),
+            found: heapless::Vec::new(),
+            due: heapless::Vec::new(),
+            origin: Origin {
+                source: name.to_owned(),
+                frame: None,
+                time: 0,
+                crop: None,
+            },
         })
-    }
-
-    /// Works on the next frame.
-    ///
-    /// # Errors
-    /// What ends the source for good, or what the gallery or the sink cannot take; everything
-    /// that was emitted before is in the gallery.
-    pub fn run_once(&mut self) -> Result<Turn> {
-        match self.source.read(&mut self.frame) {
-            Ok(Status::Frame) => {}
-            Ok(Status::End) => return Ok(Turn::Ended),
-            Err(error) if error.is_recoverable() => {
-                self.summary.broken_frames += 1;
-                return Ok(Turn::Broken(error.into()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.summary.frames += 1;
-        self.summary.dropped += self.people.find(&self.frame, &mut self.persons) as u64;
-        self.crops.cut(
-            &self.frame,
-            &mut self.persons,
-            self.settings,
-            &mut self.summary,
-        )?;
-        self.embeddings.clear();
-        self.embedder.embed(&self.crops.rgb, &mut self.embeddings)?;
-        for index in 0..self.persons.len() {
-            self.recognise(index)?;
-        }
-        Ok(Turn::Worked)
-    }
-
-    /// Matches one person of the frame, keeps what is to be remembered, and emits.
-    fn recognise(&mut self, index: usize) -> Result<()> {
-        let Person { bbox, track, .. } = self.persons[index];
-        let dim = self.embedder.dim();
-        let embedding = &self.embeddings[index * dim..][..dim];
-        if embed::is_empty(embedding) {
-            self.summary.featureless += 1;
-            return Ok(());
-        }
-        let time = self.clock.now();
-        let origin = Origin {
-            source: self.source.name().to_owned(),
-            frame: Some(self.frame.index),
-            time: unix_millis(time),
-        };
-        let known = self.gallery.search(embedding)?.map(|found| {
-            let runner_up = found.runner_up.map(|other| other.similarity);
-            (
-                found.best.identity,
-                found.best.name.to_owned(),
-                found.best.similarity,
-                runner_up,
-            )
-        });
-        let (identity, similarity, runner_up, state) = match known {
-            Some((id, name, similarity, runner_up)) if similarity >= self.settings.threshold => {
-                self.gallery.observe(id, embedding, &origin)?;
-                (name, Some(similarity), runner_up, State::Seen)
-            }
-            // Whoever came closest was not close enough: it is the runner-up of somebody new.
-            other => {
-                let (_, name) = self.gallery.new_identity(embedding, &origin)?;
-                let closest = other.map(|(_, _, similarity, _)| similarity);
-                (name.to_owned(), None, closest, State::New)
-            }
-        };
-        self.summary
-            .count(&identity, self.frame.stream_time, similarity);
-        self.sink.emit(&Observation {
-            schema: SCHEMA,
-            source: self.source.name(),
-            frame: self.frame.index,
-            time,
-            stream_time: self.frame.stream_time,
-            track,
-            bbox: [bbox.x, bbox.y, bbox.w, bbox.h],
-            identity: &identity,
-            similarity,
-            runner_up,
-            threshold: self.settings.threshold,
-            state,
-        })
-    }
-
-    /// What the run has come to so far.
-    #[must_use]
-    pub fn summary(&self) -> &Summary {
-        &self.summary
     }
 
     /// Where the boxes come from, to be asked what was left of them.
@@ -237,102 +172,318 @@ impl<'a> Pipeline<'a> {
     pub fn people(&self) -> &People {
         &self.people
     }
-
-    /// Frames that the source claims to have.
-    #[must_use]
-    pub fn frames(&self) -> Option<u64> {
-        self.source.len()
-    }
 }
 
-/// Crops of the people of one frame, `[height, width, 3]` u8 each, one behind the other.
-struct Crops {
-    cropper: Cropper,
-    crop_len: usize,
-    rgb: Vec<u8>,
-}
-
-impl Crops {
-    fn new(preprocessing: &Preprocessing) -> Result<Self> {
-        let crop_len = preprocessing.height * preprocessing.width * 3;
+impl<'a> Pipeline<'a> {
+    /// Sets out to work on `input`, one lane for each of its sources.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if the pre-processing is impossible.
+    pub fn new(input: Input, lanes: Vec<Lane>, parts: Parts<'a>) -> Result<Self> {
+        let Preprocessing { height, width, .. } = *parts.preprocessing;
         Ok(Self {
-            cropper: Cropper::new(preprocessing)?,
-            crop_len,
-            rgb: Vec::with_capacity(crop_len * MAX_PEOPLE),
+            input,
+            lanes,
+            cropper: Cropper::new(parts.preprocessing)?,
+            size: [height, width],
+            embedder: parts.embedder,
+            gallery: parts.gallery,
+            sink: parts.sink,
+            clock: parts.clock,
+            settings: parts.settings,
+            keep: parts.keep,
+            rgb: Vec::new(),
+            embeddings: Vec::new(),
+            birth: Vec::new(),
+            recorded: Vec::new(),
+            summary: Summary::default(),
         })
     }
 
-    /// Cuts everybody out of `frame`, and those that cannot be cut out of `persons`.
-    fn cut(
-        &mut self,
-        frame: &Frame,
-        persons: &mut Persons,
-        settings: Settings,
-        summary: &mut Summary,
-    ) -> Result<()> {
-        let all = persons.len();
-        persons.retain(|person| person.bbox.h >= settings.min_height);
-        let tall = persons.len();
-        persons.retain(|person| person.bbox.clipped(frame.width, frame.height).is_some());
-        summary.too_small += (all - tall) as u64;
-        summary.outside += (tall - persons.len()) as u64;
+    /// Works on the next frame of each source that has one.
+    ///
+    /// # Errors
+    /// What the gallery or the sink cannot take; everything that was emitted before is in the
+    /// gallery.
+    pub fn run_once(&mut self) -> Result<Turn> {
+        let time = self.clock.now();
+        self.forget(time)?;
+        let turn = self.input.read(&mut self.lanes)?;
+        self.summary.read(&turn);
+        for lane in 0..self.lanes.len() {
+            self.follow(lane)?;
+        }
+        self.embeddings.clear();
+        self.embedder.embed(&self.rgb, &mut self.embeddings)?;
+        for lane in 0..self.lanes.len() {
+            self.recognise(lane, time)?;
+            self.emit(lane, time)?;
+        }
+        self.rgb.clear();
+        Ok(turn)
+    }
 
-        let view = View::new(&frame.rgb, frame.width, frame.height)?;
-        self.rgb.resize(persons.len() * self.crop_len, 0);
-        for (person, crop) in persons.iter().zip(self.rgb.chunks_exact_mut(self.crop_len)) {
-            self.cropper.crop(view, person.bbox, crop)?;
+    /// Lets go whom it is time to forget, and deletes the crops of exemplars that have gone.
+    fn forget(&mut self, now: SystemTime) -> Result<()> {
+        for gone in self.gallery.expire(unix_millis(now))? {
+            self.summary.forgotten += 1;
+            for lane in &mut self.lanes {
+                lane.tracks.release(gone.identity);
+            }
+        }
+        for crop in self.gallery.take_stale_crops() {
+            if let Some(keep) = self.keep.as_deref_mut()
+                && let Err(error) = keep.remove_file(&crop)
+            {
+                self.sink.note(&error);
+            }
         }
         Ok(())
     }
-}
 
-impl Summary {
-    fn count(&mut self, identity: &str, at: Duration, similarity: Option<f32>) {
-        self.observations += 1;
-        let tally = Tally {
-            new: similarity.is_none(),
-            observations: 1,
-            first: at,
-            last: at,
-            least: similarity,
-        };
-        match self.identities.get_mut(identity) {
-            None => {
-                self.identities.insert(identity.to_owned(), tally);
-            }
-            Some(known) => known.add(&tally),
+    /// Finds the people of a lane's frame, gives them to their tracks and cuts the crops out that
+    /// are worth embedding.
+    fn follow(&mut self, lane: usize) -> Result<()> {
+        let Lane {
+            people,
+            alone,
+            tracks,
+            frame,
+            ready,
+            persons,
+            found,
+            due,
+            ..
+        } = &mut self.lanes[lane];
+        due.clear();
+        if !*ready {
+            return Ok(());
         }
+        self.summary.dropped += people.find(frame, persons)? as u64;
+        let view = View::new(&frame.rgb, frame.width, frame.height)?;
+        let all = persons.len();
+        persons.retain(|person| person.bbox.clipped(view.width(), view.height()).is_some());
+        self.summary.flaws.outside += (all - persons.len()) as u64;
+        if *alone {
+            tracks.finish();
+        }
+        tracks.associate(persons, frame.stream_time);
+
+        found.clear();
+        found
+            .resize(persons.len(), Found::default())
+            .expect("a frame's list of people is as long");
+        let flaws = &mut self.summary.flaws;
+        *due = tracks.due(|index| {
+            if *alone {
+                return true;
+            }
+            let judged = self.settings.gates.judge(view, persons, index);
+            match judged {
+                Ok(quality) => found[index].quality = quality.sharpness,
+                Err(flaw) => flaws.count(flaw),
+            }
+            judged.is_ok()
+        });
+
+        let crop_len = self.size[0] * self.size[1] * 3;
+        for &index in due.iter() {
+            let start = self.rgb.len();
+            found[index].crop = Some(start / crop_len);
+            self.rgb.resize(start + crop_len, 0);
+            let crop = &mut self.rgb[start..];
+            self.cropper.crop(view, persons[index].bbox, crop)?;
+        }
+        Ok(())
     }
 
-    /// Adds what another source of the same run came to.
-    pub fn add(&mut self, other: &Self) {
-        self.frames += other.frames;
-        self.broken_frames += other.broken_frames;
-        self.observations += other.observations;
-        self.too_small += other.too_small;
-        self.outside += other.outside;
-        self.featureless += other.featureless;
-        self.dropped += other.dropped;
-        for (name, tally) in &other.identities {
-            match self.identities.get_mut(name) {
-                None => {
-                    self.identities.insert(name.clone(), tally.clone());
+    /// Lets the embeddings of a lane's people vote, and tells the gallery whom they are.
+    fn recognise(&mut self, lane: usize, time: SystemTime) -> Result<()> {
+        let dim = self.embedder.dim();
+        let [height, width] = self.size;
+        let crop_len = height * width * 3;
+        let Lane {
+            tracks,
+            found,
+            due,
+            origin,
+            frame,
+            ..
+        } = &mut self.lanes[lane];
+        origin.frame = Some(frame.index);
+        origin.time = unix_millis(time);
+
+        let mut sightings = heapless::Vec::<(u64, usize), MAX_PEOPLE>::new();
+        for &index in due.iter() {
+            let at = found[index].crop.expect("what is due was cut");
+            let embedding = &self.embeddings[at * dim..][..dim];
+            if embed::is_empty(embedding) {
+                self.summary.featureless += 1;
+                continue;
+            }
+            let known = self.gallery.search(embedding)?;
+            let best = known.map(|known| similar(&known.best));
+            let other = known.and_then(|known| known.runner_up.as_ref().map(similar));
+            match tracks.vote(index, embedding, best) {
+                Decision::Pending => {}
+                Decision::Seen { identity, agrees } => {
+                    let own = best.filter(|best| best.identity == identity);
+                    found[index].similarity = own.map(|best| best.similarity);
+                    found[index].runner_up = if own.is_some() { other } else { best };
+                    if agrees {
+                        let room = "a frame's list of people is as long";
+                        sightings.push((identity, at)).expect(room);
+                    }
                 }
-                Some(known) => known.add(tally),
+                Decision::Born { exemplars } => {
+                    self.birth.clear();
+                    self.birth.extend_from_slice(exemplars);
+                    let taken = Taken {
+                        source: &origin.source,
+                        frame: frame.index,
+                        time: origin.time,
+                        track: tracks.number(index),
+                    };
+                    let rgb = &self.rgb[at * crop_len..][..crop_len];
+                    let kept = self.keep.as_deref_mut().map_or(Ok(None), |keep| {
+                        keep.save(&self.gallery.next_name(), &taken, rgb, width, height)
+                    });
+                    let crop = kept.unwrap_or_else(|error| {
+                        self.sink.note(&error);
+                        None
+                    });
+                    let identity = give_birth(
+                        self.gallery,
+                        &self.birth,
+                        dim,
+                        origin,
+                        crop,
+                        &mut self.recorded,
+                    )?;
+                    tracks.born(index, identity);
+                    found[index].born = true;
+                    found[index].runner_up = best;
+                }
             }
         }
+        let sightings: heapless::Vec<Sighting<'_>, MAX_PEOPLE> = sightings
+            .iter()
+            .map(|&(identity, at)| Sighting {
+                identity: Some(identity),
+                embedding: &self.embeddings[at * dim..][..dim],
+                origin,
+            })
+            .collect();
+        self.gallery.record(&sightings, &mut self.recorded)
+    }
+
+    /// Says who is in a lane's frame.
+    fn emit(&mut self, lane: usize, time: SystemTime) -> Result<()> {
+        let crop_len = self.size[0] * self.size[1] * 3;
+        let Lane {
+            name,
+            tracks,
+            frame,
+            persons,
+            found,
+            ready,
+            ..
+        } = &mut self.lanes[lane];
+        if !std::mem::take(ready) {
+            return Ok(());
+        }
+        for (index, (person, found)) in persons.iter().zip(found.iter()).enumerate() {
+            let identity = tracks.identity(index).and_then(|id| self.gallery.name(id));
+            let state = match identity {
+                None => State::Pending,
+                Some(_) if found.born => State::New,
+                Some(_) => State::Seen,
+            };
+            let bbox = person.bbox;
+            let observation = Observation {
+                schema: SCHEMA,
+                source: name,
+                frame: frame.index,
+                time,
+                stream_time: frame.stream_time,
+                track: tracks.number(index),
+                bbox: [bbox.x, bbox.y, bbox.w, bbox.h],
+                identity,
+                similarity: found.similarity,
+                runner_up: found.runner_up.map(|other| other.similarity),
+                threshold: self.settings.tracks.threshold,
+                state,
+            };
+            let runner_up = found
+                .runner_up
+                .and_then(|other| self.gallery.name(other.identity));
+            self.summary.count(&observation);
+            let evidence = Evidence {
+                crop: found.crop.map(|at| &self.rgb[at * crop_len..][..crop_len]),
+                size: self.size,
+                quality: found.quality,
+                runner_up,
+            };
+            self.sink.emit(&observation, &evidence)?;
+        }
+        self.sink.frame(lane, frame)
+    }
+
+    /// Ends every visit, and what a run has come to.
+    pub fn finish(mut self) -> (Summary, Vec<Lane>) {
+        for lane in &mut self.lanes {
+            lane.tracks.finish();
+            self.summary.tracks.add(lane.tracks.counts());
+        }
+        self.summary.dropped_frames = self.input.dropped();
+        (self.summary, self.lanes)
+    }
+
+    /// Frames that the one source claims to have.
+    #[must_use]
+    pub fn frames(&self) -> Option<u64> {
+        self.input.frames()
     }
 }
 
-impl Tally {
-    fn add(&mut self, later: &Self) {
-        self.observations += later.observations;
-        self.last = later.last;
-        self.least = match (self.least, later.least) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+fn similar(candidate: &Candidate<'_>) -> Best {
+    Best {
+        identity: candidate.identity,
+        similarity: candidate.similarity,
     }
+}
+
+/// Makes an identity of the last of `exemplars`, whose crop was kept, and gives it the others.
+fn give_birth(
+    gallery: &mut Gallery,
+    exemplars: &[f32],
+    dim: usize,
+    origin: &Origin,
+    crop: Option<String>,
+    recorded: &mut Vec<Recorded>,
+) -> Result<u64> {
+    let (others, last) = exemplars.split_at(exemplars.len() - dim);
+    let with_crop = Origin {
+        crop,
+        ..origin.clone()
+    };
+    let birth = Sighting {
+        identity: None,
+        embedding: last,
+        origin: &with_crop,
+    };
+    gallery.record(&[birth], recorded)?;
+    let identity = recorded[0].identity;
+    let others: heapless::Vec<Sighting<'_>, MAX_CROPS> = others
+        .chunks_exact(dim)
+        .map(|embedding| Sighting {
+            identity: Some(identity),
+            embedding,
+            origin,
+        })
+        .collect();
+    gallery.record(&others, recorded)?;
+    Ok(identity)
 }
 
 /// Milliseconds since 1970; a clock that was never set may say less, and gets 0.

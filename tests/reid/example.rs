@@ -21,7 +21,7 @@ pub(crate) const FIGURES: usize = 8;
 pub(crate) const SIGHTINGS: usize = 80;
 
 /// Frames of the example's clip.
-pub(crate) const FRAMES: usize = 100;
+pub(crate) const FRAMES: usize = 220;
 
 /// The example, rendered once in a process; tests read it and never write into it. A static is
 /// never dropped, so the folder lies where cargo keeps what tests leave.

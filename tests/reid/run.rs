@@ -36,12 +36,33 @@ fn observations(lines: &[Value]) -> Vec<Value> {
         let line = line.as_object_mut().expect("an observation");
         line.remove("time");
         line.remove("track");
+        // Each gallery has a tag of its own in the names that it gives.
+        let number = line["identity"].as_str().map(number);
+        line.insert("identity".into(), number.into());
     }
     lines
 }
 
 fn text<'a>(line: &'a Value, key: &str) -> &'a str {
     line[key].as_str().expect("a text")
+}
+
+/// The number at the end of a generated name.
+fn number(name: &str) -> String {
+    let (_, number) = name.rsplit_once('-').expect("person-tag-number");
+    number.to_owned()
+}
+
+/// Names of the identities in lines that have one.
+fn identities(lines: &[Value]) -> BTreeSet<&str> {
+    lines
+        .iter()
+        .filter_map(|line| line["identity"].as_str())
+        .collect()
+}
+
+fn count(lines: &[Value], state: &str) -> usize {
+    lines.iter().filter(|line| line["state"] == state).count()
 }
 
 #[test]
@@ -53,20 +74,25 @@ fn every_figure_is_one_identity_and_who_comes_back_is_seen() {
 
     let mut figures: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     let mut known = BTreeSet::new();
+    let mut pending = [0; VISITORS.len()];
     for (line, sighting) in lines.iter().zip(&sightings) {
         assert_eq!(line["frame"], sighting.frame);
         assert_eq!(line["box"][0].as_f64(), Some(sighting.bbox[0] as f64));
+        // Three good crops decide, so the first two of a visit are pending.
+        let Some(identity) = line["identity"].as_str() else {
+            assert_eq!(text(line, "state"), "pending");
+            pending[sighting.visit] += 1;
+            continue;
+        };
         let state = if known.insert(sighting.person) {
             "new"
         } else {
             "seen"
         };
         assert_eq!(text(line, "state"), state, "{line}");
-        figures
-            .entry(text(line, "identity"))
-            .or_default()
-            .insert(sighting.person);
+        figures.entry(identity).or_default().insert(sighting.person);
     }
+    assert!(pending.iter().all(|&n| n <= 2), "{pending:?}");
     assert_eq!(figures.len(), FIGURES);
     assert!(
         figures.values().all(|people| people.len() == 1),
@@ -77,7 +103,7 @@ fn every_figure_is_one_identity_and_who_comes_back_is_seen() {
 
     // The table goes to stderr: stdout belongs to the lines.
     ended.says(&[&format!(
-        "{FIGURES} persons in {SIGHTINGS} observations of {FRAMES} frames (8 new, 0 known before)"
+        "{FIGURES} persons in {SIGHTINGS} observations of {FRAMES} frames (8 new, 0 known before, "
     )]);
 }
 
@@ -108,9 +134,10 @@ fn a_line_has_the_documented_keys() {
         let time = text(line, "time");
         assert!(time.ends_with('Z') && time.contains('T'), "{time}");
         assert!((line["threshold"].as_f64().expect("a number") - 0.7).abs() < 1e-6);
-        // Somebody new has no similarity; somebody seen has at least the threshold.
+        // Who is new or pending has no similarity; somebody seen has at least the threshold, where
+        // the crop was embedded.
         match line["similarity"].as_f64() {
-            None => assert_eq!(text(line, "state"), "new"),
+            None => assert!(!line["identity"].is_null() || text(line, "state") == "pending"),
             Some(similarity) => {
                 assert_eq!(text(line, "state"), "seen");
                 assert!((0.7..=1.0 + 1e-5).contains(&similarity), "{line}");
@@ -141,12 +168,9 @@ fn without_json_the_table_is_all_there_is() {
     let rows: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(rows.len(), 1 + FIGURES + 1, "{}", ended.stdout);
     assert!(rows[0].starts_with("identity"));
-    assert!(rows[1].starts_with("person-000001  new  8 "), "{}", rows[1]);
-    assert!(
-        rows[2].starts_with("person-000002  new  16 "),
-        "{}",
-        rows[2]
-    );
+    for (n, row) in rows[1..=FIGURES].iter().enumerate() {
+        assert!(row.contains(&format!("-{:06}  new  ", n + 1)), "{row}");
+    }
 }
 
 #[test]
@@ -155,20 +179,19 @@ fn a_gallery_is_remembered_by_the_next_process() {
     let gallery = folder.at("shop.redb");
     let with_gallery = || run(&example().boxes).with("--gallery").with(&gallery);
     let first = with_gallery().succeeds().lines();
-    let count = |lines: &[Value], state| lines.iter().filter(|l| l["state"] == state).count();
     assert_eq!(count(&first, "new"), FIGURES);
 
     let second = with_gallery()
         .succeeds()
-        .says(&["(0 new, 8 known before)"])
+        .says(&["(0 new, 8 known before, "])
         .lines();
-    assert_eq!(
-        (count(&second, "new"), count(&second, "seen")),
-        (0, SIGHTINGS)
-    );
+    assert_eq!(count(&second, "new"), 0);
+    assert!(count(&second, "seen") >= SIGHTINGS * 3 / 4);
     for (before, after) in first.iter().zip(&second) {
-        assert_eq!(before["identity"], after["identity"]);
+        let (before, after) = (&before["identity"], &after["identity"]);
+        assert!(before.is_null() || after.is_null() || before == after);
     }
+    assert_eq!(identities(&first), identities(&second));
 }
 
 #[test]
@@ -189,11 +212,9 @@ fn a_source_named_twice_brings_nobody_new_the_second_time() {
     .succeeds()
     .lines();
     assert_eq!(lines.len(), 2 * SIGHTINGS);
-    assert!(
-        lines[SIGHTINGS..]
-            .iter()
-            .all(|line| line["state"] == "seen")
-    );
+    assert_eq!(count(&lines[..SIGHTINGS], "new"), FIGURES);
+    assert_eq!(count(&lines[SIGHTINGS..], "new"), 0);
+    assert_eq!(identities(&lines[SIGHTINGS..]).len(), FIGURES);
     assert_eq!(
         lines[SIGHTINGS]["frame"], 0,
         "frames count from 0 in each source"
@@ -204,14 +225,14 @@ fn a_source_named_twice_brings_nobody_new_the_second_time() {
 fn frames_and_people_can_be_bounded() {
     let four = run(&example().boxes).with("--max-frames").with("4");
     assert_eq!(four.succeeds().lines().len(), 4);
-    // All figures are 84 pixels high.
-    let all = run(&example().boxes).with("--min-height").with("84");
-    assert_eq!(all.succeeds().lines().len(), SIGHTINGS);
+    // All figures are 126 pixels high.
+    let all = run(&example().boxes).with("--min-height").with("126");
+    assert_eq!(identities(&all.succeeds().lines()).len(), FIGURES);
     let none = run(&example().boxes)
         .with("--min-height")
-        .with("84.5")
+        .with("126.5")
         .succeeds();
-    assert_eq!(none.lines().len(), 0);
+    assert_eq!(count(&none.lines(), "pending"), SIGHTINGS);
     none.says(&["passed over: 80 x too small person"]);
 }
 
@@ -263,11 +284,14 @@ fn tracks_of_the_boxes_are_passed_on() {
     let folder = Folder::new();
     let boxes = folder.file(
         "boxes.csv",
-        "id,frame,x,y,w,h\n41,0,10,14,30,84\n,1,23,15,30,84\n",
+        "id,frame,x,y,w,h\n41,0,15,21,45,126\n,1,34,22,45,126\n",
     );
     let lines = run(&boxes).succeeds().lines();
     assert_eq!(lines[0]["track"], 41);
-    assert_eq!(lines[1]["track"], Value::Null);
+    assert!(
+        lines[1]["track"].is_u64(),
+        "a box without a number gets one of ours"
+    );
 }
 
 #[test]
@@ -287,9 +311,8 @@ fn a_folder_of_crops_is_watched_whole() {
     .succeeds()
     .lines();
     assert_eq!(lines.len(), 20);
-    assert_eq!(lines[0]["box"], serde_json::json!([0.0, 0.0, 30.0, 84.0]));
-    let identities: BTreeSet<&str> = lines.iter().map(|line| text(line, "identity")).collect();
-    assert_eq!(identities.len(), FIGURES);
+    assert_eq!(lines[0]["box"], serde_json::json!([0.0, 0.0, 45.0, 126.0]));
+    assert_eq!(identities(&lines).len(), FIGURES);
     // 25 images a second, if nobody says otherwise.
     assert_eq!(lines[1]["stream_time"], 0.04);
 }
@@ -328,8 +351,7 @@ fn a_threshold_comes_from_the_person_or_from_the_model_and_from_nowhere_else() {
     write_with(&stated, &model);
     let lines = without(&model).succeeds().lines();
     assert_eq!(lines[0]["threshold"], 0.75);
-    let identities: BTreeSet<&str> = lines.iter().map(|line| text(line, "identity")).collect();
-    assert_eq!(identities.len(), FIGURES);
+    assert_eq!(identities(&lines).len(), FIGURES);
 }
 
 #[test]

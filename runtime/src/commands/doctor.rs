@@ -1,10 +1,11 @@
 //! `reid doctor`: what this device has, and what would be used.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use kernels::retrieval::scan;
+use runtime::source::camera::{Info, Offer, list};
 use serde::Serialize;
 
 use super::{Outcome, images, output};
@@ -48,8 +49,8 @@ struct Device {
 #[derive(Serialize)]
 struct Camera {
     path: PathBuf,
-    name: Option<String>,
-    readable: bool,
+    name: String,
+    formats: Vec<String>,
     problem: Option<String>,
 }
 
@@ -101,7 +102,7 @@ impl Report {
                 },
             ],
             cameras: cameras(),
-            video: "this build reads Motion-JPEG files and images, no cameras yet",
+            video: "cameras, Motion-JPEG files, images, and Motion-JPEG or y4m on standard input",
         }
     }
 
@@ -137,66 +138,43 @@ impl Report {
             ]);
         }
         for camera in &self.cameras {
-            let name = camera.name.as_deref().unwrap_or("unnamed");
-            let state = camera.problem.as_deref().unwrap_or("readable");
+            let name = &camera.name;
+            let state = camera
+                .problem
+                .clone()
+                .unwrap_or_else(|| camera.formats.join(", "));
             rows.push(vec![
                 camera.path.display().to_string(),
                 format!("{name}: {state}"),
             ]);
         }
         if self.cameras.is_empty() {
-            rows.push(vec![
-                "cameras".to_owned(),
-                "none: there is no /dev/video*".to_owned(),
-            ]);
+            rows.push(vec!["cameras".to_owned(), "none found".to_owned()]);
         }
         output::table(&rows)
     }
 }
 
-/// The cameras that the system knows, by path.
+/// The cameras of this machine, with what they offer or what is wrong with them.
 fn cameras() -> Vec<Camera> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir("/dev")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| is_video(path))
-        .collect();
-    paths.sort();
-    paths.into_iter().map(Camera::at).collect()
-}
-
-fn is_video(path: &Path) -> bool {
-    let number = path
-        .file_name()
-        .and_then(|name| name.to_str()?.strip_prefix("video"));
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-impl Camera {
-    fn at(path: PathBuf) -> Self {
-        let node = path
-            .file_name()
-            .map(|name| Path::new("/sys/class/video4linux").join(name));
-        let name = node.and_then(|node| std::fs::read_to_string(node.join("name")).ok());
-        let opened = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path);
-        let problem = opened.err().map(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("{error}; the group `video` may read cameras")
-            }
-            _ => error.to_string(),
-        });
-        let name = name.map(|name| name.trim().to_owned());
-        Self {
-            path,
-            name,
-            readable: problem.is_none(),
-            problem,
-        }
-    }
+    let formats = |offers: Vec<Offer>| {
+        let format = |offer: Offer| {
+            let sizes: Vec<String> = offer
+                .sizes
+                .iter()
+                .map(|(width, height)| format!("{width}x{height}"))
+                .collect();
+            format!("{} {}", offer.fourcc, sizes.join(" "))
+        };
+        offers.into_iter().map(format).collect()
+    };
+    let camera = |info: Info| Camera {
+        path: info.path,
+        name: info.name,
+        formats: formats(info.formats),
+        problem: info.problem.map(|problem| problem.to_string()),
+    };
+    list().into_iter().map(camera).collect()
 }
 
 /// The value of the first line `key: value` in a file of /proc.
@@ -209,18 +187,6 @@ fn line_of(path: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_numbered_video_nodes_are_cameras() {
-        for (path, wanted) in [
-            ("/dev/video0", true),
-            ("/dev/video12", true),
-            ("/dev/video", false),
-            ("/dev/videox", false),
-        ] {
-            assert_eq!(is_video(Path::new(path)), wanted, "{path}");
-        }
-    }
 
     #[test]
     fn this_device_has_something_to_compute_on() {

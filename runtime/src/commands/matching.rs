@@ -138,6 +138,7 @@ impl Enroll {
                 source: path.clone(),
                 frame: None,
                 time,
+                crop: None,
             };
             let embedding = embedded.embeddings.row(index);
             gallery

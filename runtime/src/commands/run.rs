@@ -1,185 +1,207 @@
 //! `reid run`: who is in these pictures, again?
 
-use std::path::PathBuf;
+mod outputs;
+mod settings;
+
 use std::time::Instant;
 
-use anyhow::{Context, bail};
 use clap::Args;
-use kernels::model::Model;
-use runtime::event::{JsonLines, Silent, Sink};
 use runtime::gallery::Gallery;
 use runtime::people::People;
-use runtime::pipeline::{Parts, Pipeline, Settings, Summary, SystemClock, Turn};
-use runtime::source;
+use runtime::pipeline::{Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
+use runtime::show::crops::{self, Crops};
+use runtime::source::clock::{SteadyClock, Stop};
+use runtime::source::slot::{Group, Slot};
+use runtime::source::{self, Source};
+use runtime::track::Numbers;
 
-use super::{DeviceArgs, ModelArgs, Outcome, output};
+use self::outputs::Outputs;
+use self::settings::{Settings, Watched};
+use super::{Outcome, output};
 
-/// Watch sources one after the other, and say who is seen again.
+/// Watch sources, and say who is seen again.
 ///
-/// Everybody who resembles nobody in the gallery becomes a new identity.
+/// Files are watched one after the other, every frame of them. Cameras and standard input are
+/// watched at the same time, the newest frame of each. Somebody who resembles nobody in the gallery
+/// becomes a new identity, once a visit has shown enough good crops.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Run {
-    /// What to watch: a Motion-JPEG file (clip.avi), a folder of images, or a pattern of images
-    #[arg(required = true)]
-    sources: Vec<String>,
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    device: DeviceArgs,
-    /// Where people are: `whole`, or a file of boxes (.csv with a header, MOT .txt, .jsonl)
-    #[arg(long)]
-    boxes: String,
-    /// Who is known; made if it is not there [default: nobody, and forgotten at the end]
-    #[arg(long, value_name = "FILE")]
-    gallery: Option<PathBuf>,
-    /// Cosine similarities at or above it mean the same person; `reid eval --open-set` shows what a
-    /// threshold brings [default: the model's own at 1 % strangers let in, if it states one]
-    #[arg(long, value_name = "T", value_parser = threshold)]
-    threshold: Option<f32>,
-    /// Pass over people lower than this
-    #[arg(long, value_name = "PIXELS", default_value_t = 0.0)]
-    min_height: f32,
-    /// Frames a second, for images and for files that state a wrong rate
-    #[arg(long)]
-    fps: Option<f64>,
-    /// Stop after this many frames of each source
-    #[arg(long, value_name = "N")]
-    max_frames: Option<u64>,
-    /// One JSON line an observation on stdout; the table goes to stderr
-    #[arg(long)]
-    json: bool,
+    flags: settings::Flags,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   reid run clip.avi --boxes boxes.csv --model person.onnx --gallery shop.redb --json
-  reid run monday/ tuesday/ --boxes whole --model person.onnx";
-
-/// Share of strangers that the default threshold lets in.
-const DEFAULT_FPIR: f64 = 0.01;
+  reid run /dev/video0 --model person.onnx --gallery shop.redb --report today.html
+  ffmpeg -i rtsp://door/stream -c:v mjpeg -f mjpeg - | reid run - --model person.onnx
+  reid run --config reid.toml";
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let model = self.model.open()?;
-        let threshold = self.threshold_for(&model)?;
-        let mut embedder = self.device.embedder(&model)?;
+        let settings = Settings::of(self.flags)?;
+        let model = settings.model.open()?;
+        let tracks = settings.tracks(&model)?;
+        let mut embedder = settings.device.embedder(&model)?;
         let dim = model.contract.embedding.dim;
-        let mut gallery = match &self.gallery {
+        let gallery = match &settings.gallery {
             Some(path) => Gallery::create_or_open(path, model.space(), dim)?,
             None => Gallery::in_memory(model.space(), dim)?,
         };
-        let mut sink: Box<dyn Sink> = if self.json {
-            Box::new(JsonLines(std::io::stdout()))
-        } else {
-            Box::new(Silent)
-        };
+        let mut gallery = gallery.with_limits(settings.limits)?;
+        let keep = |folder| Crops::new(folder, crops::MAX_FILES);
+        let mut keep = settings.crops.as_ref().map(keep).transpose()?;
+        let mut outputs = Outputs::new(&settings, &model)?;
+        let numbers = Numbers::default();
 
         let start = Instant::now();
         let mut summary = Summary::default();
         let mut outcome = Outcome::Done;
-        for spec in &self.sources {
+        let mut ended = Ok(Outcome::Done);
+        for sources in settings.batches() {
             let parts = Parts {
                 preprocessing: &model.contract.preprocessing,
                 embedder: embedder.as_mut(),
                 gallery: &mut gallery,
-                sink: sink.as_mut(),
+                sink: &mut outputs,
                 clock: &SystemClock,
-                settings: Settings {
-                    threshold,
-                    min_height: self.min_height,
-                },
+                settings: tracks,
+                keep: keep.as_mut(),
             };
-            let people = People::open(&self.boxes)?;
-            if let People::Given(given) = &people
-                && given.is_empty()
-            {
-                eprintln!(
-                    "reid: note: {} holds no boxes: nobody will be seen",
-                    self.boxes
-                );
-            }
-            let pipeline = Pipeline::new(source::open(spec, self.fps)?, people, parts)?;
-            let (part, ended) = self.watch(pipeline);
+            let lane = |watched: &Watched, source: &dyn Source| {
+                let people = People::open(&watched.people)?;
+                if let Some(note) = people.note() {
+                    eprintln!("reid: note: {}: {note}", watched.people.how);
+                }
+                Lane::new(watched.name(source), people, dim, &tracks, &numbers)
+            };
+            let (input, lanes) = open(sources, lane)?;
+            let pipeline = Pipeline::new(input, lanes, parts)?;
+            let (part, result) = watch(pipeline, settings.max_frames);
             summary.add(&part);
-            match ended {
+            outputs.next_batch(sources.len());
+            match result {
                 Ok(Outcome::Done) => {}
                 Ok(Outcome::Partly) => outcome = Outcome::Partly,
                 Err(error) => {
-                    self.report(&summary, start)?;
-                    return Err(error);
+                    ended = Err(error);
+                    break;
                 }
             }
         }
-        self.report(&summary, start)?;
-        Ok(outcome)
-    }
-
-    /// What was asked for, else what the model states. A number for all models would be wrong for
-    /// most: unlike people have a similarity of 0.3 under one and of 0.9 under another.
-    fn threshold_for(&self, model: &Model) -> anyhow::Result<f32> {
-        let stated = || model.contract.threshold_at(DEFAULT_FPIR);
-        self.threshold.or_else(stated).with_context(|| {
-            format!(
-                "{} states no threshold: find one with `reid eval DATA --model {0} --open-set` on \
-                 labelled crops of your site, and pass it as --threshold",
-                self.model.model.display()
-            )
-        })
-    }
-
-    /// Works through one source. What was seen before an error counts.
-    fn watch(&self, mut pipeline: Pipeline<'_>) -> (Summary, anyhow::Result<Outcome>) {
-        let frames = match (pipeline.frames(), self.max_frames) {
-            (Some(all), Some(most)) => Some(all.min(most)),
-            (all, most) => all.or(most),
-        };
-        let bar = output::progress(frames, "frames");
-        let mut outcome = Outcome::Done;
-        let mut turns = 0;
-        let ended = loop {
-            if self.max_frames.is_some_and(|most| turns >= most) {
-                break Ok(outcome);
-            }
-            turns += 1;
-            match pipeline.run_once() {
-                Ok(Turn::Worked) => bar.inc(1),
-                Ok(Turn::Broken(error)) => {
-                    bar.suspend(|| eprintln!("reid: skipped: {error}"));
-                    outcome = Outcome::Partly;
-                }
-                Ok(Turn::Ended) => {
-                    if let Some(unused) = pipeline.people().unused() {
-                        eprintln!("reid: note: {unused}");
-                    }
-                    break Ok(outcome);
-                }
-                // The rest of this source is lost, the sources behind it are not.
-                Err(runtime::Error::Source(error)) => {
-                    bar.suspend(|| eprintln!("reid: skipped the rest: {error}"));
-                    break Ok(Outcome::Partly);
-                }
-                Err(error) => break Err(error.into()),
-            }
-        };
-        bar.finish_and_clear();
-        (pipeline.summary().clone(), ended)
-    }
-
-    fn report(&self, summary: &Summary, start: Instant) -> anyhow::Result<()> {
-        let lines = text(summary, start.elapsed().as_secs_f64());
-        if self.json {
-            for line in lines {
-                eprintln!("{line}");
-            }
-            return Ok(());
+        gallery.flush()?;
+        let elapsed = start.elapsed();
+        let passed_over = passed_over(&summary);
+        outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err())?;
+        let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
+        match settings.json {
+            true => lines.iter().for_each(|line| eprintln!("{line}")),
+            false => output::lines(lines)?,
         }
-        output::lines(lines)
+        ended.map(|_| outcome)
     }
 }
 
+/// A file by itself, or live sources together, and a lane for each.
+fn open(
+    sources: &[Watched],
+    lane: impl Fn(&Watched, &dyn Source) -> runtime::Result<Lane>,
+) -> anyhow::Result<(Input, Vec<Lane>)> {
+    if let [watched] = sources
+        && !watched.is_live()
+    {
+        let source = source::open(&watched.spec, watched.fps)?;
+        let lanes = vec![lane(watched, source.as_ref())?];
+        return Ok((Input::One(source), lanes));
+    }
+    let (mut slots, mut lanes) = (Vec::new(), Vec::new());
+    for watched in sources {
+        let stop = Stop::default();
+        let source = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
+        lanes.push(lane(watched, source.as_ref())?);
+        slots.push(Slot::new(source, watched.policy(), stop)?);
+    }
+    Ok((Input::several(Group::new(slots)), lanes))
+}
+
+/// Works until the sources end. What was seen before an error counts.
+fn watch(
+    mut pipeline: Pipeline<'_>,
+    max_frames: Option<u64>,
+) -> (Summary, anyhow::Result<Outcome>) {
+    let frames = match (pipeline.frames(), max_frames) {
+        (Some(all), Some(most)) => Some(all.min(most)),
+        (all, most) => all.or(most),
+    };
+    let bar = output::progress(frames, "frames");
+    let mut outcome = Outcome::Done;
+    let mut turns = 0;
+    let ended = loop {
+        if max_frames.is_some_and(|most| turns >= most) {
+            break Ok(outcome);
+        }
+        match pipeline.run_once() {
+            Ok(Turn::Worked(frames)) => {
+                turns += 1;
+                bar.inc(frames as u64);
+            }
+            Ok(Turn::Broken(error)) => {
+                turns += 1;
+                bar.suspend(|| eprintln!("reid: skipped: {error}"));
+                outcome = Outcome::Partly;
+            }
+            Ok(Turn::Idle) => {}
+            Ok(Turn::Ended) => break Ok(outcome),
+            // The rest of this source is lost, the sources behind it are not.
+            Err(runtime::Error::Source(error)) => {
+                bar.suspend(|| eprintln!("reid: skipped the rest: {error}"));
+                break Ok(Outcome::Partly);
+            }
+            Err(error) => break Err(error.into()),
+        }
+    };
+    bar.finish_and_clear();
+    let (summary, lanes) = pipeline.finish();
+    let whole = ended.is_ok() && max_frames.is_none();
+    for unused in lanes
+        .iter()
+        .filter_map(|lane| lane.people().unused())
+        .filter(|_| whole)
+    {
+        eprintln!("reid: note: {unused}");
+    }
+    (summary, ended)
+}
+
+/// What was passed over, and why.
+fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
+    let Summary { flaws, tracks, .. } = summary;
+    let all = [
+        (summary.broken_frames, "broken frame"),
+        (summary.dropped_frames, "frame that a newer one replaced"),
+        (summary.dropped, "person too many for a frame"),
+        (flaws.outside, "box outside of its frame"),
+        (flaws.low, "too small person"),
+        (flaws.cut, "person cut by the edge"),
+        (flaws.squat, "box too wide for a person"),
+        (flaws.covered, "person covered by another"),
+        (flaws.blurred, "blurred person"),
+        (
+            summary.featureless,
+            "person in whom the network saw nothing",
+        ),
+        (tracks.unsure, "box too unsure to begin a visit"),
+        (tracks.over_budget, "crop beyond the budget of its frame"),
+        (tracks.undecided, "visit too short to decide"),
+        (tracks.unjudged, "visit without a good crop"),
+        (tracks.evicted, "visit that had to make room"),
+    ];
+    all.into_iter().filter(|(n, _)| *n > 0).collect()
+}
+
 /// The table at the end.
-fn text(summary: &Summary, seconds: f64) -> Vec<String> {
+fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<String> {
     let header = ["identity", "", "seen", "first", "last", "least similar"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for (name, tally) in &summary.identities {
@@ -201,37 +223,18 @@ fn text(summary: &Summary, seconds: f64) -> Vec<String> {
         .filter(|tally| tally.new)
         .count();
     lines.push(format!(
-        "{} in {} of {} ({new} new, {} known before), {:.1} frames/s",
+        "{} in {} of {} ({new} new, {} known before, {} undecided), {:.1} frames/s",
         output::count(summary.identities.len(), "person"),
         output::count(summary.observations as usize, "observation"),
         output::count(summary.frames as usize, "frame"),
         summary.identities.len() - new,
+        output::count(summary.pending as usize, "observation"),
         summary.frames as f64 / seconds,
     ));
-    let passed_over = [
-        (summary.broken_frames, "broken frame"),
-        (summary.too_small, "too small person"),
-        (summary.outside, "box outside of its frame"),
-        (summary.dropped, "person too many for a frame"),
-        (
-            summary.featureless,
-            "person in whom the network saw nothing",
-        ),
-    ];
     lines.extend(
         passed_over
             .iter()
-            .filter(|(n, _)| *n > 0)
             .map(|(n, what)| format!("passed over: {n} x {what}")),
     );
     lines
-}
-
-/// A cosine similarity.
-pub(super) fn threshold(text: &str) -> anyhow::Result<f32> {
-    let threshold: f32 = text.parse().context("wanted a number from -1 to 1")?;
-    if !(-1.0..=1.0).contains(&threshold) {
-        bail!("wanted -1 to 1");
-    }
-    Ok(threshold)
 }

@@ -207,7 +207,7 @@ impl Job<'_> {
         let [height, width] = frame.size;
         let batch = self.plan.batch;
         let crop = frame.crop_len();
-        let mut infer = || -> TractResult<()> {
+        let mut infer = || -> TractResult<usize> {
             let mut input = Tensor::zero::<f32>(&[batch, 3, height, width])?;
             let mut view = input.try_as_plain_ram_mut()?;
             let planes = view.as_slice_mut::<f32>()?;
@@ -215,11 +215,18 @@ impl Job<'_> {
                 frame.normaliser.fill(crop, planes)?;
             }
             let result = self.plan.network.run(tvec!(input.into_tvalue()))?;
-            self.out
-                .copy_from_slice(result[0].try_as_plain_ram()?.as_slice::<f32>()?);
-            Ok(())
+            let rows = result[0].try_as_plain_ram()?.as_slice::<f32>()?;
+            if rows.len() == self.out.len() {
+                self.out.copy_from_slice(rows);
+            }
+            Ok(rows.len())
         };
-        infer().map_err(Error::tract)?;
+        let found = infer().map_err(Error::tract)?;
+        if found != self.out.len() {
+            let wanted = self.out.len();
+            let reason = format!("the network gave {found} numbers, wanted {wanted}");
+            return Err(Error::Embed { reason });
+        }
         self.out.chunks_mut(frame.dim).try_for_each(Frame::unit)
     }
 }

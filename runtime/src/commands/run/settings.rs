@@ -1,0 +1,368 @@
+//! What a run is to do: flags over variables over the file, checked once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kernels::contract::Resize;
+use kernels::model::Model;
+use runtime::config::{self, Config};
+use runtime::embed::Device;
+use runtime::gallery::Limits;
+use runtime::pipeline;
+use runtime::quality::Gates;
+use runtime::source::camera::{FORMATS, Wish};
+use runtime::source::clock::Clock;
+use runtime::source::slot::Policy;
+use runtime::source::{self, Rate, Source};
+use runtime::track;
+
+use crate::commands::{DeviceArgs, ModelArgs};
+
+/// Share of strangers that the default threshold lets in.
+const DEFAULT_FPIR: f64 = 0.01;
+
+#[derive(Debug, Args)]
+pub(in crate::commands) struct Flags {
+    /// What to watch: a Motion-JPEG file (clip.avi), a folder of images, a pattern of images, a
+    /// camera (/dev/video0, or part of its name), or - for Motion-JPEG or y4m on standard input
+    sources: Vec<String>,
+    /// Everything that stands below, and more, in a file: see configs/reid.toml
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// The model, an ONNX file
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// What the model says nothing of [default: FILE.toml beside the model, if there is one]
+    #[arg(long, value_name = "FILE.toml")]
+    sidecar: Option<PathBuf>,
+    /// How crops are scaled, whatever the model says: pil-bilinear or cv-bilinear
+    #[arg(long, value_name = "KERNEL", value_parser = crate::commands::resize)]
+    resize: Option<Resize>,
+    /// What computes: auto, gpu, cpu or tract [default: auto]
+    #[arg(long)]
+    device: Option<Device>,
+    /// Threads, 0 for one a core, at most 256 [default: 0]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Crops computed at once, 1 to 256 [default: 1]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Where people are: motion, whole, a file of boxes (.csv with a header, MOT .txt, .jsonl), or
+    /// a detector (.onnx) [default: motion]
+    #[arg(long)]
+    boxes: Option<String>,
+    /// Parts of the picture in which people count, by their feet: polygons of shares of the
+    /// picture, such as '0,0.5 1,0.5 1,1 0,1'
+    #[arg(long, value_name = "POLYGON")]
+    zone: Vec<String>,
+    /// Who is known; made if it is not there [default: nobody, and forgotten at the end]
+    #[arg(long, value_name = "FILE")]
+    gallery: Option<PathBuf>,
+    /// Cosine similarities at or above it mean the same person; `reid eval --open-set` shows what a
+    /// threshold brings [default: the model's own at 1 % strangers let in, if it states one]
+    #[arg(long, value_name = "T", value_parser = threshold)]
+    threshold: Option<f32>,
+    /// People lower than this are not worth embedding [default: 96]
+    #[arg(long, value_name = "PIXELS", value_parser = pixels)]
+    min_height: Option<f32>,
+    /// Frames a second: asked of a camera; assumed for images, and for files that state a wrong rate
+    #[arg(long)]
+    fps: Option<f64>,
+    /// Stop after this many frames of each source
+    #[arg(long, value_name = "N")]
+    max_frames: Option<u64>,
+    /// One JSON line an observation on stdout; the table goes to stderr
+    #[arg(long)]
+    json: bool,
+    /// An annotated Motion-JPEG file, one for each source
+    #[arg(long, value_name = "FILE.avi")]
+    save_video: Option<PathBuf>,
+    /// A page of what was seen, one HTML file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Keep the crops behind the exemplars, so that a gallery can be moved to another model
+    #[arg(long, value_name = "FOLDER")]
+    save_crops: Option<PathBuf>,
+    /// Write over a video that is there already
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// What a run is to do.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) model: ModelArgs,
+    pub(super) device: DeviceArgs,
+    pub(super) sources: Vec<Watched>,
+    pub(super) gallery: Option<PathBuf>,
+    pub(super) limits: Limits,
+    pub(super) json: bool,
+    pub(super) video: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
+    pub(super) crops: Option<PathBuf>,
+    pub(super) overwrite: bool,
+    pub(super) max_frames: Option<u64>,
+    /// Frame rate of a saved video.
+    pub(super) rate: Rate,
+    threshold: Option<f32>,
+    quality: config::Quality,
+    tracks: config::Tracks,
+}
+
+/// A source and how its people are found.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) spec: String,
+    pub(super) fps: Option<f64>,
+    pub(super) people: runtime::people::Spec,
+    name: Option<String>,
+    camera: config::Camera,
+}
+
+impl Settings {
+    pub(super) fn of(flags: Flags) -> anyhow::Result<Self> {
+        let config = match &flags.config {
+            Some(path) => Config::read(path, std::env::vars())?,
+            None => Config::parse("", "environment", std::env::vars())?,
+        };
+        let model = flags.model.or(config.model).context(
+            "which model? Name it with --model, with `model` in the config, or with REID_MODEL",
+        )?;
+        let device = match (flags.device, &config.device) {
+            (Some(device), _) => device,
+            (None, Some(name)) => name
+                .parse()
+                .map_err(|wanted| anyhow::anyhow!("`device` is `{name}`: {wanted}"))?,
+            (None, None) => Device::Auto,
+        };
+        let boxes = flags
+            .boxes
+            .or(config.boxes)
+            .unwrap_or_else(|| "motion".to_owned());
+        let sources = sources(flags.sources, config.camera, &boxes, &flags.zone, flags.fps)?;
+        let fps = sources[0].fps;
+        let gates = config.quality;
+        Ok(Self {
+            model: ModelArgs {
+                model,
+                sidecar: flags.sidecar.or(config.sidecar),
+                resize: flags.resize,
+            },
+            device: DeviceArgs {
+                device,
+                threads: flags.threads.or(config.threads).unwrap_or(0),
+                batch: flags.batch.or(config.batch).unwrap_or(1),
+            },
+            sources,
+            gallery: flags.gallery.or(config.gallery.file.clone()),
+            limits: limits(&config.gallery),
+            json: flags.json || config.output.json,
+            video: flags.save_video.or(config.output.video),
+            report: flags.report.or(config.output.report),
+            crops: flags.save_crops.or(config.output.crops),
+            overwrite: flags.overwrite,
+            max_frames: flags.max_frames,
+            rate: fps.map_or(Ok(Rate::IMAGES), Rate::from_fps)?,
+            threshold: flags.threshold.or(config.threshold),
+            quality: config::Quality {
+                height: flags.min_height.or(gates.height),
+                ..gates
+            },
+            tracks: config.tracks,
+        })
+    }
+
+    /// What was asked for, else what the model states. A number for all models would be wrong for
+    /// most: unlike people have a similarity of 0.3 under one and of 0.9 under another.
+    pub(super) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
+        let stated = || model.contract.threshold_at(DEFAULT_FPIR);
+        self.threshold.or_else(stated).with_context(|| {
+            format!(
+                "{} states no threshold: find one with `reid eval DATA --model {0} --open-set` on \
+                 labelled crops of your site, and pass it as --threshold",
+                self.model.model.display()
+            )
+        })
+    }
+
+    /// What decides in the loop.
+    pub(super) fn tracks(&self, model: &Model) -> anyhow::Result<pipeline::Settings> {
+        let said = &self.tracks;
+        let base = track::Settings::new(self.threshold(model)?);
+        let tracks = track::Settings {
+            crops: said.crops.unwrap_or(base.crops),
+            contradictions: said.contradictions.unwrap_or(base.contradictions),
+            max_gap: said.max_gap.unwrap_or(base.max_gap),
+            interval: said.interval.unwrap_or(base.interval),
+            recheck: said.recheck.unwrap_or(base.recheck),
+            per_frame: said.per_frame.unwrap_or(base.per_frame),
+            sure: said.sure.unwrap_or(base.sure),
+            ..base
+        };
+        let (said, base) = (&self.quality, Gates::default());
+        let gates = Gates {
+            height: said.height.unwrap_or(base.height),
+            border: said.border.unwrap_or(base.border),
+            squat: said.squat.unwrap_or(base.squat),
+            overlap: said.overlap.unwrap_or(base.overlap),
+            sharpness: said.sharpness.unwrap_or(base.sharpness),
+        };
+        Ok(pipeline::Settings { tracks, gates })
+    }
+
+    /// What is watched at the same time: each file alone, all live sources together at the end.
+    pub(super) fn batches(&self) -> impl Iterator<Item = &[Watched]> {
+        let live = self.sources.partition_point(|watched| !watched.is_live());
+        let (files, live) = self.sources.split_at(live);
+        files.chunks(1).chain((!live.is_empty()).then_some(live))
+    }
+
+    /// Names of all sources, in the order in which they are watched.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |watched: &Watched| watched.name.clone().unwrap_or_else(|| watched.spec.clone());
+        self.sources.iter().map(name).collect()
+    }
+}
+
+impl Watched {
+    /// Whether nobody waits for us: frames come when they come.
+    pub(super) fn is_live(&self) -> bool {
+        source::is_live(&self.spec)
+    }
+
+    pub(super) fn name<'a>(&'a self, source: &'a dyn Source) -> &'a str {
+        self.name.as_deref().unwrap_or_else(|| source.name())
+    }
+
+    /// What becomes of frames that come faster than they are worked on. Boxes in a file are of
+    /// every frame.
+    pub(super) fn policy(&self) -> Policy {
+        let numbered = !matches!(self.people.how.as_str(), "motion" | "whole")
+            && !self.people.how.ends_with(".onnx");
+        if self.is_live() && !numbered {
+            Policy::Newest
+        } else {
+            Policy::Every
+        }
+    }
+
+    /// Opens the source, and says what a camera gives in place of what was asked.
+    pub(super) fn open(&self, clock: Box<dyn Clock>) -> anyhow::Result<Box<dyn Source>> {
+        if self.spec == "-" {
+            let rate = self.fps.map(Rate::from_fps).transpose()?;
+            return Ok(source::stream::open(std::io::stdin(), "-", rate, clock)?);
+        }
+        let Some(camera) = source::camera_of(&self.spec) else {
+            return Ok(source::open(&self.spec, self.fps)?);
+        };
+        let camera = source::camera::open(camera, self.wish()?, clock)?;
+        if let Some(surprise) = camera.surprise() {
+            eprintln!("reid: note: {}: {surprise}", self.spec);
+        }
+        Ok(Box::new(camera))
+    }
+
+    fn wish(&self) -> anyhow::Result<Wish> {
+        let base = Wish::default();
+        let said = &self.camera;
+        let format = |name: &String| {
+            let wanted = FORMATS
+                .iter()
+                .find(|format| format.0.eq_ignore_ascii_case(name.as_bytes()));
+            wanted.copied().with_context(|| {
+                format!("`camera.format` is `{name}`, wanted MJPG, YUYV, NV12 or GREY")
+            })
+        };
+        Ok(Wish {
+            size: (
+                said.width.unwrap_or(base.size.0),
+                said.height.unwrap_or(base.size.1),
+            ),
+            fps: self.fps.map(|fps| fps.round() as u32),
+            format: said.format.as_ref().map(format).transpose()?,
+            controls: said.controls.clone(),
+            ..base
+        })
+    }
+}
+
+/// Sources of the command line, else the cameras of the config; files first.
+fn sources(
+    specs: Vec<String>,
+    cameras: Vec<config::Camera>,
+    boxes: &str,
+    zones: &[String],
+    fps: Option<f64>,
+) -> anyhow::Result<Vec<Watched>> {
+    let cameras = match specs.is_empty() {
+        true => cameras,
+        false => {
+            let camera = |source| config::Camera {
+                source,
+                ..config::Camera::default()
+            };
+            specs.into_iter().map(camera).collect()
+        }
+    };
+    if cameras.is_empty() {
+        bail!("what to watch? Name a source, or a [[camera]] in the config");
+    }
+    let watched = |camera: config::Camera| {
+        let mut all = camera.zones.clone();
+        all.extend(zones.iter().cloned());
+        let people = runtime::people::Spec::of(
+            camera.boxes.as_deref().unwrap_or(boxes),
+            &all,
+            &camera.masks,
+        )?;
+        anyhow::Ok(Watched {
+            spec: camera.source.clone(),
+            fps: fps.or(camera.fps),
+            people,
+            name: camera.name.clone(),
+            camera,
+        })
+    };
+    let mut sources: Vec<Watched> = cameras
+        .into_iter()
+        .map(watched)
+        .collect::<anyhow::Result<_>>()?;
+    sources.sort_by_key(Watched::is_live);
+    Ok(sources)
+}
+
+fn limits(said: &config::Gallery) -> Limits {
+    let base = Limits::default();
+    let retention = match said.retention {
+        None => Some(Duration::from_secs(24 * 3600)),
+        Some(Duration::ZERO) => None,
+        some => some,
+    };
+    Limits {
+        retention,
+        max_identities: said.max_identities.unwrap_or(base.max_identities),
+        max_exemplars: said.max_exemplars.unwrap_or(base.max_exemplars),
+        novelty: said.novelty.unwrap_or(base.novelty),
+        ..base
+    }
+}
+
+/// A height in pixels.
+fn pixels(text: &str) -> anyhow::Result<f32> {
+    let pixels: f32 = text.parse().context("wanted a number of pixels")?;
+    if !(0.0..=16_384.0).contains(&pixels) {
+        bail!("wanted 0 to 16384");
+    }
+    Ok(pixels)
+}
+
+/// A cosine similarity.
+fn threshold(text: &str) -> anyhow::Result<f32> {
+    let threshold: f32 = text.parse().context("wanted a number from -1 to 1")?;
+    if !(-1.0..=1.0).contains(&threshold) {
+        bail!("wanted -1 to 1");
+    }
+    Ok(threshold)
+}

@@ -1,0 +1,117 @@
+//! What the loop reads from: one source to its end, or several at once.
+
+use std::time::Duration;
+
+use super::{Lane, Turn};
+use crate::Result;
+use crate::source::slot::{Group, Next, Slot};
+use crate::source::{Frame, Source, Status};
+
+/// How long a turn waits for a frame of a live source.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Where frames come from.
+pub enum Input {
+    /// Every frame of one source; the lane is the only one.
+    One(Box<dyn Source>),
+    /// The slots of several sources, each with the lane at its position.
+    Several(Box<Several>),
+}
+
+/// Slots that share the loop.
+pub struct Several {
+    group: Group,
+    /// A frame that came second from a source whose first was not worked on yet, and whose it is.
+    spare: Frame,
+    held: Option<usize>,
+    /// What went wrong while other sources had frames.
+    trouble: Option<crate::Error>,
+}
+
+impl Input {
+    /// Several sources at once.
+    #[must_use]
+    pub fn several(group: Group) -> Self {
+        Self::Several(Box::new(Several {
+            group,
+            spare: Frame::default(),
+            held: None,
+            trouble: None,
+        }))
+    }
+
+    /// Fills the frames of the lanes that have one, at most one each.
+    pub(super) fn read(&mut self, lanes: &mut [Lane]) -> Result<Turn> {
+        match self {
+            Self::One(source) => match source.read(&mut lanes[0].frame) {
+                Ok(Status::Frame) => {
+                    lanes[0].ready = true;
+                    Ok(Turn::Worked(1))
+                }
+                Ok(Status::End) => Ok(Turn::Ended),
+                Err(error) if error.is_recoverable() => Ok(Turn::Broken(error.into())),
+                Err(error) => Err(error.into()),
+            },
+            Self::Several(several) => Ok(several.read(lanes)),
+        }
+    }
+
+    /// Frames that the one source claims to have.
+    pub(super) fn frames(&self) -> Option<u64> {
+        match self {
+            Self::One(source) => source.len(),
+            Self::Several(_) => None,
+        }
+    }
+
+    /// Frames that were overwritten by newer ones before anybody looked at them.
+    pub(super) fn dropped(&self) -> u64 {
+        match self {
+            Self::One(_) => 0,
+            Self::Several(several) => several.group.slots().iter().map(Slot::dropped).sum(),
+        }
+    }
+}
+
+impl Several {
+    /// Takes what waits in every slot, so that the crops of all sources are embedded together.
+    fn read(&mut self, lanes: &mut [Lane]) -> Turn {
+        if let Some(trouble) = self.trouble.take() {
+            return Turn::Broken(trouble);
+        }
+        let mut ready = 0;
+        if let Some(lane) = self.held.take() {
+            self.hand_over(&mut lanes[lane]);
+            ready += 1;
+        }
+        while ready < lanes.len() {
+            let timeout = if ready == 0 { WAIT } else { Duration::ZERO };
+            match self.group.next(&mut self.spare, timeout) {
+                Next::Read(lane, Ok(Status::Frame)) if lanes[lane].ready => {
+                    self.held = Some(lane);
+                    break;
+                }
+                Next::Read(lane, Ok(Status::Frame)) => {
+                    self.hand_over(&mut lanes[lane]);
+                    ready += 1;
+                }
+                Next::Read(_, Ok(Status::End)) => {}
+                // One source that fails must not stop the others: it ends by itself.
+                Next::Read(_, Err(error)) if ready == 0 => return Turn::Broken(error.into()),
+                Next::Read(_, Err(error)) => {
+                    self.trouble = Some(error.into());
+                    break;
+                }
+                Next::Nothing if ready == 0 => return Turn::Idle,
+                Next::Ended if ready == 0 => return Turn::Ended,
+                Next::Nothing | Next::Ended => break,
+            }
+        }
+        Turn::Worked(ready)
+    }
+
+    fn hand_over(&mut self, lane: &mut Lane) {
+        std::mem::swap(&mut self.spare, &mut lane.frame);
+        lane.ready = true;
+    }
+}
