@@ -1,6 +1,7 @@
 //! The command line: what a person types, checked once, and the command that does it.
 
 mod bench;
+mod config;
 mod doctor;
 mod embed;
 mod eval;
@@ -53,6 +54,7 @@ enum Command {
     Bench(bench::Bench),
     Model(model::ModelCommand),
     Doctor(doctor::Doctor),
+    Config(config::ConfigCommand),
 }
 
 /// How a command ended, if not with an error.
@@ -85,6 +87,7 @@ impl Cli {
             Command::Bench(command) => command.run(),
             Command::Model(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Config(command) => command.run(),
         }
     }
 }

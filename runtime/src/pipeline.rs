@@ -439,6 +439,12 @@ impl<'a> Pipeline<'a> {
         (self.summary, self.lanes)
     }
 
+    /// Who is known by now.
+    #[must_use]
+    pub fn gallery(&self) -> &Gallery {
+        self.gallery
+    }
+
     /// Frames that the one source claims to have.
     #[must_use]
     pub fn frames(&self) -> Option<u64> {

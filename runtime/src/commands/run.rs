@@ -16,6 +16,7 @@ use runtime::source::{self, Source};
 use runtime::track::Numbers;
 
 use self::outputs::Outputs;
+pub(super) use self::settings::check;
 use self::settings::{Settings, Watched};
 use super::{Outcome, output};
 

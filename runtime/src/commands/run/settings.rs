@@ -9,14 +9,15 @@ use kernels::contract::Resize;
 use kernels::model::Model;
 use runtime::config::{self, Config};
 use runtime::embed::Device;
-use runtime::gallery::Limits;
+use runtime::gallery::{Gallery, Limits};
+use runtime::people::Spec;
 use runtime::pipeline;
 use runtime::quality::Gates;
 use runtime::source::camera::{FORMATS, Wish};
 use runtime::source::clock::Clock;
 use runtime::source::slot::Policy;
 use runtime::source::{self, Rate, Source};
-use runtime::track;
+use runtime::track::{self, Numbers, Tracks};
 
 use crate::commands::{DeviceArgs, ModelArgs};
 
@@ -116,7 +117,7 @@ pub(super) struct Settings {
 pub(super) struct Watched {
     pub(super) spec: String,
     pub(super) fps: Option<f64>,
-    pub(super) people: runtime::people::Spec,
+    pub(super) people: Spec,
     name: Option<String>,
     camera: config::Camera,
 }
@@ -132,9 +133,7 @@ impl Settings {
         )?;
         let device = match (flags.device, &config.device) {
             (Some(device), _) => device,
-            (None, Some(name)) => name
-                .parse()
-                .map_err(|wanted| anyhow::anyhow!("`device` is `{name}`: {wanted}"))?,
+            (None, Some(name)) => parse_device(name)?,
             (None, None) => Device::Auto,
         };
         let boxes = flags
@@ -189,27 +188,7 @@ impl Settings {
 
     /// What decides in the loop.
     pub(super) fn tracks(&self, model: &Model) -> anyhow::Result<pipeline::Settings> {
-        let said = &self.tracks;
-        let base = track::Settings::new(self.threshold(model)?);
-        let tracks = track::Settings {
-            crops: said.crops.unwrap_or(base.crops),
-            contradictions: said.contradictions.unwrap_or(base.contradictions),
-            max_gap: said.max_gap.unwrap_or(base.max_gap),
-            interval: said.interval.unwrap_or(base.interval),
-            recheck: said.recheck.unwrap_or(base.recheck),
-            per_frame: said.per_frame.unwrap_or(base.per_frame),
-            sure: said.sure.unwrap_or(base.sure),
-            ..base
-        };
-        let (said, base) = (&self.quality, Gates::default());
-        let gates = Gates {
-            height: said.height.unwrap_or(base.height),
-            border: said.border.unwrap_or(base.border),
-            squat: said.squat.unwrap_or(base.squat),
-            overlap: said.overlap.unwrap_or(base.overlap),
-            sharpness: said.sharpness.unwrap_or(base.sharpness),
-        };
-        Ok(pipeline::Settings { tracks, gates })
+        Ok(decide(&self.tracks, &self.quality, self.threshold(model)?))
     }
 
     /// What is watched at the same time: each file alone, all live sources together at the end.
@@ -312,7 +291,7 @@ fn sources(
     let watched = |camera: config::Camera| {
         let mut all = camera.zones.clone();
         all.extend(zones.iter().cloned());
-        let people = runtime::people::Spec::of(
+        let people = Spec::of(
             camera.boxes.as_deref().unwrap_or(boxes),
             &all,
             &camera.masks,
@@ -331,6 +310,56 @@ fn sources(
         .collect::<anyhow::Result<_>>()?;
     sources.sort_by_key(Watched::is_live);
     Ok(sources)
+}
+
+/// Refuses what no run could do, whatever its model and its sources are.
+pub(in crate::commands) fn check(config: &Config) -> anyhow::Result<()> {
+    if let Some(device) = &config.device {
+        parse_device(device)?;
+    }
+    let threshold = config.threshold.unwrap_or(0.0);
+    let decide = decide(&config.tracks, &config.quality, threshold);
+    Tracks::new(1, decide.tracks, Numbers::default())?;
+    Gallery::in_memory("none", 1)?.with_limits(limits(&config.gallery))?;
+    let boxes = config.boxes.as_deref().unwrap_or("motion");
+    if !config.camera.is_empty() {
+        for watched in sources(Vec::new(), config.camera.clone(), boxes, &[], None)? {
+            watched.wish()?;
+        }
+    }
+    Ok(())
+}
+
+fn parse_device(name: &str) -> anyhow::Result<Device> {
+    name.parse()
+        .map_err(|wanted| anyhow::anyhow!("`device` is `{name}`: {wanted}"))
+}
+
+fn decide(
+    tracks: &config::Tracks,
+    quality: &config::Quality,
+    threshold: f32,
+) -> pipeline::Settings {
+    let base = track::Settings::new(threshold);
+    let tracks = track::Settings {
+        crops: tracks.crops.unwrap_or(base.crops),
+        contradictions: tracks.contradictions.unwrap_or(base.contradictions),
+        max_gap: tracks.max_gap.unwrap_or(base.max_gap),
+        interval: tracks.interval.unwrap_or(base.interval),
+        recheck: tracks.recheck.unwrap_or(base.recheck),
+        per_frame: tracks.per_frame.unwrap_or(base.per_frame),
+        sure: tracks.sure.unwrap_or(base.sure),
+        ..base
+    };
+    let base = Gates::default();
+    let gates = Gates {
+        height: quality.height.unwrap_or(base.height),
+        border: quality.border.unwrap_or(base.border),
+        squat: quality.squat.unwrap_or(base.squat),
+        overlap: quality.overlap.unwrap_or(base.overlap),
+        sharpness: quality.sharpness.unwrap_or(base.sharpness),
+    };
+    pipeline::Settings { tracks, gates }
 }
 
 fn limits(said: &config::Gallery) -> Limits {
