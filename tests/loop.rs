@@ -60,7 +60,7 @@ fn play(
     };
     let settings = settings();
     let lane = Lane::new("script", boxes(shots), DIM, &settings, &Numbers::default());
-    let script = shots.to_vec().into_iter();
+    let script = Vec::from(shots).into_iter();
     let input = Input::One(Box::new(Camera::new(script, &time)));
     let mut embedder = Colours::default();
     // What is known is looked at between two turns, so each turn borrows the gallery anew.

@@ -24,3 +24,5 @@ mod look;
 mod protobuf;
 #[path = "reid/run.rs"]
 mod run;
+#[path = "reid/watch.rs"]
+mod watch;

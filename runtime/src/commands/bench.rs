@@ -1,5 +1,7 @@
 //! `reid bench`: how fast this device embeds.
 
+mod stages;
+
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -21,6 +23,9 @@ pub(super) struct Bench {
     /// Batches that are timed
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     iterations: u32,
+    /// Also what each stage of the loop takes: one person in a frame of 1280 x 720, a thousand known
+    #[arg(long)]
+    pipeline: bool,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -40,6 +45,8 @@ struct Report {
     load_ms: f64,
     first_ms: f64,
     peak_rss_mb: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<Vec<stages::Stage>>,
 }
 
 /// Time of one batch.
@@ -91,6 +98,10 @@ impl Bench {
             p90: milliseconds(percentile(&times, 90)),
             p99: milliseconds(percentile(&times, 99)),
         };
+        let pipeline = match self.pipeline {
+            true => Some(stages::measure(&model, embedder.as_mut(), self.iterations)?),
+            false => None,
+        };
         let chosen = embedder.chosen();
         let report = Report {
             schema: 1,
@@ -105,6 +116,7 @@ impl Bench {
             load_ms: milliseconds(load),
             first_ms: milliseconds(first),
             peak_rss_mb: peak_rss_mb(),
+            pipeline,
         };
         if self.json {
             output::json(&report)?;
@@ -121,7 +133,7 @@ impl Report {
         let rss = self
             .peak_rss_mb
             .map_or("unknown".to_owned(), |mb| format!("{mb:.0} MB"));
-        vec![
+        let mut lines = vec![
             format!("{} on {} ({})", self.model, self.device, self.backend),
             format!(
                 "batch {}, {}",
@@ -135,7 +147,11 @@ impl Report {
                 self.load_ms, self.first_ms
             ),
             format!("peak RSS   {rss}"),
-        ]
+        ];
+        if let Some(pipeline) = &self.pipeline {
+            lines.extend(output::table(&stages::text(pipeline)));
+        }
+        lines
     }
 }
 

@@ -1,0 +1,252 @@
+//! What a run can do beside its lines: a video, a page, crops, pipes, a config.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::Stdio;
+
+use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
+use runtime::source::{self, Frame, Status};
+use serde_json::Value;
+
+use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example};
+use crate::program::{Ended, Reid, reid};
+
+fn run(source: &str) -> Reid {
+    let (boxes, model) = (&example().boxes, &example().model);
+    reid![
+        "run",
+        source,
+        "--boxes",
+        boxes,
+        "--model",
+        model,
+        "--threshold",
+        THRESHOLD,
+        "--json"
+    ]
+}
+
+fn clip() -> &'static str {
+    example().clip.to_str().expect("UTF-8")
+}
+
+fn identities(lines: &[Value]) -> BTreeSet<&str> {
+    lines
+        .iter()
+        .filter_map(|line| line["identity"].as_str())
+        .collect()
+}
+
+/// A call that reads `bytes` from standard input.
+fn fed(call: &Reid, bytes: Vec<u8>, code: i32) -> Ended {
+    let mut child = call
+        .command()
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    let writer = std::thread::spawn(move || {
+        // The program may have seen enough before the end.
+        let _ = input.write_all(&bytes);
+    });
+    let output = child.wait_with_output().expect("the program ends");
+    writer.join().expect("the pipe was fed");
+    Ended::checked(format!("{call:?}, fed"), output, code)
+}
+
+#[test]
+fn a_video_a_page_and_crops_show_what_was_seen() {
+    let folder = Folder::new();
+    let (video, page, crops) = (
+        folder.at("out.avi"),
+        folder.at("out.html"),
+        folder.at("crops"),
+    );
+    let gallery = folder.at("shop.redb");
+    let call = || {
+        run(clip())
+            .with("--save-video")
+            .with(&video)
+            .with("--report")
+            .with(&page)
+            .with("--save-crops")
+            .with(&crops)
+            .with("--gallery")
+            .with(&gallery)
+    };
+    let lines = call().succeeds().lines();
+    let names = identities(&lines);
+    assert_eq!(names.len(), FIGURES);
+
+    let mut shown = source::open(video.to_str().expect("UTF-8"), None).expect("an AVI file");
+    let mut frame = Frame::default();
+    let mut frames = 0;
+    while shown.read(&mut frame).expect("whole frames") == Status::Frame {
+        assert_eq!((frame.width, frame.height), (WIDTH, HEIGHT));
+        frames += 1;
+    }
+    // The clip has four frames a second, the video 25: frames stay where their time is.
+    assert!(frames >= FRAMES, "{frames} frames");
+
+    let html = std::fs::read_to_string(&page).expect("a page");
+    assert!(
+        names.iter().all(|name| html.contains(*name)),
+        "everybody has a row"
+    );
+    assert!(
+        !html.contains("http://") && !html.contains("https://"),
+        "nothing is fetched"
+    );
+
+    // Each identity has an exemplar whose crop was kept.
+    for name in names {
+        let known = reid!["gallery", "show", gallery, name, "--json"]
+            .succeeds()
+            .json();
+        let origins = known["origins"].as_array().expect("a list").clone();
+        let kept = origins.iter().filter_map(|origin| origin["crop"].as_str());
+        let kept: Vec<&str> = kept.collect();
+        assert!(!kept.is_empty(), "{name}: {origins:?}");
+        assert!(
+            kept.iter().all(|crop| crops.join(crop).is_file()),
+            "{kept:?}"
+        );
+    }
+
+    // A video that is there is not lost, and no reason not to watch.
+    let before = std::fs::read(&video).expect("the video");
+    call().succeeds().says(&["out.avi is there already"]);
+    assert_eq!(std::fs::read(&video).expect("the video"), before);
+    call()
+        .with("--overwrite")
+        .succeeds()
+        .omits("is there already");
+}
+
+#[test]
+fn motion_jpeg_comes_through_a_pipe_and_garbage_is_passed_over() {
+    let pictures: Vec<Vec<u8>> = Clip::render()
+        .frames
+        .iter()
+        .map(|frame| jpeg(frame, WIDTH, HEIGHT).expect("a JPEG"))
+        .collect();
+    // Boxes of a file are of every frame, so none is dropped.
+    let lines = fed(&run("-").with("--fps").with("4"), pictures.concat(), 0).lines();
+    assert_eq!(lines.len(), SIGHTINGS);
+    assert_eq!(identities(&lines).len(), FIGURES);
+    assert_eq!(lines[3]["stream_time"], 0.75);
+
+    // Garbage counts as a broken frame, so it comes last here: the boxes are those of frames.
+    let mut bytes = pictures.concat();
+    bytes.extend(b"this is no picture");
+    let ended = fed(&run("-").with("--fps").with("4"), bytes, 3).says(&["skipped"]);
+    assert_eq!(identities(&ended.lines()).len(), FIGURES);
+
+    fed(&run("-"), b"\x00\x01\x02 no video at all".repeat(50), 3).says(&["skipped"]);
+    fed(&run("-"), Vec::new(), 1).says(&["it is empty"]);
+}
+
+#[test]
+fn a_config_says_what_flags_say_and_flags_stand_over_it() {
+    let folder = Folder::new();
+    let quoted = |path: &std::path::Path| format!("{:?}", path.to_str().expect("UTF-8"));
+    let text = format!(
+        "model = {}\nboxes = {}\nthreshold = 0.99\n[output]\njson = true\n\
+         [[camera]]\nsource = {}\nname = \"door\"\n",
+        quoted(&example().model),
+        quoted(&example().boxes),
+        quoted(&example().clip)
+    );
+    let config = folder.file("reid.toml", &text);
+    let lines = reid!["run", "--config", config].succeeds().lines();
+    assert_eq!(lines.len(), SIGHTINGS);
+    assert_eq!(lines[0]["source"], "door");
+    assert!((lines[0]["threshold"].as_f64().expect("a number") - 0.99).abs() < 1e-6);
+    let lines = reid!["run", "--config", config, "--threshold", THRESHOLD]
+        .succeeds()
+        .lines();
+    assert_eq!(identities(&lines).len(), FIGURES);
+
+    reid!["config", "check", config].succeeds();
+    assert_eq!(
+        reid!["config", "check", config, "--json"].succeeds().json()["cameras"],
+        1
+    );
+    let cases = [
+        (
+            "treshold = 0.5",
+            "unknown key `treshold`; the nearest is `threshold`",
+        ),
+        (
+            "[tracks]\ncrops = 99",
+            "crops of a decision is 99, wanted 1 to 8",
+        ),
+        ("[gallery]\nmax_exemplars = 0", "max_exemplars is 0"),
+        ("device = \"npu\"", "wanted auto, gpu, cpu or tract"),
+        (
+            "[[camera]]\nsource = \"-\"\nzones = [\"0,0 1,1\"]",
+            "2 corners",
+        ),
+        (
+            "[[camera]]\nsource = \"-\"\nformat = \"H264\"",
+            "wanted MJPG, YUYV, NV12 or GREY",
+        ),
+    ];
+    for (text, why) in cases {
+        let config = folder.file("wrong.toml", text);
+        reid!["config", "check", config].fails().says(&[why]);
+    }
+    assert!(
+        reid!["config", "keys", "--json"].succeeds().json()["keys"]
+            .as_array()
+            .is_some()
+    );
+    reid!["run", "--config", folder.at("none.toml")]
+        .fails()
+        .says(&["none.toml", "No such file"]);
+}
+
+#[test]
+fn where_people_count_can_be_said() {
+    // Figures walk from left to right: their feet are in the left half at first.
+    let left = run(clip())
+        .with("--zone")
+        .with("0,0 0.5,0 0.5,1 0,1")
+        .succeeds()
+        .lines();
+    assert!(
+        !left.is_empty() && left.len() < SIGHTINGS,
+        "{} lines",
+        left.len()
+    );
+    let middle = |line: &Value| line["box"][0].as_f64().expect("a number") + 22.5;
+    assert!(left.iter().all(|line| middle(line) < WIDTH as f64 / 2.0));
+}
+
+#[test]
+fn the_stages_of_the_loop_are_timed() {
+    let report = reid![
+        "bench",
+        "--model",
+        example().model,
+        "--iterations",
+        "3",
+        "--pipeline",
+        "--json"
+    ]
+    .succeeds()
+    .json();
+    let stages = report["pipeline"].as_array().expect("a list");
+    let names: Vec<&str> = stages
+        .iter()
+        .filter_map(|stage| stage["name"].as_str())
+        .collect();
+    for wanted in ["cut", "network", "search", "record", "around the network"] {
+        assert!(names.contains(&wanted), "{names:?}");
+    }
+    assert!(
+        stages
+            .iter()
+            .all(|stage| stage["ms"].as_f64().is_some_and(|ms| ms >= 0.0))
+    );
+}
