@@ -12,6 +12,8 @@ use runtime::people::People;
 use runtime::people::given::{Format, Given};
 use runtime::pipeline::{Input, Lane, Parts, Pipeline, Settings, Summary, Turn};
 use runtime::quality::Gates;
+use runtime::source::clock::Stop;
+use runtime::source::slot::{Group, Policy, Slot};
 use runtime::track::{self, Numbers};
 
 const DAY: u64 = 24 * 3600;
@@ -150,6 +152,63 @@ fn a_clock_that_is_set_back_loses_nobody() {
     let summary = play(&shots, &mut gallery, &mut Silent, |_, _| {});
     assert_eq!(summary.identities.len(), 2);
     assert_eq!(gallery.len(), 2);
+}
+
+#[test]
+fn two_sources_share_one_gallery_and_each_gets_its_turn() {
+    let scripts: [Vec<Shot>; 2] = [
+        visit(0x11_22_33, 0).chain(visit(0x90_50_10, 60)).collect(),
+        visit(0x90_50_10, 0)
+            .chain(visit(0x11_22_33, 60))
+            .chain(visit(0x20_F0_50, 120))
+            .collect(),
+    ];
+    let settings = settings();
+    let numbers = Numbers::default();
+    let (mut lanes, mut slots) = (Vec::new(), Vec::new());
+    for (n, script) in scripts.iter().enumerate() {
+        let people = boxes(script);
+        lanes.push(Lane::new(&format!("{n}"), people, DIM, &settings, &numbers).unwrap());
+        let camera = Camera::new(script.clone().into_iter(), &Time::default());
+        slots.push(Slot::new(Box::new(camera), Policy::Every, Stop::default()).unwrap());
+    }
+    let mut gallery = gallery(Duration::from_secs(DAY));
+    let mut said = Said::default();
+    let preprocessing = Preprocessing {
+        height: CROP[0],
+        width: CROP[1],
+        ..Preprocessing::default()
+    };
+    let parts = Parts {
+        preprocessing: &preprocessing,
+        embedder: &mut Colours::default(),
+        gallery: &mut gallery,
+        sink: &mut said,
+        clock: &Time::default(),
+        settings,
+        keep: None,
+    };
+    let mut pipeline = Pipeline::new(Input::several(Group::new(slots)), lanes, parts).unwrap();
+    loop {
+        match pipeline.run_once().expect("the scripts play") {
+            // One frame or two, as the capture threads have it.
+            Turn::Worked(1 | 2) | Turn::Idle => {}
+            Turn::Worked(frames) => panic!("{frames} frames of two sources"),
+            Turn::Broken(error) => panic!("{error}"),
+            Turn::Ended => break,
+        }
+    }
+    let summary = pipeline.finish().0;
+    assert_eq!(
+        summary.frames,
+        8 + 12,
+        "no frame is lost where every one counts"
+    );
+    assert_eq!(summary.dropped_frames, 0);
+    // Who is seen by both at first may be born twice: neither has decided when the other begins.
+    let identities = summary.identities.len();
+    assert!((3..=5).contains(&identities), "{identities} identities");
+    assert_eq!(said.0.len(), 20);
 }
 
 /// Resident memory of this process in kB, as Linux counts it.
