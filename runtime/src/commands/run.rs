@@ -3,6 +3,7 @@
 mod outputs;
 mod settings;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use runtime::gallery::Gallery;
 use runtime::people::People;
 use runtime::pipeline::{Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
 use runtime::show::crops::{self, Crops};
+use runtime::source::camera::Counts;
 use runtime::source::clock::{SteadyClock, Stop};
 use runtime::source::slot::{Group, Slot};
 use runtime::source::{self, Source};
@@ -17,7 +19,7 @@ use runtime::track::Numbers;
 
 use self::outputs::Outputs;
 pub(super) use self::settings::check;
-use self::settings::{Settings, Watched};
+use self::settings::{Open, Settings, Watched};
 use super::{Outcome, output};
 
 /// Watch sources, and say who is seen again.
@@ -77,11 +79,16 @@ impl Run {
                 }
                 Lane::new(watched.name(source), people, dim, &tracks, &numbers)
             };
-            let (input, lanes) = open(sources, lane)?;
+            let Opened {
+                input,
+                lanes,
+                cameras,
+            } = open(sources, lane)?;
             let pipeline = Pipeline::new(input, lanes, parts)?;
             let (part, result) = watch(pipeline, settings.max_frames);
             summary.add(&part);
             outputs.next_batch(sources.len());
+            tell(&cameras);
             match result {
                 Ok(Outcome::Done) => {}
                 Ok(Outcome::Partly) => outcome = Outcome::Partly,
@@ -104,26 +111,54 @@ impl Run {
     }
 }
 
+/// Sources that are watched at the same time.
+struct Opened {
+    input: Input,
+    lanes: Vec<Lane>,
+    /// Names of the cameras among them, and what each leaves out.
+    cameras: Vec<(String, Arc<Counts>)>,
+}
+
 /// A file by itself, or live sources together, and a lane for each.
 fn open(
     sources: &[Watched],
     lane: impl Fn(&Watched, &dyn Source) -> runtime::Result<Lane>,
-) -> anyhow::Result<(Input, Vec<Lane>)> {
+) -> anyhow::Result<Opened> {
+    let mut cameras = Vec::new();
     if let [watched] = sources
         && !watched.is_live()
     {
         let source = source::open(&watched.spec, watched.fps)?;
         let lanes = vec![lane(watched, source.as_ref())?];
-        return Ok((Input::One(source), lanes));
+        return Ok(Opened {
+            input: Input::One(source),
+            lanes,
+            cameras,
+        });
     }
     let (mut slots, mut lanes) = (Vec::new(), Vec::new());
     for watched in sources {
         let stop = Stop::default();
-        let source = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
+        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
         lanes.push(lane(watched, source.as_ref())?);
+        cameras.extend(counts.map(|counts| (watched.name(source.as_ref()).to_owned(), counts)));
         slots.push(Slot::new(source, watched.policy(), stop)?);
     }
-    Ok((Input::several(Group::new(slots)), lanes))
+    Ok(Opened {
+        input: Input::several(Group::new(slots)),
+        lanes,
+        cameras,
+    })
+}
+
+/// Says what cameras have left out.
+fn tell(cameras: &[(String, Arc<Counts>)]) {
+    for (name, counts) in cameras {
+        let (gaps, lost) = (counts.gaps(), counts.lost());
+        if gaps + lost > 0 {
+            eprintln!("reid: note: {name}: away {gaps} x, {lost} x frame without a buffer");
+        }
+    }
 }
 
 /// Works until the sources end. What was seen before an error counts.

@@ -1,6 +1,7 @@
 //! What a run is to do: flags over variables over the file, checked once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,7 +14,7 @@ use runtime::gallery::{Gallery, Limits};
 use runtime::people::Spec;
 use runtime::pipeline;
 use runtime::quality::Gates;
-use runtime::source::camera::{FORMATS, Wish};
+use runtime::source::camera::{Counts, FORMATS, Wish};
 use runtime::source::clock::Clock;
 use runtime::source::slot::Policy;
 use runtime::source::{self, Rate, Source};
@@ -122,6 +123,13 @@ pub(super) struct Watched {
     camera: config::Camera,
 }
 
+/// A source that was opened.
+pub(super) struct Open {
+    pub(super) source: Box<dyn Source>,
+    /// What it leaves out, if it is a camera.
+    pub(super) counts: Option<Arc<Counts>>,
+}
+
 impl Settings {
     pub(super) fn of(flags: Flags) -> anyhow::Result<Self> {
         let config = match &flags.config {
@@ -227,20 +235,33 @@ impl Watched {
         }
     }
 
-    /// Opens the source, and says what a camera gives in place of what was asked.
-    pub(super) fn open(&self, clock: Box<dyn Clock>) -> anyhow::Result<Box<dyn Source>> {
+    /// Opens the source, and says what a camera gives in place of what was asked. What a camera
+    /// leaves out is counted.
+    pub(super) fn open(&self, clock: Box<dyn Clock>) -> anyhow::Result<Open> {
         if self.spec == "-" {
             let rate = self.fps.map(Rate::from_fps).transpose()?;
-            return Ok(source::stream::open(std::io::stdin(), "-", rate, clock)?);
+            let source = source::stream::open(std::io::stdin(), "-", rate, clock)?;
+            return Ok(Open {
+                source,
+                counts: None,
+            });
         }
         let Some(camera) = source::camera_of(&self.spec) else {
-            return Ok(source::open(&self.spec, self.fps)?);
+            let source = source::open(&self.spec, self.fps)?;
+            return Ok(Open {
+                source,
+                counts: None,
+            });
         };
         let camera = source::camera::open(camera, self.wish()?, clock)?;
         if let Some(surprise) = camera.surprise() {
             eprintln!("reid: note: {}: {surprise}", self.spec);
         }
-        Ok(Box::new(camera))
+        let counts = Some(camera.counts());
+        Ok(Open {
+            source: Box::new(camera),
+            counts,
+        })
     }
 
     fn wish(&self) -> anyhow::Result<Wish> {
