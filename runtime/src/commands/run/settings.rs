@@ -182,7 +182,7 @@ impl Settings {
     }
 
     /// What was asked for, else what the model states. A number for all models would be wrong for
-    /// most: unlike people have a similarity of 0.3 under one and of 0.9 under another.
+    /// most: see docs/adr/0004-no-default-threshold.md.
     pub(super) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
         let stated = || model.contract.threshold_at(DEFAULT_FPIR);
         self.threshold.or_else(stated).with_context(|| {
