@@ -321,6 +321,11 @@ impl Graph {
         self.values[value.index()].name = name.into();
     }
 
+    /// Every parameter, with the id that nodes name it by.
+    pub fn param_ids(&self) -> impl Iterator<Item = (ParamId, &Param)> {
+        (0..).map(ParamId).zip(&self.params)
+    }
+
     /// Every parameter.
     #[must_use]
     pub fn params(&self) -> &[Param] {
@@ -334,6 +339,27 @@ impl Graph {
     #[must_use]
     pub fn tensor(&self, id: ParamId) -> &Tensor {
         &self.params[id.index()].tensor
+    }
+
+    /// Gives a parameter other elements.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the name of the parameter if type or shape are not those it has.
+    ///
+    /// # Panics
+    /// If `id` belongs to another graph.
+    pub fn set_tensor(&mut self, id: ParamId, tensor: Tensor) -> Result<()> {
+        let param = &mut self.params[id.index()];
+        let of = |tensor: &Tensor| format!("{:?} {:?}", tensor.dtype(), tensor.shape());
+        let (wanted, found) = (of(&param.tensor), of(&tensor));
+        if wanted != found {
+            return Err(Error::Argument(format!(
+                "parameter `{}` is {wanted}, found {found}",
+                param.name
+            )));
+        }
+        param.tensor = tensor;
+        Ok(())
     }
 
     /// The nodes, in execution order.

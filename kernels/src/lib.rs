@@ -18,4 +18,4 @@ pub mod reference;
 pub mod retrieval;
 pub mod tensor;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, closed_pipe, one_line};

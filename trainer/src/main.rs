@@ -1,15 +1,19 @@
 //! The program `trainer`: photos of people to one model.
-//!
-//! Training, import and export are being built; see the changelog for what is there.
+
+mod commands;
+
+use std::process::ExitCode;
 
 use clap::Parser;
+use kernels::{closed_pipe, one_line};
 
-/// Trains re-identification models and exports them for devices. Nothing can be trained with this
-/// version yet.
-#[derive(Debug, Parser)]
-#[command(name = "trainer", version, arg_required_else_help = true)]
-struct Cli {}
-
-fn main() {
-    Cli::parse();
+fn main() -> ExitCode {
+    match commands::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("trainer: {}", one_line(error.chain()));
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,26 @@
+//! The command line: what a person types, checked once, and the command that does it.
+
+use clap::{Parser, Subcommand};
+
+/// Photos of people to one model that tells them apart.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  everything was done
+  1  it could not be done; one line on stderr says why
+  2  the command line is wrong";
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {}
+    }
+}

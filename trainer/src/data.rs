@@ -1,0 +1,1 @@
+//! People in folders of images, and batches made of them.

@@ -1,0 +1,62 @@
+//! The crate's one error: what a caller can do about a failure decides the variant.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder cannot be read or written: check the path, the permissions, the disk.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// A file does not hold what it should: get a fresh copy, or name another.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, with what was found and what was wanted.
+        reason: String,
+    },
+
+    /// An argument or a setting outside of its documented range.
+    #[error("{0}")]
+    Argument(String),
+
+    /// Weights that do not fit the network.
+    #[error("parameter `{name}`: {reason}")]
+    Parameter {
+        /// The parameter of the network.
+        name: String,
+        /// What was found and what was wanted, for example both shapes.
+        reason: String,
+    },
+
+    /// From the language of networks.
+    #[error(transparent)]
+    Kernels(#[from] kernels::Error),
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// [`Error::Io`] at `path`, for `map_err`.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// [`Error::File`].
+    pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::File {
+            path: path.as_ref().to_owned(),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! How well embeddings find people again, as tables and pictures.

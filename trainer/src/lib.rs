@@ -1,0 +1,18 @@
+//! Photos of people in, one network out that tells them apart: the strong baseline of Luo et al.
+//! ("A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", IEEE
+//! Transactions on Multimedia, 2019), complete.
+//!
+//! A network is a [`kernels::graph::Graph`], built by a function of [`nets`] or read from a
+//! published file by [`mod@import`]. [`data`] finds people in folders of images and makes batches of
+//! them; `torch`, behind the feature of that name, trains the graph on libtorch; [`evaluate`] says
+//! how well it finds people again. All else builds and runs without libtorch.
+
+pub mod data;
+mod error;
+pub mod evaluate;
+pub mod import;
+pub mod nets;
+pub mod random;
+pub mod weights;
+
+pub use error::{Error, Result};

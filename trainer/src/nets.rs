@@ -1,0 +1,220 @@
+//! Networks: functions that build a [`Graph`] with fresh weights, and what training does with each
+//! parameter.
+//!
+//! Every network has an f32 image `[N, 3, height, width]` as its input, normalised as its
+//! [`Contract`](kernels::contract::Contract) says, and these outputs:
+//!
+//! | name | shape | what |
+//! |---|---|---|
+//! | `f_t` | `[N, C]` | pooled feature: triplet and centre loss |
+//! | `f_i` | `[N, D]` | after the neck: what is compared in use |
+//! | `logits` | `[N, classes]` | the classifier's answer; with parts `logits.0`, `logits.1`... |
+//!
+//! Names of parameters are those of torchvision and torchreid.
+
+use kernels::graph::{Graph, Op, Operand, ParamId};
+use kernels::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// A network, and what training does with its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Net {
+    graph: Graph,
+    roles: Vec<Role>,
+}
+
+/// What training does with a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The optimiser moves it.
+    Trained,
+    /// It stays as it is: the neck's bias, a constant of the graph.
+    Frozen,
+    /// A running mean or variance, which a BatchNorm moves while it trains.
+    Statistic,
+}
+
+/// Which network; the `[model]` table of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spec {
+    /// What computes features from the image.
+    pub backbone: Backbone,
+    /// Height and width of the input in pixels.
+    pub size: [usize; 2],
+    /// Step of the last stage, 1 or 2: the paper's "last stride". A `ResNet` only.
+    pub last_stride: usize,
+    /// How features are pooled over the image.
+    pub pooling: Pooling,
+    /// What stands between pooling and classifier.
+    pub neck: Neck,
+    /// Length of the embedding: a linear layer before the neck; 0 leaves it away.
+    pub dim: usize,
+    /// Horizontal stripes, each with its own neck and classifier (PCB); 1 is the whole image.
+    pub parts: usize,
+    /// Whether a ReLU follows the first BatchNorm: the official code of the paper has none.
+    pub stem_relu: bool,
+    /// How the first pooling treats the border. A `ResNet` only.
+    pub stem_pool: StemPool,
+    /// Non-local blocks in the second and third stage, as in AGW and SBS. ResNet-50 and deeper.
+    pub non_local: bool,
+}
+
+/// What computes features from the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "named as everywhere")]
+pub enum Backbone {
+    #[serde(rename = "resnet18")]
+    ResNet18,
+    #[serde(rename = "resnet34")]
+    ResNet34,
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    #[serde(rename = "resnet101")]
+    ResNet101,
+    #[serde(rename = "resnet152")]
+    ResNet152,
+    #[serde(rename = "resnet18_ibn_a")]
+    ResNet18IbnA,
+    #[serde(rename = "resnet34_ibn_a")]
+    ResNet34IbnA,
+    #[serde(rename = "resnet50_ibn_a")]
+    ResNet50IbnA,
+    #[serde(rename = "resnet101_ibn_a")]
+    ResNet101IbnA,
+    #[serde(rename = "se_resnet50")]
+    SeResNet50,
+    #[serde(rename = "se_resnext50")]
+    SeResNeXt50,
+    #[serde(rename = "osnet_x1_0")]
+    OsNetX1_0,
+    #[serde(rename = "osnet_x0_75")]
+    OsNetX0_75,
+    #[serde(rename = "osnet_x0_5")]
+    OsNetX0_5,
+    #[serde(rename = "osnet_x0_25")]
+    OsNetX0_25,
+    #[serde(rename = "osnet_ibn_x1_0")]
+    OsNetIbnX1_0,
+    #[serde(rename = "mobilenet_v2")]
+    MobileNetV2,
+    #[serde(rename = "repvgg_a0")]
+    RepVggA0,
+}
+
+/// How features are pooled over the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Their mean.
+    Avg,
+    /// Generalised mean with a trained exponent, 3 at first (Radenovic et al., 2018).
+    Gem,
+}
+
+/// What stands between pooling and classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Neck {
+    /// Nothing: `f_i` is `f_t`.
+    None,
+    /// BatchNorm whose bias stays 0 (BNNeck).
+    Bnneck,
+    /// Linear, BatchNorm, ReLU of [`Spec::dim`] numbers, as torchreid's OSNet has it: `f_t` and
+    /// `f_i` are what comes out.
+    Fc,
+}
+
+/// How the first pooling treats the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StemPool {
+    /// One pixel of padding all around, as in torchvision.
+    Padded,
+    /// No padding, and a last window that reaches beyond the image, as in fast-reid.
+    Ceil,
+}
+
+impl Default for Spec {
+    /// The paper's: ResNet-50, last stride 1, BNNeck.
+    fn default() -> Self {
+        Self {
+            backbone: Backbone::ResNet50,
+            size: [256, 128],
+            last_stride: 1,
+            pooling: Pooling::Avg,
+            neck: Neck::Bnneck,
+            dim: 0,
+            parts: 1,
+            stem_relu: true,
+            stem_pool: StemPool::Padded,
+            non_local: false,
+        }
+    }
+}
+
+impl Net {
+    /// `graph`, each parameter with the role that its use implies: weights, biases, scales and
+    /// slopes are trained, running statistics follow, and constants stay. Exact for every network
+    /// read from a file; the builders of this module say it themselves.
+    #[must_use]
+    pub fn from_graph(graph: Graph) -> Self {
+        let mut roles = vec![Role::Frozen; graph.params().len()];
+        for node in graph.nodes() {
+            for (at, operand) in node.inputs.iter().enumerate() {
+                if let Operand::Param(id) = operand {
+                    roles[id.index()] = implied(&node.op, at);
+                }
+            }
+        }
+        Self { graph, roles }
+    }
+
+    /// What it computes.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What training does with a parameter.
+    ///
+    /// # Panics
+    /// If `id` belongs to another network.
+    #[must_use]
+    pub fn role(&self, id: ParamId) -> Role {
+        self.roles[id.index()]
+    }
+
+    /// Gives a parameter a role.
+    ///
+    /// # Panics
+    /// If `id` belongs to another network.
+    pub fn set_role(&mut self, id: ParamId, role: Role) {
+        self.roles[id.index()] = role;
+    }
+
+    /// Gives a parameter other numbers.
+    ///
+    /// # Errors
+    /// If type or shape are not those it has.
+    ///
+    /// # Panics
+    /// If `id` belongs to another network.
+    pub fn set_tensor(&mut self, id: ParamId, tensor: Tensor) -> Result<()> {
+        Ok(self.graph.set_tensor(id, tensor)?)
+    }
+}
+
+/// The role of a parameter that is operand `at` of an operator.
+fn implied(op: &Op, at: usize) -> Role {
+    match (op, at) {
+        (Op::BatchNorm { .. }, 3 | 4) => Role::Statistic,
+        (Op::Conv(_) | Op::Gemm(_) | Op::MatMul | Op::PRelu, _)
+        | (Op::BatchNorm { .. } | Op::InstanceNorm { .. }, 1 | 2) => Role::Trained,
+        _ => Role::Frozen,
+    }
+}
