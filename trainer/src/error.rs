@@ -37,6 +37,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// libtorch could not compute something, most often for lack of memory.
+    #[error("{what}: {reason}")]
+    Torch {
+        /// What was computed.
+        what: String,
+        /// What libtorch said.
+        reason: String,
+    },
+
     /// From the language of networks.
     #[error(transparent)]
     Kernels(#[from] kernels::Error),

@@ -13,6 +13,8 @@ pub mod evaluate;
 pub mod import;
 pub mod nets;
 pub mod random;
+#[cfg(feature = "torch")]
+pub mod torch;
 pub mod weights;
 
 pub use error::{Error, Result};

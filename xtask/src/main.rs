@@ -1,6 +1,7 @@
 //! Everything a person runs on this repository: `cargo xtask --help`.
 
 mod fuzz;
+mod libtorch;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ enum Task {
     Check,
     /// Make an example out of nothing and run the program on it
     Example,
+    Libtorch(libtorch::Libtorch),
     /// Run the fuzz targets
     Fuzz(fuzz::Fuzz),
 }
@@ -39,33 +41,45 @@ fn main() -> Result<()> {
         Task::Test { rest } => test(&rest),
         Task::Check => check(),
         Task::Example => example(),
+        Task::Libtorch(libtorch) => libtorch.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }
 }
 
 fn test(rest: &[String]) -> Result<()> {
-    run(cargo(["test", "--locked"]).args(rest))
+    let torch = libtorch::ensure()?;
+    let packages = ["test", "--locked", "--workspace", "--exclude", "fuzz"];
+    if torch {
+        return run(cargo(packages).args(rest));
+    }
+    run(cargo(packages).args(["--exclude", "trainer"]).args(rest))?;
+    run(cargo([
+        "test",
+        "--locked",
+        "--package",
+        "trainer",
+        "--no-default-features",
+    ])
+    .args(rest))
 }
 
 fn check() -> Result<()> {
+    let torch = libtorch::ensure()?;
+    let trainer: &[&str] = if torch {
+        &[]
+    } else {
+        &["--exclude", "trainer"]
+    };
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    let strict = [
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "--deny",
-        "warnings",
-    ];
-    run(cargo(["clippy"]).args(strict))?;
-    let documentation = [
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--locked",
-        "--document-private-items",
-    ];
-    run(cargo(documentation).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    let strict = ["--all-targets", "--locked", "--", "--deny", "warnings"];
+    run(cargo(["clippy", "--workspace"]).args(trainer).args(strict))?;
+    // The border with libtorch: everything else of the trainer builds without it.
+    run(cargo(["clippy", "--package", "trainer", "--no-default-features"]).args(strict))?;
+    let documentation = ["--no-deps", "--locked", "--document-private-items"];
+    run(cargo(["doc", "--workspace"])
+        .args(trainer)
+        .args(documentation)
+        .env("RUSTDOCFLAGS", "--deny warnings"))?;
     licences()
 }
 
