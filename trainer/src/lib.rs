@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod import;
 pub mod nets;
 pub mod random;
+pub mod schedule;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;

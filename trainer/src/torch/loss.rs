@@ -156,3 +156,6 @@ fn normalised(features: &Tensor) -> Result<Tensor> {
     let lengths = features.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?;
     Ok(features.f_div(&lengths.f_clamp_min(1e-12)?)?)
 }
+
+#[cfg(test)]
+mod tests;

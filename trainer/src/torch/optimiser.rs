@@ -103,7 +103,7 @@ impl Optimiser {
                 }
                 match self.rule {
                     Rule::Adam => slot.adam(&gradient, rate, self.steps)?,
-                    Rule::Sgd => slot.sgd(&gradient, rate, self.steps)?,
+                    Rule::Sgd => slot.sgd(&gradient, rate)?,
                     Rule::Plain => slot.go(&gradient, rate)?,
                 }
             }
@@ -192,12 +192,8 @@ impl Slot {
         self.go(&self.first.f_div(&deviation)?, rate / corrected(beta_1))
     }
 
-    fn sgd(&mut self, gradient: &Tensor, rate: f64, step: i64) -> Result<()> {
-        self.first = if step == 1 {
-            gradient.copy()
-        } else {
-            self.first.f_mul_scalar(MOMENTUM)?.f_add(gradient)?
-        };
+    fn sgd(&mut self, gradient: &Tensor, rate: f64) -> Result<()> {
+        self.first = self.first.f_mul_scalar(MOMENTUM)?.f_add(gradient)?;
         self.go(&self.first.shallow_clone(), rate)
     }
 
@@ -208,3 +204,6 @@ impl Slot {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,6 @@ use case::cases;
 use kernels::tensor::{DType, Tensor as Ours};
 
 #[path = "../../../../kernels/tests/reference/case.rs"]
-#[expect(
-    dead_code,
-    reason = "the other test that includes it reads more of a case"
-)]
 mod case;
 
 /// Relative to the number or to 1, whichever is larger: both sides compute in f32, in their own

@@ -1,0 +1,103 @@
+//! The rules against their formulas in f64, and state that is saved and restored.
+
+use super::*;
+use tch::Kind;
+
+/// `d/dx` of `sum(c x^2 / 2)` for two numbers of different curvature.
+const CURVATURE: [f64; 2] = [1.0, 30.0];
+
+fn parameter() -> Tensor {
+    Tensor::from_slice(&[0.5f32, -2.0]).set_requires_grad(true)
+}
+
+/// Lets the loss have its gradients, then moves.
+fn step(optimiser: &mut Optimiser, parameter: &Tensor, rate: f64, scale: f64) {
+    optimiser.zero_grad();
+    let curvature = Tensor::from_slice(&CURVATURE).to_kind(Kind::Float);
+    let loss = (parameter.square() * curvature).sum(Kind::Float) / 2.0;
+    loss.backward();
+    optimiser.step(rate, scale).unwrap();
+}
+
+/// The same in plain f64. Adam: algorithm 1 of Kingma and Ba, with the penalty in the gradient.
+/// SGD: `v = .9 v + g`, `x -= lr v`.
+fn plain(rule: Rule, decay: f64, steps: i32, scale: f64) -> [f64; 2] {
+    let (mut x, mut m, mut v) = ([0.5, -2.0], [0.0; 2], [0.0; 2]);
+    for t in 1..=steps {
+        let rate = 0.1 / f64::from(t);
+        for i in 0..2 {
+            let g = scale * CURVATURE[i] * x[i] + decay * x[i];
+            match rule {
+                Rule::Adam => {
+                    m[i] = 0.9 * m[i] + 0.1 * g;
+                    v[i] = 0.999 * v[i] + 0.001 * g * g;
+                    let mean = m[i] / (1.0 - 0.9f64.powi(t));
+                    let square = v[i] / (1.0 - 0.999f64.powi(t));
+                    x[i] -= rate * mean / (square.sqrt() + 1e-8);
+                }
+                Rule::Sgd => {
+                    m[i] = 0.9 * m[i] + g;
+                    x[i] -= rate * m[i];
+                }
+                Rule::Plain => x[i] -= rate * g,
+            }
+        }
+    }
+    x
+}
+
+#[test]
+fn parameters_move_as_the_formulas_say() {
+    for rule in [Rule::Adam, Rule::Sgd, Rule::Plain] {
+        for (decay, scale) in [(0.0, 1.0), (5e-4, 1.0), (0.1, 0.02)] {
+            let x = parameter();
+            let mut optimiser = Optimiser::new(rule, decay, [("x", &x)]).unwrap();
+            for t in 1..=12 {
+                step(&mut optimiser, &x, 0.1 / f64::from(t), scale);
+                let wanted = plain(rule, decay, t, scale);
+                for i in 0..2 {
+                    let found = x.double_value(&[i as i64]);
+                    assert!(
+                        (found - wanted[i]).abs() <= 2e-6 * wanted[i].abs().max(1.0),
+                        "{rule:?}, decay {decay}, step {t}: {found}, wanted {}",
+                        wanted[i]
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_gradient_stays() {
+    let (x, idle) = (parameter(), parameter());
+    let mut optimiser = Optimiser::new(Rule::Adam, 0.1, [("x", &x), ("idle", &idle)]).unwrap();
+    step(&mut optimiser, &x, 0.1, 1.0);
+    assert_eq!(idle, parameter());
+    assert_ne!(x, parameter());
+}
+
+#[test]
+fn a_restored_optimiser_goes_on_bit_for_bit() {
+    for rule in [Rule::Adam, Rule::Sgd, Rule::Plain] {
+        let x = parameter();
+        let mut whole = Optimiser::new(rule, 5e-4, [("x", &x)]).unwrap();
+        for _ in 0..5 {
+            step(&mut whole, &x, 0.01, 1.0);
+        }
+        let copy = x.detach().copy().set_requires_grad(true);
+        let mut resumed = Optimiser::new(rule, 5e-4, [("x", &copy)]).unwrap();
+        resumed
+            .restore(whole.steps(), &whole.state().unwrap())
+            .unwrap();
+        for _ in 0..5 {
+            step(&mut whole, &x, 0.01, 1.0);
+            step(&mut resumed, &copy, 0.01, 1.0);
+        }
+        assert_eq!(x, copy, "{rule:?}");
+    }
+    let x = parameter();
+    let mut adam = Optimiser::new(Rule::Adam, 0.0, [("x", &x)]).unwrap();
+    let error = adam.restore(1, &BTreeMap::new()).unwrap_err().to_string();
+    assert!(error.contains("first/x"), "{error}");
+}
