@@ -13,6 +13,8 @@ pub mod evaluate;
 pub mod import;
 pub mod nets;
 pub mod random;
+pub mod recipe;
+pub mod run;
 pub mod schedule;
 #[cfg(feature = "torch")]
 pub mod torch;

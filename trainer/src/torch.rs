@@ -2,12 +2,14 @@
 //! gradients, the losses on what it gives, the optimisers that move it, and the loop around them.
 
 pub mod device;
+mod learner;
 pub mod loss;
 mod module;
 mod ops;
 pub mod optimiser;
 mod tensor;
 
+pub use learner::{Learner, Step};
 pub use module::{Mode, Module, Outputs, Precision};
 pub use tensor::{from_tch, to_tch};
 

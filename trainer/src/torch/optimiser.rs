@@ -48,7 +48,7 @@ struct Slot {
 
 impl Optimiser {
     /// An optimiser that has not seen a gradient. `decay` times the parameter is added to each
-    /// gradient: an L2 penalty, not the decoupled decay of AdamW.
+    /// gradient: an L2 penalty, not the decoupled decay of `AdamW`.
     ///
     /// # Errors
     /// If libtorch has no memory for what is remembered.
@@ -162,7 +162,7 @@ impl Optimiser {
                         saved.size()
                     )));
                 }
-                let _ = tensor.shallow_clone().f_copy_(&saved)?;
+                tensor.shallow_clone().f_copy_(&saved)?;
             }
         }
         Ok(())

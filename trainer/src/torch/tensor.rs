@@ -3,12 +3,12 @@
 use kernels::tensor::{Data, Tensor};
 use tch::Kind;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// A copy in libtorch's memory, on the CPU.
 ///
 /// # Errors
-/// [`Error::Torch`] if there is no memory for it.
+/// [`Error::Torch`](crate::Error::Torch) if there is no memory for it.
 pub fn to_tch(tensor: &Tensor) -> Result<tch::Tensor> {
     let flat = match tensor.data() {
         Data::F32(values) => tch::Tensor::f_from_slice(values)?,
@@ -23,7 +23,7 @@ pub fn to_tch(tensor: &Tensor) -> Result<tch::Tensor> {
 /// A copy of a float tensor, whatever its device, layout and precision, as f32.
 ///
 /// # Errors
-/// [`Error::Torch`] if it cannot be copied, [`Error::Kernels`] if it is larger than tensors may be.
+/// [`Error::Torch`](crate::Error::Torch) if it cannot be copied, [`Error::Kernels`](crate::Error::Kernels) if it is larger than tensors may be.
 pub fn from_tch(tensor: &tch::Tensor) -> Result<Tensor> {
     let flat = tensor
         .f_detach()?
@@ -47,19 +47,6 @@ pub(super) fn sizes(shape: &[usize]) -> Vec<i64> {
 /// One extent.
 pub(super) fn size(n: usize) -> i64 {
     i64::try_from(n).expect("extents of tensors that fit in memory fit in 63 bits")
-}
-
-/// [`Error::Torch`] unless all numbers are finite.
-pub(super) fn finite(what: &str, tensor: &tch::Tensor) -> Result<f64> {
-    let value = f64::try_from(tensor)?;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Error::Torch {
-            what: what.to_owned(),
-            reason: format!("is {value}"),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn hardest(batch: &Batch, loss: impl Fn(f64) -> f64) -> f64 {
     }))
 }
 
-/// Sun et al., equation 6 with the relaxations O_p = 1 + m, O_n = -m, D_p = 1 - m, D_n = m.
+/// Sun et al., equation 6 with the relaxations `O_p = 1 + m`, `O_n = -m`, `D_p = 1 - m`, `D_n = m`.
 fn circled(batch: &Batch, m: f64, gamma: f64, anchor_at: Option<&Batch>) -> f64 {
     let n = batch.features.len();
     // The weights alpha are constants for the gradient: taken from the batch they are fixed at.

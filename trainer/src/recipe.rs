@@ -1,0 +1,524 @@
+//! Everything that decides a run, as one TOML file: `configs/bot-resnet50-official.toml` and its
+//! neighbours.
+//!
+//! Every key has a default, the official code's of Luo et al. 2019, and every trick of the paper is
+//! one key. Read with [`Recipe::read`], settings of the command line put over it, checked once;
+//! after that no code asks whether it is valid. [`Recipe::to_toml`] gives all of it back, which is
+//! what a run folder keeps.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kernels::contract::{Colour, Fit, Preprocessing, Resize};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::nets::Spec;
+use crate::schedule::Schedule;
+use crate::{Error, Result};
+
+/// Everything that decides a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recipe {
+    /// What all chance is drawn from: weights, order, augmentation.
+    pub seed: u64,
+    /// The network.
+    pub model: Spec,
+    /// How an image becomes its input.
+    pub input: Input,
+    /// Which images make a batch.
+    pub batch: Batch,
+    /// What is asked of the network.
+    pub loss: Loss,
+    /// How weights follow gradients.
+    pub optimiser: Optimiser,
+    /// How fast, over the epochs.
+    pub schedule: Schedule,
+    /// When and how it is judged.
+    pub evaluate: Evaluate,
+}
+
+/// How an image becomes the network's input; with [`Spec::size`] the
+/// [`Preprocessing`] of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Input {
+    /// Resampling.
+    pub resize: Resize,
+    /// Aspect ratio.
+    pub fit: Fit,
+    /// Order of planes.
+    pub colour: Colour,
+    /// Subtracted from each plane of 0 to 1.
+    pub mean: [f32; 3],
+    /// Each plane is then divided by it.
+    pub std: [f32; 3],
+}
+
+/// Which images make a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Batch {
+    /// Persons in a batch, P. 0 takes images in any order instead, `images` of them.
+    pub identities: usize,
+    /// Images of each, K.
+    pub images: usize,
+}
+
+/// What is asked of the network: a sum of losses, each with its weight; 0 leaves it away.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Loss {
+    /// Cross-entropy of the classifier.
+    pub id: Id,
+    /// Batch-hard triplet loss on `f_t`.
+    pub triplet: Triplet,
+    /// Centre loss on `f_t`.
+    pub centre: Centre,
+    /// Circle loss on `f_i`.
+    pub circle: Circle,
+    /// Learning from another network.
+    pub distil: Distil,
+}
+
+/// Cross-entropy of the classifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Id {
+    /// Its share in the sum.
+    pub weight: f64,
+    /// Share of each label that is spread over all persons.
+    pub smoothing: f64,
+}
+
+/// Batch-hard triplet loss on `f_t`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Triplet {
+    /// Its share in the sum.
+    pub weight: f64,
+    /// Wanted distance between the farthest of the same and the nearest other; below 0 the soft
+    /// margin.
+    pub margin: f64,
+}
+
+/// Centre loss on `f_t`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Centre {
+    /// Its share in the sum.
+    pub weight: f64,
+    /// Learning rate of the centres, whose gradient is divided by `weight`.
+    pub rate: f64,
+}
+
+/// Circle loss on `f_i`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Circle {
+    /// Its share in the sum.
+    pub weight: f64,
+    /// Relaxation.
+    pub margin: f64,
+    /// Scale.
+    pub gamma: f64,
+}
+
+/// Learning from another network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Distil {
+    /// Weights or ONNX of the teacher; none without.
+    pub teacher: String,
+    /// Share of the divergence of its classifier's answers.
+    pub logits: f64,
+    /// Share of the cosine distance of its features.
+    pub features: f64,
+    /// How much answers are softened.
+    pub temperature: f64,
+}
+
+/// How weights follow gradients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Optimiser {
+    /// Adam or SGD with momentum.
+    pub rule: Rule,
+    /// Learning rate, which the schedule multiplies.
+    pub rate: f64,
+    /// L2 penalty, in the gradient.
+    pub decay: f64,
+    /// Share of the past in the running mean of weights that is judged and kept; 0 for none.
+    pub ema: f64,
+}
+
+/// Adam or SGD with momentum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// Kingma and Ba, 2015.
+    Adam,
+    /// With momentum .9.
+    Sgd,
+}
+
+/// When and how the network is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluate {
+    /// Epochs between two evaluations; the last epoch always has one.
+    pub every: u32,
+    /// Images computed at once.
+    pub batch: usize,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        let Preprocessing {
+            resize,
+            fit,
+            colour,
+            mean,
+            std,
+            ..
+        } = Preprocessing::default();
+        Self {
+            resize,
+            fit,
+            colour,
+            mean,
+            std,
+        }
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            identities: 16,
+            images: 4,
+        }
+    }
+}
+
+impl Default for Id {
+    fn default() -> Self {
+        Self {
+            weight: 1.0,
+            smoothing: 0.1,
+        }
+    }
+}
+
+impl Default for Triplet {
+    fn default() -> Self {
+        Self {
+            weight: 1.0,
+            margin: 0.3,
+        }
+    }
+}
+
+impl Default for Centre {
+    fn default() -> Self {
+        Self {
+            weight: 5e-4,
+            rate: 0.5,
+        }
+    }
+}
+
+impl Default for Circle {
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            margin: 0.25,
+            gamma: 64.0,
+        }
+    }
+}
+
+impl Default for Distil {
+    fn default() -> Self {
+        Self {
+            teacher: String::new(),
+            logits: 1.0,
+            features: 1.0,
+            temperature: 4.0,
+        }
+    }
+}
+
+impl Default for Optimiser {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Adam,
+            rate: 3.5e-4,
+            decay: 5e-4,
+            ema: 0.0,
+        }
+    }
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self {
+            every: 10,
+            batch: 64,
+        }
+    }
+}
+
+impl Recipe {
+    /// The recipe in a file, with `settings` of the form `key=value` put over it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::File`] with the key, what was found and what was wanted.
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        Self::parse(&text, settings).map_err(|reason| Error::file(path, reason))
+    }
+
+    /// As [`Recipe::read`], from text; an error is for whoever names the file.
+    fn parse(text: &str, settings: &[String]) -> Result<Self, String> {
+        let mut table: Table = toml::from_str(text).map_err(|e| one_line(&e))?;
+        for setting in settings {
+            let (key, value) = setting
+                .split_once('=')
+                .ok_or_else(|| format!("`{setting}` is no setting: wanted key=value"))?;
+            put(&mut table, key.trim(), toml_value(value.trim()))?;
+        }
+        let known = Keys::of(&Self::default());
+        known.check(&table, "")?;
+        let recipe: Self = Value::Table(table).try_into().map_err(|e| one_line(&e))?;
+        recipe.check().map_err(|error| error.to_string())?;
+        Ok(recipe)
+    }
+
+    /// The whole recipe, every key with its value.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("plain data always has a TOML form")
+    }
+
+    /// How crops are prepared for the network.
+    #[must_use]
+    pub fn preprocessing(&self) -> Preprocessing {
+        let [height, width] = self.model.size;
+        Preprocessing {
+            height,
+            width,
+            resize: self.input.resize,
+            fit: self.input.fit,
+            colour: self.input.colour,
+            mean: self.input.mean,
+            std: self.input.std,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.schedule.check()?;
+        self.preprocessing().check()?;
+        let wrong = |reason: String| Err(Error::Argument(reason));
+        let Self {
+            batch,
+            loss,
+            optimiser,
+            evaluate,
+            ..
+        } = self;
+        if batch.images == 0 || (batch.identities > 0 && batch.images < 2) {
+            return wrong(format!(
+                "batch.images is {}, wanted at least 2 of each person",
+                batch.images
+            ));
+        }
+        let pairs = loss.triplet.weight > 0.0 || loss.circle.weight > 0.0;
+        if pairs && batch.identities < 2 {
+            return wrong(format!(
+                "batch.identities is {}, wanted at least 2 for the triplet and the circle loss",
+                batch.identities
+            ));
+        }
+        let shares = [
+            ("loss.id.smoothing", loss.id.smoothing, 1.0),
+            ("loss.id.weight", loss.id.weight, 1e6),
+            ("loss.triplet.weight", loss.triplet.weight, 1e6),
+            ("loss.centre.weight", loss.centre.weight, 1e6),
+            ("loss.centre.rate", loss.centre.rate, 1e6),
+            ("loss.circle.weight", loss.circle.weight, 1e6),
+            ("loss.distil.logits", loss.distil.logits, 1e6),
+            ("loss.distil.features", loss.distil.features, 1e6),
+            ("optimiser.rate", optimiser.rate, 1e3),
+            ("optimiser.decay", optimiser.decay, 1.0),
+            ("optimiser.ema", optimiser.ema, 0.999_999),
+        ];
+        for (key, found, most) in shares {
+            if !(0.0..=most).contains(&found) {
+                return wrong(format!("{key} is {found}, wanted 0 to {most}"));
+            }
+        }
+        if loss.distil.temperature <= 0.0 {
+            return wrong(format!(
+                "loss.distil.temperature is {}, wanted above 0",
+                loss.distil.temperature
+            ));
+        }
+        if evaluate.every == 0 || evaluate.batch == 0 {
+            return wrong("evaluate.every and evaluate.batch are at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Every key that there is, with dots.
+struct Keys(BTreeSet<String>);
+
+impl Keys {
+    fn of(recipe: &Recipe) -> Self {
+        let table = Table::try_from(recipe).expect("plain data always has a TOML form");
+        let mut keys = BTreeSet::new();
+        collect(&table, "", &mut keys);
+        Self(keys)
+    }
+
+    /// Refuses keys that do not exist, with the nearest one that does.
+    fn check(&self, table: &Table, prefix: &str) -> Result<(), String> {
+        for (name, value) in table {
+            let path = format!("{prefix}{name}");
+            let inside = format!("{path}.");
+            let section = self.0.iter().any(|key| key.starts_with(&inside));
+            match value {
+                Value::Table(table) if section => self.check(table, &inside)?,
+                _ if section || self.0.contains(&path) => {}
+                _ => return Err(self.unknown(&path)),
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, path: &str) -> String {
+        let nearest = (self.0.iter())
+            .max_by(|a, b| strsim::jaro_winkler(a, path).total_cmp(&strsim::jaro_winkler(b, path)))
+            .expect("there are keys");
+        format!("unknown key `{path}`; the nearest is `{nearest}`")
+    }
+}
+
+fn collect(table: &Table, prefix: &str, keys: &mut BTreeSet<String>) {
+    for (name, value) in table {
+        let path = format!("{prefix}{name}");
+        match value {
+            Value::Table(inner) => collect(inner, &format!("{path}."), keys),
+            _ => {
+                keys.insert(path);
+            }
+        }
+    }
+}
+
+/// What a setting says, as TOML if it is any, else as text.
+fn toml_value(text: &str) -> Value {
+    let parsed: Result<Table, _> = format!("value = {text}").parse();
+    let value = parsed.ok().and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
+    let Some((section, rest)) = path.split_once('.') else {
+        table.insert(path.to_owned(), value);
+        return Ok(());
+    };
+    let inner = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    match inner {
+        Value::Table(inner) => put(inner, rest, value),
+        other => Err(format!(
+            "`{section}` is {other}, wanted a table with `{rest}`"
+        )),
+    }
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().trim().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_recipe_goes_round() {
+        let recipe = Recipe::default();
+        let text = recipe.to_toml();
+        assert_eq!(Recipe::parse(&text, &[]).unwrap(), recipe);
+        assert_eq!(Recipe::parse("", &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn settings_go_over_the_file() {
+        let settings = [
+            "optimiser.rate=1e-3",
+            "model.neck=none",
+            "schedule.milestones=[5, 9]",
+        ];
+        let recipe = Recipe::parse(
+            "[optimiser]\nrate = 0.1\ndecay = 0.0",
+            &settings.map(str::to_owned),
+        )
+        .unwrap();
+        assert_eq!(recipe.optimiser.rate, 1e-3);
+        assert_eq!(recipe.optimiser.decay, 0.0);
+        assert_eq!(recipe.model.neck, crate::nets::Neck::None);
+        assert_eq!(recipe.schedule.milestones, [5, 9]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_key() {
+        let cases = [
+            (
+                "[los.id]\nweight = 1.0",
+                "",
+                "unknown key `los`; the nearest is `loss.id",
+            ),
+            (
+                "[loss.id]\nsmothing = 0.1",
+                "",
+                "the nearest is `loss.id.smoothing`",
+            ),
+            (
+                "",
+                "model.last_strid=1",
+                "the nearest is `model.last_stride`",
+            ),
+            ("", "seed", "`seed` is no setting: wanted key=value"),
+            ("", "seed.x=1", "unknown key `seed.x`"),
+            (
+                "seed = 1",
+                "seed.x=1",
+                "`seed` is 1, wanted a table with `x`",
+            ),
+            ("[loss]\nid = 1", "", "id"),
+            ("[schedule]\nepochs = \"many\"", "", "epochs"),
+            ("[schedule]\nepochs = 0", "", "schedule.epochs is 0"),
+            (
+                "[loss.id]\nsmoothing = 1.5",
+                "",
+                "loss.id.smoothing is 1.5, wanted 0 to 1",
+            ),
+            ("[batch]\nidentities = 0", "", "batch.identities is 0"),
+            ("[optimiser]\nrate = nan", "", "optimiser.rate is NaN"),
+            ("[model]\nbackbone = \"resnet51\"", "", "resnet51"),
+        ];
+        for (text, setting, wanted) in cases {
+            let settings: Vec<String> = (!setting.is_empty())
+                .then(|| setting.to_owned())
+                .into_iter()
+                .collect();
+            let error = Recipe::parse(text, &settings).unwrap_err();
+            assert!(error.contains(wanted), "{text} {setting}: {error}");
+        }
+    }
+}

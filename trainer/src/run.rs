@@ -1,0 +1,252 @@
+//! The folder of a run: what was asked, what happened, and what came out.
+//!
+//! | file | what |
+//! |---|---|
+//! | `recipe.toml` | the whole recipe, every key with its value |
+//! | `log.jsonl` | one [`Record`] a line, as it happens |
+//! | `last.safetensors` | everything that the run needs to go on, after every epoch |
+//! | `final.safetensors` | the network, when the run is over |
+//!
+//! Pictures stand beside them. Every file but the log is written under another name first and then
+//! renamed, so that a run that is killed leaves whole files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::Recipe;
+use crate::{Error, Result};
+
+/// The folder of a run.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    log: File,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// An epoch is over.
+    Epoch(Epoch),
+    /// The network was judged.
+    Evaluation(Evaluation),
+}
+
+/// What an epoch has seen: means over its batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1 on.
+    pub epoch: u32,
+    /// Learning rate.
+    pub rate: f64,
+    /// Sum of all losses.
+    pub loss: f64,
+    /// Each loss by name, without its weight.
+    pub parts: std::collections::BTreeMap<String, f64>,
+    /// Share of the images whose person the classifier names.
+    pub accuracy: f64,
+    /// Images a second.
+    pub images_per_s: f64,
+    /// Share of the time spent waiting for images, 0 to 1.
+    pub waiting: f64,
+}
+
+/// How well the network finds people again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// After this epoch.
+    pub epoch: u32,
+    /// Share of the queries whose first answer is right.
+    pub rank1: f64,
+    /// Mean average precision.
+    pub map: f64,
+}
+
+impl Record {
+    fn epoch(&self) -> u32 {
+        match self {
+            Self::Epoch(epoch) => epoch.epoch,
+            Self::Evaluation(evaluation) => evaluation.epoch,
+        }
+    }
+}
+
+impl Run {
+    /// Makes the folder and keeps the recipe in it.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a run is in the folder already, [`Error::Io`] if it cannot be written.
+    pub fn create(folder: &Path, recipe: &Recipe) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let log = folder.join("log.jsonl");
+        if log.exists() {
+            return Err(Error::file(
+                folder,
+                "there is a run in it already: --resume goes on with it, --out names another folder",
+            ));
+        }
+        write_whole(&folder.join("recipe.toml"), recipe.to_toml().as_bytes())?;
+        Self::open(folder)
+    }
+
+    /// Goes on with the run in a folder after `epoch`, the last one that was kept: what the log says
+    /// of later ones, which will happen again, is taken out. Gives the records that stay.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::File`] if the log is none.
+    pub fn resume(folder: &Path, epoch: u32) -> Result<(Self, Vec<Record>)> {
+        let path = folder.join("log.jsonl");
+        let records: Vec<Record> = read_log(&path)?
+            .into_iter()
+            .filter(|record| record.epoch() <= epoch)
+            .collect();
+        let mut text = Vec::new();
+        for record in &records {
+            text.extend(line(record));
+        }
+        write_whole(&path, &text)?;
+        Ok((Self::open(folder)?, records))
+    }
+
+    fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("log.jsonl");
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            log,
+        })
+    }
+
+    /// Where a file of the run is.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Adds a line to the log.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn record(&mut self, record: &Record) -> Result<()> {
+        let path = self.path("log.jsonl");
+        self.log.write_all(&line(record)).map_err(Error::io(path))
+    }
+
+    /// Writes a file of the run whole, or leaves what was there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_whole(&self.path(name), bytes)
+    }
+}
+
+/// The records of a run, for whoever draws or compares them. A last line that was cut off by a kill
+/// is left out.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::File`] with the line that is no record.
+pub fn read_log(path: &Path) -> Result<Vec<Record>> {
+    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    let mut records = Vec::new();
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        match serde_json::from_str(line) {
+            Ok(record) => records.push(record),
+            Err(_) if !line.ends_with('\n') => {}
+            Err(error) => return Err(Error::file(path, format!("line {number}: {error}"))),
+        }
+    }
+    Ok(records)
+}
+
+fn line(record: &Record) -> Vec<u8> {
+    let mut line = serde_json::to_vec(record).expect("plain data always has a JSON form");
+    line.push(b'\n');
+    line
+}
+
+/// Writes under another name in the same folder, then renames.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let written = File::create(&beside)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(Error::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(epoch: u32) -> Record {
+        Record::Epoch(Epoch {
+            epoch,
+            rate: 3.5e-4,
+            loss: 2.5,
+            parts: [("id".to_owned(), 2.0)].into(),
+            accuracy: 0.5,
+            images_per_s: 10.0,
+            waiting: 0.1,
+        })
+    }
+
+    fn evaluation(epoch: u32) -> Record {
+        Record::Evaluation(Evaluation {
+            epoch,
+            rank1: 0.9,
+            map: 0.8,
+        })
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_goes_on_after_its_last_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::create(folder.path(), &Recipe::default()).unwrap();
+        for record in [epoch(1), evaluation(1), epoch(2), epoch(3)] {
+            run.record(&record).unwrap();
+        }
+        // Killed in the middle of a line.
+        let log = run.path("log.jsonl");
+        let mut text = fs::read_to_string(&log).unwrap();
+        text.push_str("{\"kind\":\"epo");
+        fs::write(&log, text).unwrap();
+
+        let (mut run, records) = Run::resume(folder.path(), 2).unwrap();
+        assert_eq!(records, [epoch(1), evaluation(1), epoch(2)]);
+        run.record(&evaluation(2)).unwrap();
+        let wanted = [epoch(1), evaluation(1), epoch(2), evaluation(2)];
+        assert_eq!(read_log(&log).unwrap(), wanted);
+        let kept = Recipe::read(&run.path("recipe.toml"), &[]).unwrap();
+        assert_eq!(kept, Recipe::default());
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        Run::create(folder.path(), &Recipe::default()).unwrap();
+        let error = Run::create(folder.path(), &Recipe::default()).unwrap_err();
+        assert!(error.to_string().contains("--resume"), "{error}");
+    }
+
+    #[test]
+    fn a_log_that_is_none_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        fs::write(&path, "{\"kind\":\"epoch\"}\n").unwrap();
+        let error = read_log(&path).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+}
