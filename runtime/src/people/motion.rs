@@ -262,8 +262,9 @@ impl Scene {
         };
         self.reduced.fill(frame);
         let gain = self.gain();
+        let planes = self.reduced.planes.each_ref().map(Vec::as_slice);
         self.mixture
-            .observe(&self.reduced.pixels, gain, rates, limits, &mut self.kinds);
+            .observe(planes, gain, rates, limits, &mut self.kinds);
         let changed = self.changed();
 
         self.state = if learning {
@@ -289,10 +290,13 @@ impl Scene {
 
     /// The light of the frame in units of the mixture's.
     fn gain(&self) -> f32 {
-        let pixels = self.reduced.pixels.iter().zip(&self.watched);
-        // What is not looked at is too dark to be used.
-        let seen = pixels.map(|(pixel, &watched)| if watched { pixel[0] } else { 0.0 });
-        light::gain(seen, self.mixture.brightness()).unwrap_or(1.0)
+        let bright = &self.reduced.planes[0];
+        let look = |at: usize| {
+            // What is not looked at is too dark to be used.
+            let seen = if self.watched[at] { bright[at] } else { 0.0 };
+            [seen, self.mixture.brightness(at)]
+        };
+        light::gain(bright.len(), look).unwrap_or(1.0)
     }
 
     /// Clears what is not looked at, and returns the share of the rest that differs.

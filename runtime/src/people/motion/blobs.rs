@@ -151,6 +151,11 @@ impl Blobs {
         let [above, here] = &mut self.labels;
         above.fill(0);
         for (y, row) in mask.pixels.chunks_exact(mask.width).enumerate() {
+            // Most rows of most frames: nothing moves in them.
+            if !row.contains(&1) {
+                above.fill(0);
+                continue;
+            }
             let mut left = 0;
             for (x, &set) in row.iter().enumerate() {
                 if set == 0 {

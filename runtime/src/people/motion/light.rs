@@ -13,21 +13,20 @@ const USABLE: std::ops::Range<f32> = 16.0..250.0;
 /// Ratios this many steps beside the middle belong to it: 6 %, twice the noise of a dark pixel.
 const NEAR: usize = 11;
 
-/// The factor from `model` to `seen`, brightness of one pixel each: the mean of the ratios around
-/// their median. `None` if too few pixels are usable.
+/// The factor from what the model expects to what is seen, the mean of the ratios around their
+/// median; `look` gives the brightness of each of `pixels`, seen and expected. `None` if too few
+/// pixels are usable.
 ///
 /// The median alone moves when a part of the picture is covered by somebody dark; the middle of the
 /// ratios around it does not, as long as less than half of the picture is covered.
-pub(super) fn gain(
-    seen: impl ExactSizeIterator<Item = f32>,
-    model: impl Iterator<Item = f32>,
-) -> Option<f32> {
-    let step = seen.len().div_ceil(SAMPLES).max(1);
+pub(super) fn gain(pixels: usize, look: impl Fn(usize) -> [f32; 2]) -> Option<f32> {
+    let step = pixels.div_ceil(SAMPLES).max(1);
     // A step that divides the width would look at a few columns only.
     let step = step | 1;
     let mut histogram = [0u32; BINS];
     let mut count = 0;
-    for (seen, model) in seen.zip(model).step_by(step) {
+    for at in (0..pixels).step_by(step) {
+        let [seen, model] = look(at);
         if !USABLE.contains(&model) || !USABLE.contains(&seen) {
             continue;
         }
@@ -81,11 +80,11 @@ mod tests {
             ("twice as bright, half of it clipped", 2.0, 0, 20.0),
         ];
         for (name, wanted, covered, colour) in cases {
-            let seen = (0..all).map(|at| match at < covered {
+            let seen = |at| match at < covered {
                 true => colour,
                 false => (scene(at) * wanted + noise(at)).min(255.0),
-            });
-            let found = gain(seen, (0..all).map(scene)).expect(name);
+            };
+            let found = gain(all, |at| [seen(at), scene(at)]).expect(name);
             assert!((found / wanted - 1.0).abs() < 0.006, "{name}: {found}");
         }
     }
@@ -100,16 +99,8 @@ mod tests {
             ("not a number", |_| f32::NAN, scene),
         ];
         for (name, seen, model) in cases {
-            assert_eq!(
-                gain((0..9999).map(seen), (0..9999).map(model)),
-                None,
-                "{name}"
-            );
+            assert_eq!(gain(9999, |at| [seen(at), model(at)]), None, "{name}");
         }
-        assert_eq!(
-            gain((0..63).map(scene), (0..63).map(scene)),
-            None,
-            "too few"
-        );
+        assert_eq!(gain(63, |at| [scene(at); 2]), None, "too few");
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Limits {
 }
 
 /// A Gaussian with the same variance in all planes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Mode {
     /// Share of the time that it was seen; 0 if there is no such mode.
     weight: f32,
@@ -73,55 +73,187 @@ struct Mode {
     frames: f32,
 }
 
-/// Modes of every pixel, those with the largest weight first.
+/// Pixels that are compared at once.
+const LANES: usize = 8;
+
+/// Modes of [`LANES`] pixels, as many values of one kind beside each other, those with the largest
+/// weight first.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block([Lanes; MODES]);
+
+/// A [`Mode`] of each pixel of a block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lanes {
+    weight: [f32; LANES],
+    variance: [f32; LANES],
+    mean: [[f32; LANES]; 3],
+    frames: [f32; LANES],
+}
+
+/// Modes of every pixel. The last block may have pixels too many.
 #[derive(Debug, Default)]
 pub(super) struct Mixture {
-    pixels: Vec<[Mode; MODES]>,
+    blocks: Vec<Block>,
 }
 
 impl Mixture {
     /// A mixture for so many pixels, none of which was ever seen.
     pub(super) fn new(pixels: usize) -> Self {
         Self {
-            pixels: vec![[Mode::default(); MODES]; pixels],
+            blocks: vec![Block::default(); pixels.div_ceil(LANES)],
         }
     }
 
     /// Forgets everything.
     pub(super) fn reset(&mut self) {
-        self.pixels.fill([Mode::default(); MODES]);
+        self.blocks.fill(Block::default());
     }
 
-    /// Brightness of the likeliest mode of each pixel; 0 where nothing was seen yet.
-    pub(super) fn brightness(&self) -> impl ExactSizeIterator<Item = f32> {
-        self.pixels.iter().map(|modes| modes[0].mean[0])
+    /// Brightness of the likeliest mode of the pixel at a position; 0 if nothing was seen yet.
+    pub(super) fn brightness(&self, at: usize) -> f32 {
+        self.blocks[at / LANES].0[0].mean[0][at % LANES]
     }
 
     /// Changes the unit of light: everything is `gain` times as bright.
     pub(super) fn scale(&mut self, gain: f32) {
-        for mode in self.pixels.as_flattened_mut() {
-            mode.mean = mode.mean.map(|value| value * gain);
-            let variance = mode.variance * gain * gain;
-            mode.variance = variance.clamp(*VARIANCES.start(), *VARIANCES.end());
+        for mode in self.blocks.iter_mut().flat_map(|block| &mut block.0) {
+            for value in mode.mean.as_flattened_mut() {
+                *value *= gain;
+            }
+            for variance in &mut mode.variance {
+                *variance = clamped(*variance * gain * gain);
+            }
         }
     }
 
-    /// Tells what each of `pixels` is, divided by `gain`, and learns from it.
+    /// Tells what each pixel of `planes` is, divided by `gain`, and learns from it.
     pub(super) fn observe(
         &mut self,
-        pixels: &[Pixel],
+        planes: [&[f32]; 3],
         gain: f32,
         rates: Rates,
         limits: Limits,
         kinds: &mut [Kind],
     ) {
         let scale = 1.0 / gain;
-        for ((modes, pixel), kind) in self.pixels.iter_mut().zip(pixels).zip(kinds) {
-            let pixel = pixel.map(|value| value * scale);
-            *kind = classify(modes, pixel, limits);
-            learn(modes, pixel, rates);
+        for (at, (block, kinds)) in self
+            .blocks
+            .iter_mut()
+            .zip(kinds.chunks_mut(LANES))
+            .enumerate()
+        {
+            let mut pixels = [[0.0; LANES]; 3];
+            for (pixels, plane) in pixels.iter_mut().zip(planes) {
+                let seen = &plane[at * LANES..][..kinds.len()];
+                for (pixel, value) in pixels.iter_mut().zip(seen) {
+                    *pixel = value * scale;
+                }
+            }
+            if kinds.len() == LANES && block.expects(&pixels, rates, limits) {
+                kinds.fill(Kind::Background);
+                continue;
+            }
+            for (lane, kind) in kinds.iter_mut().enumerate() {
+                let pixel = pixels.map(|plane| plane[lane]);
+                let mut modes = block.pixel(lane);
+                *kind = classify(&modes, pixel, limits);
+                learn(&mut modes, pixel, rates);
+                block.set(lane, modes);
+            }
         }
     }
+}
+
+impl Block {
+    fn pixel(&self, lane: usize) -> [Mode; MODES] {
+        self.0.each_ref().map(|mode| Mode {
+            weight: mode.weight[lane],
+            variance: mode.variance[lane],
+            mean: mode.mean.map(|plane| plane[lane]),
+            frames: mode.frames[lane],
+        })
+    }
+
+    fn set(&mut self, lane: usize, modes: [Mode; MODES]) {
+        for (lanes, mode) in self.0.iter_mut().zip(modes) {
+            lanes.weight[lane] = mode.weight;
+            lanes.variance[lane] = mode.variance;
+            lanes.frames[lane] = mode.frames;
+            for (plane, value) in lanes.mean.iter_mut().zip(mode.mean) {
+                plane[lane] = value;
+            }
+        }
+    }
+
+    /// If every pixel belongs to its first mode and is background, as nearly all do nearly always:
+    /// learns what [`learn`] would, in the same order and so with the same result, but for the
+    /// whole block at once. Nothing can overtake the first mode, and the others shrink alike.
+    fn expects(&mut self, pixels: &[[f32; LANES]; 3], rates: Rates, limits: Limits) -> bool {
+        let [first, others @ ..] = &mut self.0;
+        let mut square = [0.0; LANES];
+        let mut strangers = 0;
+        for lane in 0..LANES {
+            let pixel = [pixels[0][lane], pixels[1][lane], pixels[2][lane]];
+            let mean = [
+                first.mean[0][lane],
+                first.mean[1][lane],
+                first.mean[2][lane],
+            ];
+            square[lane] = distance(pixel, mean).1;
+            let variance = first.variance[lane];
+            let own = square[lane] < OWN * variance;
+            let background = square[lane] < limits.contrast * variance;
+            strangers |= u32::from(!(own & background));
+        }
+        if strangers != 0 {
+            return false;
+        }
+
+        let mut rate = [0.0; LANES];
+        for lane in 0..LANES {
+            first.frames[lane] += 1.0;
+            rate[lane] = larger(1.0 / first.frames[lane], rates.colour);
+        }
+        for (mean, pixels) in first.mean.iter_mut().zip(pixels) {
+            for lane in 0..LANES {
+                mean[lane] += rate[lane] * (pixels[lane] - mean[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            let variance = first.variance[lane];
+            first.variance[lane] = clamped(variance + rate[lane] * (square[lane] - variance));
+        }
+        let keep = 1.0 - rates.weight;
+        let mut total = [0.0; LANES];
+        for lane in 0..LANES {
+            let weight = first.weight[lane] * keep - rates.weight * PRIOR + rates.weight;
+            first.weight[lane] = larger(weight, 0.0);
+            total[lane] = first.weight[lane];
+        }
+        for mode in others {
+            for lane in 0..LANES {
+                // A mode that is not there stays at 0.
+                let weight = mode.weight[lane] * keep - rates.weight * PRIOR;
+                mode.weight[lane] = larger(weight, 0.0);
+                total[lane] += mode.weight[lane];
+            }
+        }
+        for mode in &mut self.0 {
+            for lane in 0..LANES {
+                mode.weight[lane] /= total[lane];
+            }
+        }
+        true
+    }
+}
+
+/// `f32::max` of numbers: one instruction, as nobody asks what a NaN is.
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+fn clamped(variance: f32) -> f32 {
+    variance.clamp(*VARIANCES.start(), *VARIANCES.end())
 }
 
 /// The differences to a mode, and the sum of their squares.
@@ -175,8 +307,7 @@ fn learn(modes: &mut [Mode; MODES], pixel: Pixel, rates: Rates) {
             for (mean, d) in mode.mean.iter_mut().zip(difference) {
                 *mean += rate * d;
             }
-            let variance = mode.variance + rate * (square - mode.variance);
-            mode.variance = variance.clamp(*VARIANCES.start(), *VARIANCES.end());
+            mode.variance = clamped(mode.variance + rate * (square - mode.variance));
         }
         mode.weight = mode.weight.max(0.0);
         total += mode.weight;
@@ -224,10 +355,15 @@ mod tests {
         }
     }
 
+    /// One pixel as a picture.
+    fn planes(pixel: &Pixel) -> [&[f32]; 3] {
+        pixel.each_ref().map(std::slice::from_ref)
+    }
+
     /// Shows `pixel` to a mixture of one pixel.
     fn show(mixture: &mut Mixture, pixel: Pixel, weight: f32) -> Kind {
         let mut kind = [Kind::Background];
-        mixture.observe(&[pixel], 1.0, rates(weight), LIMITS, &mut kind);
+        mixture.observe(planes(&pixel), 1.0, rates(weight), LIMITS, &mut kind);
         kind[0]
     }
 
@@ -266,7 +402,7 @@ mod tests {
         let bright = RED.map(|v| v * 1.4);
         let mut mixture = Mixture::new(1);
         show(&mut mixture, RED, 1.0);
-        mixture.observe(&[bright], 1.4, rates(0.001), LIMITS, &mut kind);
+        mixture.observe(planes(&bright), 1.4, rates(0.001), LIMITS, &mut kind);
         assert_eq!(kind, [Kind::Background]);
         mixture.scale(1.4);
         assert_eq!(show(&mut mixture, bright, 0.001), Kind::Background);
@@ -295,7 +431,7 @@ mod tests {
         for _ in 0..2000 {
             show(&mut mixture, GREY, 0.01);
         }
-        assert_eq!(mixture.pixels[0][1].weight, 0.0);
+        assert_eq!(mixture.blocks[0].pixel(0)[1].weight, 0.0);
         assert_eq!(show(&mut mixture, RED, 0.01), Kind::Foreground);
     }
 
@@ -314,7 +450,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let pixel = colours[(state >> 24) as usize % colours.len()];
             show(&mut mixture, pixel, (1.0 / n as f32).max(0.02));
-            let modes = &mixture.pixels[0];
+            let modes = mixture.blocks[0].pixel(0);
             let sum: f32 = modes.iter().map(|mode| mode.weight).sum();
             assert!((sum - 1.0).abs() < 1e-4, "{n}: {modes:?}");
             assert!(
@@ -322,5 +458,63 @@ mod tests {
                 "{n}: {modes:?}"
             );
         }
+    }
+
+    #[test]
+    fn pixels_side_by_side_learn_as_each_alone() {
+        // A scene with noise, something that sways, and now and then somebody: blocks that are all
+        // background, mixed and all foreground. Odd in number, so that the last block is not full.
+        const PIXELS: usize = 61;
+        let mut mixture = Mixture::new(PIXELS);
+        let mut alone = [[Mode::default(); MODES]; PIXELS];
+        let mut kinds = [Kind::Foreground; PIXELS];
+        let (mut state, mut together) = (1u32, 0);
+        let mut random = move |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        for n in 1..2000u32 {
+            let mut planes = [[0.0; PIXELS]; 3];
+            let visitor = (n % 50 > 40).then(|| random(PIXELS as u32) as usize);
+            for at in 0..PIXELS {
+                let colour = match visitor {
+                    Some(from) if (from..from + 20).contains(&at) => RED,
+                    _ if at % 16 == 3 && random(3) == 0 => [60.0, 10.0, 5.0],
+                    _ => GREY,
+                };
+                for (plane, value) in planes.iter_mut().zip(colour) {
+                    plane[at] = value + random(64) as f32 / 16.0 - 2.0;
+                }
+            }
+            let rates = rates((1.0 / n as f32).max(0.004));
+            // Contrast below and above what a mode owns.
+            let limits = Limits {
+                contrast: if n % 2 == 0 { 4.0 } else { 16.0 },
+                ..LIMITS
+            };
+            mixture.observe(
+                planes.each_ref().map(|plane| &plane[..]),
+                1.25,
+                rates,
+                limits,
+                &mut kinds,
+            );
+            for at in 0..PIXELS {
+                let pixel = planes.map(|plane| plane[at] * (1.0 / 1.25));
+                assert_eq!(
+                    kinds[at],
+                    classify(&alone[at], pixel, limits),
+                    "frame {n}, pixel {at}"
+                );
+                learn(&mut alone[at], pixel, rates);
+                let found = mixture.blocks[at / LANES].pixel(at % LANES);
+                assert_eq!(found, alone[at], "frame {n}, pixel {at}");
+            }
+            together += kinds
+                .chunks_exact(LANES)
+                .filter(|k| k.iter().all(|&k| k == Kind::Background))
+                .count();
+        }
+        assert!(together > 2000, "{together} blocks were all background");
     }
 }
