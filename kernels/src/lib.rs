@@ -17,5 +17,6 @@ pub mod onnx;
 pub mod reference;
 pub mod retrieval;
 pub mod tensor;
+pub mod vectors;
 
 pub use error::{Error, Result, closed_pipe, one_line};

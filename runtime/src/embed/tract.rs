@@ -214,7 +214,9 @@ impl Job<'_> {
             for (crop, planes) in self.crops.chunks(crop).zip(planes.chunks_mut(crop)) {
                 frame.normaliser.fill(crop, planes)?;
             }
-            let result = self.plan.network.run(tvec!(input.into_tvalue()))?;
+            let result = self.plan.network.run(tvec!(input.into_tvalue()));
+            kernels::vectors::clear_upper_halves();
+            let result = result?;
             let rows = result[0].try_as_plain_ram()?.as_slice::<f32>()?;
             if rows.len() == self.out.len() {
                 self.out.copy_from_slice(rows);

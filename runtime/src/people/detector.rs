@@ -186,6 +186,7 @@ impl Detector {
         let input = self.input.clone().into_tvalue();
         let network = &self.network;
         let outputs = multithread_tract_scope(self.executor.clone(), || network.run(tvec!(input)));
+        kernels::vectors::clear_upper_halves();
         let outputs = outputs.map_err(said)?;
         let view = outputs[0].try_as_plain_ram().map_err(said)?;
         let numbers = view.as_slice::<f32>().map_err(said)?;
