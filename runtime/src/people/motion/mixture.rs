@@ -188,6 +188,9 @@ impl Block {
     /// If every pixel belongs to its first mode and is background, as nearly all do nearly always:
     /// learns what [`learn`] would, in the same order and so with the same result, but for the
     /// whole block at once. Nothing can overtake the first mode, and the others shrink alike.
+    ///
+    /// Never inlined: within [`Mixture::observe`] the compiler has been seen to take the lanes apart.
+    #[inline(never)]
     fn expects(&mut self, pixels: &[[f32; LANES]; 3], rates: Rates, limits: Limits) -> bool {
         let [first, others @ ..] = &mut self.0;
         let mut square = [0.0; LANES];
