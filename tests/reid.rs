@@ -18,6 +18,8 @@ mod hostile_galleries;
 mod hostile_models;
 #[path = "reid/hostile_sources.rs"]
 mod hostile_sources;
+#[path = "reid/live.rs"]
+mod live;
 #[path = "reid/look.rs"]
 mod look;
 #[path = "reid/protobuf.rs"]

@@ -156,7 +156,7 @@ pub const KEYS: &[Key] = &[
     key(
         "camera.source",
         "needed",
-        "what to watch: /dev/video0, camera:NAME, a file, a folder, or - for standard input",
+        "what to watch: /dev/video0, camera:NAME, a file, a folder, a named pipe, or - for standard input",
     ),
     key(
         "camera.name",

@@ -213,15 +213,31 @@ impl Rate {
     }
 }
 
-/// Whether frames of what a person typed come when they come: a camera, or standard input.
+/// Whether frames of what a person typed come when they come: a camera, a named pipe, or standard
+/// input.
 #[must_use]
 pub fn is_live(spec: &str) -> bool {
-    spec == "-" || camera_of(spec).is_some()
+    spec == "-" || camera_of(spec).is_some() || is_pipe(spec)
+}
+
+/// Whether a person typed the path of a named pipe, such as `mkfifo` makes and `<(...)` of a shell
+/// stands for.
+#[must_use]
+pub fn is_pipe(spec: &str) -> bool {
+    #[cfg(unix)]
+    let is_pipe = std::fs::metadata(spec)
+        .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type()));
+    #[cfg(not(unix))]
+    let is_pipe = false;
+    is_pipe
 }
 
 /// The camera that a person typed: `/dev/video0`, or `camera:` and a part of its name.
 #[must_use]
 pub fn camera_of(spec: &str) -> Option<&str> {
+    if is_pipe(spec) {
+        return None;
+    }
     match spec.strip_prefix("camera:") {
         Some(name) => Some(name),
         None => spec.starts_with("/dev/").then_some(spec),

@@ -24,8 +24,8 @@ use super::{Outcome, output};
 
 /// Watch sources, and say who is seen again.
 ///
-/// Files are watched one after the other, every frame of them. Cameras and standard input are
-/// watched at the same time, the newest frame of each. Somebody who resembles nobody in the gallery
+/// Files are watched one after the other, every frame of them. Cameras, named pipes and standard
+/// input are watched at the same time, the newest frame of each. Somebody who resembles nobody in the gallery
 /// becomes a new identity, once a visit has shown enough good crops.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -44,6 +44,7 @@ Examples:
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let settings = Settings::of(self.flags)?;
+        settings.check_sources()?;
         let model = settings.model.open()?;
         let tracks = settings.tracks(&model)?;
         let mut embedder = settings.device.embedder(&model)?;
@@ -83,7 +84,15 @@ impl Run {
                 input,
                 lanes,
                 cameras,
-            } = open(sources, lane)?;
+            } = match open(sources, lane) {
+                Ok(opened) => opened,
+                // What was seen before counts.
+                Err(error) if summary.frames > 0 => {
+                    ended = Err(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let pipeline = Pipeline::new(input, lanes, parts)?;
             let (part, result) = watch(pipeline, settings.max_frames);
             summary.add(&part);
@@ -98,16 +107,25 @@ impl Run {
                 }
             }
         }
-        gallery.flush()?;
+        if let Err(error) = gallery.flush() {
+            ended = ended.and(Err(error.into()));
+        }
         let elapsed = start.elapsed();
         let passed_over = passed_over(&summary);
-        outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err())?;
+        let shown = outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err());
         let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
         match settings.json {
             true => lines.iter().for_each(|line| eprintln!("{line}")),
             false => output::lines(lines)?,
         }
-        ended.map(|_| outcome)
+        match (ended, shown) {
+            (Ok(_), shown) => shown.map(|()| outcome),
+            (Err(error), Ok(())) => Err(error),
+            (Err(error), Err(also)) => {
+                eprintln!("reid: note: {also:#}");
+                Err(error)
+            }
+        }
     }
 }
 

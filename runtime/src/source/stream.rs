@@ -1,6 +1,9 @@
 //! Pictures from a pipe: [`open`] reads Motion-JPEG or y4m from standard input, or from anything
 //! else that gives bytes, and tells them apart by their first bytes.
 //!
+//! A named pipe is opened when it is read first ([`named`]), so that nobody waits for its writer but
+//! its own thread.
+//!
 //! A pipe cannot be rewound, says nothing of its length, and may begin or be damaged anywhere.
 //! docs/cameras.md has the lines that fill one.
 
@@ -8,10 +11,11 @@ mod mjpeg;
 mod y4m;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use super::clock::Clock;
-use super::{Error, Kind, Rate, Result, Source, kind};
+use super::{Error, Frame, Kind, Rate, Result, Source, Status, kind};
 
 /// Bytes that are asked of the system at a time: what a pipe of Linux holds.
 const BUFFER: usize = 1 << 16;
@@ -47,6 +51,48 @@ pub fn open(
             spec: name.to_owned(),
             reason: format!("it is {what}; supported are Motion-JPEG and y4m, see docs/cameras.md"),
         }),
+    }
+}
+
+/// A source at the path of a named pipe, opened at its first read: until somebody writes into it,
+/// opening a pipe does not return. What is wrong with the stream, see [`open`], is then an error of
+/// that read.
+#[must_use]
+pub fn named(path: &str, rate: Option<Rate>, clock: Box<dyn Clock>) -> Box<dyn Source> {
+    Box::new(Named {
+        path: path.to_owned(),
+        rate,
+        clock: Some(clock),
+        source: None,
+    })
+}
+
+/// A named pipe.
+struct Named {
+    path: String,
+    rate: Option<Rate>,
+    /// None once it was opened.
+    clock: Option<Box<dyn Clock>>,
+    source: Option<Box<dyn Source>>,
+}
+
+impl Source for Named {
+    fn name(&self) -> &str {
+        &self.path
+    }
+
+    fn len(&self) -> Option<u64> {
+        None
+    }
+
+    fn read(&mut self, frame: &mut Frame) -> Result<Status> {
+        if let Some(clock) = self.clock.take() {
+            let file = File::open(&self.path).map_err(io(&self.path))?;
+            self.source = Some(open(file, &self.path, self.rate, clock)?);
+        }
+        // What could not be opened is at its end.
+        let source = self.source.as_mut();
+        source.map_or(Ok(Status::End), |source| source.read(frame))
     }
 }
 

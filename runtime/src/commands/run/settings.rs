@@ -11,11 +11,11 @@ use kernels::model::Model;
 use runtime::config::{self, Config};
 use runtime::embed::Device;
 use runtime::gallery::{Gallery, Limits};
-use runtime::people::Spec;
+use runtime::people::{People, Spec};
 use runtime::pipeline;
 use runtime::quality::Gates;
 use runtime::source::camera::{Counts, FORMATS, Wish};
-use runtime::source::clock::Clock;
+use runtime::source::clock::{Clock, SteadyClock, Stop};
 use runtime::source::slot::Policy;
 use runtime::source::{self, Rate, Source};
 use runtime::track::{self, Numbers, Tracks};
@@ -28,7 +28,8 @@ const DEFAULT_FPIR: f64 = 0.01;
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Flags {
     /// What to watch: a Motion-JPEG file (clip.avi), a folder of images, a pattern of images, a
-    /// camera (/dev/video0, or part of its name), or - for Motion-JPEG or y4m on standard input
+    /// camera (/dev/video0, or camera: and part of its name), a named pipe, or - for Motion-JPEG or
+    /// y4m on standard input
     sources: Vec<String>,
     /// Everything that stands below, and more, in a file: see configs/reid.toml
     #[arg(long, value_name = "FILE.toml")]
@@ -119,6 +120,8 @@ pub(super) struct Watched {
     pub(super) spec: String,
     pub(super) fps: Option<f64>,
     pub(super) people: Spec,
+    /// Whether nobody waits for us: frames come when they come.
+    live: bool,
     name: Option<String>,
     camera: config::Camera,
 }
@@ -206,6 +209,25 @@ impl Settings {
         files.chunks(1).chain((!live.is_empty()).then_some(live))
     }
 
+    /// Finds out before the first source is watched whether those behind it are there, and how
+    /// their people are found.
+    pub(super) fn check_sources(&self) -> anyhow::Result<()> {
+        let mut known = vec![&self.sources[0].people];
+        for (at, sources) in self.batches().enumerate() {
+            for watched in sources {
+                // Those of the first batch are opened anyway, and a camera starts slowly.
+                if at > 0 || !watched.live {
+                    watched.check()?;
+                }
+                if !known.contains(&&watched.people) {
+                    People::open(&watched.people)?;
+                    known.push(&watched.people);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Names of all sources, in the order in which they are watched.
     pub(super) fn names(&self) -> Vec<String> {
         let name = |watched: &Watched| watched.name.clone().unwrap_or_else(|| watched.spec.clone());
@@ -214,9 +236,19 @@ impl Settings {
 }
 
 impl Watched {
-    /// Whether nobody waits for us: frames come when they come.
     pub(super) fn is_live(&self) -> bool {
-        source::is_live(&self.spec)
+        self.live
+    }
+
+    /// Whether it can be opened, as far as that can be known beforehand.
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(camera) = source::camera_of(&self.spec) {
+            let clock = Box::new(SteadyClock::new(Stop::default()));
+            source::camera::open(camera, self.wish()?, clock)?;
+        } else if !self.live {
+            source::open(&self.spec, self.fps)?;
+        }
+        Ok(())
     }
 
     pub(super) fn name<'a>(&'a self, source: &'a dyn Source) -> &'a str {
@@ -243,6 +275,13 @@ impl Watched {
             let source = source::stream::open(std::io::stdin(), "-", rate, clock)?;
             return Ok(Open {
                 source,
+                counts: None,
+            });
+        }
+        if source::is_pipe(&self.spec) {
+            let rate = self.fps.map(Rate::from_fps).transpose()?;
+            return Ok(Open {
+                source: source::stream::named(&self.spec, rate, clock),
                 counts: None,
             });
         }
@@ -321,6 +360,7 @@ fn sources(
             spec: camera.source.clone(),
             fps: fps.or(camera.fps),
             people,
+            live: source::is_live(&camera.source),
             name: camera.name.clone(),
             camera,
         })
@@ -330,6 +370,14 @@ fn sources(
         .map(watched)
         .collect::<anyhow::Result<_>>()?;
     sources.sort_by_key(Watched::is_live);
+    for (at, watched) in sources.iter().enumerate() {
+        if watched.live && sources[..at].iter().any(|other| other.spec == watched.spec) {
+            bail!(
+                "`{}` is named twice, and what comes from it can be read once",
+                watched.spec
+            );
+        }
+    }
     Ok(sources)
 }
 
