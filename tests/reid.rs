@@ -10,6 +10,8 @@ mod embed;
 mod eval;
 #[path = "reid/example.rs"]
 mod example;
+#[path = "reid/full_disk.rs"]
+mod full_disk;
 #[path = "reid/gallery.rs"]
 mod gallery;
 #[path = "reid/hostile_galleries.rs"]

@@ -136,8 +136,18 @@ fn utc(millis: u64) -> String {
 }
 
 /// Writes a file whole or not at all: beside it first, then renamed over it. Holds against a kill,
-/// not against a power cut.
+/// not against a power cut. A device or a pipe is written into: a file renamed over it would take
+/// its place.
 fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let opened = File::options().write(true).open(path);
+        return opened
+            .and_then(|mut file| write(&mut file))
+            .map_err(|source| Error::Io {
+                path: path.to_owned(),
+                source,
+            });
+    }
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -289,6 +299,11 @@ mod tests {
         assert_eq!(error.to_string(), wanted);
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let link = folder.path().join("full");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let error = write_whole(&link, |file| file.write_all(b"page")).unwrap_err();
+        assert!(error.to_string().contains("full: "), "{error}");
+        assert!(link.is_symlink(), "what was there was replaced");
         let nowhere = folder.path().join("no/where.html");
         let error = write_whole(&nowhere, |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("where.html: "), "{error}");

@@ -129,7 +129,11 @@ pub(super) struct Edit {
 impl Store {
     /// Opens the gallery at `place` and reads its stamp. If there is no file or an empty one, `create` is the stamp that a new one gets.
     pub(super) fn open(place: Place, create: Option<&Stamp>) -> Result<(Self, Stamp)> {
-        place.clone().guard(|| {
+        let fresh = match &place {
+            Place::File(path) if create.is_some() && !path.exists() => Some(path.clone()),
+            _ => None,
+        };
+        let opened = place.clone().guard(|| {
             let db = place.open(create.is_some())?;
             let store = Self { place, db };
             if let Some(stamp) = create {
@@ -141,7 +145,15 @@ impl Store {
                 discard(&scratch(path))?;
             }
             Ok((store, stamp))
-        })
+        });
+        if let (Some(path), Err(error)) = (&fresh, &opened)
+            && !matches!(error, Error::GalleryInUse { .. })
+        {
+            // The beginning of a gallery that there is no room for is no gallery, and in the way.
+            // The first error is the one to tell.
+            let _ = discard(path);
+        }
+        opened
     }
 
     /// Stores a change: durable when this returns, and not there at all if it fails.

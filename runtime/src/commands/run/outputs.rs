@@ -7,6 +7,7 @@ use kernels::model::Model;
 use runtime::event::{Evidence, JsonLines, Observation, Sink};
 use runtime::gallery::Limits;
 use runtime::pipeline::{Summary, unix_millis};
+use runtime::show;
 use runtime::show::draw::{Canvas, Label};
 use runtime::show::report::{self, Report, Sighting, Totals};
 use runtime::show::video::{self, Video};
@@ -17,7 +18,8 @@ use super::settings::Settings;
 /// The most people that are painted into one frame: all that a frame can have.
 const MAX_LABELS: usize = runtime::people::MAX_PEOPLE;
 
-/// Everything that was asked for. None of it stops the run but lines that nobody can read.
+/// Everything that was asked for. None of it stops the run but lines that nobody can read; what
+/// could not be written is told at the end.
 pub(super) struct Outputs {
     lines: Option<JsonLines<std::io::Stdout>>,
     videos: Vec<Option<Video>>,
@@ -25,6 +27,8 @@ pub(super) struct Outputs {
     report: Option<(Report, PathBuf)>,
     /// What is to be painted into the frame at hand.
     labels: Vec<Painted>,
+    /// Why the first video was cut short, if one was.
+    cut_short: Option<show::Error>,
 }
 
 /// How videos are written.
@@ -72,6 +76,7 @@ impl Outputs {
             video,
             report: settings.report.clone().map(|path| (Report::new(run), path)),
             labels: Vec::with_capacity(MAX_LABELS),
+            cut_short: None,
         })
     }
 
@@ -87,10 +92,15 @@ impl Outputs {
         for video in self.videos.drain(..).flatten() {
             if let Err(error) = video.finish() {
                 eprintln!("reid: note: {error}");
+                self.cut_short.get_or_insert(error);
             }
         }
     }
 
+    /// Completes what is to be shown.
+    ///
+    /// # Errors
+    /// What could not be written: the page, else the first video that was cut short.
     pub(super) fn finish(
         &mut self,
         summary: &Summary,
@@ -109,7 +119,9 @@ impl Outputs {
             };
             report.finish(&path, &totals)?;
         }
-        Ok(())
+        self.cut_short
+            .take()
+            .map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
@@ -168,7 +180,8 @@ impl Sink for Outputs {
         if let Some(video) = &mut self.videos[lane] {
             let pushed = video.push(&frame.rgb, frame.width, frame.height, frame.stream_time);
             if let Err(error) = pushed {
-                self.note(&error);
+                eprintln!("reid: note: {error}");
+                self.cut_short.get_or_insert(error);
             }
         }
         Ok(())
