@@ -191,6 +191,10 @@ impl Block {
     ///
     /// Never inlined: within [`Mixture::observe`] the compiler has been seen to take the lanes apart.
     #[inline(never)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a lane is a pixel: the same position in several arrays"
+    )]
     fn expects(&mut self, pixels: &[[f32; LANES]; 3], rates: Rates, limits: Limits) -> bool {
         let [first, others @ ..] = &mut self.0;
         let mut square = [0.0; LANES];
