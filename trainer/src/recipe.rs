@@ -494,7 +494,7 @@ mod tests {
                 "the nearest is `model.last_stride`",
             ),
             ("", "seed", "`seed` is no setting: wanted key=value"),
-            ("", "seed.x=1", "unknown key `seed.x`"),
+            ("", "seed.x=1", "expected u64 in `seed`"),
             (
                 "seed = 1",
                 "seed.x=1",

@@ -55,12 +55,11 @@ fn parameters_move_as_the_formulas_say() {
             for t in 1..=12 {
                 step(&mut optimiser, &x, 0.1 / f64::from(t), scale);
                 let wanted = plain(rule, decay, t, scale);
-                for i in 0..2 {
-                    let found = x.double_value(&[i as i64]);
+                for (i, wanted) in (0..).zip(wanted) {
+                    let found = x.double_value(&[i]);
                     assert!(
-                        (found - wanted[i]).abs() <= 2e-6 * wanted[i].abs().max(1.0),
-                        "{rule:?}, decay {decay}, step {t}: {found}, wanted {}",
-                        wanted[i]
+                        (found - wanted).abs() <= 2e-6 * wanted.abs().max(1.0),
+                        "{rule:?}, decay {decay}, step {t}: {found}, wanted {wanted}"
                     );
                 }
             }
