@@ -20,6 +20,7 @@ use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 
+use super::problem::ENODEV;
 use super::{Buffer, Control, Device, Format, FourCc, Offer, POLL, Problem};
 use crate::source::slot::message;
 use crate::source::yuv::Range;
@@ -52,9 +53,7 @@ impl Camera {
         }
         let device = asked("be opened", || v4l::Device::with_path(path))?;
         let can = asked("say what it is", || device.query_caps())?.capabilities;
-        if !can.contains(Capability::VIDEO_CAPTURE | Capability::STREAMING) {
-            return Err(Problem::NoCamera);
-        }
+        usable(can)?;
         Ok(Self {
             device,
             stream: None,
@@ -65,6 +64,17 @@ impl Camera {
         self.stream
             .as_mut()
             .ok_or_else(|| Problem::Other("the camera was not started".to_owned()))
+    }
+}
+
+/// Whether a device that can do this is a camera that can be read.
+fn usable(can: Capability) -> Result<(), Problem> {
+    if can.contains(Capability::VIDEO_CAPTURE | Capability::STREAMING) {
+        Ok(())
+    } else if can.contains(Capability::VIDEO_CAPTURE_MPLANE) {
+        Err(Problem::Planes)
+    } else {
+        Err(Problem::NoCamera)
     }
 }
 
@@ -222,9 +232,9 @@ impl Drop for Camera {
             return;
         };
         // `v4l` panics when a stream cannot be stopped, and once more when its buffers cannot be
-        // given back, which would end the program. That the device is gone it takes well.
+        // given back, which would end the program. Of all errors it takes only this one well.
         match stream.stop() {
-            Err(error) if !Problem::of("", &error).is_gone() => mem::forget(stream),
+            Err(error) if error.raw_os_error() != Some(ENODEV) => mem::forget(stream),
             _ => drop(stream),
         }
     }
@@ -241,5 +251,28 @@ mod tests {
         assert!(matches!(problem("/dev/video4095"), Problem::Missing));
         assert!(matches!(problem("/dev/\0"), Problem::Missing));
         assert!(matches!(problem("/dev/null"), Problem::NoCamera));
+    }
+
+    #[test]
+    fn drivers_are_told_apart_by_what_they_can_do() {
+        const STREAMING: Capability = Capability::STREAMING;
+        let name = |can| match usable(can) {
+            Ok(()) => "camera",
+            Err(Problem::Planes) => "planes",
+            Err(_) => "no camera",
+        };
+        for (can, wanted) in [
+            (Capability::VIDEO_CAPTURE | STREAMING, "camera"),
+            (
+                Capability::VIDEO_CAPTURE | Capability::VIDEO_CAPTURE_MPLANE | STREAMING,
+                "camera",
+            ),
+            (Capability::VIDEO_CAPTURE_MPLANE | STREAMING, "planes"),
+            (Capability::VIDEO_M2M_MPLANE | STREAMING, "no camera"),
+            (Capability::VIDEO_CAPTURE, "no camera"),
+            (STREAMING, "no camera"),
+        ] {
+            assert_eq!(name(can), wanted, "{can}");
+        }
     }
 }

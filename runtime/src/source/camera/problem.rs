@@ -38,6 +38,13 @@ pub enum Problem {
     )]
     NoCamera,
 
+    /// It hands its pictures over in a way that this build does not speak.
+    #[error(
+        "the camera's driver speaks the multi-planar V4L2 only, which is not supported: pipe it in, \
+         `gst-launch-1.0 -q v4l2src device=/dev/video... ! jpegenc ! fdsink | reid run -`"
+    )]
+    Planes,
+
     /// It gives pictures that are not understood.
     #[error(
         "the camera gives {found}, wanted {}{}",
@@ -81,7 +88,7 @@ const EIO: i32 = 5;
 const ENXIO: i32 = 6;
 const EACCES: i32 = 13;
 const EBUSY: i32 = 16;
-const ENODEV: i32 = 19;
+pub(super) const ENODEV: i32 = 19;
 const ENOTTY: i32 = 25;
 
 impl Problem {
