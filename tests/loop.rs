@@ -194,7 +194,7 @@ fn two_sources_share_one_gallery_and_each_gets_its_turn() {
             // One frame or two, as the capture threads have it.
             Turn::Worked(1 | 2) | Turn::Idle => {}
             Turn::Worked(frames) => panic!("{frames} frames of two sources"),
-            Turn::Broken(error) => panic!("{error}"),
+            Turn::Broken(error) | Turn::Away(error) => panic!("{error}"),
             Turn::Ended => break,
         }
     }

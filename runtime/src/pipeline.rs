@@ -91,8 +91,10 @@ pub struct Parts<'a> {
 pub enum Turn {
     /// So many frames were worked on, at most one of each source.
     Worked(usize),
-    /// A frame was broken or a source is away, as the error says; it may go on.
+    /// A frame was broken, as the error says; its source goes on.
     Broken(Error),
+    /// A source cannot be reached for now, as the error says; it is tried again.
+    Away(Error),
     /// Nothing came for a while.
     Idle,
     /// Every source has ended.

@@ -205,6 +205,11 @@ fn watch(
                 bar.suspend(|| eprintln!("reid: skipped: {error}"));
                 outcome = Outcome::Partly;
             }
+            // No frame of those that were asked for.
+            Ok(Turn::Away(error)) => {
+                bar.suspend(|| eprintln!("reid: waiting: {error}"));
+                outcome = Outcome::Partly;
+            }
             Ok(Turn::Idle) => {}
             Ok(Turn::Ended) => break Ok(outcome),
             // The rest of this source is lost, the sources behind it are not.
@@ -233,6 +238,7 @@ fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
     let Summary { flaws, tracks, .. } = summary;
     let all = [
         (summary.broken_frames, "broken frame"),
+        (summary.attempts, "camera away"),
         (summary.dropped_frames, "frame that a newer one replaced"),
         (summary.dropped, "person too many for a frame"),
         (flaws.outside, "box outside of its frame"),

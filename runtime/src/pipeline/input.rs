@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lane, Turn};
 use crate::Result;
 use crate::source::slot::{Group, Next, Slot};
-use crate::source::{Frame, Source, Status};
+use crate::source::{self, Frame, Source, Status};
 
 /// How long a turn waits for a frame of a live source.
 const WAIT: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub struct Several {
     spare: Frame,
     held: Option<usize>,
     /// What went wrong while other sources had frames.
-    trouble: Option<crate::Error>,
+    trouble: Option<source::Error>,
 }
 
 impl Input {
@@ -49,7 +49,7 @@ impl Input {
                     Ok(Turn::Worked(1))
                 }
                 Ok(Status::End) => Ok(Turn::Ended),
-                Err(error) if error.is_recoverable() => Ok(Turn::Broken(error.into())),
+                Err(error) if error.is_recoverable() => Ok(passed_over(error)),
                 Err(error) => Err(error.into()),
             },
             Self::Several(several) => Ok(several.read(lanes)),
@@ -77,7 +77,7 @@ impl Several {
     /// Takes what waits in every slot, so that the crops of all sources are embedded together.
     fn read(&mut self, lanes: &mut [Lane]) -> Turn {
         if let Some(trouble) = self.trouble.take() {
-            return Turn::Broken(trouble);
+            return passed_over(trouble);
         }
         let mut ready = 0;
         if let Some(lane) = self.held.take() {
@@ -97,9 +97,9 @@ impl Several {
                 }
                 Next::Read(_, Ok(Status::End)) => {}
                 // One source that fails must not stop the others: it ends by itself.
-                Next::Read(_, Err(error)) if ready == 0 => return Turn::Broken(error.into()),
+                Next::Read(_, Err(error)) if ready == 0 => return passed_over(error),
                 Next::Read(_, Err(error)) => {
-                    self.trouble = Some(error.into());
+                    self.trouble = Some(error);
                     break;
                 }
                 Next::Nothing if ready == 0 => return Turn::Idle,
@@ -113,5 +113,36 @@ impl Several {
     fn hand_over(&mut self, lane: &mut Lane) {
         std::mem::swap(&mut self.spare, &mut lane.frame);
         lane.ready = true;
+    }
+}
+
+/// What a turn came to in which a source failed: a frame of it, or the whole of it for a while.
+fn passed_over(error: source::Error) -> Turn {
+    match error {
+        source::Error::Away { .. } => Turn::Away(error.into()),
+        _ => Turn::Broken(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Summary;
+
+    #[test]
+    fn a_camera_that_is_away_is_no_broken_frame() {
+        let (name, reason) = ("door".to_owned(), "unplugged".to_owned());
+        let mut summary = Summary::default();
+        summary.read(&passed_over(source::Error::Away {
+            name: name.clone(),
+            reason: reason.clone(),
+        }));
+        assert_eq!((summary.broken_frames, summary.attempts), (0, 1));
+        summary.read(&passed_over(source::Error::Frame {
+            name,
+            index: 7,
+            reason,
+        }));
+        assert_eq!((summary.broken_frames, summary.attempts), (1, 1));
     }
 }

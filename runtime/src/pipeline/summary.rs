@@ -15,8 +15,10 @@ use crate::track::Counts;
 pub struct Summary {
     /// Frames worked on.
     pub frames: u64,
-    /// Frames that could not be decoded, and times that a source was away.
+    /// Frames that could not be decoded.
     pub broken_frames: u64,
+    /// Times that a source was found to be away: once when it went, and at each attempt in vain.
+    pub attempts: u64,
     /// Frames of live sources that newer ones overwrote before anybody looked at them.
     pub dropped_frames: u64,
     /// People in frames, whoever they are.
@@ -57,6 +59,7 @@ impl Summary {
         match turn {
             Turn::Worked(frames) => self.frames += *frames as u64,
             Turn::Broken(_) => self.broken_frames += 1,
+            Turn::Away(_) => self.attempts += 1,
             Turn::Idle | Turn::Ended => {}
         }
     }
@@ -87,6 +90,7 @@ impl Summary {
         let pairs = [
             (&mut self.frames, other.frames),
             (&mut self.broken_frames, other.broken_frames),
+            (&mut self.attempts, other.attempts),
             (&mut self.dropped_frames, other.dropped_frames),
             (&mut self.observations, other.observations),
             (&mut self.pending, other.pending),

@@ -73,7 +73,7 @@ pub(in crate::commands) struct Flags {
     /// Frames a second: asked of a camera; assumed for images, and for files that state a wrong rate
     #[arg(long)]
     fps: Option<f64>,
-    /// Stop after this many frames of each source
+    /// Stop after at most this many frames of each source
     #[arg(long, value_name = "N")]
     max_frames: Option<u64>,
     /// One JSON line an observation on stdout; the table goes to stderr
