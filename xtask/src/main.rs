@@ -1,5 +1,6 @@
 //! Everything a person runs on this repository: `cargo xtask --help`.
 
+mod device_test;
 mod fuzz;
 mod libtorch;
 
@@ -31,6 +32,8 @@ enum Task {
     /// Make an example out of nothing and run the program on it
     Example,
     Libtorch(libtorch::Libtorch),
+    /// Run `reid` against a camera driver of the kernel, in an emulated machine: minutes
+    DeviceTest,
     /// Run the fuzz targets
     Fuzz(fuzz::Fuzz),
 }
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
         Task::Check => check(),
         Task::Example => example(),
         Task::Libtorch(libtorch) => libtorch.run(),
+        Task::DeviceTest => device_test::run_all(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }
 }
