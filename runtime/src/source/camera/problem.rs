@@ -41,7 +41,7 @@ pub enum Problem {
     /// It hands its pictures over in a way that this build does not speak.
     #[error(
         "the camera's driver speaks the multi-planar V4L2 only, which is not supported: pipe it in, \
-         `gst-launch-1.0 -q v4l2src device=/dev/video... ! jpegenc ! fdsink | reid run -`"
+         `gst-launch-1.0 -q v4l2src device=/dev/video... ! videoconvert ! jpegenc ! fdsink | reid run -`"
     )]
     Planes,
 
