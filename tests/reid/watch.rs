@@ -1,7 +1,7 @@
 //! What a run can do beside its lines: a video, a page, crops, pipes, a config.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
@@ -52,6 +52,42 @@ fn fed(call: &Reid, bytes: Vec<u8>, code: i32) -> Ended {
     let output = child.wait_with_output().expect("the program ends");
     writer.join().expect("the pipe was fed");
     Ended::checked(format!("{call:?}, fed"), output, code)
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_writes_its_page_and_its_table() {
+    let folder = Folder::new();
+    let page = folder.at("out.html");
+    for signal in ["-INT", "-TERM"] {
+        let mut child = run("-")
+            .with("--report")
+            .with(&page)
+            .command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        // A camera that has stopped to send: the pipe stays open.
+        let mut input = child.stdin.take().expect("a pipe");
+        let frame = jpeg(&vec![90; WIDTH * HEIGHT * 3], WIDTH, HEIGHT).expect("a JPEG");
+        for _ in 0..FRAMES {
+            input.write_all(&frame).expect("it is read");
+        }
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let read = lines.read_line(&mut String::new()).expect("UTF-8");
+        assert_ne!(read, 0, "somebody is seen");
+        let kill = std::process::Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(kill.expect("kill is there").success());
+        let ended = child.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(0), "{signal}");
+        let html = std::fs::read_to_string(&page).expect("a page");
+        assert!(html.contains("</html>"), "{signal}: the page is whole");
+        std::fs::remove_file(&page).expect("the page goes");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `reid run`: who is in these pictures, again?
 
+mod interrupt;
 mod outputs;
 mod settings;
 
@@ -17,6 +18,7 @@ use runtime::source::slot::{Group, Slot};
 use runtime::source::{self, Source};
 use runtime::track::Numbers;
 
+use self::interrupt::Interrupt;
 use self::outputs::Outputs;
 pub(super) use self::settings::check;
 use self::settings::{Open, Settings, Watched};
@@ -25,8 +27,9 @@ use super::{Outcome, output};
 /// Watch sources, and say who is seen again.
 ///
 /// Files are watched one after the other, every frame of them. Cameras, named pipes and standard
-/// input are watched at the same time, the newest frame of each. Somebody who resembles nobody in the gallery
-/// becomes a new identity, once a visit has shown enough good crops.
+/// input are watched at the same time, the newest frame of each. Somebody who resembles nobody in
+/// the gallery becomes a new identity, once a visit has shown enough good crops. Ctrl-C ends a run
+/// as if its sources had ended.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Run {
@@ -58,12 +61,16 @@ impl Run {
         let mut keep = settings.crops.as_ref().map(keep).transpose()?;
         let mut outputs = Outputs::new(&settings, &model)?;
         let numbers = Numbers::default();
+        let interrupt = Interrupt::listen()?;
 
         let start = Instant::now();
         let mut summary = Summary::default();
         let mut outcome = Outcome::Done;
         let mut ended = Ok(Outcome::Done);
         for sources in settings.batches() {
+            if interrupt.said() {
+                break;
+            }
             let parts = Parts {
                 preprocessing: &model.contract.preprocessing,
                 embedder: embedder.as_mut(),
@@ -94,7 +101,7 @@ impl Run {
                 Err(error) => return Err(error),
             };
             let pipeline = Pipeline::new(input, lanes, parts)?;
-            let (part, result) = watch(pipeline, settings.max_frames);
+            let (part, result) = watch(pipeline, settings.max_frames, &interrupt);
             summary.add(&part);
             outputs.next_batch(sources.len());
             tell(&cameras);
@@ -179,10 +186,11 @@ fn tell(cameras: &[(String, Arc<Counts>)]) {
     }
 }
 
-/// Works until the sources end. What was seen before an error counts.
+/// Works until the sources end, or somebody wants it. What was seen before an error counts.
 fn watch(
     mut pipeline: Pipeline<'_>,
     max_frames: Option<u64>,
+    interrupt: &Interrupt,
 ) -> (Summary, anyhow::Result<Outcome>) {
     let frames = match (pipeline.frames(), max_frames) {
         (Some(all), Some(most)) => Some(all.min(most)),
@@ -192,7 +200,7 @@ fn watch(
     let mut outcome = Outcome::Done;
     let mut turns = 0;
     let ended = loop {
-        if max_frames.is_some_and(|most| turns >= most) {
+        if interrupt.said() || max_frames.is_some_and(|most| turns >= most) {
             break Ok(outcome);
         }
         match pipeline.run_once() {
@@ -222,7 +230,7 @@ fn watch(
     };
     bar.finish_and_clear();
     let (summary, lanes) = pipeline.finish();
-    let whole = ended.is_ok() && max_frames.is_none();
+    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.said();
     for unused in lanes
         .iter()
         .filter_map(|lane| lane.people().unused())

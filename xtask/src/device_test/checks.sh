@@ -98,6 +98,8 @@ set_control percentage_of_dropped_buffers=0
 silence() { set_control percentage_of_dropped_buffers=100; until_said 'gave no frame in 5s'; set_control percentage_of_dropped_buffers=0; }
 while_running "silent, then not" 'gave no frame in 5s' 3 silence
 
+begin "ended by a signal"; start /dev/video0; until_frames 3; kill $JOB; finish; code 0; said 'observations of'; end
+
 begin "taken by another program"
 v4l2-ctl -d /dev/video0 --stream-mmap --stream-count=1000 > /dev/null 2>&1 & OTHER=$!
 sleep 1; start /dev/video0 --max-frames 4; until_said 'another program uses the camera.*in 2 s'; kill $OTHER; finish; lines 4; code 3; end
