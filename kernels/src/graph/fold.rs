@@ -18,6 +18,7 @@
 //! order of nodes that do not read each other.
 
 mod affine;
+mod branches;
 mod linear;
 
 use self::affine::{affine, keeps_channels};
@@ -26,6 +27,7 @@ use super::rewrite::Rewrite;
 use super::{Binary, Conv, Gemm, Graph, Node, Op, Operand, ValueId};
 
 pub use self::affine::Affine;
+pub use self::branches::merge_branches;
 use crate::Result;
 use crate::tensor::Tensor;
 
