@@ -10,13 +10,29 @@
 //! | `f_i` | `[N, D]` | after the neck: what is compared in use |
 //! | `logits` | `[N, classes]` | the classifier's answer; with parts `logits.0`, `logits.1`... |
 //!
-//! Names of parameters are those of torchvision and torchreid.
+//! [`build`] makes one with weights to start from, [`blank`] one that weights are read into.
+//!
+//! Names of parameters are those of torchvision and torchreid; each file says which source it
+//! follows, and `tests/nets.rs` compares it with PyTorch.
 
-use kernels::graph::{Graph, Op, Operand, ParamId};
+mod backbone;
+mod builder;
+mod check;
+mod init;
+mod mobilenet;
+mod neck;
+mod osnet;
+mod repvgg;
+mod resnet;
+
+use kernels::graph::{Graph, Op, Operand, ParamId, fold};
 use kernels::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use self::backbone::Family;
+use self::builder::Builder;
+use self::init::Fresh;
+use crate::{Error, Result};
 
 /// A network, and what training does with its parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,21 +60,28 @@ pub struct Spec {
     pub backbone: Backbone,
     /// Height and width of the input in pixels.
     pub size: [usize; 2],
-    /// Step of the last stage, 1 or 2: the paper's "last stride". A `ResNet` only.
+    /// Step of the last stage that has one, 1 or 2: the paper's "last stride". The published
+    /// classifiers have 2. An OSNet's is 1 and nothing else.
     pub last_stride: usize,
     /// How features are pooled over the image.
     pub pooling: Pooling,
     /// What stands between pooling and classifier.
     pub neck: Neck,
-    /// Length of the embedding: a linear layer before the neck; 0 leaves it away.
+    /// Length of the embedding: a linear layer before the neck; 0 leaves it away. `f_t` is still
+    /// what is pooled, except without a neck, where both features are the embedding. For the neck
+    /// `fc` the length of its layer.
     pub dim: usize,
-    /// Horizontal stripes, each with its own neck and classifier (PCB); 1 is the whole image.
+    /// Horizontal stripes, each with its own embedding, neck and classifier (PCB); 1 is the whole
+    /// image. They share the rows of the last stage equally.
     pub parts: usize,
-    /// Whether a ReLU follows the first BatchNorm: the official code of the paper has none.
+    /// Whether a ReLU follows the first BatchNorm: the official code of the paper has none. A
+    /// `ResNet` without SE only.
     pub stem_relu: bool,
-    /// How the first pooling treats the border. A `ResNet` only.
+    /// How the first pooling treats the border. A `ResNet` only; with SE it is always
+    /// [`StemPool::Ceil`], whatever is asked for.
     pub stem_pool: StemPool,
-    /// Non-local blocks in the second and third stage, as in AGW and SBS. ResNet-50 and deeper.
+    /// Non-local blocks in the second and third stage, as in AGW and SBS. ResNet-50, ResNet-101
+    /// and their IBN-a forms.
     pub non_local: bool,
 }
 
@@ -155,6 +178,67 @@ impl Default for Spec {
             non_local: false,
         }
     }
+}
+
+/// The network of `spec` for `classes` identities, with weights to start from (see the module
+/// `init`), which `seed` decides bit for bit.
+///
+/// # Errors
+/// As [`blank`].
+pub fn build(spec: &Spec, classes: usize, seed: u64) -> Result<Net> {
+    let (mut net, fresh) = lay_out(spec, classes)?;
+    init::initialise(&mut net, &fresh, seed)?;
+    Ok(net)
+}
+
+/// As [`build`], with zeros wherever chance would decide: what weights are read into, and what
+/// knows all shapes at once.
+///
+/// # Errors
+/// [`Error::Argument`] if there is no such network, with what is possible, or if `classes` is 0.
+pub fn blank(spec: &Spec, classes: usize) -> Result<Net> {
+    Ok(lay_out(spec, classes)?.0)
+}
+
+/// The network with every sum of parallel convolutions of one value as one convolution: the form
+/// that a [`Backbone::RepVggA0`] is used in. See [`fold::merge_branches`]. It computes the same
+/// outputs; training it further is training another network.
+///
+/// # Errors
+/// As [`fold::merge_branches`].
+pub fn reparam(net: &Net) -> Result<Net> {
+    let merged = fold::merge_branches(&net.graph)?;
+    let roles: std::collections::HashMap<&str, Role> = (net.graph.params().iter())
+        .map(|param| param.name.as_str())
+        .zip(net.roles.iter().copied())
+        .collect();
+    let mut merged = Net::from_graph(merged);
+    for (param, role) in merged.graph.params().iter().zip(&mut merged.roles) {
+        if let Some(&own) = roles.get(param.name.as_str()) {
+            *role = own;
+        }
+    }
+    Ok(merged)
+}
+
+/// The network, and what its parameters start from.
+fn lay_out(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Fresh)>)> {
+    spec.check()?;
+    if classes == 0 {
+        return Err(Error::Argument(
+            "a network for 0 identities was asked for, wanted at least 1".to_owned(),
+        ));
+    }
+    let mut b = Builder::new(spec.backbone.name(), spec.size);
+    let map = match spec.backbone.family() {
+        Family::ResNet(resnet) => resnet.build(&mut b, spec)?,
+        Family::OsNet(osnet) => osnet.build(&mut b)?,
+        Family::MobileNetV2 => mobilenet::build(&mut b, spec.last_stride)?,
+        Family::RepVggA0 => repvgg::build(&mut b, spec.last_stride)?,
+    };
+    spec.check_parts(b.size(map)[0])?;
+    neck::build(&mut b, spec, classes, map)?;
+    Ok(b.finish())
 }
 
 impl Net {

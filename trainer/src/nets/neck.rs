@@ -1,0 +1,159 @@
+//! From the feature map to `f_t`, `f_i` and `logits`: pooling, embedding, neck, classifier, once
+//! for the image or once for each of its stripes.
+//!
+//! ```text
+//! map - pooling -+- f_t
+//!                +- [embedding] - neck -+- f_i
+//!                                       +- classifier - logits
+//! ```
+//!
+//! Without a neck, and behind the neck `fc`, `f_t` is `f_i`. The parameters are `pool.p`,
+//! `embedding`, `bottleneck`, `fc.0`, `fc.1` and `classifier`; with stripes `parts.0.bottleneck` and
+//! so on, `f_t` and `f_i` are the stripes' joined from top to bottom, and there are `logits.0`...
+//!
+//! Sources: `modeling/baseline.py` of the paper's code for neck and classifier;
+//! `fastreid/layers/pooling.py` for GeM; Sun et al. 2018 (PCB) for stripes, whose 1 x 1 convolution
+//! is the embedding here (after pooling, which it commutes with): 256 numbers in their paper.
+
+use kernels::graph::{Binary, Op, Unary, ValueId};
+
+use super::builder::Builder;
+use super::init::Fresh;
+use super::{Neck, Pooling, Role, Spec};
+use crate::Result;
+
+/// Smallest number that GeM raises to a power, as in fast-reid.
+const GEM_FLOOR: f32 = 1e-6;
+
+/// What comes out for the image or for one stripe.
+struct Branch {
+    f_t: ValueId,
+    f_i: ValueId,
+    logits: ValueId,
+}
+
+/// Adds everything behind the feature map `x`, outputs included.
+pub(super) fn build(b: &mut Builder, spec: &Spec, classes: usize, x: ValueId) -> Result<()> {
+    if spec.parts == 1 {
+        let pooled = pool(b, spec, &[x])?[0];
+        let Branch { f_t, f_i, logits } = branch(b, spec, classes, "", pooled)?;
+        for (name, value) in [("f_t", f_t), ("f_i", f_i), ("logits", logits)] {
+            b.output(name, value);
+        }
+        return Ok(());
+    }
+    let height = b.size(x)[0] / spec.parts;
+    let mut stripes = Vec::new();
+    for i in 0..spec.parts {
+        let stripe = Op::Slice {
+            axis: 2,
+            start: i * height,
+            end: (i + 1) * height,
+            step: 1,
+        };
+        stripes.push(b.push(&format!("parts.{i}.stripe"), stripe, &[x.into()])?);
+    }
+    let mut branches = Vec::new();
+    for (i, pooled) in pool(b, spec, &stripes)?.into_iter().enumerate() {
+        branches.push(branch(b, spec, classes, &format!("parts.{i}."), pooled)?);
+    }
+    let features: [(&str, fn(&Branch) -> ValueId); 2] =
+        [("f_t", |branch| branch.f_t), ("f_i", |branch| branch.f_i)];
+    for (name, feature) in features {
+        let all: Vec<_> = branches.iter().map(|b| feature(b).into()).collect();
+        let joined = b.push(name, Op::Concat { axis: 1 }, &all)?;
+        b.output(name, joined);
+    }
+    for (i, branch) in branches.iter().enumerate() {
+        b.output(format!("logits.{i}"), branch.logits);
+    }
+    Ok(())
+}
+
+/// Each feature map as one number a channel, `[N, C]`.
+fn pool(b: &mut Builder, spec: &Spec, maps: &[ValueId]) -> Result<Vec<ValueId>> {
+    // Generalised mean: mean(x^p)^(1/p), with one p for all.
+    let exponent = match spec.pooling {
+        Pooling::Avg => None,
+        Pooling::Gem => {
+            let p = b.param("pool.p".to_owned(), &[1], Fresh::All(3.0))?;
+            b.set_role(p, Role::Trained);
+            let reciprocal = Op::Unary(Unary::Reciprocal);
+            Some((p, b.push("pool.reciprocal", reciprocal, &[p.into()])?))
+        }
+    };
+    let mut pooled = Vec::new();
+    for (i, &map) in maps.iter().enumerate() {
+        let prefix = match maps {
+            [_] => "pool".to_owned(),
+            _ => format!("parts.{i}.pool"),
+        };
+        let power = Op::Binary(Binary::Pow);
+        let x = match exponent {
+            None => b.global_average(&prefix, map)?,
+            Some((p, reciprocal)) => {
+                let floor = Unary::Clip {
+                    min: GEM_FLOOR,
+                    max: f32::INFINITY,
+                };
+                let x = b.unary(&format!("{prefix}.clamp"), floor, map)?;
+                let x = b.push(
+                    &format!("{prefix}.pow"),
+                    power.clone(),
+                    &[x.into(), p.into()],
+                )?;
+                let x = b.global_average(&format!("{prefix}.mean"), x)?;
+                b.push(
+                    &format!("{prefix}.root"),
+                    power,
+                    &[x.into(), reciprocal.into()],
+                )?
+            }
+        };
+        pooled.push(b.push(
+            &format!("{prefix}.flat"),
+            Op::Flatten { axis: 1 },
+            &[x.into()],
+        )?);
+    }
+    Ok(pooled)
+}
+
+/// Embedding, neck and classifier of one pooled feature.
+fn branch(
+    b: &mut Builder,
+    spec: &Spec,
+    classes: usize,
+    prefix: &str,
+    pooled: ValueId,
+) -> Result<Branch> {
+    let named = |layer: &str| format!("{prefix}{layer}");
+    let zero = Some(Fresh::All(0.0));
+    let mut x = pooled;
+    if spec.dim > 0 && spec.neck != Neck::Fc {
+        x = b.linear(&named("embedding"), x, spec.dim, Fresh::FanOut, zero)?;
+    }
+    let (f_t, f_i, weight, bias) = match spec.neck {
+        Neck::None => (
+            x,
+            x,
+            Fresh::Torch(None),
+            Some(Fresh::Torch(Some(b.channels(x)))),
+        ),
+        Neck::Bnneck => {
+            let channels = b.channels(x);
+            let y = b.batch_norm(&named("bottleneck"), x)?;
+            let bias = b.param(named("bottleneck.bias"), &[channels], Fresh::All(0.0))?;
+            b.set_role(bias, Role::Frozen);
+            (pooled, y, Fresh::Normal(0.001), None)
+        }
+        Neck::Fc => {
+            let y = b.linear(&named("fc.0"), x, spec.dim, Fresh::Normal(0.01), zero)?;
+            let y = b.batch_norm(&named("fc.1"), y)?;
+            let y = b.relu(&named("fc.2"), y)?;
+            (y, y, Fresh::Normal(0.01), zero)
+        }
+    };
+    let logits = b.linear(&named("classifier"), f_i, classes, weight, bias)?;
+    Ok(Branch { f_t, f_i, logits })
+}

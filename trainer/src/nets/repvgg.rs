@@ -1,0 +1,43 @@
+//! RepVGG-A0 of Ding et al. 2021 in the form it is trained in: every layer is a 3 x 3 convolution,
+//! a 1 x 1 convolution and the input itself, each with a `BatchNorm`, added up.
+//!
+//! Source: `repvgg.py` of DingXiaoH/RepVGG. What is used in the end is one 3 x 3 convolution a
+//! layer: [`reparam`](super::reparam).
+
+use kernels::graph::ValueId;
+
+use super::builder::{Builder, Filter};
+use crate::Result;
+
+/// The feature map.
+pub(super) fn build(b: &mut Builder, last_stride: usize) -> Result<ValueId> {
+    let image = b.input();
+    let mut x = layer(b, "stage0", image, 48, 2)?;
+    let stages = [(48, 2, 2), (96, 4, 2), (192, 14, 2), (1280, 1, last_stride)];
+    for (stage, (out, layers, first)) in (1..).zip(stages) {
+        for i in 0..layers {
+            let stride = if i == 0 { first } else { 1 };
+            x = layer(b, &format!("stage{stage}.{i}"), x, out, stride)?;
+        }
+    }
+    Ok(x)
+}
+
+/// The sum is called as the one convolution is that replaces it.
+fn layer(b: &mut Builder, name: &str, x: ValueId, out: usize, stride: usize) -> Result<ValueId> {
+    let mut branch = |branch: &str, kernel| {
+        let filter = Filter::new(out, kernel).stride(stride);
+        let y = b.conv(&format!("{name}.{branch}.conv"), x, filter)?;
+        b.batch_norm(&format!("{name}.{branch}.bn"), y)
+    };
+    let (dense, one) = (branch("rbr_dense", 3)?, branch("rbr_1x1", 1)?);
+    let merged = format!("{name}.rbr_reparam");
+    let sum = if stride == 1 && b.channels(x) == out {
+        let sum = b.add(&format!("{name}.sum"), dense, one)?;
+        let same = b.batch_norm(&format!("{name}.rbr_identity"), x)?;
+        b.add(&merged, sum, same)?
+    } else {
+        b.add(&merged, dense, one)?
+    };
+    b.relu(&format!("{name}.nonlinearity"), sum)
+}
