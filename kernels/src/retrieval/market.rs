@@ -1,5 +1,16 @@
 //! Who is on an image and which camera took it, from the names of files in public data sets.
 
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The folder of the images to train with.
+pub const TRAIN: &str = "bounding_box_train";
+/// The folder of the images that are searched for.
+pub const QUERY: &str = "query";
+/// The folder of the images that are searched in.
+pub const GALLERY: &str = "bounding_box_test";
+
 /// Who is on an image, and where and when it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Label {
@@ -12,6 +23,20 @@ pub struct Label {
     pub sequence: Option<u32>,
     /// Number of the frame in the recording, where the name has one.
     pub frame: Option<u32>,
+}
+
+/// What the name of an image at `path` says, in a data set that needs every image labelled.
+///
+/// # Errors
+/// [`Error::Argument`] naming the path, if [`parse`] knows no such name.
+pub fn label(path: &Path) -> Result<Label> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(parse).ok_or_else(|| {
+        Error::Argument(format!(
+            "{}: no person and camera in its name; wanted such as 0001_c1s1_000007_00.jpg",
+            path.display()
+        ))
+    })
 }
 
 /// Reads a file name (without folders) of one of these forms; `None` for any other.
@@ -79,6 +104,17 @@ fn number(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_without_a_label_are_named() {
+        let label = label(Path::new("query/0002_c1s1_000007_00.jpg")).unwrap();
+        assert_eq!((label.person, label.camera), (2, 1));
+        let error = super::label(Path::new("query/ada.jpg")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "query/ada.jpg: no person and camera in its name; wanted such as 0001_c1s1_000007_00.jpg"
+        );
+    }
 
     #[test]
     fn names_of_public_data_sets() {

@@ -84,8 +84,10 @@ impl Eval {
             let folder = Path::new(&self.data).join(name);
             if !folder.is_dir() {
                 bail!(
-                    "{}: no such folder; wanted query/ and bounding_box_test/ in {}",
+                    "{}: no such folder; wanted {}/ and {}/ in {}",
                     folder.display(),
+                    market::QUERY,
+                    market::GALLERY,
                     self.data
                 );
             }
@@ -94,11 +96,11 @@ impl Eval {
             let labels = embedded
                 .paths
                 .iter()
-                .map(|path| label(path))
+                .map(|path| market::label(Path::new(path)))
                 .collect::<Result<_, _>>()?;
             anyhow::Ok(Side { embedded, labels })
         };
-        let (query, gallery) = (side("query")?, side("bounding_box_test")?);
+        let (query, gallery) = (side(market::QUERY)?, side(market::GALLERY)?);
         let (query_side, gallery_side) = (query.labelled(), gallery.labelled());
 
         let scores = evaluate(&query_side, &gallery_side, Metric::Cosine)
@@ -151,16 +153,6 @@ impl Side {
             labels: &self.labels,
         }
     }
-}
-
-fn label(path: &str) -> anyhow::Result<Label> {
-    let name = Path::new(path)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or(path);
-    market::parse(name).with_context(|| {
-        format!("{path}: no person and camera in its name; wanted such as 0001_c1s1_000007_00.jpg")
-    })
 }
 
 impl Short {
