@@ -1,1 +1,8 @@
 //! People in folders of images, and batches made of them.
+//!
+//! [`dataset`] lists the images of a folder and says who is on them; [`picture`] decodes them.
+
+pub mod dataset;
+pub mod picture;
+
+pub use dataset::{Dataset, Image};

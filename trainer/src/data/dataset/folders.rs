@@ -1,0 +1,177 @@
+//! One folder a person, for data of one's own.
+//!
+//! ```text
+//! ada/1.jpg  bob/1.jpg ...                       persons for the test are drawn
+//! train/ada/1.jpg ...  test/bob/1.jpg ...        queries are chosen, see below
+//! train/ada/1.jpg ...  query/bob/1.jpg ...  gallery/bob/2.jpg ...
+//! ```
+//!
+//! Persons are numbered in the order of their names, over all parts. The camera may be in the name
+//! of the file: as in the names of public data sets, or as a word `c2` or `cam2` between `_`, `-`,
+//! `.` or spaces. Either all files name one or none does.
+//!
+//! Of a person of the test, the first image of each camera that took more than one is a query (if no
+//! camera did: the first image), the others are the gallery; who was seen by one camera only cannot
+//! be searched for across cameras and is in the gallery as a stranger. Where files name no camera,
+//! the first image is the query.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use kernels::retrieval::market;
+
+use super::{Dataset, Image, Split, files, label};
+use crate::{Error, Result};
+
+/// The images of each person by name.
+type Persons = BTreeMap<String, Vec<PathBuf>>;
+
+pub(super) fn fits(root: &Path) -> bool {
+    let folder = |name: &str| has_persons(&root.join(name), 1);
+    folder("train") || (folder("query") && folder("gallery")) || has_persons(root, 2)
+}
+
+/// Whether `folder` holds at least so many folders with images in them.
+fn has_persons(folder: &Path, at_least: usize) -> bool {
+    files::folders_in(folder).is_ok_and(|folders| {
+        let persons = folders.iter().filter(|folder| files::holds_images(folder));
+        persons.take(at_least).count() == at_least
+    })
+}
+
+pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
+    let part = |name: &str| match root.join(name) {
+        folder if folder.is_dir() => persons(&folder),
+        _ => Ok(Persons::new()),
+    };
+    let parts = ["train", "query", "gallery", "test"];
+    let in_parts = parts.map(|name| has_persons(&root.join(name), 1));
+    let [train, query, gallery, test] = match in_parts {
+        [false, false, false, false] => [
+            Persons::new(),
+            Persons::new(),
+            Persons::new(),
+            Persons::new(),
+        ],
+        [_, true, false, _] | [_, false, true, _] => {
+            let reason = format!(
+                "wanted both query/ and gallery/; found {}",
+                files::content(root)
+            );
+            return Err(Error::file(root, reason));
+        }
+        [_, true, true, true] => {
+            let reason = "has query/ and gallery/, and test/ as well: which one counts?";
+            return Err(Error::file(root, reason));
+        }
+        _ => [
+            part("train")?,
+            part("query")?,
+            part("gallery")?,
+            part("test")?,
+        ],
+    };
+    let all = match in_parts.contains(&true) {
+        true => Persons::new(),
+        false => persons(root)?,
+    };
+    let everyone = [&train, &query, &gallery, &test, &all];
+    let names: BTreeSet<&String> = everyone.into_iter().flat_map(Persons::keys).collect();
+    let numbers: BTreeMap<&String, i32> = names.into_iter().zip(1..).collect();
+    let cameras = name_cameras(everyone.into_iter().flat_map(Persons::values).flatten())?;
+
+    let images = |persons: &Persons, unknown: u32| -> Vec<Image> {
+        let person = |(name, paths): (&String, &Vec<PathBuf>)| {
+            let number = numbers[name];
+            let image = move |path: &PathBuf| Image {
+                label: label(number, camera(path).unwrap_or(unknown)),
+                path: path.clone(),
+            };
+            paths.iter().map(image).collect::<Vec<_>>()
+        };
+        persons.iter().flat_map(person).collect()
+    };
+    let mut dataset = Dataset {
+        train: images(&train, 0),
+        query: images(&query, 0),
+        gallery: images(&gallery, 1),
+        cameras,
+        ..Dataset::empty()
+    };
+    let drawn = split.draw(&numbers.values().copied().collect())?;
+    let mut to_test = images(&test, 0);
+    for image in images(&all, 0) {
+        match drawn.contains(&image.label.person) {
+            true => to_test.push(image),
+            false => dataset.train.push(image),
+        }
+    }
+    choose_queries(to_test, cameras, &mut dataset);
+    Ok(dataset)
+}
+
+fn persons(folder: &Path) -> Result<Persons> {
+    let person = |folder: PathBuf| {
+        let images = files::some_images_below(&folder)?;
+        Ok((files::name(&folder)?.to_owned(), images))
+    };
+    files::folders_in(folder)?.into_iter().map(person).collect()
+}
+
+/// Whether the files name their cameras.
+fn name_cameras<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<bool> {
+    let (named, silent): (Vec<_>, Vec<_>) = paths.partition(|path| camera(path).is_some());
+    match (named.first(), silent.first()) {
+        (Some(named), Some(silent)) => Err(Error::file(
+            silent,
+            format!(
+                "no camera in its name (such as cam2), but {} has one: name all or none",
+                named.display()
+            ),
+        )),
+        (named, _) => Ok(named.is_some()),
+    }
+}
+
+fn camera(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    if let Some(label) = market::parse(name) {
+        return Some(label.camera);
+    }
+    let stem = path.file_stem()?.to_str()?.to_ascii_lowercase();
+    stem.split(['_', '-', '.', ' ']).find_map(|word| {
+        let number = word
+            .strip_prefix("cam")
+            .or_else(|| word.strip_prefix('c'))?;
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        // Four digits are more cameras than a data set has, and leave room to join several.
+        (digits && number.len() <= 4).then(|| number.parse().ok())?
+    })
+}
+
+fn choose_queries(images: Vec<Image>, cameras: bool, dataset: &mut Dataset) {
+    let mut persons: BTreeMap<i32, BTreeMap<u32, Vec<Image>>> = BTreeMap::new();
+    for image in images {
+        let by_camera = persons.entry(image.label.person).or_default();
+        by_camera.entry(image.label.camera).or_default().push(image);
+    }
+    for by_camera in persons.into_values() {
+        let searched_for = if cameras {
+            by_camera.len() > 1
+        } else {
+            by_camera.values().flatten().count() > 1
+        };
+        let all_single = by_camera.values().all(|images| images.len() == 1);
+        let mut first = true;
+        for (number, mut images) in by_camera {
+            if searched_for && (images.len() > 1 || (all_single && first)) {
+                dataset.query.push(images.remove(0));
+            }
+            first = false;
+            for image in &mut images {
+                image.label.camera = if cameras { number } else { 1 };
+            }
+            dataset.gallery.append(&mut images);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Market-1501 and its look-alikes: three folders, labels in the names of the files.
+
+use std::path::{Path, PathBuf};
+
+use kernels::retrieval::market;
+
+use super::{Dataset, Image, files};
+use crate::Result;
+
+/// Reads the folders that are there; the layout has been checked.
+pub(super) fn read(root: &Path) -> Result<Dataset> {
+    let part = |name: &str| {
+        let folder = root.join(name);
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let image = |path: PathBuf| {
+            let label = market::label(&path)?;
+            Ok(Image { path, label })
+        };
+        let paths = files::some_images_below(&folder)?;
+        paths.into_iter().map(image).collect::<Result<_>>()
+    };
+    Ok(Dataset {
+        train: part(market::TRAIN)?,
+        query: part(market::QUERY)?,
+        gallery: part(market::GALLERY)?,
+        ..Dataset::empty()
+    })
+}
