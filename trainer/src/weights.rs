@@ -2,9 +2,26 @@
 //!
 //! A file of ours is safetensors. Its metadata say which network the weights belong to.
 
-use std::collections::BTreeMap;
+pub(crate) mod element;
 
-use kernels::tensor::Tensor;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+
+use kernels::tensor::{Data, Tensor};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Error, Result};
+use element::Element;
+
+/// The largest file that is read: weights, moments of the optimiser and a copy of both for the
+/// largest network of this project are below 1 GiB.
+pub(crate) const MAX_BYTES: u64 = 1 << 32;
+
+/// The largest header: that of an OSNet x0.25, of 567 tensors, has 53 kB.
+const MAX_HEADER: u64 = 1 << 24;
 
 /// Named tensors and what is said about them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,4 +30,289 @@ pub struct Weights {
     pub tensors: BTreeMap<String, Tensor>,
     /// Free text by key.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Reads a safetensors file. Floats become f32, small integers i32, truths u8.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::File`] if it is no safetensors file, is larger than 4 GiB, its header
+    /// contradicts itself or the file's length, or a tensor has a type that no [`Tensor`] can hold.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = read_all(path)?;
+        let refuse = |reason: String| Error::file(path, format!("no safetensors file: {reason}"));
+        let header = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
+        if header.is_some_and(|header| header > MAX_HEADER) {
+            return Err(refuse(format!(
+                "a header of {} bytes, at most {MAX_HEADER} are read",
+                header.unwrap_or_default()
+            )));
+        }
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.iter() {
+            let refuse = |reason: String| Error::file(path, format!("tensor `{name}`: {reason}"));
+            let element = Element::of_safetensors(view.dtype()).ok_or_else(|| {
+                refuse(format!("elements of type {:?} are not read", view.dtype()))
+            })?;
+            let data = element.decode(view.data(), false).map_err(refuse)?;
+            let tensor = Tensor::new(view.shape(), data).map_err(|e| refuse(e.to_string()))?;
+            tensors.insert(name.to_owned(), tensor);
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self {
+            tensors,
+            metadata: metadata.into_iter().collect(),
+        })
+    }
+
+    /// Writes a safetensors file; the same weights always make the same bytes. What was at `path`
+    /// is there until the new file is complete and on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Argument`] if `path` names no file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let header = self.header(path)?;
+        replace(path, |file| {
+            file.write_all(&(header.len() as u64).to_le_bytes())?;
+            file.write_all(&header)?;
+            for (_, tensor) in self.in_order() {
+                match tensor.data() {
+                    Data::F32(v) => v.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())),
+                    Data::I64(v) => v.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())),
+                    Data::I32(v) => v.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())),
+                    Data::I8(v) => v.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())),
+                    Data::U8(v) => file.write_all(v),
+                }?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The tensors as they lie in a file: large elements first, so that each is aligned.
+    fn in_order(&self) -> Vec<(&String, &Tensor)> {
+        let mut tensors: Vec<_> = self.tensors.iter().collect();
+        tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(dtype(tensor).bitsize()));
+        tensors
+    }
+
+    /// The header, padded to 8 bytes. The crate's own writer would do but for its hash map, which
+    /// puts the metadata in an order of its own every time.
+    fn header(&self, path: &Path) -> Result<Vec<u8>> {
+        let mut start = 0;
+        let infos = self.in_order().into_iter().map(|(name, tensor)| {
+            let end = start + tensor.len() * dtype(tensor).bitsize() / 8;
+            let info = TensorInfo {
+                dtype: dtype(tensor),
+                shape: tensor.shape().to_vec(),
+                data_offsets: (start, end),
+            };
+            start = end;
+            (name.clone(), info)
+        });
+        let infos = infos.collect();
+        let metadata: HashMap<_, _> = self.metadata.clone().into_iter().collect();
+        let refuse = |reason: String| Error::file(path, format!("cannot be written: {reason}"));
+        let header = Metadata::new((!metadata.is_empty()).then_some(metadata), infos)
+            .map_err(|e| refuse(e.to_string()))?;
+        // Through a value, whose maps are sorted.
+        let header = serde_json::to_value(&header).map_err(|e| refuse(e.to_string()))?;
+        let mut header = header.to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        Ok(header)
+    }
+}
+
+fn dtype(tensor: &Tensor) -> Dtype {
+    match tensor.data() {
+        Data::F32(_) => Dtype::F32,
+        Data::I64(_) => Dtype::I64,
+        Data::I32(_) => Dtype::I32,
+        Data::I8(_) => Dtype::I8,
+        Data::U8(_) => Dtype::U8,
+    }
+}
+
+/// The whole file, of at most [`MAX_BYTES`].
+pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    if read.map_err(Error::io(path))? as u64 > MAX_BYTES {
+        return Err(Error::file(
+            path,
+            format!("it is larger than {MAX_BYTES} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Lets `write` fill a new file and puts it in the place of `path` once it is on the disk. Whatever
+/// happens in between, `path` is what it was.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        let shown = path.display();
+        return Err(Error::Argument(format!(
+            "`{shown}` names no file to write to"
+        )));
+    };
+    let mut partial = std::ffi::OsString::from(".");
+    partial.push(name);
+    partial.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(partial);
+    let written = File::create(&partial)
+        .and_then(|file| {
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            write(&mut file)?;
+            file.into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?
+                .sync_all()
+        })
+        .map_err(Error::io(&partial))
+        .and_then(|()| fs::rename(&partial, path).map_err(Error::io(path)));
+    if written.is_err() {
+        // The error that counts is the first one; a leftover has a name that says what it is.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights() -> Weights {
+        let tensors = [
+            ("b.bytes", Tensor::new([3], Data::U8(vec![1, 2, 255]))),
+            ("a.count", Tensor::new([], Data::I64(vec![-7]))),
+            (
+                "c.weight",
+                Tensor::f32([2, 2], vec![1.5, f32::MIN, -0.0, 3.0]),
+            ),
+            ("d.small", Tensor::new([1, 2], Data::I8(vec![-128, 127]))),
+            ("e.bias", Tensor::new([2], Data::I32(vec![i32::MIN, 4]))),
+            ("f.none", Tensor::zeros([0, 5])),
+        ];
+        let metadata = [("reid.spec", "{\"a\":1}"), ("format", "pt"), ("z", "ü")];
+        Weights {
+            tensors: tensors
+                .into_iter()
+                .map(|(name, tensor)| (name.to_owned(), tensor.unwrap()))
+                .collect(),
+            metadata: metadata.map(|(k, v)| (k.into(), v.into())).into(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        weights().write(&path).unwrap();
+        let first = fs::read(&path).unwrap();
+        assert_eq!(Weights::read(&path).unwrap(), weights());
+        // Over an older file; the same bytes, nothing beside it.
+        weights().write(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn floats_of_every_width_become_f32() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        for (dtype, bytes, wanted) in [
+            (
+                "F16",
+                vec![0x00, 0x3c, 0x00, 0xfc],
+                Ok([1.0, f32::NEG_INFINITY]),
+            ),
+            ("BF16", vec![0x80, 0x3f, 0x49, 0x40], Ok([1.0, 3.140_625])),
+            (
+                "F64",
+                [0.1_f64, 2.0].map(f64::to_le_bytes).concat(),
+                Ok([0.1, 2.0]),
+            ),
+            (
+                "F64",
+                [0.1_f64, 1e39].map(f64::to_le_bytes).concat(),
+                Err("element 1 is 1e39"),
+            ),
+            ("C64", vec![0; 16], Err("type C64")),
+        ] {
+            let header = format!(
+                "{{\"x\":{{\"dtype\":\"{dtype}\",\"shape\":[2],\"data_offsets\":[0,{}]}}}}",
+                bytes.len()
+            );
+            let length = (header.len() as u64).to_le_bytes();
+            fs::write(&path, [&length[..], header.as_bytes(), &bytes].concat()).unwrap();
+            let read = Weights::read(&path);
+            match wanted {
+                Ok(wanted) => assert_eq!(read.unwrap().tensors["x"].as_f32().unwrap(), wanted),
+                Err(wanted) => {
+                    let error = read.unwrap_err().to_string();
+                    assert!(error.contains(wanted) && error.contains("`x`"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_with_the_name_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evil.safetensors");
+        let file = |header: &str, data: usize| {
+            let length = (header.len() as u64).to_le_bytes();
+            [&length[..], header.as_bytes(), &vec![0; data]].concat()
+        };
+        let x = |shape: &str, range: &str| {
+            format!("{{\"x\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{range}}}}}")
+        };
+        for (name, bytes) in [
+            ("empty", vec![]),
+            ("cut length", vec![1, 2, 3]),
+            ("huge header", u64::MAX.to_le_bytes().to_vec()),
+            (
+                "header over the limit",
+                [&(1_u64 << 25).to_le_bytes()[..], &[b' '; 64]].concat(),
+            ),
+            ("no JSON", file("{{{{", 0)),
+            ("deep JSON", file(&"[".repeat(100_000), 0)),
+            ("data missing", file(&x("[2]", "[0,8]"), 4)),
+            ("data left over", file(&x("[2]", "[0,8]"), 12)),
+            ("range backwards", file(&x("[2]", "[8,0]"), 8)),
+            (
+                "shape too large",
+                file(&x("[18446744073709551615,2]", "[0,8]"), 8),
+            ),
+            ("shape of others", file(&x("[3]", "[0,8]"), 8)),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let error = Weights::read(&path).expect_err(name).to_string();
+            assert!(error.contains("evil.safetensors"), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        weights().write(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let written = replace(&path, |file| {
+            file.write_all(b"half of it")?;
+            Err(full())
+        });
+        assert!(matches!(written, Err(Error::Io { .. })));
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(matches!(
+            weights().write(Path::new("/")),
+            Err(Error::Argument(_))
+        ));
+    }
 }
