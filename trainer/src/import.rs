@@ -1,1 +1,159 @@
 //! Weights that others have published, for our networks.
+//!
+//! [`open`] reads a file of PyTorch, safetensors or ONNX and runs no code of it. An ONNX file is a
+//! network by itself; the others are tensors by name.
+
+mod names;
+mod pickle;
+mod pth;
+
+use std::path::{Path, PathBuf};
+
+use kernels::onnx;
+use serde::Serialize;
+
+use crate::nets::Net;
+use crate::weights::{Weights, read_all};
+use crate::{Error, Result};
+use pth::Pth;
+
+/// A file of weights.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Pth(Pth),
+    Safetensors(Weights, Vec<Listed>),
+    Onnx(Box<onnx::Model>),
+}
+
+/// A tensor as it is in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Type of its elements, for example `f16`.
+    pub dtype: String,
+    /// Extent of each dimension, outermost first.
+    pub shape: Vec<usize>,
+}
+
+/// Opens a file of weights; what it is shows in its first bytes.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::File`] if it is none of the formats, is broken, or asks for more memory
+/// than a file of its size may; [`Error::Kernels`] from an ONNX file.
+pub fn open(path: &Path) -> Result<Source> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 512), &mut head)
+        .map_err(Error::io(path))?;
+    let kind = if pth::looks_like(&head) {
+        let pth = Pth::open(read_all(path)?);
+        Kind::Pth(pth.map_err(|reason| Error::file(path, reason))?)
+    } else if matches!(head.get(8), Some(b'{')) {
+        let (weights, listed) = Weights::read_listed(path)?;
+        Kind::Safetensors(weights, listed)
+    } else if head.get(257..262) == Some(b"ustar") {
+        return Err(Error::file(
+            path,
+            "a tar, the form of torch before 0.2; load and save it with a later one",
+        ));
+    } else {
+        let model = onnx::read_file(path, &onnx::ReadOptions::default());
+        let model = model.map_err(|error| {
+            let reason = format!("no .pth, no .safetensors, and no ONNX: {error}");
+            Error::file(path, reason)
+        })?;
+        Kind::Onnx(Box::new(model))
+    };
+    Ok(Source {
+        path: path.to_owned(),
+        kind,
+    })
+}
+
+/// Reads `bytes` as a file of `torch.save`, for whoever wants to see that no bytes do harm.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn pth_from_bytes(bytes: Vec<u8>) -> Result<Weights, String> {
+    let tensors = Pth::open(bytes)?.tensors()?;
+    Ok(Weights {
+        tensors,
+        ..Weights::default()
+    })
+}
+
+impl Source {
+    /// Every tensor, as it is in the file.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        match &self.kind {
+            Kind::Pth(pth) => pth.list(),
+            Kind::Safetensors(_, listed) => listed.clone(),
+            Kind::Onnx(model) => {
+                let params = model.graph.params().iter();
+                let listed = params.map(|param| Listed {
+                    name: param.name.clone(),
+                    dtype: format!("{:?}", param.tensor.dtype()).to_lowercase(),
+                    shape: param.tensor.shape().to_vec(),
+                });
+                listed.collect()
+            }
+        }
+    }
+
+    /// What stands beside the tensors, and why it is left there.
+    #[must_use]
+    pub fn skipped(&self) -> &[(String, String)] {
+        match &self.kind {
+            Kind::Pth(pth) => pth.skipped(),
+            _ => &[],
+        }
+    }
+
+    /// What to know about the file, for people.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match &self.kind {
+            Kind::Onnx(model) => &model.warnings,
+            _ => &[],
+        }
+    }
+
+    /// Its tensors: floats as f32, small integers as i32, truths as u8.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the elements are not there, or are beyond the range of f32.
+    pub fn weights(&self) -> Result<Weights> {
+        Ok(match &self.kind {
+            Kind::Pth(pth) => Weights {
+                tensors: pth.tensors().map_err(|r| Error::file(&self.path, r))?,
+                ..Weights::default()
+            },
+            Kind::Safetensors(weights, _) => weights.clone(),
+            Kind::Onnx(model) => {
+                let params = model.graph.params().iter();
+                let tensors = params.map(|param| (param.name.clone(), param.tensor.clone()));
+                Weights {
+                    tensors: tensors.collect(),
+                    metadata: model.metadata.clone(),
+                }
+            }
+        })
+    }
+
+    /// The network, if the file is one by itself: an ONNX file is.
+    #[must_use]
+    pub fn net(&self) -> Option<Net> {
+        match &self.kind {
+            Kind::Onnx(model) => Some(Net::from_graph(model.graph.clone())),
+            _ => None,
+        }
+    }
+}

@@ -13,6 +13,7 @@ use kernels::tensor::{Data, Tensor};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 
+use crate::import::Listed;
 use crate::{Error, Result};
 use element::Element;
 
@@ -39,6 +40,11 @@ impl Weights {
     /// [`Error::Io`]; [`Error::File`] if it is no safetensors file, is larger than 4 GiB, its header
     /// contradicts itself or the file's length, or a tensor has a type that no [`Tensor`] can hold.
     pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self::read_listed(path)?.0)
+    }
+
+    /// As [`Weights::read`], and what the tensors are in the file.
+    pub(crate) fn read_listed(path: &Path) -> Result<(Self, Vec<Listed>)> {
         let bytes = read_all(path)?;
         let refuse = |reason: String| Error::file(path, format!("no safetensors file: {reason}"));
         let header = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
@@ -51,6 +57,7 @@ impl Weights {
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
         let mut tensors = BTreeMap::new();
+        let mut listed = Vec::new();
         for (name, view) in file.iter() {
             let refuse = |reason: String| Error::file(path, format!("tensor `{name}`: {reason}"));
             let element = Element::of_safetensors(view.dtype()).ok_or_else(|| {
@@ -59,12 +66,19 @@ impl Weights {
             let data = element.decode(view.data(), false).map_err(refuse)?;
             let tensor = Tensor::new(view.shape(), data).map_err(|e| refuse(e.to_string()))?;
             tensors.insert(name.to_owned(), tensor);
+            listed.push(Listed {
+                name: name.to_owned(),
+                dtype: element.to_string(),
+                shape: view.shape().to_vec(),
+            });
         }
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
         let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self {
+        let weights = Self {
             tensors,
             metadata: metadata.into_iter().collect(),
-        })
+        };
+        Ok((weights, listed))
     }
 
     /// Writes a safetensors file; the same weights always make the same bytes. What was at `path`

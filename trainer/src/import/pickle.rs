@@ -1,0 +1,592 @@
+//! Python's pickles, read as what they say and never done.
+//!
+//! A pickle is a program: it names functions and calls them. Here every call becomes an
+//! [`Object::Made`] that keeps the function's name and its arguments, and nothing else happens;
+//! [`super::pth`] looks for those that make tensors. A pickle that would run a command is a pickle
+//! with an object that nobody looks at.
+//!
+//! In come bytes of protocol 2 to 5; out come objects in one list that refer to each other by
+//! number, so a pickle that contains itself, or one nested a million times, costs no stack, and one
+//! object used a million times is there once. Memory grows with the bytes of the pickle, and ends
+//! at [`MAX_OBJECTS`].
+//!
+//! Why own code: what PyTorch writes needs references to storages (persistent ids), calls of
+//! functions that must not be called, and the rest of a file after the pickle. serde-pickle 1.2
+//! answers to a persistent id and to every class but a few with an error. The readers inside
+//! candle-core 0.9 and repugnant-pickle 0.0 keep calls, but copy what is shared, walk it by
+//! recursion, and leave out the form before torch 1.6 and most strides; candle also brings its own
+//! tensors along.
+
+use std::collections::HashMap;
+
+/// The most objects of a pickle. A checkpoint of an OSNet with the state of its optimiser has some
+/// ten thousand.
+const MAX_OBJECTS: usize = 1 << 21;
+
+/// The largest integer, in bytes, that is kept as a number. The magic number of the form before
+/// torch 1.6 has ten.
+const MAX_INT: usize = 16;
+
+/// Names an object within one [`Pickle`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Id(u32);
+
+/// What a pickle speaks of.
+#[derive(Debug, PartialEq)]
+pub(super) enum Object {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    /// Bytes, also of a byte array, and integers beyond [`Object::Int`].
+    Bytes(Vec<u8>),
+    /// A list or a set.
+    List(Vec<Id>),
+    Tuple(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A function or class: module and name.
+    Global(String, String),
+    /// Something outside of the pickle that this object describes.
+    Persistent(Id),
+    Made(Box<Made>),
+}
+
+/// A call that was not done.
+#[derive(Debug, PartialEq)]
+pub(super) struct Made {
+    /// What would have been called.
+    pub(super) by: Id,
+    /// The tuple of its arguments.
+    pub(super) args: Id,
+    /// What the result would have been given as its attributes.
+    pub(super) state: Option<Id>,
+    /// What would have been put into the result by key.
+    pub(super) items: Vec<(Id, Id)>,
+    /// What would have been appended to the result.
+    pub(super) listed: Vec<Id>,
+}
+
+/// A pickle that has been read.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    objects: Vec<Object>,
+    root: Id,
+}
+
+impl Pickle {
+    /// Reads one pickle off the front of `bytes`. The error is for people.
+    pub(super) fn read(bytes: &mut &[u8]) -> Result<Self, String> {
+        let mut machine = Machine {
+            size: bytes.len(),
+            bytes,
+            objects: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        };
+        loop {
+            let at = machine.size - machine.bytes.len();
+            match machine.step() {
+                Ok(None) => {}
+                Ok(Some(root)) => {
+                    return Ok(Self {
+                        objects: machine.objects,
+                        root,
+                    });
+                }
+                Err(reason) => return Err(format!("pickle, byte {at}: {reason}")),
+            }
+        }
+    }
+
+    /// What the pickle stands for.
+    pub(super) fn root(&self) -> Id {
+        self.root
+    }
+
+    pub(super) fn get(&self, id: Id) -> &Object {
+        &self.objects[id.0 as usize]
+    }
+
+    /// Every object, in the order of its making.
+    pub(super) fn ids(&self) -> impl Iterator<Item = Id> {
+        (0..).map(Id).take(self.objects.len())
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn int(&self, id: Id) -> Option<i128> {
+        match self.get(id) {
+            Object::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The members of a tuple or a list.
+    pub(super) fn sequence(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Object::Tuple(ids) | Object::List(ids) => Some(ids),
+            _ => None,
+        }
+    }
+
+    /// Module and name of a function or class.
+    pub(super) fn global(&self, id: Id) -> Option<(&str, &str)> {
+        match self.get(id) {
+            Object::Global(module, name) => Some((module, name)),
+            _ => None,
+        }
+    }
+}
+
+struct Machine<'a, 'b> {
+    size: usize,
+    bytes: &'a mut &'b [u8],
+    objects: Vec<Object>,
+    stack: Vec<Id>,
+    /// Heights of the stack, the latest last.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+}
+
+type Step<T> = Result<T, String>;
+
+impl<'b> Machine<'_, 'b> {
+    /// One instruction; the result if it was the last. Letters are those of Python's pickletools.
+    fn step(&mut self) -> Step<Option<Id>> {
+        let [code] = self.array()?;
+        match code {
+            // PROTO, FRAME: how the rest is written, which the rest itself shows.
+            0x80 => {
+                let [version] = self.array()?;
+                if !(2..=5).contains(&version) {
+                    return Err(format!("protocol {version}, 2 to 5 are read"));
+                }
+            }
+            0x95 => {
+                self.array::<8>()?;
+            }
+            b'.' => return self.pop().map(Some),
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => {
+                // Python drops a mark if that is what is on top.
+                if self.marks.last() == Some(&self.stack.len()) {
+                    self.marks.pop();
+                } else {
+                    self.pop()?;
+                }
+            }
+            b'1' => {
+                self.since_mark()?;
+            }
+            b'2' => {
+                let top = self.peek()?;
+                self.stack.push(top);
+            }
+
+            b'N' => self.push(Object::None)?,
+            0x88 => self.push(Object::Bool(true))?,
+            0x89 => self.push(Object::Bool(false))?,
+            b'J' => {
+                let value = i32::from_le_bytes(self.array()?);
+                self.push(Object::Int(value.into()))?;
+            }
+            b'K' => {
+                let [value] = self.array()?;
+                self.push(Object::Int(value.into()))?;
+            }
+            b'M' => {
+                let value = u16::from_le_bytes(self.array()?);
+                self.push(Object::Int(value.into()))?;
+            }
+            0x8a => {
+                let [length] = self.array()?;
+                self.long(length.into())?;
+            }
+            0x8b => {
+                let length = self.length4()?;
+                self.long(length)?;
+            }
+            b'G' => {
+                let value = f64::from_be_bytes(self.array()?);
+                self.push(Object::Float(value))?;
+            }
+
+            // BINUNICODE and its kin; strings of Python 2 count as text.
+            b'X' | b'T' => {
+                let length = self.length4()?;
+                self.text(length)?;
+            }
+            0x8c | b'U' => {
+                let [length] = self.array()?;
+                self.text(length.into())?;
+            }
+            0x8d => {
+                let length = self.length8()?;
+                self.text(length)?;
+            }
+            b'B' => {
+                let length = self.length4()?;
+                self.blob(length)?;
+            }
+            b'C' => {
+                let [length] = self.array()?;
+                self.blob(length.into())?;
+            }
+            0x8e | 0x96 => {
+                let length = self.length8()?;
+                self.blob(length)?;
+            }
+
+            b']' | 0x8f => self.push(Object::List(Vec::new()))?,
+            b'}' => self.push(Object::Dict(Vec::new()))?,
+            b')' => self.push(Object::Tuple(Vec::new()))?,
+            b't' => {
+                let ids = self.since_mark()?;
+                self.push(Object::Tuple(ids))?;
+            }
+            0x85..=0x87 => {
+                let from = self.below(usize::from(code - 0x84))?;
+                let ids = self.stack.split_off(from);
+                self.push(Object::Tuple(ids))?;
+            }
+            b'l' | 0x91 => {
+                let ids = self.since_mark()?;
+                self.push(Object::List(ids))?;
+            }
+            b'd' => {
+                let items = pairs(&self.since_mark()?)?;
+                self.push(Object::Dict(items))?;
+            }
+            b'a' => {
+                let id = self.pop()?;
+                self.extend(vec![id])?;
+            }
+            b'e' | 0x90 => {
+                let ids = self.since_mark()?;
+                self.extend(ids)?;
+            }
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.set(vec![(key, value)])?;
+            }
+            b'u' => {
+                let items = pairs(&self.since_mark()?)?;
+                self.set(items)?;
+            }
+
+            b'c' => {
+                let module = self.line()?;
+                let name = self.line()?;
+                self.push(Object::Global(module, name))?;
+            }
+            0x93 => {
+                let name = self.pop()?;
+                let module = self.pop()?;
+                let global = match (self.get(module), self.get(name)) {
+                    (Object::Text(module), Object::Text(name)) => {
+                        Object::Global(module.clone(), name.clone())
+                    }
+                    _ => return Err("a function is named by something that is no text".to_owned()),
+                };
+                self.push(global)?;
+            }
+            // REDUCE and NEWOBJ: a call, written down.
+            b'R' | 0x81 => {
+                let args = self.pop()?;
+                let by = self.pop()?;
+                self.made(by, args)?;
+            }
+            // NEWOBJ_EX: with named arguments, which no tensor has.
+            0x92 => {
+                self.pop()?;
+                let args = self.pop()?;
+                let by = self.pop()?;
+                self.made(by, args)?;
+            }
+            b'b' => {
+                let state = self.pop()?;
+                let object = self.peek()?;
+                // Attributes of anything else would not change what is read of it.
+                if let Object::Made(made) = self.get_mut(object) {
+                    made.state = Some(state);
+                }
+            }
+            b'Q' => {
+                let described = self.pop()?;
+                self.push(Object::Persistent(described))?;
+            }
+
+            b'q' => {
+                let [at] = self.array()?;
+                self.memorise(at.into())?;
+            }
+            b'r' => {
+                let at = u32::from_le_bytes(self.array()?);
+                self.memorise(at)?;
+            }
+            0x94 => {
+                let at = u32::try_from(self.memo.len()).map_err(|e| e.to_string())?;
+                self.memorise(at)?;
+            }
+            b'h' => {
+                let [at] = self.array()?;
+                self.recall(at.into())?;
+            }
+            b'j' => {
+                let at = u32::from_le_bytes(self.array()?);
+                self.recall(at)?;
+            }
+
+            _ => return Err(format!("instruction {code:#04x} is not read")),
+        }
+        Ok(None)
+    }
+
+    fn get(&self, id: Id) -> &Object {
+        &self.objects[id.0 as usize]
+    }
+
+    fn get_mut(&mut self, id: Id) -> &mut Object {
+        &mut self.objects[id.0 as usize]
+    }
+
+    fn push(&mut self, object: Object) -> Step<()> {
+        if self.objects.len() >= MAX_OBJECTS {
+            return Err(format!("more than {MAX_OBJECTS} objects"));
+        }
+        let id = u32::try_from(self.objects.len()).map_err(|e| e.to_string())?;
+        self.stack.push(Id(id));
+        self.objects.push(object);
+        Ok(())
+    }
+
+    /// Where the last `count` of the stack begin, none of them below the latest mark.
+    fn below(&self, count: usize) -> Step<usize> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        let from = self.stack.len().checked_sub(count);
+        from.filter(|from| *from >= floor)
+            .ok_or_else(|| "the stack is empty".to_owned())
+    }
+
+    fn pop(&mut self) -> Step<Id> {
+        let at = self.below(1)?;
+        Ok(self.stack.remove(at))
+    }
+
+    fn peek(&self) -> Step<Id> {
+        Ok(self.stack[self.below(1)?])
+    }
+
+    fn since_mark(&mut self) -> Step<Vec<Id>> {
+        let mark = self.marks.pop().ok_or("there is no mark")?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn made(&mut self, by: Id, args: Id) -> Step<()> {
+        self.push(Object::Made(Box::new(Made {
+            by,
+            args,
+            state: None,
+            items: Vec::new(),
+            listed: Vec::new(),
+        })))
+    }
+
+    fn extend(&mut self, ids: Vec<Id>) -> Step<()> {
+        let object = self.peek()?;
+        match self.get_mut(object) {
+            Object::List(list) => list.extend(ids),
+            Object::Made(made) => made.listed.extend(ids),
+            _ => return Err("something is appended to what is no list".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, items: Vec<(Id, Id)>) -> Step<()> {
+        let object = self.peek()?;
+        match self.get_mut(object) {
+            Object::Dict(dict) => dict.extend(items),
+            Object::Made(made) => made.items.extend(items),
+            _ => return Err("an item is put into what is no dictionary".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn memorise(&mut self, at: u32) -> Step<()> {
+        let top = self.peek()?;
+        self.memo.insert(at, top);
+        Ok(())
+    }
+
+    fn recall(&mut self, at: u32) -> Step<()> {
+        let id = self.memo.get(&at);
+        let id = id.ok_or_else(|| format!("nothing was kept as number {at}"))?;
+        self.stack.push(*id);
+        Ok(())
+    }
+
+    fn long(&mut self, length: usize) -> Step<()> {
+        let bytes = self.take(length)?;
+        if length > MAX_INT {
+            return self.push(Object::Bytes(bytes.to_vec()));
+        }
+        let negative = bytes.last().is_some_and(|last| *last >= 0x80);
+        let mut whole = [if negative { 0xff } else { 0 }; MAX_INT];
+        whole[..length].copy_from_slice(bytes);
+        self.push(Object::Int(i128::from_le_bytes(whole)))
+    }
+
+    fn text(&mut self, length: usize) -> Step<()> {
+        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
+        self.push(Object::Text(text))
+    }
+
+    fn blob(&mut self, length: usize) -> Step<()> {
+        let bytes = self.take(length)?.to_vec();
+        self.push(Object::Bytes(bytes))
+    }
+
+    fn line(&mut self) -> Step<String> {
+        let end = self.bytes.iter().position(|byte| *byte == b'\n');
+        let line = self.take(end.ok_or("a name has no end")?)?;
+        self.take(1)?;
+        Ok(String::from_utf8_lossy(line).into_owned())
+    }
+
+    fn length4(&mut self) -> Step<usize> {
+        Ok(u32::from_le_bytes(self.array()?) as usize)
+    }
+
+    fn length8(&mut self) -> Step<usize> {
+        let length = u64::from_le_bytes(self.array()?);
+        usize::try_from(length).map_err(|_| ended())
+    }
+
+    fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
+        let (head, rest) = self.bytes.split_first_chunk().ok_or_else(ended)?;
+        *self.bytes = rest;
+        Ok(*head)
+    }
+
+    fn take(&mut self, length: usize) -> Step<&'b [u8]> {
+        let (head, rest) = self.bytes.split_at_checked(length).ok_or_else(ended)?;
+        *self.bytes = rest;
+        Ok(head)
+    }
+}
+
+fn ended() -> String {
+    "it ends in the middle".to_owned()
+}
+
+fn pairs(ids: &[Id]) -> Step<Vec<(Id, Id)>> {
+    match ids.as_chunks::<2>() {
+        (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
+        _ => Err("a dictionary has a key without a value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Pickle, String> {
+        Pickle::read(&mut &*bytes)
+    }
+
+    #[test]
+    fn calls_are_written_down_and_not_done() {
+        // os.system("touch /tmp/x"), as pickle.dumps of a class with __reduce__ writes it.
+        let pickle =
+            read(b"\x80\x02cos\nsystem\nq\x00X\x0c\x00\x00\x00touch /tmp/x\x85Rq\x01.").unwrap();
+        let Object::Made(made) = pickle.get(pickle.root()) else {
+            panic!("{pickle:?}")
+        };
+        assert_eq!(pickle.global(made.by), Some(("os", "system")));
+        let args = pickle.sequence(made.args).unwrap();
+        assert_eq!(pickle.text(args[0]), Some("touch /tmp/x"));
+    }
+
+    #[test]
+    fn what_contains_itself_is_there_once() {
+        // a = []; a.append(a)
+        let pickle = read(b"\x80\x02]q\x00h\x00a.").unwrap();
+        assert_eq!(pickle.sequence(pickle.root()), Some(&[pickle.root()][..]));
+        // A million lists, each in the next.
+        let deep = [
+            b"\x80\x02".to_vec(),
+            vec![b']'; 1_000_000],
+            vec![b'a'; 999_999],
+            b".".to_vec(),
+        ];
+        assert_eq!(read(&deep.concat()).unwrap().ids().count(), 1_000_000);
+    }
+
+    #[test]
+    fn integers_of_every_form() {
+        for (name, bytes, wanted) in [
+            ("one byte", &b"K\xff"[..], 255),
+            ("two bytes", b"M\x01\x02", 513),
+            ("four bytes", b"J\xfe\xff\xff\xff", -2),
+            ("long zero", b"\x8a\x00", 0),
+            ("long negative", b"\x8a\x01\xff", -1),
+            ("long 4", b"\x8b\x02\x00\x00\x00\x00\x80", -32768),
+            (
+                "magic number of torch",
+                b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+                0x1950_a86a_20f9_469c_fc6c,
+            ),
+        ] {
+            let pickle = read(&[b"\x80\x02", bytes, b"."].concat()).unwrap();
+            assert_eq!(pickle.int(pickle.root()), Some(wanted), "{name}");
+        }
+    }
+
+    #[test]
+    fn broken_pickles_are_refused() {
+        let many = [&b"\x80\x02("[..], &vec![b'N'; MAX_OBJECTS + 1]].concat();
+        for (name, bytes, wanted) in [
+            ("empty", &b""[..], "byte 0: it ends in the middle"),
+            ("no end", b"\x80\x02K\x01", "byte 4: it ends in the middle"),
+            ("protocol 1", b"\x80\x01.", "protocol 1"),
+            (
+                "protocol 0",
+                b"cos\nsystem\n(S'ls'\ntR.",
+                "instruction 0x53",
+            ),
+            ("empty stack", b"\x80\x02.", "stack is empty"),
+            ("below the mark", b"\x80\x02K\x01(R", "stack is empty"),
+            ("no mark", b"\x80\x02t", "no mark"),
+            (
+                "text beyond the end",
+                b"\x80\x02X\xff\xff\xff\xff",
+                "ends in the middle",
+            ),
+            (
+                "bytes beyond memory",
+                b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\xff",
+                "ends in the middle",
+            ),
+            ("forgotten", b"\x80\x02h\x07", "number 7"),
+            ("half an item", b"\x80\x02}(K\x01u", "without a value"),
+            (
+                "item into a number",
+                b"\x80\x02K\x01K\x02K\x03s",
+                "no dictionary",
+            ),
+            ("extension", b"\x80\x02\x82\x01", "instruction 0x82"),
+            ("bomb", &many, "objects"),
+        ] {
+            let error = read(bytes).expect_err(name);
+            assert!(error.contains(wanted), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Files that PyTorch has written (`fixtures/pth.py`), and such that mean harm.
+
+use std::path::{Path, PathBuf};
+
+use trainer::import;
+use trainer::weights::Weights;
+
+fn fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pth");
+    folder.join(format!("{name}.pth"))
+}
+
+fn weights(name: &str) -> Weights {
+    let source = import::open(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    source.weights().unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+#[track_caller]
+fn assert_tensor(weights: &Weights, name: &str, shape: &[usize], wanted: &[f32]) {
+    let tensor = &weights.tensors[name];
+    assert_eq!(tensor.shape(), shape, "{name}");
+    assert_eq!(tensor.as_f32(), Some(wanted), "{name}");
+}
+
+#[test]
+fn views_come_out_as_what_they_show() {
+    let files = ["plain", "protocol4", "legacy", "deflated", "big_endian"];
+    for file in files {
+        let w = weights(file);
+        assert_eq!(w.tensors.len(), 10, "{file}");
+        let whole: Vec<f32> = (0..24_u8).map(f32::from).collect();
+        assert_tensor(&w, "whole", &[4, 6], &whole);
+        assert_tensor(&w, "again", &[4, 6], &whole);
+        let turned: Vec<f32> = (0..24).map(|i| whole[i % 4 * 6 + i / 4]).collect();
+        assert_tensor(&w, "transposed", &[6, 4], &turned);
+        assert_tensor(&w, "column", &[4], &[1.0, 7.0, 13.0, 19.0]);
+        assert_tensor(&w, "stepped", &[2, 2], &[6.0, 9.0, 18.0, 21.0]);
+        assert_tensor(&w, "expanded", &[3, 2], &[2.0, 3.0, 2.0, 3.0, 2.0, 3.0]);
+        let permuted: Vec<f32> = (0..24)
+            .map(|i| whole[i % 6 / 3 * 12 + i % 3 * 4 + i / 6])
+            .collect();
+        assert_tensor(&w, "permuted", &[4, 2, 3], &permuted);
+        assert_tensor(&w, "scalar", &[], &[5.0]);
+        assert_tensor(&w, "empty", &[0, 3], &[]);
+        assert_eq!(w.tensors["count"].as_i64(), Some(&[7][..]), "{file}");
+    }
+}
+
+#[test]
+fn every_type_of_element_is_widened() {
+    for file in ["types", "types_legacy"] {
+        let w = weights(file);
+        for name in ["half", "brain", "parameter"] {
+            assert_tensor(&w, name, &[2, 2], &[0.0, 1.0, 2.0, 3.0]);
+        }
+        assert_tensor(&w, "double", &[2, 2], &[0.0, 0.5, 1.0, 1.5]);
+        assert_tensor(&w, "buffer", &[3], &[0.0, 1.0, 2.0]);
+        assert_eq!(w.tensors["long"].as_i64(), Some(&[1, -2][..]));
+        let listed = import::open(&fixture(file)).unwrap().list();
+        let types: Vec<_> = listed.iter().map(|l| l.dtype.as_str()).collect();
+        let wanted = ["f16", "bf16", "f64", "i64", "bool", "f32", "f32"];
+        assert_eq!(types, wanted, "{file}");
+    }
+}
+
+#[test]
+fn weights_are_found_where_they_lie() {
+    let source = import::open(&fixture("nested")).unwrap();
+    let w = source.weights().unwrap();
+    let names: Vec<_> = w.tensors.keys().collect();
+    assert_eq!(
+        names,
+        ["module.bn1.num_batches_tracked", "module.conv1.weight"]
+    );
+    let beside: Vec<_> = source.skipped().iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(beside, ["epoch", "mAP", "args", "optimizer"]);
+    for file in ["module", "module_legacy"] {
+        let w = weights(file);
+        assert_tensor(&w, "fc.weight", &[3, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_tensor(&w, "fc.bias", &[3], &[0.0, 1.0, 2.0]);
+        assert_tensor(&w, "bn.running_var", &[3], &[1.0; 3]);
+        assert_eq!(w.tensors.len(), 7, "{file}");
+    }
+}
+
+#[test]
+fn commands_are_never_run() {
+    let marker = "import_has_run_a_command";
+    let w = weights("command");
+    assert_tensor(&w, "w", &[2], &[0.0, 1.0]);
+    let source = import::open(&fixture("command_in_weights")).unwrap();
+    assert_eq!(source.weights().unwrap().tensors.len(), 1);
+    let [(name, reason)] = source.skipped() else {
+        panic!("{:?}", source.skipped())
+    };
+    assert_eq!(name, "evil");
+    assert!(reason.ends_with("an object of posix.system"), "{reason}");
+    let error = import::open(&fixture("command_only")).unwrap_err();
+    assert!(error.to_string().contains("posix.system"), "{error}");
+    assert!(!Path::new(marker).exists());
+}
+
+#[test]
+fn broken_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = std::fs::read(fixture("plain")).unwrap();
+    let legacy = std::fs::read(fixture("legacy")).unwrap();
+    let truncated = folder.path().join("truncated.pth");
+    let legacy_cut = folder.path().join("legacy_cut.pth");
+    let text = folder.path().join("text.pth");
+    let empty = folder.path().join("empty.pth");
+    std::fs::write(&truncated, &plain[..plain.len() / 2]).unwrap();
+    std::fs::write(&legacy_cut, &legacy[..legacy.len() - 1]).unwrap();
+    std::fs::write(&text, "<html>404</html>").unwrap();
+    std::fs::write(&empty, "").unwrap();
+    for (path, wanted) in [
+        (fixture("storage_lost"), "data/0"),
+        (
+            fixture("storage_short"),
+            "storage `0` has 92 bytes, its tensors say 96",
+        ),
+        (fixture("no_weights"), "no weights in it, but epoch, name"),
+        (
+            fixture("pickle"),
+            "a pickle that torch.save has not written",
+        ),
+        (truncated, "the zip cannot be read"),
+        (legacy_cut, "it ends within storage"),
+        (text, "no .pth, no .safetensors, and no ONNX"),
+        (empty, "no .pth, no .safetensors, and no ONNX"),
+    ] {
+        let read = import::open(&path).and_then(|source| source.weights());
+        let error = read.expect_err(wanted).to_string();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(error.contains(wanted) && error.contains(name), "{error}");
+    }
+}
+
+/// Every cut and many flipped bits: an error or some tensors, never a panic.
+#[test]
+fn no_damage_makes_it_panic() {
+    for file in ["types", "types_legacy", "module_legacy"] {
+        let bytes = std::fs::read(fixture(file)).unwrap();
+        for end in 0..bytes.len() {
+            let _ = import::pth_from_bytes(bytes[..end].to_vec());
+        }
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << (at % 8);
+            let _ = import::pth_from_bytes(bytes);
+        }
+    }
+}
