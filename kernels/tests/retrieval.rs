@@ -62,9 +62,16 @@ fn squared_euclidean(a: &[f32], b: &[f32]) -> f32 {
     squares.sum::<f64>() as f32
 }
 
-/// Market-1501's rules with full sorts: rank-1, mAP, mINP, valid queries.
-fn naive(distances: &[f32], query: &[Label], gallery: &[Label]) -> Option<[f64; 4]> {
+/// Market-1501's rules with full sorts: rank-1, mAP, mINP, valid queries; and the CMC.
+///
+/// - Who is left out, CMC: Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV
+///   2015, section 5.1; `good_index` and `junk_index` of its `zheng_evaluation_rank.m`.
+/// - AP: mean of the precision at each hit, `eval_market1501` of torchreid's `rank.py`.
+/// - INP: hits / rank of the last hit, Ye et al., "Deep Learning for Person Re-identification: A
+///   Survey and Outlook", TPAMI 2021, equation 13.
+fn naive(distances: &[f32], query: &[Label], gallery: &[Label]) -> Option<([f64; 4], Vec<f64>)> {
     let mut sums = [0.0; 4];
+    let mut found_within = vec![0.0; gallery.len().min(50)];
     for (q, row) in query.iter().zip(distances.chunks(gallery.len())) {
         let mut order: Vec<usize> = (0..gallery.len())
             .filter(|&g| gallery[g].person != -1)
@@ -92,15 +99,20 @@ fn naive(distances: &[f32], query: &[Label], gallery: &[Label]) -> Option<[f64; 
         sums[1] += precisions / count as f64;
         sums[2] += count as f64 / last as f64;
         sums[3] += 1.0;
+        let first = hits.iter().position(|hit| *hit).unwrap();
+        for found in found_within.iter_mut().skip(first) {
+            *found += 1.0;
+        }
     }
     let queries = sums[3];
     (queries > 0.0).then(|| {
-        [
+        let means = [
             sums[0] / queries,
             sums[1] / queries,
             sums[2] / queries,
             queries,
-        ]
+        ];
+        (means, found_within.iter().map(|n| n / queries).collect())
     })
 }
 
@@ -141,7 +153,7 @@ fn scores_are_those_of_full_sorts() {
             Metric::SquaredEuclidean,
         );
         let of_distances = evaluate_distances(&distances, &query_labels, &labels);
-        let Some(wanted) = wanted else {
+        let Some((wanted, cmc)) = wanted else {
             assert!(of_rows.unwrap_err().to_string().contains("none of the"));
             assert!(
                 of_distances
@@ -155,6 +167,10 @@ fn scores_are_those_of_full_sorts() {
         let (of_rows, of_distances) = (of_rows.unwrap(), of_distances.unwrap());
         assert_eq!(of_rows, of_distances, "case {case}");
         assert_close(summary(&of_rows), wanted, &format!("case {case}"));
+        assert_eq!(of_rows.cmc.len(), cmc.len(), "case {case}");
+        for (found, wanted) in of_rows.cmc.iter().zip(cmc) {
+            assert!((found - wanted).abs() < 1e-12, "case {case}");
+        }
         assert_eq!(of_rows.queries + of_rows.skipped, queries, "case {case}");
     }
     assert!(
@@ -184,7 +200,8 @@ fn cosine_ranks_like_euclidean_on_unit_vectors() {
     assert_eq!(cosine.unwrap(), euclidean.unwrap());
 }
 
-/// `re_ranking.py` of Zhong et al. with its full matrices.
+/// `re_ranking.py` of Zhong et al. (CVPR 2017, equations 3 to 12) with its full matrices: `V`, its
+/// local query expansion, the Jaccard distance and the blend with the original one.
 fn naive_rerank(query: &Embeddings, gallery: &Embeddings, options: RerankOptions) -> Vec<f32> {
     let queries = query.rows();
     let all = queries + gallery.rows();

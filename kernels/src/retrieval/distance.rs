@@ -12,6 +12,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{iter, thread};
 
@@ -38,7 +39,7 @@ const BLOCK: usize = 480;
 /// [`Error::Argument`] naming the first row that no distance can be computed of: numbers that are
 /// not finite, a zero row if `metric` divides by the length, or lengths whose square leaves f32.
 pub(super) fn lengths(what: &str, embeddings: &Embeddings, metric: Metric) -> Result<Vec<f64>> {
-    const RANGE: std::ops::RangeInclusive<f64> = 1e-15..=1e15;
+    const RANGE: RangeInclusive<f64> = 1e-15..=1e15;
     let least = match metric {
         Metric::Cosine => *RANGE.start(),
         Metric::SquaredEuclidean => 0.0,
@@ -96,36 +97,56 @@ pub(super) fn for_each_query<T: Send>(
         }
     };
 
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads();
     // Blocks of one size, as many for each thread.
     let rounds = query.rows().div_ceil(threads * BLOCK);
     let block = query.rows().div_ceil(threads * rounds);
     let kernel = product::fastest();
+    let buffer = || vec![0.0; block * gallery.rows()];
+    let found = on_all_cores(query.rows(), block, buffer, |products, queries, done| {
+        let products = &mut products[..queries.len() * gallery.rows()];
+        let rows = &query.as_slice()[queries.start * query.dim()..][..queries.len() * query.dim()];
+        kernel.multiply(rows, gallery.as_slice(), query.dim(), products);
+        for (index, row) in queries.zip(products.chunks_exact_mut(gallery.rows())) {
+            for (value, &length) in row.iter_mut().zip(&gallery_lengths) {
+                *value = distance(query_lengths[index], length, *value);
+            }
+            done.push(visit(index, row));
+        }
+    });
+    Ok(found)
+}
+
+/// Threads that work at once.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What `work` pushes for `0..count`, in that order. It is called with one `block` of numbers after
+/// the other, on all cores, and with what `start` made for its thread.
+pub(super) fn on_all_cores<S, T: Send>(
+    count: usize,
+    block: usize,
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, Range<usize>, &mut Vec<T>) + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut products = vec![0.0; block * gallery.rows()];
+        let mut state = start();
         let mut done = Vec::new();
         loop {
             let first = next.fetch_add(block, Ordering::Relaxed);
-            if first >= query.rows() {
+            if first >= count {
                 return done;
             }
-            let count = block.min(query.rows() - first);
-            let products = &mut products[..count * gallery.rows()];
-            let rows = &query.as_slice()[first * query.dim()..][..count * query.dim()];
-            kernel.multiply(rows, gallery.as_slice(), query.dim(), products);
-            for (offset, row) in products.chunks_exact_mut(gallery.rows()).enumerate() {
-                let index = first + offset;
-                for (value, &length) in row.iter_mut().zip(&gallery_lengths) {
-                    *value = distance(query_lengths[index], length, *value);
-                }
-                done.push((index, visit(index, row)));
-            }
+            let mut found = Vec::new();
+            work(&mut state, first..count.min(first + block), &mut found);
+            done.push((first, found));
         }
     };
     let mut done = thread::scope(|scope| {
         let others: Vec<_> = iter::repeat_with(|| scope.spawn(work))
-            .take(threads - 1)
+            .take(threads() - 1)
             .collect();
         let mut done = work();
         for other in others {
@@ -136,8 +157,8 @@ pub(super) fn for_each_query<T: Send>(
         }
         done
     });
-    done.sort_unstable_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, value)| value).collect())
+    done.sort_unstable_by_key(|(first, _)| *first);
+    done.into_iter().flat_map(|(_, found)| found).collect()
 }
 
 /// The square of the Euclidean distance of two rows.
@@ -157,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_query_is_visited_once_and_in_order() {
-        let query = Embeddings::new(2, numbers(2 * 301, 3)).unwrap();
+        let query = Embeddings::new(2, numbers(2 * 1001, 3)).unwrap();
         let gallery = Embeddings::new(2, vec![1.0, 0.0, 0.0, 2.0]).unwrap();
         let metric = Metric::SquaredEuclidean;
         let found = for_each_query(&query, &gallery, metric, |index, row| (index, row.to_vec()));

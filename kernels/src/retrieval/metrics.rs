@@ -47,7 +47,7 @@ struct Outcome {
     inverse_penalty: f64,
 }
 
-/// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 240
+/// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 480
 /// queries a core.
 ///
 /// # Errors
@@ -96,10 +96,17 @@ pub fn evaluate_distances(distances: &[f32], query: &[Label], gallery: &[Label])
             distances[at]
         )));
     }
-    let rows = distances.chunks_exact(gallery.len()).zip(query);
-    let outcomes: Vec<_> = rows
-        .map(|(distances, &label)| outcome(distances, label, gallery))
-        .collect();
+    let outcomes = distance::on_all_cores(
+        query.len(),
+        64,
+        || (),
+        |(), queries, done| {
+            done.extend(queries.map(|index| {
+                let distances = &distances[index * gallery.len()..][..gallery.len()];
+                outcome(distances, query[index], gallery)
+            }));
+        },
+    );
     scores(&outcomes, gallery.len())
 }
 

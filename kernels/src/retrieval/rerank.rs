@@ -4,10 +4,13 @@
 //! Encoding", CVPR 2017, step by step as in their `re_ranking.py` in its common form (squared
 //! Euclidean distances, divided by the largest of each row). That code holds several matrices of
 //! all images by all images; here only what is not zero is kept: besides the result, the distances
-//! of at most 240 images a core to all others, and a few hundred numbers an image.
+//! of at most 480 images a core to all others, and a few hundred numbers an image.
 //!
 //! Where that code leaves the order open, ties go to the earlier image, queries before gallery; an
 //! image is at distance 0 of itself.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::{Embeddings, Metric, distance};
 use crate::{Error, Result};
@@ -58,58 +61,63 @@ pub fn k_reciprocal(
     let kept = all.rows().min(k1.saturating_add(1).max(k2));
 
     // Row by row: the nearest images, the largest distance, and of queries all distances.
-    struct Row {
-        nearest: Vec<u32>,
-        largest: f32,
-        distances: Vec<f32>,
-    }
-    let mut rows =
+    let mut original = vec![0.0; query.rows() * gallery.rows()];
+    let of_query: Vec<_> = original
+        .chunks_exact_mut(gallery.rows())
+        .map(Mutex::new)
+        .collect();
+    let rows: Vec<(Vec<u32>, f32)> =
         distance::for_each_query(&all, &all, Metric::SquaredEuclidean, |index, distances| {
             distances[index] = 0.0;
             let largest = distances.iter().copied().fold(0.0, f32::max);
-            let wanted = if index < query.rows() {
-                query.rows()..
-            } else {
-                all.rows()..
-            };
-            Row {
-                nearest: nearest(distances, kept),
-                largest,
-                distances: distances[wanted]
-                    .iter()
-                    .map(|d| share(*d, largest))
-                    .collect(),
+            if let Some(original) = of_query.get(index) {
+                // Nobody else writes this row: the lock only says so to the compiler.
+                let mut original = original.lock().unwrap_or_else(PoisonError::into_inner);
+                for (to, from) in original.iter_mut().zip(&distances[query.rows()..]) {
+                    *to = share(*from, largest);
+                }
             }
+            (nearest(distances, kept), largest)
         })?;
-    let mut original = Vec::with_capacity(query.rows() * gallery.rows());
-    for row in &mut rows[..query.rows()] {
-        original.extend(std::mem::take(&mut row.distances));
-    }
+    drop(of_query);
 
-    let neighbours: Vec<&[u32]> = rows.iter().map(|row| row.nearest.as_slice()).collect();
-    let encoded: Vec<Sparse> = (0..all.rows())
-        .map(|index| {
-            let members = expanded(&neighbours, index as u32, k1);
-            let weights = members.into_iter().map(|member| {
-                let apart = distance::squared_euclidean(all.row(index), all.row(member as usize));
-                (member, (-share(apart, rows[index].largest)).exp())
-            });
-            let mut weights: Sparse = weights.collect();
-            let total: f32 = weights.iter().map(|(_, weight)| weight).sum();
-            for (_, weight) in &mut weights {
-                *weight /= total;
-            }
-            weights
-        })
-        .collect();
-    let encoded: Vec<Sparse> = if k2 == 1 {
+    let neighbours: Vec<&[u32]> = rows.iter().map(|(nearest, _)| nearest.as_slice()).collect();
+    let encoded = per_image(all.rows(), |index| {
+        let members = expanded(&neighbours, index as u32, k1);
+        let weights = members.into_iter().map(|member| {
+            let apart = distance::squared_euclidean(all.row(index), all.row(member as usize));
+            (member, (-share(apart, rows[index].1)).exp())
+        });
+        let mut weights: Sparse = weights.collect();
+        let total: f32 = weights.iter().map(|(_, weight)| weight).sum();
+        for (_, weight) in &mut weights {
+            *weight /= total;
+        }
+        weights
+    });
+    let encoded = if k2 == 1 {
         encoded
     } else {
-        let mean = |near: &&[u32]| mean(&encoded, &near[..k2.min(near.len())]);
-        neighbours.iter().map(mean).collect()
+        per_image(all.rows(), |index| {
+            let near = neighbours[index];
+            mean(&encoded, &near[..k2.min(near.len())])
+        })
     };
 
     Ok(blended(original, &encoded, query.rows(), lambda))
+}
+
+/// What `encode` makes of each image, on all cores.
+fn per_image(count: usize, encode: impl Fn(usize) -> Sparse + Sync) -> Vec<Sparse> {
+    const BLOCK: usize = 64;
+    distance::on_all_cores(
+        count,
+        BLOCK,
+        || (),
+        |(), images, done| {
+            done.extend(images.map(&encode));
+        },
+    )
 }
 
 fn stacked(query: &Embeddings, gallery: &Embeddings) -> Result<Embeddings> {
@@ -207,19 +215,31 @@ fn blended(original: Vec<f32>, encoded: &[Sparse], queries: usize, lambda: f32) 
         }
     }
     let mut distances = original;
-    let mut shared = vec![0.0f32; gallery];
-    for (row, distances) in encoded.iter().zip(distances.chunks_exact_mut(gallery)) {
+    let blend = |row: &Sparse, distances: &mut [f32], shared: &mut [f32]| {
         shared.fill(0.0);
         for &(column, weight) in row {
             for &(image, other) in &holders[column as usize] {
                 shared[image as usize] += weight.min(other);
             }
         }
-        for (distance, shared) in distances.iter_mut().zip(&shared) {
+        for (distance, shared) in distances.iter_mut().zip(shared) {
             // Both encodings sum to one, so that their union is 2 less what they share.
-            let jaccard = 1.0 - shared / (2.0 - shared);
+            let jaccard = 1.0 - *shared / (2.0 - *shared);
             *distance = jaccard * (1.0 - lambda) + *distance * lambda;
         }
-    }
+    };
+    let part = queries.div_ceil(distance::threads());
+    thread::scope(|scope| {
+        let parts = distances.chunks_mut(part * gallery);
+        for (distances, rows) in parts.zip(encoded[..queries].chunks(part)) {
+            let blend = &blend;
+            scope.spawn(move || {
+                let mut shared = vec![0.0f32; gallery];
+                for (row, distances) in rows.iter().zip(distances.chunks_exact_mut(gallery)) {
+                    blend(row, distances, &mut shared);
+                }
+            });
+        }
+    });
     distances
 }
