@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// A model, ready to be planned.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The folded network.
+    /// The network, folded unless asked for otherwise.
     pub graph: Graph,
     /// What travels with it. `space` is always there.
     pub contract: Contract,
@@ -45,6 +45,16 @@ impl Model {
     /// # Errors
     /// Whatever is wrong with the file, its contract or its sidecar, with names and values.
     pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let mut model = Self::unfolded(path, options)?;
+        model.graph = fold(&model.graph)?;
+        Ok(model)
+    }
+
+    /// As [`Model::open`], with the BatchNorms that the file has: for who trains it further.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn unfolded(path: &Path, options: &Options) -> Result<Self> {
         let sidecar = match &options.sidecar {
             Some(path) => Some(path.clone()),
             None => Some(path.with_extension("toml")).filter(|beside| beside.is_file()),
@@ -87,7 +97,7 @@ impl Model {
             contract.space = Some(space(&network, &contract.preprocessing));
         }
         Ok(Self {
-            graph: fold(&network)?,
+            graph: network,
             contract,
             warnings,
             nodes_in_file,

@@ -52,7 +52,8 @@ fn every_case_agrees_with_onnx_runtime() {
             0.0
         };
         assert_eq!(case.operator().onnx_name(), case.op);
-        match case.difference(|op, inputs| eval(&case.name, op, inputs).map_err(|e| e.to_string()))
+        match case
+            .difference(|op, inputs, _| eval(&case.name, op, inputs).map_err(|e| e.to_string()))
         {
             Ok(difference) if difference <= tolerance => {}
             Ok(difference) => wrong.push(format!("{}: off by {difference:e}", case.title())),

@@ -15,6 +15,7 @@
 //! Names of parameters are those of torchvision and torchreid; each file says which source it
 //! follows, and `tests/nets.rs` compares it with PyTorch.
 
+mod adopt;
 mod backbone;
 mod builder;
 mod check;
@@ -29,6 +30,7 @@ use kernels::graph::{Graph, Op, Operand, ParamId, fold};
 use kernels::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+pub use self::adopt::adopt;
 use self::backbone::Family;
 use self::builder::Builder;
 use self::init::Fresh;

@@ -176,21 +176,17 @@ impl Case {
         }
     }
 
-    /// Shape of each output.
-    pub(crate) fn output_shapes(&self) -> Vec<Vec<usize>> {
-        self.outputs.iter().map(|o| o.shape.clone()).collect()
-    }
-
-    /// Largest difference to what is expected of what `compute` makes of the operator and its
-    /// operands, relative to the number or to 1, whichever is larger; or what differs besides
+    /// Largest difference to what is expected of what `compute` makes of the operator, its operands
+    /// and the shape of each output, relative to the number or to 1, whichever is larger; or what differs besides
     /// numbers.
     pub(crate) fn difference(
         &self,
-        compute: impl Fn(&Op, &[&Tensor]) -> Result<Vec<Tensor>, String>,
+        compute: impl Fn(&Op, &[&Tensor], &[Vec<usize>]) -> Result<Vec<Tensor>, String>,
     ) -> Result<f32, String> {
         let inputs: Vec<Tensor> = self.inputs.iter().map(Elements::tensor).collect();
         let inputs: Vec<&Tensor> = inputs.iter().collect();
-        let found = compute(&self.operator(), &inputs)?;
+        let declared: Vec<Vec<usize>> = self.outputs.iter().map(|o| o.shape.clone()).collect();
+        let found = compute(&self.operator(), &inputs, &declared)?;
         let wanted: Vec<Tensor> = self.outputs.iter().map(Elements::tensor).collect();
         let shapes = |tensors: &[Tensor]| -> Vec<_> {
             let kind = |t: &Tensor| (t.dtype(), t.shape().to_vec());

@@ -74,6 +74,19 @@ impl Builder {
         }
     }
 
+    /// Goes on with a network that is there.
+    pub(super) fn over(graph: Graph) -> Self {
+        let named = (graph.param_ids())
+            .map(|(id, param)| (param.name.clone(), id))
+            .collect();
+        Self {
+            graph,
+            named,
+            fresh: Vec::new(),
+            roles: Vec::new(),
+        }
+    }
+
     /// The network, and what its parameters start from.
     pub(super) fn finish(self) -> (Net, Vec<(ParamId, Fresh)>) {
         let mut net = Net::from_graph(self.graph);

@@ -36,11 +36,7 @@ struct Branch {
 pub(super) fn build(b: &mut Builder, spec: &Spec, classes: usize, x: ValueId) -> Result<()> {
     if spec.parts == 1 {
         let pooled = pool(b, spec, &[x])?[0];
-        let Branch { f_t, f_i, logits } = branch(b, spec, classes, "", pooled)?;
-        for (name, value) in [("f_t", f_t), ("f_i", f_i), ("logits", logits)] {
-            b.output(name, value);
-        }
-        return Ok(());
+        return head(b, spec, classes, pooled);
     }
     let height = b.size(x)[0] / spec.parts;
     let mut stripes = Vec::new();
@@ -66,6 +62,15 @@ pub(super) fn build(b: &mut Builder, spec: &Spec, classes: usize, x: ValueId) ->
     }
     for (i, branch) in branches.iter().enumerate() {
         b.output(format!("logits.{i}"), branch.logits);
+    }
+    Ok(())
+}
+
+/// Adds embedding, neck, classifier and the outputs behind a pooled feature.
+pub(super) fn head(b: &mut Builder, spec: &Spec, classes: usize, pooled: ValueId) -> Result<()> {
+    let Branch { f_t, f_i, logits } = branch(b, spec, classes, "", pooled)?;
+    for (name, value) in [("f_t", f_t), ("f_i", f_i), ("logits", logits)] {
+        b.output(name, value);
     }
     Ok(())
 }

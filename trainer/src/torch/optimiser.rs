@@ -48,7 +48,7 @@ struct Slot {
 
 impl Optimiser {
     /// An optimiser that has not seen a gradient. `decay` times the parameter is added to each
-    /// gradient: an L2 penalty, not the decoupled decay of `AdamW`.
+    /// gradient: an L2 penalty, not the decoupled decay of AdamW.
     ///
     /// # Errors
     /// If libtorch has no memory for what is remembered.
