@@ -1,5 +1,7 @@
 //! The command line: what a person types, checked once, and the command that does it.
 
+mod nets;
+
 use clap::{Parser, Subcommand};
 
 /// Photos of people to one model that tells them apart.
@@ -14,13 +16,20 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0  everything was done
   1  it could not be done; one line on stderr says why
-  2  the command line is wrong";
+  2  the command line is wrong
+
+Examples:
+  trainer nets";
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Nets(nets::Nets),
+}
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        match self.command {}
+        match self.command {
+            Command::Nets(nets) => nets.run(),
+        }
     }
 }

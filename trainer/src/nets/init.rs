@@ -6,7 +6,7 @@
 //!
 //! | layer | starts from | source |
 //! |---|---|---|
-//! | convolution | He et al. 2015, fan out, ReLU | torchvision's ResNet and MobileNetV2, IBN-Net, torchreid's OSNet; also where the source leaves it to PyTorch (SE nets, RepVGG) |
+//! | convolution | He et al. 2015, fan out, ReLU | torchvision's ResNet and `MobileNetV2`, IBN-Net, torchreid's OSNet; also where the source leaves it to PyTorch (SE nets, RepVGG) |
 //! | bias of one | 0 | torchvision, torchreid |
 //! | normalisation | scale 1, bias 0 | all |
 //! | non-local block | PyTorch's own for its convolutions, scale 0 | fast-reid: at first the block does nothing |

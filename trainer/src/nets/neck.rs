@@ -53,10 +53,9 @@ pub(super) fn build(b: &mut Builder, spec: &Spec, classes: usize, x: ValueId) ->
     for (i, pooled) in pool(b, spec, &stripes)?.into_iter().enumerate() {
         branches.push(branch(b, spec, classes, &format!("parts.{i}."), pooled)?);
     }
-    let features: [(&str, fn(&Branch) -> ValueId); 2] =
-        [("f_t", |branch| branch.f_t), ("f_i", |branch| branch.f_i)];
-    for (name, feature) in features {
-        let all: Vec<_> = branches.iter().map(|b| feature(b).into()).collect();
+    let f_t: Vec<_> = branches.iter().map(|branch| branch.f_t.into()).collect();
+    let f_i: Vec<_> = branches.iter().map(|branch| branch.f_i.into()).collect();
+    for (name, all) in [("f_t", f_t), ("f_i", f_i)] {
         let joined = b.push(name, Op::Concat { axis: 1 }, &all)?;
         b.output(name, joined);
     }

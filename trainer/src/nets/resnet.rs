@@ -1,4 +1,4 @@
-//! ResNets: torchvision's, the IBN-a forms of Pan et al. 2018, the SE forms of Hu et al. 2018, and
+//! The ResNet family: torchvision's, the IBN-a forms of Pan et al. 2018, the SE forms of Hu et al. 2018, and
 //! the non-local blocks that fast-reid puts between.
 //!
 //! Sources, from which names and shapes come: `torchvision/models/resnet.py`;
