@@ -65,10 +65,10 @@ fn squared_euclidean(a: &[f32], b: &[f32]) -> f32 {
 /// Market-1501's rules with full sorts: rank-1, mAP, mINP, valid queries; and the CMC.
 ///
 /// - Who is left out, CMC: Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV
-///   2015, section 5.1; `good_index` and `junk_index` of its `zheng_evaluation_rank.m`.
+///   2015, whose code calls them junk images.
 /// - AP: mean of the precision at each hit, `eval_market1501` of torchreid's `rank.py`.
 /// - INP: hits / rank of the last hit, Ye et al., "Deep Learning for Person Re-identification: A
-///   Survey and Outlook", TPAMI 2021, equation 13.
+///   Survey and Outlook", 2021.
 fn naive(distances: &[f32], query: &[Label], gallery: &[Label]) -> Option<([f64; 4], Vec<f64>)> {
     let mut sums = [0.0; 4];
     let mut found_within = vec![0.0; gallery.len().min(50)];
@@ -200,7 +200,7 @@ fn cosine_ranks_like_euclidean_on_unit_vectors() {
     assert_eq!(cosine.unwrap(), euclidean.unwrap());
 }
 
-/// `re_ranking.py` of Zhong et al. (CVPR 2017, equations 3 to 12) with its full matrices: `V`, its
+/// `re_ranking.py` of Zhong et al. (CVPR 2017) with its full matrices: `V`, its
 /// local query expansion, the Jaccard distance and the blend with the original one.
 fn naive_rerank(query: &Embeddings, gallery: &Embeddings, options: RerankOptions) -> Vec<f32> {
     let queries = query.rows();

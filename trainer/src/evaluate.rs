@@ -1,1 +1,325 @@
-//! How well embeddings find people again, as tables and pictures.
+//! How well embeddings find people again: features of a test set go in, tables go out.
+//!
+//! The rule is that of Market-1501, which CUHK03's new protocol (Zhong et al., CVPR 2017) and MSMT17
+//! share: images of the query's person by the query's camera are left out; see
+//! [`kernels::retrieval::metrics`], which ranks and scores. [`cross`] compares test sets under one
+//! model, [`necks`] the features before and after the neck under both metrics (the paper's table on
+//! BNNeck), [`clusters`] says what the centre loss did, [`projection`] lays it out to be seen.
+
+pub mod clusters;
+pub mod projection;
+
+use std::fmt::Write;
+
+use kernels::retrieval::metrics::{Scores, evaluate_distances};
+use kernels::retrieval::rerank::{RerankOptions, k_reciprocal};
+use kernels::retrieval::{self, Embeddings, Label, Labelled, metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Which feature of the network is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Feature {
+    /// Before the neck.
+    Ft,
+    /// After the neck.
+    Fi,
+}
+
+/// How features are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Euclidean distance.
+    Euclid,
+    /// One less the cosine of the angle.
+    Cosine,
+}
+
+/// What a network gave for some images; all of it is finite.
+#[derive(Debug, Clone)]
+pub struct Features {
+    f_t: Embeddings,
+    f_i: Option<Embeddings>,
+    labels: Vec<Label>,
+    names: Vec<String>,
+}
+
+/// Queries and the gallery that they are searched in.
+#[derive(Debug, Clone)]
+pub struct TestSet {
+    /// What people call it, for example `Market-1501`.
+    pub name: String,
+    /// Who is searched for.
+    pub query: Features,
+    /// Where they are searched.
+    pub gallery: Features,
+}
+
+/// What is compared, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Which feature; a network without a neck has only [`Feature::Ft`].
+    pub feature: Feature,
+    /// By which distance.
+    pub metric: Metric,
+    /// Whether also after k-reciprocal re-ranking with the paper's k1 20, k2 6, lambda 0.3.
+    pub rerank: bool,
+}
+
+/// Lines of scores, to be printed or kept as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Table {
+    /// One test set under one setting each.
+    pub rows: Vec<Row>,
+}
+
+/// Scores of one test set under one setting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Name of the test set.
+    pub set: String,
+    /// Which feature.
+    pub feature: Feature,
+    /// By which distance.
+    pub metric: Metric,
+    /// As the distances rank the gallery.
+    pub plain: Scores,
+    /// After re-ranking, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reranked: Option<Scores>,
+    /// Images of the gallery.
+    pub gallery: usize,
+}
+
+impl Features {
+    /// What a network gave for the images `names`, a row each.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are not as many rows, labels and names, or with the image whose
+    /// feature has a number that is not finite.
+    pub fn new(
+        f_t: Embeddings,
+        f_i: Option<Embeddings>,
+        labels: Vec<Label>,
+        names: Vec<String>,
+    ) -> Result<Self> {
+        for (what, embeddings) in [("f_t", Some(&f_t)), ("f_i", f_i.as_ref())] {
+            let Some(embeddings) = embeddings else {
+                continue;
+            };
+            if embeddings.rows() != labels.len() || names.len() != labels.len() {
+                return Err(Error::Argument(format!(
+                    "{} rows of {what}, {} labels and {} names, wanted as many of each",
+                    embeddings.rows(),
+                    labels.len(),
+                    names.len()
+                )));
+            }
+            let numbers = embeddings.as_slice();
+            if let Some(at) = numbers.iter().position(|value| !value.is_finite()) {
+                return Err(Error::Argument(format!(
+                    "{}: {what}[{}] is {}, wanted a finite number",
+                    names[at / embeddings.dim()],
+                    at % embeddings.dim(),
+                    numbers[at]
+                )));
+            }
+        }
+        Ok(Self {
+            f_t,
+            f_i,
+            labels,
+            names,
+        })
+    }
+
+    /// One of the features; none after the neck if the network has no neck.
+    #[must_use]
+    pub fn feature(&self, feature: Feature) -> Option<&Embeddings> {
+        match feature {
+            Feature::Ft => Some(&self.f_t),
+            Feature::Fi => self.f_i.as_ref(),
+        }
+    }
+
+    /// Who is on each image.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Names of the images.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// A feature as it is compared: of length 1 for cosine.
+    fn compared(&self, feature: Feature, metric: Metric) -> Result<Embeddings> {
+        let found = self.feature(feature).ok_or_else(|| {
+            Error::Argument("the network has no neck, and f_t for its only feature".to_owned())
+        })?;
+        let mut found = found.clone();
+        if metric == Metric::Cosine {
+            let zero = |row: &[f32]| row.iter().all(|value| *value == 0.0);
+            if let Some(row) = found.as_slice().chunks(found.dim()).position(zero) {
+                return Err(Error::Argument(format!(
+                    "{}: its feature is zero, and a cosine needs a direction",
+                    self.names[row]
+                )));
+            }
+            found.normalise()?;
+        }
+        Ok(found)
+    }
+}
+
+impl From<Metric> for retrieval::Metric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Euclid => Self::SquaredEuclidean,
+            Metric::Cosine => Self::Cosine,
+        }
+    }
+}
+
+/// Scores one test set.
+///
+/// # Errors
+/// [`Error::Argument`] with the name of the set: a side is empty, no query has a right answer, the
+/// sides' features differ in length, there is no feature of that name, or one is zero where the
+/// metric is cosine (its image is named).
+pub fn evaluate(set: &TestSet, settings: Settings) -> Result<Row> {
+    let named = |error: Error| Error::Argument(format!("{}: {error}", set.name));
+    scored(set, settings).map_err(named)
+}
+
+fn scored(set: &TestSet, settings: Settings) -> Result<Row> {
+    let Settings {
+        feature,
+        metric,
+        rerank,
+    } = settings;
+    let query = set.query.compared(feature, metric)?;
+    let gallery = set.gallery.compared(feature, metric)?;
+    let [query_side, gallery_side] =
+        [(&query, &set.query), (&gallery, &set.gallery)].map(|(embeddings, features)| Labelled {
+            embeddings,
+            labels: &features.labels,
+        });
+    let plain = metrics::evaluate(&query_side, &gallery_side, metric.into())?;
+    let reranked = if rerank {
+        let distances = k_reciprocal(&query, &gallery, RerankOptions::default())?;
+        let (query, gallery) = (&set.query.labels, &set.gallery.labels);
+        Some(evaluate_distances(&distances, query, gallery)?)
+    } else {
+        None
+    };
+    Ok(Row {
+        set: set.name.clone(),
+        feature,
+        metric,
+        plain,
+        reranked,
+        gallery: gallery.rows(),
+    })
+}
+
+/// One model on several test sets, a row each: how far what it learnt carries.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn cross(sets: &[TestSet], settings: Settings) -> Result<Table> {
+    let rows = sets.iter().map(|set| evaluate(set, settings));
+    Ok(Table {
+        rows: rows.collect::<Result<_>>()?,
+    })
+}
+
+/// Features before and after the neck by both metrics, a row each (the paper asks which to
+/// compare). A network without a neck has two rows.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn necks(set: &TestSet, rerank: bool) -> Result<Table> {
+    let mut rows = Vec::new();
+    for feature in [Feature::Ft, Feature::Fi] {
+        if set.query.feature(feature).is_none() {
+            continue;
+        }
+        for metric in [Metric::Euclid, Metric::Cosine] {
+            let settings = Settings {
+                feature,
+                metric,
+                rerank,
+            };
+            rows.push(evaluate(set, settings)?);
+        }
+    }
+    Ok(Table { rows })
+}
+
+impl Table {
+    /// The table in aligned columns, shares in percent, a line each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let header = [
+            "set", "feature", "metric", "rank-1", "rank-5", "rank-10", "mAP", "mINP", "queries",
+            "skipped", "gallery",
+        ];
+        let mut cells = vec![header.map(str::to_owned).to_vec()];
+        for row in &self.rows {
+            let feature = match row.feature {
+                Feature::Ft => "ft",
+                Feature::Fi => "fi",
+            };
+            let metric = match row.metric {
+                Metric::Euclid => "euclid",
+                Metric::Cosine => "cosine",
+            };
+            let reranked = row.reranked.as_ref().map(|scores| (scores, " re-ranked"));
+            for (scores, note) in [(&row.plain, "")].into_iter().chain(reranked) {
+                let Scores {
+                    rank1,
+                    rank5,
+                    rank10,
+                    map,
+                    minp,
+                    ..
+                } = *scores;
+                let shares = [rank1, rank5, rank10, map, minp];
+                let counts = [scores.queries, scores.skipped, row.gallery];
+                let mut line = vec![row.set.clone(), feature.into(), format!("{metric}{note}")];
+                line.extend(shares.map(|share| format!("{:.2}", share * 100.0)));
+                line.extend(counts.map(|count| count.to_string()));
+                cells.push(line);
+            }
+        }
+        let width = |column: usize| {
+            let lengths = cells.iter().map(|line| line[column].chars().count());
+            lengths.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let mut text = String::new();
+        for line in &cells {
+            let mut out = String::new();
+            for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+                // Names to the left, numbers to the right. Writing into a string cannot fail.
+                let _ = if column < 3 {
+                    write!(out, "{cell:width$}  ")
+                } else {
+                    write!(out, "{cell:>width$}  ")
+                };
+            }
+            text.push_str(out.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod error;
 pub mod evaluate;
 pub mod import;
 pub mod nets;
+pub mod picture;
 pub mod random;
 pub mod recipe;
 pub mod run;

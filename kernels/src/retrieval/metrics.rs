@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::{Label, Labelled, Metric, distance};
+use super::{Embeddings, Label, Labelled, Metric, distance};
 use crate::{Error, Result};
 
 /// Ranks that [`Scores::cmc`] lists.
@@ -108,6 +108,55 @@ pub fn evaluate_distances(distances: &[f32], query: &[Label], gallery: &[Label])
         },
     );
     scores(&outcomes, gallery.len())
+}
+
+/// An answer to a query that [`first_answers`] found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranked {
+    /// Row of the gallery.
+    pub image: usize,
+    /// Its distance to the query, as the metric has it.
+    pub distance: f32,
+    /// Whether it shows the query's person.
+    pub right: bool,
+}
+
+/// The first `count` answers to some of the queries, named by row, nearest first by the rules of
+/// [`evaluate`]: what a person looks at beside the numbers.
+///
+/// # Errors
+/// As [`evaluate`], but a query without a right answer is none; [`Error::Argument`] if a query does
+/// not exist.
+pub fn first_answers(
+    query: &Labelled<'_>,
+    gallery: &Labelled<'_>,
+    metric: Metric,
+    queries: &[usize],
+    count: usize,
+) -> Result<Vec<Vec<Ranked>>> {
+    query.check("queries")?;
+    gallery.check("gallery")?;
+    if let Some(row) = queries.iter().find(|row| **row >= query.labels.len()) {
+        let rows = query.labels.len();
+        return Err(Error::Argument(format!("query row {row} of {rows} rows")));
+    }
+    let rows = queries.iter().map(|&row| query.embeddings.row(row));
+    let chosen = Embeddings::new(query.embeddings.dim(), rows.flatten().copied().collect())?;
+    distance::for_each_query(&chosen, gallery.embeddings, metric, |index, distances| {
+        let label = query.labels[queries[index]];
+        let mut ranked: Vec<Ranked> = (gallery.labels.iter().zip(distances).enumerate())
+            .map(|(image, (&other, distance))| (image, answer(label, other), *distance))
+            .filter(|(_, answer, _)| *answer != Answer::Ignored)
+            .map(|(image, answer, distance)| Ranked {
+                image,
+                distance,
+                right: answer == Answer::Right,
+            })
+            .collect();
+        ranked.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        ranked.truncate(count);
+        ranked
+    })
 }
 
 /// How a gallery image counts for a query.
@@ -266,6 +315,35 @@ mod tests {
             let found = found.map(|o| (o.first, o.average_precision, o.inverse_penalty));
             assert_eq!(found, case.wanted, "{}", case.name);
         }
+    }
+
+    #[test]
+    fn first_answers_by_hand() {
+        let labels = [
+            label(2, 2),
+            label(1, 1),
+            label(1, 2),
+            label(-1, 3),
+            label(0, 3),
+        ];
+        let gallery = Embeddings::new(1, vec![3.0, 0.0, 1.0, 0.0, -1.0]).unwrap();
+        let query = Embeddings::new(1, vec![7.0, 0.0]).unwrap();
+        let query_labels = [label(2, 1), label(1, 1)];
+        let sides = [(&query, &query_labels[..]), (&gallery, &labels[..])]
+            .map(|(embeddings, labels)| Labelled { embeddings, labels });
+        let [query, gallery] = sides;
+        let metric = Metric::SquaredEuclidean;
+        let found = first_answers(&query, &gallery, metric, &[1, 0], 2).unwrap();
+        let found: Vec<Vec<_>> = (found.iter())
+            .map(|row| (row.iter().map(|r| (r.image, r.distance, r.right))).collect())
+            .collect();
+        // Junk and the same person by the same camera are taken out; a tie goes to the earlier.
+        let wanted = [
+            [(2, 1.0, true), (4, 1.0, false)],
+            [(0, 16.0, true), (2, 36.0, false)],
+        ];
+        assert_eq!(found, wanted);
+        assert!(first_answers(&query, &gallery, metric, &[2], 2).is_err());
     }
 
     #[test]

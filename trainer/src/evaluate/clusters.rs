@@ -1,0 +1,121 @@
+//! How tight the identities are, and how far apart: what the centre loss is for.
+//!
+//! Features and who is on each image go in; the mean distance of an image to the centre of its
+//! identity, the mean distance of two centres, and the first over the second come out. The ratio
+//! does not change when all features are scaled, so that trainings can be compared with each other.
+
+use std::collections::BTreeMap;
+
+use kernels::retrieval::{Embeddings, Label};
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// How tight the identities are, and how far apart. Euclidean distances.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Clusters {
+    /// Identities with a number above 0: distractors and junk have no centre.
+    pub identities: usize,
+    /// Their images.
+    pub images: usize,
+    /// Mean distance of an image to the centre of its identity, over the images of identities that
+    /// have two or more; none if there are no such.
+    pub intra: Option<f64>,
+    /// Mean distance of two centres; none if there is one identity.
+    pub inter: Option<f64>,
+    /// `intra` / `inter`, the smaller the better; none if one of them is, or all centres coincide.
+    pub ratio: Option<f64>,
+}
+
+/// Measures the identities of some images.
+///
+/// # Errors
+/// [`Error::Argument`] if there is not a label for each row, a number is not finite (its row is
+/// named), or nobody has a number above 0.
+pub fn clusters(embeddings: &Embeddings, labels: &[Label]) -> Result<Clusters> {
+    if embeddings.rows() != labels.len() {
+        return Err(Error::Argument(format!(
+            "{} embeddings have {} labels",
+            embeddings.rows(),
+            labels.len()
+        )));
+    }
+    if let Some(at) = embeddings.as_slice().iter().position(|v| !v.is_finite()) {
+        return Err(Error::Argument(format!(
+            "embedding row {} has {}, wanted finite numbers",
+            at / embeddings.dim(),
+            embeddings.as_slice()[at]
+        )));
+    }
+    let mut members: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    for (row, label) in labels.iter().enumerate() {
+        if label.person > 0 {
+            members.entry(label.person).or_default().push(row);
+        }
+    }
+    if members.is_empty() {
+        return Err(Error::Argument(
+            "no image of a person with a number above 0".to_owned(),
+        ));
+    }
+
+    let mut centres: Vec<Vec<f64>> = Vec::with_capacity(members.len());
+    let mut within = Mean::default();
+    for rows in members.values() {
+        let mut centre = vec![0.0; embeddings.dim()];
+        for &row in rows {
+            for (sum, &value) in centre.iter_mut().zip(embeddings.row(row)) {
+                *sum += f64::from(value);
+            }
+        }
+        for sum in &mut centre {
+            *sum /= rows.len() as f64;
+        }
+        if rows.len() > 1 {
+            for &row in rows {
+                let values = embeddings.row(row).iter().map(|&value| f64::from(value));
+                within.add(distance(values, &centre));
+            }
+        }
+        centres.push(centre);
+    }
+    let mut between = Mean::default();
+    for (at, one) in centres.iter().enumerate() {
+        for other in &centres[..at] {
+            between.add(distance(one.iter().copied(), other));
+        }
+    }
+    let (intra, inter) = (within.value(), between.value());
+    Ok(Clusters {
+        identities: members.len(),
+        images: members.values().map(Vec::len).sum(),
+        intra,
+        inter,
+        ratio: intra
+            .zip(inter)
+            .filter(|(_, inter)| *inter > 0.0)
+            .map(|(intra, inter)| intra / inter),
+    })
+}
+
+fn distance(a: impl Iterator<Item = f64>, b: &[f64]) -> f64 {
+    let squares = a.zip(b).map(|(a, b)| (a - b).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}

@@ -1,0 +1,1 @@
+//! Pictures for the run folder: people look before they read.
