@@ -80,7 +80,7 @@ pub struct Weights {
 }
 
 /// How a crop becomes the network's input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
     /// Height of the input in pixels.

@@ -7,6 +7,7 @@
 //! them; `torch`, behind the feature of that name, trains the graph on libtorch; [`evaluate`] says
 //! how well it finds people again. All else builds and runs without libtorch.
 
+pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod evaluate;

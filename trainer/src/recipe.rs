@@ -13,6 +13,8 @@ use kernels::contract::{Colour, Fit, Preprocessing, Resize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::data::augment::Augment;
+use crate::data::sampler::Sampler;
 use crate::nets::Spec;
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -27,6 +29,8 @@ pub struct Recipe {
     pub model: Spec,
     /// How an image becomes its input.
     pub input: Input,
+    /// What chance does to an image.
+    pub augment: Augment,
     /// Which images make a batch.
     pub batch: Batch,
     /// What is asked of the network.
@@ -317,7 +321,24 @@ impl Recipe {
         }
     }
 
+    /// How batches are put together.
+    #[must_use]
+    pub fn sampler(&self) -> Sampler {
+        match self.batch {
+            Batch {
+                identities: 0,
+                images,
+            } => Sampler::Shuffled { batch: images },
+            Batch { identities, images } => Sampler::Identities {
+                persons: identities,
+                images,
+            },
+        }
+    }
+
     fn check(&self) -> Result<()> {
+        self.augment.check()?;
+        self.sampler().check()?;
         self.schedule.check()?;
         self.preprocessing().check()?;
         let wrong = |reason: String| Err(Error::Argument(reason));

@@ -2,12 +2,14 @@
 //! gradients, the losses on what it gives, the optimisers that move it, and the loop around them.
 
 pub mod device;
+pub mod extract;
 mod learner;
 pub mod loss;
 mod module;
 mod ops;
 pub mod optimiser;
 mod tensor;
+pub mod train;
 
 pub use learner::{Learner, Step};
 pub use module::{Mode, Module, Outputs, Precision};

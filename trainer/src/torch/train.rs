@@ -1,0 +1,250 @@
+//! The loop: epochs of steps, each kept before the next begins.
+//!
+//! After an epoch the network is judged if it is time, and everything that the run needs to go on
+//! is written as one file. All chance is named by seed and epoch, so a run that was killed and goes
+//! on has the same weights at its end as one that was not: bit for bit on a CPU.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::extract::{self, Reading, images_of};
+use super::{Learner, Module, Precision, Step};
+use crate::checkpoint::{self, About};
+use crate::data::dataset::Dataset;
+use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
+use crate::evaluate::{self, Feature, Metric, Row, Settings};
+use crate::nets::{Net, Spec};
+use crate::recipe::Recipe;
+use crate::run::{Epoch, Evaluation, Record, Run};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// File that a run goes on from.
+pub const LAST: &str = "last.safetensors";
+
+/// File of the finished network.
+pub const FINAL: &str = "final.safetensors";
+
+/// The network that a run starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// With fresh weights, or those of somebody else.
+    pub net: Net,
+    /// How it was made; none for a network from an ONNX file.
+    pub spec: Option<Spec>,
+    /// A network to learn from.
+    pub teacher: Option<Net>,
+}
+
+/// What the machine gives to a run. It decides how long it takes, and with one CPU thread nothing
+/// else.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// Where it computes.
+    pub device: tch::Device,
+    /// With what numbers.
+    pub precision: Precision,
+    /// Threads that decode.
+    pub loader: LoaderOptions,
+    /// MiB of images that are kept decoded.
+    pub cache_mb: usize,
+}
+
+/// Who watches a run.
+pub trait Watch {
+    /// An epoch of so many steps begins.
+    fn epoch(&mut self, _epoch: u32, _steps: usize) {}
+    /// A step is done, on so many images.
+    fn step(&mut self, _step: &Step, _images: usize) {}
+    /// The first batch of a run, as the network sees it.
+    ///
+    /// # Errors
+    /// What goes wrong in showing it.
+    fn batch(&mut self, _batch: &Batch) -> Result<()> {
+        Ok(())
+    }
+    /// Something was logged.
+    fn record(&mut self, _record: &Record) {}
+    /// So many images of the test set have been computed.
+    fn embedded(&mut self, _images: usize) {}
+}
+
+/// Nobody does.
+impl Watch for () {}
+
+/// Trains, and gives the finished network. `resume` is the last checkpoint of the same run.
+///
+/// # Errors
+/// Whatever is wrong with the data or the recipe, before anything is computed; what goes wrong on
+/// the way, with everything up to the last epoch kept.
+pub fn train(
+    recipe: &Recipe,
+    set: &Dataset,
+    start: Start,
+    resume: Option<&Weights>,
+    run: &mut Run,
+    machine: Machine,
+    watch: &mut impl Watch,
+) -> Result<Net> {
+    let (labels, classes) = set.classes();
+    let preprocessing = recipe.preprocessing();
+    let sampler = recipe.sampler();
+    sampler.check()?;
+    let mut about = About {
+        spec: start.spec,
+        classes,
+        preprocessing,
+        epoch: 0,
+    };
+    let mut learner = Learner::new(
+        &start.net,
+        classes,
+        recipe,
+        start.teacher.as_ref(),
+        machine.device,
+        machine.precision,
+    )?;
+    if let Some(weights) = resume {
+        learner.restore(weights)?;
+        about.epoch = About::of(weights)?.map_or(0, |kept| kept.epoch);
+    }
+    let photos = Photos::new(set.train.clone(), labels, preprocessing, machine.cache_mb)?;
+    let photos = Arc::new(photos);
+    let judged = !set.query.is_empty() && !set.gallery.is_empty();
+
+    for epoch in about.epoch + 1..=recipe.schedule.epochs {
+        let work = Work {
+            batches: sampler.batches(photos.labels(), recipe.seed, u64::from(epoch))?,
+            augment: recipe.augment,
+            seed: recipe.seed,
+            epoch: u64::from(epoch),
+        };
+        if work.batches.is_empty() {
+            return Err(Error::Argument(format!(
+                "{} images of {classes} persons in {} make no batch",
+                photos.len(),
+                set.name
+            )));
+        }
+        watch.epoch(epoch, work.batches.len());
+        let mut sums = Sums::default();
+        let share = recipe.schedule.share(epoch);
+        let mut loader = Loader::start(&photos, work, machine.loader)?;
+        while let Some(batch) = loader.next().transpose()? {
+            if about.epoch == 0 && sums.steps == 0 {
+                watch.batch(&batch)?;
+            }
+            let pixels = images_of(&batch, &preprocessing)?;
+            let classes = tch::Tensor::f_from_slice(&batch.labels)?;
+            let step = learner.step(&pixels, &classes, share)?;
+            watch.step(&step, batch.labels.len());
+            sums.add(&step, batch.labels.len());
+        }
+        let record = sums.record(epoch, recipe.optimiser.rate * share, loader.share_waited());
+        log(run, watch, Record::Epoch(record))?;
+
+        let last = epoch == recipe.schedule.epochs;
+        if judged && (last || epoch.is_multiple_of(recipe.evaluate.every)) {
+            let row = judge(learner.judged(), recipe, set, machine, watch)?;
+            let evaluation = Evaluation {
+                epoch,
+                rank1: row.plain.rank1,
+                map: row.plain.map,
+            };
+            log(run, watch, Record::Evaluation(evaluation))?;
+        }
+        about.epoch = epoch;
+        let mut weights = learner.checkpoint()?;
+        about.note(&mut weights);
+        weights.write(&run.path(LAST))?;
+    }
+
+    let net = learner.judged().net()?;
+    let mut weights = checkpoint::weights(&net);
+    about.note(&mut weights);
+    weights.write(&run.path(FINAL))?;
+    Ok(net)
+}
+
+fn log(run: &mut Run, watch: &mut impl Watch, record: Record) -> Result<()> {
+    run.record(&record)?;
+    watch.record(&record);
+    Ok(())
+}
+
+/// Scores the network as the paper does: the feature behind the neck, by its angle.
+fn judge(
+    module: &Module,
+    recipe: &Recipe,
+    set: &Dataset,
+    machine: Machine,
+    watch: &mut impl Watch,
+) -> Result<Row> {
+    let reading = Reading {
+        preprocessing: &recipe.preprocessing(),
+        batch: recipe.evaluate.batch,
+        loader: machine.loader,
+    };
+    let test = extract::test_set(module, set, reading, |images| watch.embedded(images))?;
+    let feature = match test.query.feature(Feature::Fi) {
+        Some(_) => Feature::Fi,
+        None => Feature::Ft,
+    };
+    let settings = Settings {
+        feature,
+        metric: Metric::Cosine,
+        rerank: false,
+    };
+    evaluate::evaluate(&test, settings)
+}
+
+/// What the steps of an epoch have seen, added up.
+struct Sums {
+    since: Instant,
+    steps: usize,
+    images: usize,
+    loss: f64,
+    accuracy: f64,
+    parts: BTreeMap<&'static str, f64>,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            steps: 0,
+            images: 0,
+            loss: 0.0,
+            accuracy: 0.0,
+            parts: BTreeMap::new(),
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, step: &Step, images: usize) {
+        self.steps += 1;
+        self.images += images;
+        self.loss += step.loss;
+        self.accuracy += step.accuracy;
+        for (name, value) in &step.parts {
+            *self.parts.entry(name).or_default() += value;
+        }
+    }
+
+    fn record(self, epoch: u32, rate: f64, waiting: f64) -> Epoch {
+        let steps = self.steps as f64;
+        Epoch {
+            epoch,
+            rate,
+            loss: self.loss / steps,
+            parts: (self.parts.into_iter())
+                .map(|(name, sum)| (name.to_owned(), sum / steps))
+                .collect(),
+            accuracy: self.accuracy / steps,
+            images_per_s: self.images as f64 / self.since.elapsed().as_secs_f64(),
+            waiting,
+        }
+    }
+}
