@@ -158,7 +158,7 @@ fn branches_become_one_convolution() {
             .iter()
             .any(|node| matches!(node.op, Op::Binary(_) | Op::BatchNorm { .. }));
         assert!(!left, "{name}");
-        // Values of up to 20, each node rounded to f32.
+        // Each node rounds to f32; the one convolution does so once.
         assert!(difference(&graph, &merged) < 1e-5, "{name}");
         assert_eq!(merge_branches(&merged).unwrap(), merged, "{name} once more");
 

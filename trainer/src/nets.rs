@@ -10,6 +10,8 @@
 //! | `f_i` | `[N, D]` | after the neck: what is compared in use |
 //! | `logits` | `[N, classes]` | the classifier's answer; with parts `logits.0`, `logits.1`... |
 //!
+//! With stripes ([`Spec::parts`]) `f_t` and `f_i` are theirs joined, from top to bottom.
+//!
 //! [`build`] makes one with weights to start from, [`blank`] one that weights are read into.
 //!
 //! Names of parameters are those of torchvision and torchreid; each file says which source it
@@ -145,7 +147,7 @@ pub enum Pooling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Neck {
-    /// Nothing: `f_i` is `f_t`.
+    /// Nothing: `f_i` is `f_t`, and the classifier has a bias.
     None,
     /// BatchNorm whose bias stays 0 (BNNeck).
     Bnneck,
