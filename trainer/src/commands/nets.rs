@@ -97,9 +97,9 @@ mod tests {
             last_stride: 2,
             ..Spec::default()
         };
-        // Without the classifier of 1000 classes: torchvision's table of parameters and GFLOPs for
-        // ResNet-50 (25.557 M, 4.089) and MobileNetV2 (3.505 M, 0.301), less 2.049 M and 1.281 M.
-        // The neck's four numbers a channel are with us; running statistics too.
+        // What torchvision states for ResNet-50 (25.557 M parameters, 4.089 GMACs) and MobileNetV2
+        // (3.505 M, 0.301), less its classifier of 1000 classes (2.049 M and 1.281 M). It does not
+        // count running statistics.
         for (backbone, parameters, macs) in [
             (Backbone::ResNet50, 23.508, 4.087),
             (Backbone::MobileNetV2, 2.224, 0.300),
