@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use kernels::graph::{Graph, Op, Operand, ValueId, fold};
 use kernels::tensor::Tensor;
@@ -124,6 +125,16 @@ fn formula(name: &str, shape: &[usize]) -> Tensor {
     Tensor::f32(shape, elements).unwrap()
 }
 
+/// What the slow executor makes of every network: several tests compare with it.
+static REFERENCE: LazyLock<BTreeMap<String, Vec<Tensor>>> = LazyLock::new(|| {
+    let computed = |name: String| {
+        let fixture = Fixture::read(&name);
+        let outputs = reference::run(fixture.net().graph(), &fixture.image()).unwrap();
+        (name, outputs)
+    };
+    Fixture::names().into_iter().map(computed).collect()
+});
+
 /// Parameters by name, with their shapes.
 fn parameters(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
     (graph.params().iter())
@@ -139,13 +150,8 @@ fn every_net_is_the_published_one() {
         let fixture = Fixture::read(name);
         let net = fixture.net();
         assert_eq!(parameters(net.graph()), fixture.parameters, "{name}");
-        let start = std::time::Instant::now();
-        let outputs = reference::run(net.graph(), &fixture.image()).unwrap();
-        let worst = fixture.compare(net.graph(), &outputs);
-        println!(
-            "{name}: {worst:.1e}, {:.1} s",
-            start.elapsed().as_secs_f64()
-        );
+        let worst = fixture.compare(net.graph(), &REFERENCE[name]);
+        println!("{name}: {worst:.1e}");
         // PyTorch computed in f64; here every operator rounds to f32 once.
         if worst.is_nan() || worst > 1e-5 {
             wrong.push(format!("{name}: {worst}"));
@@ -158,6 +164,44 @@ fn every_net_is_the_published_one() {
         Backbone::ALL.map(Backbone::name).into(),
         "a net has no fixture"
     );
+}
+
+/// What libtorch makes of the same graphs, in evaluation and in training mode, against the slow
+/// executor: f_t, f_i and logits as directions.
+#[cfg(feature = "torch")]
+#[test]
+fn libtorch_agrees_with_the_reference_on_every_net() {
+    use trainer::torch::{Mode, Module, Precision, from_tch, to_tch};
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter()
+                .zip(b)
+                .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                .sum()
+        };
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let mut wrong = Vec::new();
+    for name in Fixture::names() {
+        let fixture = Fixture::read(&name);
+        let net = fixture.net();
+        let outputs = &REFERENCE[&name];
+        let module = |precision| Module::new(&net, tch::Device::Cpu, precision).unwrap();
+        let image = to_tch(&fixture.image()).unwrap();
+        let exact = module(Precision::F32).forward(&image, Mode::Eval).unwrap();
+        let short = module(Precision::Bf16).forward(&image, Mode::Eval).unwrap();
+        for (output, wanted) in net.graph().outputs().iter().zip(outputs) {
+            let wanted = wanted.as_f32().unwrap();
+            for (computed, least) in [(&exact, 0.999_999), (&short, 0.99)] {
+                let found = from_tch(computed.get(&output.name).unwrap()).unwrap();
+                let found = cosine(found.as_f32().unwrap(), wanted);
+                if found.is_nan() || found <= least {
+                    wrong.push(format!("{name}, {}: {found}, wanted {least}", output.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
