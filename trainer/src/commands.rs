@@ -1,6 +1,8 @@
 //! The command line: what a person types, checked once, and the command that does it.
 
+mod data;
 mod nets;
+mod output;
 
 use clap::{Parser, Subcommand};
 
@@ -19,16 +21,19 @@ Exit codes:
   2  the command line is wrong
 
 Examples:
-  trainer nets";
+  trainer nets
+  trainer data check Market-1501";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Data(data::Data),
     Nets(nets::Nets),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Data(data) => data.run(),
             Command::Nets(nets) => nets.run(),
         }
     }

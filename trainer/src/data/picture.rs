@@ -65,6 +65,12 @@ impl Picture {
         self.height
     }
 
+    /// Bytes of the file.
+    #[must_use]
+    pub fn file_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The pixels, for a [`kernels::crop::Cropper`].
     ///
     /// # Errors

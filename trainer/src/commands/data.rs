@@ -1,0 +1,193 @@
+//! `trainer data`: what is in a folder of people.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use trainer::data::Dataset;
+use trainer::data::check::{Part, Report, Spread, check};
+use trainer::data::dataset::{Layout, Options, Split};
+
+use super::output;
+
+/// Look at data sets
+#[derive(Debug, Args)]
+pub(super) struct Data {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    Check(Check),
+}
+
+/// Count persons, images and cameras, find persons who are both learned and tested, and decode every
+/// image
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+struct Check {
+    /// The data set's folder; several are joined
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// How it lies in its folder: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs or folders
+    /// [default: recognised by its content]
+    #[arg(long, value_name = "LAYOUT")]
+    layout: Option<Layout>,
+    /// Share of the persons kept for the test, where the layout does not say: pairs, folders
+    #[arg(long, value_name = "SHARE", default_value_t = Split::default().test)]
+    test_share: f64,
+    /// Names the draw of those persons
+    #[arg(long, value_name = "N", default_value_t = Split::default().seed)]
+    split_seed: u64,
+    /// Threads that decode, 0 for one a core, at most 256
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  trainer data check Market-1501
+  trainer data check VIPeR --layout pairs --split-seed 3
+  trainer data check Market-1501 MSMT17_V1 --json
+
+Layouts:
+  market           bounding_box_train/, query/, bounding_box_test/; 0001_c1s1_000007_00.jpg,
+                   0001_c1_f0044158.jpg (DukeMTMC-reID) or 0001_c1_1.png (CUHK03-NP)
+  msmt17           list_train.txt, list_query.txt, list_gallery.txt, train/, test/
+  cuhk03-detected  splits_new_detected.json, images_detected/ (as torchreid extracts it)
+  cuhk03-labeled   splits_new_labeled.json, images_labeled/
+  pairs            cam_a/, cam_b/; 000_45.bmp or person_0001.png
+  folders          a folder a person, perhaps below train/, query/, gallery/ or test/
+
+The exit code is 1 if a file cannot be decoded.";
+
+impl Data {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            DataCommand::Check(check) => check.run(),
+        }
+    }
+}
+
+impl Check {
+    fn run(self) -> anyhow::Result<()> {
+        let options = Options {
+            layout: self.layout,
+            split: Split {
+                test: self.test_share,
+                seed: self.split_seed,
+            },
+        };
+        let dataset = Dataset::open_all(&self.dirs, &options)?;
+        let images = dataset.images().count();
+        let bar = output::progress(images, "images");
+        let report = check(&dataset, self.threads, || bar.inc(1))?;
+        bar.finish_and_clear();
+        if self.json {
+            output::json(&report)?;
+        } else {
+            output::lines(text(&report))?;
+        }
+        match report.broken.len() {
+            0 => Ok(()),
+            broken => bail!(
+                "{broken} of {} cannot be decoded",
+                output::count(images, "image")
+            ),
+        }
+    }
+}
+
+fn text(report: &Report) -> Vec<String> {
+    let mut parts = vec![
+        ("train", &report.train),
+        ("query", &report.query),
+        ("gallery", &report.gallery),
+    ];
+    parts.retain(|(_, part)| part.images > 0);
+    let header = [
+        report.name.as_str(),
+        "identities",
+        "images",
+        "cameras",
+        "images each",
+        "by one camera",
+        "distractors",
+        "junk",
+        "pixels",
+        "MB",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let row = |&(name, part): &(&str, &Part)| row(name, part, report.cameras_named);
+    rows.extend(parts.iter().map(row));
+    let mut lines = output::table(&rows);
+    lines.push(String::new());
+    lines.push("images each: least-middle-most; pixels: middle width x middle height".to_owned());
+    for (name, part) in parts {
+        if !part.cameras.is_empty() {
+            let camera = |(camera, images): (&u32, &usize)| format!("{camera}: {images}");
+            let cameras: Vec<String> = part.cameras.iter().map(camera).collect();
+            lines.push(format!("images by camera, {name}: {}", cameras.join(", ")));
+        }
+    }
+    if !report.cameras_named {
+        lines.push("files name no camera: each image of a person counts as an answer".to_owned());
+    }
+    if !report.leaked.is_empty() {
+        const SHOWN: usize = 10;
+        let shown = report.leaked.iter().take(SHOWN).map(ToString::to_string);
+        let more = if report.leaked.len() > SHOWN {
+            ", ..."
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "LEAK: {} to train with are in the test as well: {}{more}",
+            output::count(report.leaked.len(), "person"),
+            shown.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if report.queries_without_answer > 0 {
+        lines.push(format!(
+            "queries without an answer by another camera: {}",
+            report.queries_without_answer
+        ));
+    }
+    lines.extend(
+        report
+            .left_out
+            .iter()
+            .map(|left| format!("left out: {left}")),
+    );
+    let broken = report.broken.iter();
+    lines.extend(broken.map(|broken| format!("broken: {}", broken.reason)));
+    lines
+}
+
+fn row(name: &str, part: &Part, cameras_named: bool) -> Vec<String> {
+    let each = |Spread { min, median, max }| format!("{min}-{median}-{max}");
+    let pixels = match (part.width, part.height) {
+        (Some(width), Some(height)) => format!("{} x {}", width.median, height.median),
+        _ => String::new(),
+    };
+    let of_cameras = |count: usize| match cameras_named {
+        true => count.to_string(),
+        false => "-".to_owned(),
+    };
+    vec![
+        name.to_owned(),
+        part.identities.to_string(),
+        part.images.to_string(),
+        of_cameras(part.cameras.len()),
+        part.images_per_identity.map_or(String::new(), each),
+        of_cameras(part.identities_of_one_camera),
+        part.distractors.to_string(),
+        part.junk.to_string(),
+        pixels,
+        format!("{:.1}", part.bytes as f64 / 1e6),
+    ]
+}
