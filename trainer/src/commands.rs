@@ -1,6 +1,7 @@
 //! The command line: what a person types, checked once, and the command that does it.
 
 mod data;
+mod import;
 mod nets;
 mod output;
 
@@ -22,12 +23,14 @@ Exit codes:
 
 Examples:
   trainer nets
-  trainer data check Market-1501";
+  trainer data check Market-1501
+  trainer import osnet_x0_25_market1501.pth --out osnet.safetensors";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Data(data::Data),
     Nets(nets::Nets),
+    Import(import::Import),
 }
 
 impl Cli {
@@ -35,6 +38,7 @@ impl Cli {
         match self.command {
             Command::Data(data) => data.run(),
             Command::Nets(nets) => nets.run(),
+            Command::Import(command) => command.run(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Weights that others have published, for our networks.
 //!
 //! [`open`] reads a file of PyTorch, safetensors or ONNX and runs no code of it. An ONNX file is a
-//! network by itself; the others are tensors by name.
+//! network by itself; the others are tensors by name: [`recognise`] says whose names,
+//! [`spec_for`] which network, and [`assign`] puts them into it and accounts for each.
 
+mod assign;
+mod deduce;
 mod names;
 mod pickle;
 mod pth;
@@ -16,6 +19,10 @@ use crate::nets::Net;
 use crate::weights::{Weights, read_all};
 use crate::{Error, Result};
 use pth::Pth;
+
+pub use assign::{Account, Fresh, Ignored, Used, assign};
+pub use deduce::{Deduced, Overrides, spec_for};
+pub use names::{CLASSES_KEY, Family, PIXELS_KEY, SPEC_KEY, recognise};
 
 /// A file of weights.
 #[derive(Debug)]
@@ -156,4 +163,20 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// What fast-reid's `pixel_mean` and `pixel_std` say of the input: mean and deviation of red,
+/// green and blue scaled to 0..1. None if the file has neither.
+#[must_use]
+pub fn pixels(weights: &Weights) -> Option<[[f32; 3]; 2]> {
+    let of = |name: &str| {
+        let mut tensors = weights.tensors.iter();
+        let (_, tensor) = tensors.find(|(full, _)| {
+            let before = full.strip_suffix(name);
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })?;
+        let values: [f32; 3] = tensor.as_f32()?.try_into().ok()?;
+        Some(values.map(|value| value / 255.0))
+    };
+    Some([of("pixel_mean")?, of("pixel_std")?])
 }

@@ -19,6 +19,9 @@ pub const SPEC_KEY: &str = "reid.spec";
 /// Metadata of our files: rows of the classifier.
 pub const CLASSES_KEY: &str = "reid.classes";
 
+/// Metadata of our files: mean and deviation of the input's colours, as fast-reid keeps them.
+pub const PIXELS_KEY: &str = "reid.pixels";
+
 /// Whose names a file uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,0 +1,189 @@
+//! Weights of others into a network of ours, every tensor accounted for.
+
+use std::collections::BTreeMap;
+
+use kernels::graph::ParamId;
+use kernels::tensor::{DType, Tensor};
+use serde::Serialize;
+
+use super::deduce::embeds;
+use super::names::{Family, Place, wrapper};
+use crate::nets::{Net, Role};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// What became of every tensor of a file and of every parameter of the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Tensors that are now the network's.
+    pub used: Vec<Used>,
+    /// Tensors that went nowhere.
+    pub ignored: Vec<Ignored>,
+    /// Parameters that the file says nothing of, as they were.
+    pub fresh: Vec<Fresh>,
+}
+
+/// A tensor that is now the network's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Used {
+    /// Its name in the file.
+    pub theirs: String,
+    /// The parameter that it has become.
+    pub ours: String,
+}
+
+/// A tensor that went nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// Its name in the file.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A parameter that the file says nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fresh {
+    /// Its name in the network.
+    pub ours: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What stands behind the feature map, which a file may lack or have for other people.
+const HEADS: [&str; 6] = [
+    "bottleneck.",
+    "classifier.",
+    "fc.",
+    "embedding.",
+    "pool.",
+    "parts.",
+];
+
+fn is_head(name: &str) -> bool {
+    HEADS.iter().any(|head| name.starts_with(head))
+}
+
+/// Puts `weights`, named as in `family`, into `net`. A classifier of other people, and heads that
+/// the file or the network lacks, are told and left; a backbone fits as a whole or not at all.
+///
+/// # Errors
+/// [`Error::Parameter`] with the first tensor that does not fit, both names and both shapes, and
+/// how many more there are. The network is then as it was.
+pub fn assign(net: &mut Net, family: Family, weights: &Weights) -> Result<Account> {
+    let params: BTreeMap<String, ParamId> = (net.graph().param_ids())
+        .map(|(id, param)| (param.name.clone(), id))
+        .collect();
+    let prefix = wrapper(weights);
+    let embeds = family == Family::FastReid && embeds(weights);
+    let mut account = Account::default();
+    let mut problems: Vec<(String, String)> = Vec::new();
+    let mut taken: BTreeMap<ParamId, (&str, Tensor)> = BTreeMap::new();
+    // Parameters for which the file has something else.
+    let mut unfit: BTreeMap<&str, String> = BTreeMap::new();
+
+    for (theirs, tensor) in &weights.tensors {
+        let mut ignore = |reason: String| {
+            account.ignored.push(Ignored {
+                name: theirs.clone(),
+                reason,
+            });
+        };
+        let ours = match family.place(&theirs[prefix.len()..], embeds) {
+            Place::Ignored(reason) => {
+                ignore(reason.to_owned());
+                continue;
+            }
+            Place::Ours(ours) => ours,
+        };
+        let Some((ours, &id)) = params.get_key_value(&ours) else {
+            if is_head(&ours) || ours.starts_with("heads.") {
+                ignore("the network has no such part".to_owned());
+            } else {
+                let reason = format!("the network has none; the file's `{theirs}` {}", of(tensor));
+                problems.push((ours, reason));
+            }
+            continue;
+        };
+        let wanted = net.graph().tensor(id);
+        match fitted(tensor, wanted) {
+            Some(fitted) => {
+                if let Some((other, _)) = taken.insert(id, (theirs, fitted)) {
+                    let reason = format!("both `{other}` and `{theirs}` of the file are for it");
+                    problems.push((ours.clone(), reason));
+                }
+            }
+            None if ours.split('.').any(|part| part == "classifier") => {
+                let reason = format!("{}, the network's is {}", of(tensor), of(wanted));
+                ignore(format!("of other people: {reason}"));
+                unfit.insert(
+                    ours,
+                    format!("the file's is of other people: {}", of(tensor)),
+                );
+            }
+            None => {
+                let reason = format!("{}, the file's `{theirs}` {}", of(wanted), of(tensor));
+                problems.push((ours.clone(), reason));
+            }
+        }
+    }
+
+    for (ours, id) in &params {
+        if taken.contains_key(id) {
+            continue;
+        }
+        let reason = match unfit.get(ours.as_str()) {
+            Some(reason) => reason.clone(),
+            None if is_head(ours) => "the file has none".to_owned(),
+            None if net.role(*id) == Role::Frozen => "a constant of the network".to_owned(),
+            None => {
+                let wanted = of(net.graph().tensor(*id));
+                problems.push((ours.clone(), format!("{wanted}, the file has none")));
+                continue;
+            }
+        };
+        account.fresh.push(Fresh {
+            ours: ours.clone(),
+            reason,
+        });
+    }
+
+    let more = problems.len().saturating_sub(1);
+    if let Some((name, mut reason)) = problems.into_iter().next() {
+        if more > 0 {
+            reason = format!("{reason}; {more} more do not fit");
+        }
+        return Err(Error::Parameter { name, reason });
+    }
+    for (ours, id) in &params {
+        if let Some((theirs, tensor)) = taken.remove(id) {
+            net.set_tensor(*id, tensor)?;
+            account.used.push(Used {
+                theirs: theirs.to_owned(),
+                ours: ours.clone(),
+            });
+        }
+    }
+    Ok(account)
+}
+
+/// `tensor` in the place of `wanted`: of the same type, and of the same shape but for extents of
+/// 1, so that a 1 x 1 convolution can be a linear layer.
+fn fitted(tensor: &Tensor, wanted: &Tensor) -> Option<Tensor> {
+    let extents = |tensor: &Tensor| -> Vec<usize> {
+        let shape = tensor.shape().iter().copied();
+        shape.filter(|extent| *extent != 1).collect()
+    };
+    if tensor.dtype() != wanted.dtype() || extents(tensor) != extents(wanted) {
+        return None;
+    }
+    tensor.clone().reshaped(wanted.shape()).ok()
+}
+
+/// Shape, and the type where it is no f32, for people.
+fn of(tensor: &Tensor) -> String {
+    match tensor.dtype() {
+        DType::F32 => format!("{:?}", tensor.shape()),
+        other => format!("{other:?} {:?}", tensor.shape()),
+    }
+}

@@ -1,0 +1,282 @@
+//! Which network a file of weights is of.
+//!
+//! Names say whose network it is, shapes say which. What leaves no trace in either (the input's
+//! size, a step, a missing ReLU) is what the family is known for, and stands in the notes.
+
+use serde::Serialize;
+
+use super::names::{CLASSES_KEY, Family, SPEC_KEY, wrapper};
+use crate::nets::{Backbone, Neck, Pooling, Spec, StemPool};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// What a person knows better than the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Which network, where shapes leave it open.
+    pub backbone: Option<Backbone>,
+    /// Height and width of the input.
+    pub size: Option<[usize; 2]>,
+    /// Step of the last stage.
+    pub last_stride: Option<usize>,
+    /// Whether a ReLU follows the first BatchNorm.
+    pub stem_relu: Option<bool>,
+}
+
+/// A network that weights belong to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Deduced {
+    /// The network.
+    pub spec: Spec,
+    /// Rows of its classifier; 1 if the file has no classifier.
+    pub classes: usize,
+    /// What had to be assumed, for people.
+    pub notes: Vec<String>,
+}
+
+/// The tensors of a file by their names without what wrappers and families put before them.
+struct Names<'a> {
+    weights: &'a Weights,
+    wrapper: &'a str,
+    backbone: &'static str,
+}
+
+impl Names<'_> {
+    /// The shape of a tensor of the head.
+    fn head(&self, name: &str) -> Option<&[usize]> {
+        let tensors = &self.weights.tensors;
+        Some(tensors.get(&format!("{}{name}", self.wrapper))?.shape())
+    }
+
+    /// The shape of a tensor of the backbone.
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.head(&format!("{}{name}", self.backbone))
+    }
+
+    /// How many blocks `prefix` has: `prefix0.`, `prefix1.` ...
+    fn blocks(&self, prefix: &str) -> usize {
+        let prefix = format!("{}{}{prefix}", self.wrapper, self.backbone);
+        let names = self.weights.tensors.keys();
+        let index = |name: &String| {
+            let (index, _) = name.strip_prefix(&prefix)?.split_once('.')?;
+            index.parse::<usize>().ok()
+        };
+        names.filter_map(index).max().map_or(0, |last| last + 1)
+    }
+}
+
+/// The network that `weights`, named as in `family`, belong to.
+///
+/// # Errors
+/// [`Error::Argument`] with what was found if no network of ours has such weights and
+/// `overrides` name none, or if there is no such network as they ask for.
+pub fn spec_for(family: Family, weights: &Weights, overrides: &Overrides) -> Result<Deduced> {
+    let mut deduced = match family {
+        Family::Own => own(weights)?,
+        _ => from_shapes(family, weights, overrides.backbone)?,
+    };
+    let spec = &mut deduced.spec;
+    spec.backbone = overrides.backbone.unwrap_or(spec.backbone);
+    spec.size = overrides.size.unwrap_or(spec.size);
+    spec.last_stride = overrides.last_stride.unwrap_or(spec.last_stride);
+    spec.stem_relu = overrides.stem_relu.unwrap_or(spec.stem_relu);
+    spec.check()?;
+    Ok(deduced)
+}
+
+/// What our own metadata say.
+fn own(weights: &Weights) -> Result<Deduced> {
+    let said = |key: &str| weights.metadata.get(key).map_or("", String::as_str);
+    let wrong = |key: &str, reason: String| {
+        Error::Argument(format!("metadata `{key}` is `{}`: {reason}", said(key)))
+    };
+    Ok(Deduced {
+        spec: serde_json::from_str(said(SPEC_KEY)).map_err(|e| wrong(SPEC_KEY, e.to_string()))?,
+        classes: (said(CLASSES_KEY).parse())
+            .map_err(|e: std::num::ParseIntError| wrong(CLASSES_KEY, e.to_string()))?,
+        notes: Vec::new(),
+    })
+}
+
+fn from_shapes(family: Family, weights: &Weights, known: Option<Backbone>) -> Result<Deduced> {
+    let names = Names {
+        weights,
+        wrapper: wrapper(weights),
+        backbone: family.backbone(),
+    };
+    let backbone = match known {
+        Some(backbone) => backbone,
+        None => backbone(&names).map_err(|found| {
+            Error::Argument(format!(
+                "no network of ours has the weights of this file ({}): {found}",
+                family.name()
+            ))
+        })?,
+    };
+    let mut spec = Spec {
+        backbone,
+        ..Spec::default()
+    };
+    let mut notes = Vec::new();
+    let resnet = names.shape("layer1.0.conv1.weight").is_some();
+    let gated = names.shape("layer1.0.se_module.fc1.weight").is_some();
+    spec.non_local = names.blocks("NL_2.") > 0;
+    match family {
+        Family::Own | Family::Torchvision => {}
+        Family::StrongBaseline => {
+            if names.head("bottleneck.weight").is_none() {
+                spec.neck = Neck::None;
+            }
+            if names
+                .head("gap.p")
+                .or(names.head("global_pool.p"))
+                .is_some()
+            {
+                spec.pooling = Pooling::Gem;
+            }
+            if resnet && !gated && names.shape("layer1.0.bn1.IN.weight").is_none() {
+                spec.stem_relu = false;
+                notes.push(
+                    "no ReLU after the first BatchNorm, as in the paper's code (--stem-relu true \
+                     if these weights were trained with one)"
+                        .to_owned(),
+                );
+            }
+        }
+        Family::FastReid => {
+            let first = names.head("heads.bottleneck.0.weight");
+            if embeds(weights) {
+                spec.dim = first.map_or(0, |shape| shape[0]);
+            }
+            let second = (names.head("heads.bottleneck.1.weight")).filter(|_| spec.dim > 0);
+            let first = first.filter(|_| spec.dim == 0);
+            if (first.or(second).or(names.head("heads.bnneck.weight"))).is_none() {
+                spec.neck = Neck::None;
+            }
+            if names.head("heads.pool_layer.p").is_some() {
+                spec.pooling = Pooling::Gem;
+            } else {
+                notes.push(
+                    "pooling is the mean: a GeM without trained p leaves no trace".to_owned(),
+                );
+            }
+            if resnet {
+                spec.stem_pool = StemPool::Ceil;
+            }
+            notes.push(
+                "the classifier is taken for a plain linear one; circle and cosine losses \
+                 normalise it"
+                    .to_owned(),
+            );
+        }
+        Family::Torchreid => match names.head("fc.0.weight") {
+            Some(&[dim, _]) => {
+                spec.neck = Neck::Fc;
+                spec.dim = dim;
+            }
+            _ => {
+                spec.neck = Neck::None;
+                if resnet {
+                    spec.last_stride = 2;
+                    notes.push("last stride 2, as torchreid's resnet50 has".to_owned());
+                }
+            }
+        },
+    }
+    if family != Family::Torchvision {
+        let [height, width] = spec.size;
+        notes.push(format!(
+            "input of {height} x {width}{}",
+            if family == Family::FastReid {
+                "; SBS has --size 384x128"
+            } else {
+                ""
+            }
+        ));
+    }
+    let classifier = family.classifier().iter().find_map(|name| names.head(name));
+    let classes = classifier.and_then(|shape| shape.first().copied());
+    Ok(Deduced {
+        spec,
+        classes: classes.unwrap_or(1),
+        notes,
+    })
+}
+
+/// Whether fast-reid's head has a 1 x 1 convolution before its neck.
+pub(super) fn embeds(weights: &Weights) -> bool {
+    let name = format!("{}heads.bottleneck.0.weight", wrapper(weights));
+    let weight = weights.tensors.get(&name);
+    weight.is_some_and(|weight| weight.shape().len() == 4)
+}
+
+/// The backbone, or what was found instead.
+fn backbone(names: &Names<'_>) -> Result<Backbone, String> {
+    if let Some(&[channels, _, 7, 7]) = names.shape("conv1.conv.weight") {
+        let instance = names.shape("conv1.bn.running_mean").is_none();
+        return match (channels, instance) {
+            _ if names.blocks("conv2.") == 0
+                || names.shape("conv2.0.conv2a.conv1.weight").is_none() =>
+            {
+                Err("an OSNet of another form, perhaps osnet_ain".to_owned())
+            }
+            (64, false) => Ok(Backbone::OsNetX1_0),
+            (48, false) => Ok(Backbone::OsNetX0_75),
+            (32, false) => Ok(Backbone::OsNetX0_5),
+            (16, false) => Ok(Backbone::OsNetX0_25),
+            (64, true) => Ok(Backbone::OsNetIbnX1_0),
+            (channels, _) => Err(format!("an OSNet of {channels} channels")),
+        };
+    }
+    if let Some(shape) = names.shape("stage0.rbr_dense.conv.weight") {
+        let last = names.shape("stage4.0.rbr_dense.conv.weight");
+        let widths = (shape.first(), last.and_then(|shape| shape.first()));
+        return match widths {
+            (Some(48), Some(1280)) => Ok(Backbone::RepVggA0),
+            widths => Err(format!("a RepVGG of widths {widths:?}, not A0")),
+        };
+    }
+    if names.shape("features.0.0.weight").is_some() {
+        return match names.shape("features.18.0.weight") {
+            Some(&[1280, 320, 1, 1]) => Ok(Backbone::MobileNetV2),
+            found => Err(format!("a MobileNet whose last filter is {found:?}")),
+        };
+    }
+    let Some(first) = names.shape("layer1.0.conv2.weight") else {
+        return Err("neither ResNet, OSNet, MobileNetV2 nor RepVGG".to_owned());
+    };
+    let blocks = [1, 2, 3, 4].map(|stage| names.blocks(&format!("layer{stage}.")));
+    let bottleneck = names.shape("layer1.0.conv3.weight").is_some();
+    let gated = names.shape("layer1.0.se_module.fc1.weight").is_some();
+    let ibn = names.shape("layer1.0.bn1.IN.weight").is_some();
+    let image = names.shape("bn1.weight").is_some() && names.shape("bn1.running_mean").is_none();
+    let found = match (first, blocks, bottleneck, gated, ibn) {
+        _ if image => None,
+        ([64, 64, 3, 3], [2, 2, 2, 2], false, false, false) => Some(Backbone::ResNet18),
+        ([64, 64, 3, 3], [2, 2, 2, 2], false, false, true) => Some(Backbone::ResNet18IbnA),
+        ([64, 64, 3, 3], [3, 4, 6, 3], false, false, false) => Some(Backbone::ResNet34),
+        ([64, 64, 3, 3], [3, 4, 6, 3], false, false, true) => Some(Backbone::ResNet34IbnA),
+        ([64, 64, 3, 3], [3, 4, 6, 3], true, false, false) => Some(Backbone::ResNet50),
+        ([64, 64, 3, 3], [3, 4, 6, 3], true, false, true) => Some(Backbone::ResNet50IbnA),
+        ([64, 64, 3, 3], [3, 4, 23, 3], true, false, false) => Some(Backbone::ResNet101),
+        ([64, 64, 3, 3], [3, 4, 23, 3], true, false, true) => Some(Backbone::ResNet101IbnA),
+        ([64, 64, 3, 3], [3, 8, 36, 3], true, false, false) => Some(Backbone::ResNet152),
+        ([64, 64, 3, 3], [3, 4, 6, 3], true, true, false) => Some(Backbone::SeResNet50),
+        ([128, 4, 3, 3], [3, 4, 6, 3], true, true, false) => Some(Backbone::SeResNeXt50),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let forms = [
+            (bottleneck, "bottlenecks"),
+            (gated, "SE"),
+            (ibn, "IBN-a"),
+            (image, "IBN-b"),
+        ];
+        let forms = forms.iter().filter(|(has, _)| *has).map(|(_, form)| *form);
+        let forms: Vec<&str> = forms.collect();
+        format!(
+            "a ResNet of {blocks:?} blocks, first {first:?} ({})",
+            forms.join(", ")
+        )
+    })
+}
