@@ -2,7 +2,7 @@
 //!
 //! [`open`] reads a file of PyTorch, safetensors or ONNX and runs no code of it. An ONNX file is a
 //! network by itself; the others are tensors by name: [`recognise`] says whose names,
-//! [`spec_for`] which network, and [`assign`] puts them into it and accounts for each.
+//! [`spec_for`] which network, and [`assign()`] puts them into it and accounts for each.
 
 mod assign;
 mod deduce;

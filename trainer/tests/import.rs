@@ -151,3 +151,169 @@ fn no_damage_makes_it_panic() {
         }
     }
 }
+
+/// A file of the form before torch 1.6 around the pickle of `object`, with storage `s` of 4 f32.
+fn legacy(object: &[u8]) -> Vec<u8> {
+    let magic =
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let keys = b".\x80\x02]X\x01\0\0\0sa.";
+    let storage = [&4_u64.to_le_bytes()[..], &[0; 16]].concat();
+    [magic, &b"\x80\x02"[..], object, keys, &storage].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let length = (text.len() as u32).to_le_bytes();
+    [b"X", &length[..], text.as_bytes()].concat()
+}
+
+/// A tensor that says that storage `s` has `len` elements.
+fn tensor(len: u8, shape: &[i64], strides: &[i64]) -> Vec<u8> {
+    let numbers = |numbers: &[i64]| {
+        let long = |n: &i64| [&b"\x8a\x08"[..], &n.to_le_bytes()].concat();
+        let all: Vec<u8> = numbers.iter().flat_map(long).collect();
+        [b"(", &all[..], b"t"].concat()
+    };
+    let (storage, key, device) = (text("storage"), text("s"), text("cpu"));
+    let head = b"ctorch._utils\n_rebuild_tensor_v2\n((";
+    let class = b"ctorch\nFloatStorage\n";
+    let (shape, strides) = (numbers(shape), numbers(strides));
+    let parts: [&[u8]; 10] = [
+        head,
+        &storage,
+        class,
+        &key,
+        &device,
+        b"K",
+        &[len],
+        b"NtQK\0",
+        &shape,
+        &strides,
+    ];
+    [&parts.concat()[..], b"\x89)tR"].concat()
+}
+
+#[test]
+fn files_that_mean_harm_are_refused() {
+    let named = |tensor: Vec<u8>| [&b"}"[..], &text("w"), &tensor, b"s"].concat();
+    assert!(import::pth_from_bytes(legacy(&named(tensor(4, &[2, 2], &[2, 1])))).is_ok());
+    let (side, far) = (1 << 14, i64::MAX);
+    // Forty dictionaries, each with the one before in it twice: 2^40 tensors.
+    let mut doubled = named(tensor(4, &[4], &[1]));
+    for _ in 0..40 {
+        doubled.extend_from_slice(b"q\x01}(");
+        for key in ["a", "b"] {
+            doubled.extend_from_slice(&text(key));
+            doubled.extend_from_slice(b"h\x01");
+        }
+        doubled.push(b'u');
+    }
+    let mut itself = named(tensor(4, &[4], &[1]));
+    itself.extend_from_slice(&[b"q\x00", &text("state_dict")[..], b"h\x00s"].concat());
+    let twice = [
+        &b"}("[..],
+        &text("a"),
+        &tensor(4, &[1], &[1]),
+        &text("b"),
+        &tensor(5, &[1], &[1]),
+        b"u",
+    ];
+    let long = [
+        &b"}"[..],
+        &text(&"x".repeat(5000)),
+        &tensor(4, &[1], &[1]),
+        b"s",
+    ]
+    .concat();
+    for (name, object, wanted) in [
+        (
+            "beyond the storage",
+            named(tensor(4, &[5], &[1])),
+            "beyond the 4 elements",
+        ),
+        (
+            "far stride",
+            named(tensor(4, &[2], &[far])),
+            "beyond the 4 elements",
+        ),
+        (
+            "overflow",
+            named(tensor(4, &[3, 3], &[far, far])),
+            "beyond the 4 elements",
+        ),
+        (
+            "negative stride",
+            named(tensor(4, &[2], &[-1])),
+            "strides are no list of numbers",
+        ),
+        (
+            "negative shape",
+            named(tensor(4, &[-2], &[1])),
+            "shape is no list of numbers",
+        ),
+        (
+            "huge shape",
+            named(tensor(4, &[far, far], &[0, 0])),
+            "number of elements",
+        ),
+        (
+            "one element a thousand times a thousand",
+            named(tensor(4, &[side, side], &[0, 0])),
+            "a file of this size",
+        ),
+        (
+            "dimensions missing",
+            named(tensor(4, &[2, 2], &[1])),
+            "shape [2, 2], strides [1]",
+        ),
+        (
+            "another length",
+            named(tensor(5, &[2], &[1])),
+            "storage `s` has 4 elements, its tensors say 5",
+        ),
+        (
+            "two lengths",
+            twice.concat(),
+            "storage `s` is 4 x f32 and 5 x f32",
+        ),
+        ("contains itself", itself, "deep"),
+        ("doubled forty times", doubled, "more than"),
+        ("endless name", long, "a name of more than 1024 bytes"),
+    ] {
+        let error = import::pth_from_bytes(legacy(&object)).expect_err(name);
+        assert!(error.contains(wanted), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_zip_bomb_is_refused() {
+    use std::io::Write;
+    // 80 MB of zeros that take 80 kB.
+    let len: u32 = 20_000_000;
+    let storage = [
+        text("storage"),
+        b"ctorch\nFloatStorage\n".to_vec(),
+        text("0"),
+        text("cpu"),
+    ];
+    let pickle = [
+        &b"\x80\x02}"[..],
+        &text("w"),
+        b"ctorch._utils\n_rebuild_tensor_v2\n((",
+        &storage.concat(),
+        b"J",
+        &len.to_le_bytes(),
+        b"tQK\0J",
+        &len.to_le_bytes(),
+        b"\x85K\x01\x85\x89)tRs.",
+    ];
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file("a/data.pkl", options).unwrap();
+    zip.write_all(&pickle.concat()).unwrap();
+    zip.start_file("a/data/0", options).unwrap();
+    zip.write_all(&vec![0; 4 * len as usize]).unwrap();
+    let bytes = zip.finish().unwrap().into_inner();
+    assert!(bytes.len() < 100_000, "{}", bytes.len());
+    let error = import::pth_from_bytes(bytes).unwrap_err();
+    assert!(error.contains("a file of this size may use"), "{error}");
+}
