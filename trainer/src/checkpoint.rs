@@ -8,9 +8,8 @@
 //! | `reid.epoch` | epochs that were trained |
 
 use kernels::contract::Preprocessing;
-use kernels::graph::ParamId;
 
-use crate::nets::{self, Net, Role, Spec};
+use crate::nets::{Net, Spec};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -18,6 +17,12 @@ const SPEC: &str = "reid.spec";
 const CLASSES: &str = "reid.classes";
 const PREPROCESSING: &str = "reid.preprocessing";
 const EPOCH: &str = "reid.epoch";
+
+/// Whether a file was written by this project.
+#[must_use]
+pub fn is_ours(weights: &Weights) -> bool {
+    weights.metadata.contains_key(CLASSES)
+}
 
 /// What a weight file of ours says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +77,7 @@ impl About {
             Some(json) => {
                 serde_json::from_str(json).map_err(|e| wrong(PREPROCESSING, e.to_string()))?
             }
-            None => of_size(spec.as_ref()),
+            None => default_preprocessing(spec.as_ref()),
         };
         preprocessing.check()?;
         let epoch = text(EPOCH).map_or(Ok(0), |text| number(EPOCH, text))?;
@@ -83,58 +88,16 @@ impl About {
             epoch: u32::try_from(epoch).map_err(|e| wrong(EPOCH, e.to_string()))?,
         }))
     }
-
-    /// The network that it names, with the weights of the file.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if it names none, [`Error::Parameter`] if weights are missing or have
-    /// another shape.
-    pub fn net(&self, weights: &Weights) -> Result<Net> {
-        let spec = self.spec.as_ref().ok_or_else(|| {
-            Error::Argument(format!(
-                "the weights do not say which network they belong to: `{SPEC}` is missing"
-            ))
-        })?;
-        let mut net = nets::blank(spec, self.classes)?;
-        fill(&mut net, weights)?;
-        Ok(net)
-    }
 }
 
-/// The default for networks of this size.
-fn of_size(spec: Option<&Spec>) -> Preprocessing {
+/// The default for networks of this size: a file of others says nothing of it.
+#[must_use]
+pub fn default_preprocessing(spec: Option<&Spec>) -> Preprocessing {
     let mut preprocessing = Preprocessing::default();
     if let Some(spec) = spec {
         [preprocessing.height, preprocessing.width] = spec.size;
     }
     preprocessing
-}
-
-/// Gives every parameter and statistic of `net` what is kept under its name.
-///
-/// # Errors
-/// [`Error::Parameter`] naming the first that is missing or has another shape.
-pub fn fill(net: &mut Net, weights: &Weights) -> Result<()> {
-    let wanted: Vec<(ParamId, String)> = (net.graph().param_ids())
-        .filter(|(id, _)| net.role(*id) != Role::Frozen)
-        .map(|(id, param)| (id, param.name.clone()))
-        .collect();
-    for (id, name) in wanted {
-        let wrong = |reason: String| Error::Parameter {
-            name: name.clone(),
-            reason,
-        };
-        let kept = weights
-            .tensors
-            .get(&name)
-            .ok_or_else(|| wrong("the file has none of this name".to_owned()))?;
-        let (found, shape) = (kept.shape(), net.graph().tensor(id).shape());
-        if found != shape {
-            return Err(wrong(format!("wanted shape {shape:?}, found {found:?}")));
-        }
-        net.set_tensor(id, kept.clone())?;
-    }
-    Ok(())
 }
 
 /// Every parameter and statistic of `net` by its name.
@@ -152,8 +115,7 @@ pub fn weights(net: &Net) -> Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nets::Backbone;
-    use kernels::tensor::Tensor;
+    use crate::nets::{self, Backbone};
 
     fn spec() -> Spec {
         Spec {
@@ -169,7 +131,7 @@ mod tests {
         let about = About {
             spec: Some(spec()),
             classes: 7,
-            preprocessing: of_size(Some(&spec())),
+            preprocessing: default_preprocessing(Some(&spec())),
             epoch: 12,
         };
         let mut kept = weights(&net);
@@ -179,30 +141,27 @@ mod tests {
         kept.write(&path).unwrap();
 
         let read = Weights::read(&path).unwrap();
-        let found = About::of(&read).unwrap().unwrap();
-        assert_eq!(found, about);
-        assert_eq!(found.net(&read).unwrap(), net);
+        assert_eq!(About::of(&read).unwrap(), Some(about));
+        let opened = crate::start::open(&path, &crate::import::Overrides::default()).unwrap();
+        assert_eq!(opened.net, net);
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
-        let net = nets::build(&spec(), 7, 1).unwrap();
-        let mut kept = weights(&net);
+    fn what_makes_no_sense_is_named() {
+        let mut kept = weights(&nets::build(&spec(), 7, 1).unwrap());
         assert_eq!(About::of(&kept).unwrap(), None);
-        let name = "classifier.weight".to_owned();
-        kept.tensors
-            .insert(name.clone(), Tensor::zeros([8, 512]).unwrap());
-        let error = fill(&mut net.clone(), &kept).unwrap_err().to_string();
-        assert!(
-            error.contains("[7, 512]") && error.contains("[8, 512]"),
-            "{error}"
-        );
-        kept.tensors.remove(&name);
-        let error = fill(&mut net.clone(), &kept).unwrap_err().to_string();
-        assert!(error.contains("classifier.weight"), "{error}");
-
-        kept.metadata.insert(CLASSES.to_owned(), "many".to_owned());
-        let error = About::of(&kept).unwrap_err().to_string();
-        assert!(error.contains("`many` is no number"), "{error}");
+        let cases = [
+            (CLASSES, "many", "`many` is no number"),
+            (EPOCH, "-1", "`-1` is no number"),
+            (SPEC, "{\"backbone\":\"resnet51\"}", "resnet51"),
+            (PREPROCESSING, "{}", "missing field"),
+        ];
+        kept.metadata.insert(CLASSES.to_owned(), "7".to_owned());
+        for (key, text, wanted) in cases {
+            let mut kept = kept.clone();
+            kept.metadata.insert(key.to_owned(), text.to_owned());
+            let error = About::of(&kept).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(wanted), "{error}");
+        }
     }
 }

@@ -15,14 +15,13 @@ use std::path::{Path, PathBuf};
 use kernels::onnx;
 use serde::Serialize;
 
-use crate::nets::Net;
 use crate::weights::{Weights, read_all};
 use crate::{Error, Result};
 use pth::Pth;
 
 pub use assign::{Account, Fresh, Ignored, Used, assign};
 pub use deduce::{Deduced, Overrides, spec_for};
-pub use names::{CLASSES_KEY, Family, PIXELS_KEY, SPEC_KEY, recognise};
+pub use names::{Family, recognise};
 
 /// A file of weights.
 #[derive(Debug)]
@@ -155,13 +154,10 @@ impl Source {
         })
     }
 
-    /// The network, if the file is one by itself: an ONNX file is.
+    /// Whether the file is a network by itself: an ONNX file is.
     #[must_use]
-    pub fn net(&self) -> Option<Net> {
-        match &self.kind {
-            Kind::Onnx(model) => Some(Net::from_graph(model.graph.clone())),
-            _ => None,
-        }
+    pub fn is_network(&self) -> bool {
+        matches!(self.kind, Kind::Onnx(_))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod random;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
+pub mod start;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;

@@ -277,6 +277,14 @@ impl Net {
         self.roles[id.index()]
     }
 
+    /// Whether a BatchNorm of images is left: a network whose BatchNorms were folded trains badly.
+    #[must_use]
+    pub fn has_backbone_norm(&self) -> bool {
+        let images = |operand: &Operand| self.graph.fact(*operand).shape.len() == 4;
+        let norm = |op: &Op| matches!(op, Op::BatchNorm { .. });
+        (self.graph.nodes().iter()).any(|node| norm(&node.op) && images(&node.inputs[0]))
+    }
+
     /// Gives a parameter a role.
     ///
     /// # Panics

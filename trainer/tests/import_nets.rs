@@ -378,7 +378,7 @@ fn published_weights_compute_what_their_export_computes() {
         .iter()
         .position(|output| output.name == "f_i")
         .unwrap();
-    let export = import::open(&file("REID_ONNX")).unwrap().net().unwrap();
+    let export = trainer::start::open(&file("REID_ONNX"), &import::Overrides::default()).unwrap();
 
     let contract = Preprocessing::default();
     let mut cropper = Cropper::new(&contract).unwrap();
@@ -396,7 +396,7 @@ fn published_weights_compute_what_their_export_computes() {
         normaliser.fill(&bytes, &mut planes).unwrap();
         let input = Tensor::f32([1, 3, 256, 128], planes).unwrap();
         let ours = &kernels::reference::run(net.graph(), &input).unwrap()[f_i];
-        let theirs = &kernels::reference::run(export.graph(), &input).unwrap()[0];
+        let theirs = &kernels::reference::run(export.net.graph(), &input).unwrap()[0];
         let (ours, theirs) = (ours.as_f32().unwrap(), theirs.as_f32().unwrap());
         assert_eq!(ours.len(), theirs.len());
         let dot = |a: &[f32], b: &[f32]| -> f64 {

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use super::names::{CLASSES_KEY, Family, SPEC_KEY, wrapper};
+use super::names::{Family, wrapper};
+use crate::checkpoint::About;
 use crate::nets::{Backbone, Neck, Pooling, Spec, StemPool};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -86,14 +87,18 @@ pub fn spec_for(family: Family, weights: &Weights, overrides: &Overrides) -> Res
 
 /// What our own metadata say.
 fn own(weights: &Weights) -> Result<Deduced> {
-    let said = |key: &str| weights.metadata.get(key).map_or("", String::as_str);
-    let wrong = |key: &str, reason: String| {
-        Error::Argument(format!("metadata `{key}` is `{}`: {reason}", said(key)))
-    };
+    let about = About::of(weights)?;
+    let said = about.and_then(|about| Some((about.spec?, about.classes)));
+    let (spec, classes) = said.ok_or_else(|| {
+        Error::Argument(
+            "these weights were trained on a network from an ONNX file, which they do not name: \
+             the net.onnx of their run has it"
+                .to_owned(),
+        )
+    })?;
     Ok(Deduced {
-        spec: serde_json::from_str(said(SPEC_KEY)).map_err(|e| wrong(SPEC_KEY, e.to_string()))?,
-        classes: (said(CLASSES_KEY).parse())
-            .map_err(|e: std::num::ParseIntError| wrong(CLASSES_KEY, e.to_string()))?,
+        spec,
+        classes,
         notes: Vec::new(),
     })
 }

@@ -11,16 +11,8 @@
 
 use serde::Serialize;
 
+use crate::checkpoint;
 use crate::weights::Weights;
-
-/// Metadata of our files: the [`Spec`](crate::nets::Spec) as JSON.
-pub const SPEC_KEY: &str = "reid.spec";
-
-/// Metadata of our files: rows of the classifier.
-pub const CLASSES_KEY: &str = "reid.classes";
-
-/// Metadata of our files: mean and deviation of the input's colours, as fast-reid keeps them.
-pub const PIXELS_KEY: &str = "reid.pixels";
 
 /// Whose names a file uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,7 +61,7 @@ pub(super) fn wrapper(weights: &Weights) -> &str {
 /// Whose names `weights` use; none if nobody's that is known.
 #[must_use]
 pub fn recognise(weights: &Weights) -> Option<Family> {
-    if weights.metadata.contains_key(SPEC_KEY) {
+    if checkpoint::is_ours(weights) {
         return Some(Family::Own);
     }
     let wrapper = wrapper(weights);

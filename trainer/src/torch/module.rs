@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::graph::{Graph, Op, Operand, ParamId};
+use kernels::graph::{Graph, Operand, ParamId};
 use tch::{Device, Kind, Tensor};
 
 use super::{ops, tensor};
@@ -115,14 +115,6 @@ impl Module {
             .zip(&self.params)
             .filter(move |((id, _), _)| wanted(self.net.role(*id)))
             .map(|((_, param), tensor)| (param.name.as_str(), tensor))
-    }
-
-    /// Whether a BatchNorm is left that training would move: a file whose BatchNorms were folded
-    /// trains badly.
-    #[must_use]
-    pub fn has_batch_norm(&self) -> bool {
-        let norm = |op: &Op| matches!(op, Op::BatchNorm { .. });
-        self.graph().nodes().iter().any(|node| norm(&node.op))
     }
 
     /// The network with the parameters as they are now.

@@ -1,0 +1,174 @@
+//! Networks out of files: a checkpoint of ours, published weights, or a float ONNX file; to be
+//! judged as they are ([`open`]), or to begin a training with ([`init`]).
+
+use std::path::Path;
+
+use kernels::model::{Model, Options};
+
+use crate::checkpoint::{About, default_preprocessing};
+use crate::import::{self, Account, Ignored, Overrides};
+use crate::nets::{self, Net, Spec};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// A network out of a file.
+#[derive(Debug)]
+pub struct Opened {
+    /// With outputs `f_t` and `f_i`.
+    pub net: Net,
+    /// What is known of it.
+    pub about: About,
+    /// Whose names the file uses: `own`, `torchreid`, `onnx`...
+    pub family: &'static str,
+    /// What became of its tensors; empty for an ONNX file, which is a network by itself.
+    pub account: Account,
+    /// What a person should know before trusting it, one line each.
+    pub notes: Vec<String>,
+}
+
+impl Opened {
+    /// The network as a file of ours.
+    #[must_use]
+    pub fn weights(&self) -> Weights {
+        let mut weights = crate::checkpoint::weights(&self.net);
+        self.about.note(&mut weights);
+        weights
+    }
+}
+
+/// The network in a file, as it is.
+///
+/// # Errors
+/// What is wrong with the file, and [`Error::File`] if it holds no network that is known here.
+pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
+    let source = import::open(path)?;
+    if source.is_network() {
+        return open_onnx(path);
+    }
+    let weights = source.weights()?;
+    let named = |error: Error| match error {
+        Error::Argument(reason) => Error::file(path, reason),
+        other => Error::file(path, other.to_string()),
+    };
+    let family = import::recognise(&weights).ok_or_else(|| unknown(path, &weights))?;
+    let deduced = import::spec_for(family, &weights, overrides).map_err(named)?;
+    // What the file lacks starts as a training with seed 0 would.
+    let mut net = nets::build(&deduced.spec, deduced.classes, 0).map_err(named)?;
+    let mut account = import::assign(&mut net, family, &weights).map_err(named)?;
+    account.ignored.extend(skipped(&source));
+    let mut about = About::of(&weights).map_err(named)?.unwrap_or(About {
+        preprocessing: default_preprocessing(Some(&deduced.spec)),
+        spec: None,
+        classes: deduced.classes,
+        epoch: 0,
+    });
+    if let Some([mean, std]) = import::pixels(&weights) {
+        about.preprocessing.mean = mean;
+        about.preprocessing.std = std;
+        about.preprocessing.check()?;
+    }
+    let [height, width] = deduced.spec.size;
+    (about.preprocessing.height, about.preprocessing.width) = (height, width);
+    about.spec = Some(deduced.spec);
+    Ok(Opened {
+        net,
+        about,
+        family: family.name(),
+        account,
+        notes: deduced.notes,
+    })
+}
+
+fn open_onnx(path: &Path) -> Result<Opened> {
+    let model = Model::unfolded(path, &Options::default())?;
+    let mut graph = model.graph;
+    let feature = graph.outputs()[0].value;
+    for name in ["f_t", "f_i"] {
+        if graph.outputs().iter().all(|output| output.name != name) {
+            graph.output(name, feature);
+        }
+    }
+    Ok(Opened {
+        net: Net::from_graph(graph),
+        about: About {
+            spec: None,
+            classes: 0,
+            preprocessing: model.contract.preprocessing,
+            epoch: 0,
+        },
+        family: "onnx",
+        account: Account::default(),
+        notes: model.warnings,
+    })
+}
+
+/// The network that a training begins with.
+#[derive(Debug)]
+pub struct Beginning {
+    /// For the persons to be learnt.
+    pub net: Net,
+    /// How it was made; none for a network from an ONNX file.
+    pub spec: Option<Spec>,
+    /// What became of the file's tensors.
+    pub account: Account,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// A network of `spec` for `classes` persons, with the weights of a file where it has them: a
+/// classifier of other people is left. An ONNX file is its own network, and `spec` is not looked
+/// at.
+///
+/// # Errors
+/// What is wrong with the file, and [`Error::File`] with both shapes if its weights belong to
+/// another network.
+pub fn init(path: &Path, spec: &Spec, classes: usize, seed: u64) -> Result<Beginning> {
+    let source = import::open(path)?;
+    if source.is_network() {
+        let model = Model::unfolded(path, &Options::default())?;
+        let mut notes = model.warnings.clone();
+        let net =
+            nets::adopt(model, classes, seed).map_err(|e| Error::file(path, e.to_string()))?;
+        if !net.has_backbone_norm() {
+            notes.push(format!(
+                "{}: no BatchNorm is left in it (they are folded): it will train badly, start from the unfolded network if there is one",
+                path.display()
+            ));
+        }
+        return Ok(Beginning {
+            net,
+            spec: None,
+            account: Account::default(),
+            notes,
+        });
+    }
+    let weights = source.weights()?;
+    let family = import::recognise(&weights).ok_or_else(|| unknown(path, &weights))?;
+    let mut net = nets::build(spec, classes, seed)?;
+    let mut account = import::assign(&mut net, family, &weights)
+        .map_err(|error| Error::file(path, error.to_string()))?;
+    account.ignored.extend(skipped(&source));
+    Ok(Beginning {
+        net,
+        spec: Some(spec.clone()),
+        account,
+        notes: Vec::new(),
+    })
+}
+
+fn unknown(path: &Path, weights: &Weights) -> Error {
+    let first = weights.tensors.keys().next().map_or("", String::as_str);
+    Error::file(
+        path,
+        format!(
+            "nobody's names that are known (the first is `{first}`); `trainer import --list` shows all"
+        ),
+    )
+}
+
+fn skipped(source: &import::Source) -> impl Iterator<Item = Ignored> {
+    source.skipped().iter().map(|(name, reason)| Ignored {
+        name: name.clone(),
+        reason: reason.clone(),
+    })
+}
