@@ -378,7 +378,7 @@ fn published_weights_compute_what_their_export_computes() {
         .iter()
         .position(|output| output.name == "f_i")
         .unwrap();
-    let export = trainer::start::open(&file("REID_ONNX"), &import::Overrides::default()).unwrap();
+    let export = trainer::start::open(&file("REID_ONNX"), &Overrides::default()).unwrap();
 
     let contract = Preprocessing::default();
     let mut cropper = Cropper::new(&contract).unwrap();

@@ -167,7 +167,7 @@ fn every_net_is_the_published_one() {
 }
 
 /// What libtorch makes of the same graphs, in evaluation and in training mode, against the slow
-/// executor: f_t, f_i and logits as directions.
+/// executor: every output as a direction.
 #[cfg(feature = "torch")]
 #[test]
 fn libtorch_agrees_with_the_reference_on_every_net() {

@@ -1,0 +1,112 @@
+//! `trainer import`, as a person calls it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use kernels::contract::Preprocessing;
+use trainer::checkpoint::About;
+use trainer::nets::{self, Backbone, Neck, Spec};
+use trainer::weights::Weights;
+
+fn import(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .current_dir(folder)
+        .arg("import")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_file_is_imported_and_rebuilt_from_itself_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = Spec {
+        backbone: Backbone::OsNetX0_25,
+        neck: Neck::Fc,
+        dim: 512,
+        ..Spec::default()
+    };
+    let net = nets::build(&spec, 7, 1).unwrap();
+    let params = net.graph().params().iter();
+    let mut theirs = Weights {
+        tensors: params
+            .map(|param| (format!("module.{}", param.name), param.tensor.clone()))
+            .collect(),
+        ..Weights::default()
+    };
+    let published = folder.path().join("published.safetensors");
+    theirs.write(&published).unwrap();
+    let done = import(
+        folder.path(),
+        &["published.safetensors", "--out", "ours.safetensors"],
+    );
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let said = text(&done.stdout);
+    for line in [
+        "osnet_x0_25 as torchreid names it, 7 classes",
+        "used 487",
+        "ignored 0",
+        "not in the file 0",
+        "written to ours.safetensors",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let ours = Weights::read(&folder.path().join("ours.safetensors")).unwrap();
+    let about = About::of(&ours).unwrap().unwrap();
+    assert_eq!((about.classes, about.epoch), (7, 0));
+    assert_eq!(about.spec, Some(spec));
+    assert_eq!(about.preprocessing, Preprocessing::default());
+    for param in net.graph().params() {
+        assert!(ours.tensors[&param.name] == param.tensor, "{}", param.name);
+    }
+    // What is ours is read again, to the same bytes.
+    let again = import(
+        folder.path(),
+        &["ours.safetensors", "--out", "again.safetensors", "--json"],
+    );
+    let report: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(report["family"], "reid");
+    assert_eq!(report["used"].as_array().unwrap().len(), 487);
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert!(read("ours.safetensors") == read("again.safetensors"));
+
+    // A file that does not fit leaves what is there.
+    theirs.tensors.remove("module.conv1.conv.weight");
+    theirs.write(&published).unwrap();
+    let arguments = [
+        "published.safetensors",
+        "--arch",
+        "osnet_x0_25",
+        "--out",
+        "ours.safetensors",
+    ];
+    let failed = import(folder.path(), &arguments);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(read("ours.safetensors") == read("again.safetensors"));
+    let unknown = import(
+        folder.path(),
+        &["published.safetensors", "--arch", "resnet-50"],
+    );
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("nearest is `resnet50`"));
+}
+
+#[test]
+fn a_list_shows_what_is_inside() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pth");
+    let listed = import(&fixtures, &["command_in_weights.pth", "--list"]);
+    assert_eq!(
+        text(&listed.stdout),
+        "w  f32  [2]\n1 tensors, 2 elements\nbeside them: evil (no tensor, but an object of posix.system)\n"
+    );
+    let listed = import(&fixtures, &["types.pth", "--list", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(json["tensors"][0]["dtype"], "f16");
+    let refused = import(&fixtures, &["types.pth"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("types.pth: nobody's names"));
+}
