@@ -158,7 +158,7 @@ impl Features {
     }
 
     /// A feature as it is compared: of length 1 for cosine.
-    fn compared(&self, feature: Feature, metric: Metric) -> Result<Embeddings> {
+    pub(crate) fn compared(&self, feature: Feature, metric: Metric) -> Result<Embeddings> {
         let found = self.feature(feature).ok_or_else(|| {
             Error::Argument("the network has no neck, and f_t for its only feature".to_owned())
         })?;

@@ -1,1 +1,243 @@
 //! Pictures for the run folder: people look before they read.
+//!
+//! Crops, a log or points go in; an SVG goes out, one file that every browser opens, with its images
+//! inside. Text, lines and colours come from the viewer, so that no font and no painting code is
+//! needed here. [`sheet`] shows crops, of a batch or of what a query found; [`curves`] shows a log;
+//! [`scatter`] shows embeddings in two dimensions.
+
+pub mod curves;
+pub mod scatter;
+pub mod sheet;
+
+use std::fmt::{Display, Write};
+use std::path::Path;
+
+use base64ct::{Base64, Encoding};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+
+use crate::{Error, Result};
+
+/// Quality of the JPEGs inside of a picture, 1 to 100. At 90 a noisy rectangle of random erasing is
+/// still noise, and a crop of 256 x 128 takes some ten kilobytes.
+const QUALITY: u8 = 90;
+
+const INK: &str = "#222";
+const FAINT: &str = "#ddd";
+const GREY: &str = "#777";
+
+/// A small image, `[height, width, 3]` u8, red first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crop {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Crop {
+    /// An image of `rgb`, `[height, width, 3]`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a side is 0 or above 65,535 (JPEG's limit), or the length does not fit.
+    pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self> {
+        let sides = 1..=usize::from(u16::MAX);
+        if !sides.contains(&width) || !sides.contains(&height) || rgb.len() != width * height * 3 {
+            return Err(Error::Argument(format!(
+                "{} bytes for an image of {width} x {height}, wanted sides of 1 to 65535 and three \
+                 bytes a pixel",
+                rgb.len()
+            )));
+        }
+        Ok(Self { width, height, rgb })
+    }
+
+    /// The image that a network sees, turned back into one for people: `[3, height, width]`, red
+    /// first, of which `mean` was taken away and which was divided by `std` (both for pixels of 0 to
+    /// 1). What is beyond black or white is cut there.
+    ///
+    /// # Errors
+    /// As [`Crop::new`], or if a number is not finite.
+    pub fn from_normalised(
+        values: &[f32],
+        [height, width]: [usize; 2],
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Result<Self> {
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let value = values[at];
+            return Err(Error::Argument(format!(
+                "number {at} of an image is {value}, wanted a finite one"
+            )));
+        }
+        let plane = (values.len() / 3).max(1);
+        let mut rgb = vec![0; values.len()];
+        for ((values, mean), (colour, std)) in
+            values.chunks_exact(plane).zip(mean).zip((0..3).zip(std))
+        {
+            for (&value, pixel) in values.iter().zip(rgb.chunks_exact_mut(3)) {
+                // A cast saturates: beyond black and white is black and white.
+                pixel[colour] = ((value * std + mean) * 255.0).round() as u8;
+            }
+        }
+        Self::new(width, height, rgb)
+    }
+
+    /// Reads an image file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::File`] if it is no image that this can read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let image =
+            image::load_from_memory(&bytes).map_err(|e| Error::file(path, e.to_string()))?;
+        let image = image.into_rgb8();
+        let (width, height) = image.dimensions();
+        Self::new(width as usize, height as usize, image.into_raw())
+    }
+
+    /// The image as an address that an SVG can hold.
+    fn data(&self) -> Result<String> {
+        let mut jpeg = Vec::new();
+        let (width, height) = (self.width as u32, self.height as u32);
+        JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+            .encode(&self.rgb, width, height, ExtendedColorType::Rgb8)
+            .map_err(|error| Error::Argument(format!("a crop does not become a JPEG: {error}")))?;
+        Ok(format!(
+            "data:image/jpeg;base64,{}",
+            Base64::encode_string(&jpeg)
+        ))
+    }
+}
+
+/// A drawing on white that grows element by element; numbers are pixels.
+#[derive(Debug)]
+struct Svg {
+    width: f64,
+    height: f64,
+    body: String,
+}
+
+/// Where a text has its anchor.
+#[derive(Debug, Clone, Copy)]
+enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Svg {
+    fn new(width: f64, height: f64) -> Self {
+        Self {
+            width,
+            height,
+            body: String::new(),
+        }
+    }
+
+    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+        // Writing into a string cannot fail.
+        let _ = writeln!(self.body, "{element}");
+    }
+
+    fn text(&mut self, [x, y]: [f64; 2], anchor: Anchor, size: f64, colour: &str, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let text = Escaped(text);
+        self.push(format_args!(
+            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{text}</text>"#
+        ));
+    }
+
+    fn line(&mut self, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], colour: &str, width: f64) {
+        self.push(format_args!(
+            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="{colour}" stroke-width="{width}"/>"#
+        ));
+    }
+
+    fn circle(&mut self, [x, y]: [f64; 2], radius: f64, colour: &str) {
+        self.push(format_args!(
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}" fill-opacity="0.75"/>"#
+        ));
+    }
+
+    fn finish(self) -> String {
+        let Self {
+            width,
+            height,
+            body,
+        } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
+             xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+             font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" \
+             fill=\"white\"/>\n{body}</svg>\n"
+        )
+    }
+}
+
+/// Text between tags. What XML cannot hold at all becomes a replacement character.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for letter in self.0.chars() {
+            match letter {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
+                control if control.is_control() => f.write_char('\u{fffd}')?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A colour for each number, neighbours far apart: steps of the golden angle around the wheel.
+fn colour(number: usize) -> String {
+    let hue = (number as f64 * 137.508) % 360.0;
+    // Every other turn is darker, so that near hues differ.
+    let light = [45, 60, 32][number / 9 % 3];
+    format!("hsl({hue:.0},70%,{light}%)")
+}
+
+/// About `count` round numbers from `low` to `high`, and the step between them.
+fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
+    let rough = (high - low) / count;
+    if !rough.is_normal() || rough < 0.0 {
+        return (vec![low], 1.0);
+    }
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= rough * 0.999)
+        .unwrap_or(power);
+    let (first, last) = ((low / step).ceil(), (high / step + 1e-9).floor());
+    let at = (0..=(last - first) as usize).map(|i| (first + i as f64) * step);
+    (at.collect(), step)
+}
+
+/// A number on an axis whose ticks are `step` apart.
+fn tick_label(value: f64, step: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-3..1e5).contains(&value.abs()) {
+        // Digits beyond the step are rounding of it.
+        let digits = (value.abs().log10().floor() - step.log10().floor()).clamp(0.0, 6.0);
+        return format!("{value:.*e}", digits as usize);
+    }
+    let digits = (-step.log10().floor()).clamp(0.0, 6.0);
+    format!("{value:.*}", digits as usize)
+}
+
+#[cfg(test)]
+mod tests;
