@@ -3,8 +3,8 @@
 //!
 //! A line is an object with `epoch` (a number, parts of an epoch too) and numbers, or objects of
 //! numbers: `{"epoch": 3, "loss": {"id": 2.1, "triplet": 0.2}, "lr": 3.5e-4, "test": {"map": 0.6}}`
-//! makes three panels with four curves. Numbers that are all above 0 and span a factor of 30 or more
-//! have a logarithmic axis. Where a run was resumed, the later of two lines for an epoch counts.
+//! makes three panels with four curves. Learning rates (`lr`) have a logarithmic axis if they are above 0
+//! and span a factor of 30 or more: a loss beside another that vanishes could not be read on one. Where a run was resumed, the later of two lines for an epoch counts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ const COLOURS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222",
 ];
 
-/// From which span on an axis is logarithmic.
+/// From which span on the axis of learning rates is logarithmic.
 const SPAN: f64 = 30.0;
 
 /// A kind of number: what stands before the dot in `loss.triplet`.
@@ -134,11 +134,11 @@ struct Axis {
 }
 
 impl Axis {
-    /// Room for all `values`.
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+    /// Room for all `values`, of a kind that may be logarithmic.
+    fn of(values: impl Iterator<Item = f64> + Clone, rates: bool) -> Self {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.fold(f64::NEG_INFINITY, f64::max);
-        if low > 0.0 && high / low >= SPAN {
+        if rates && low > 0.0 && high / low >= SPAN {
             return Self {
                 low: low.log10() - 0.05,
                 high: high.log10() + 0.05,
@@ -204,7 +204,7 @@ fn drawn(panels: &[Panel]) -> String {
         let top = step * number as f64 + TOP;
         let bottom = top + HEIGHT;
         let values = panel.series.iter().flat_map(|series| &series.points);
-        let axis = Axis::of(values.filter_map(|(_, value)| *value));
+        let axis = Axis::of(values.filter_map(|(_, value)| *value), panel.name == "lr");
         let y = |value: f64| bottom - axis.place(value) * HEIGHT;
         let note = if axis.log { " (logarithmic)" } else { "" };
         let title = format!("{}{note}", panel.name);

@@ -104,8 +104,9 @@ fn axes_have_room_and_round_numbers() {
             &["-1.0", "-0.5", "0", "0.5", "1.0"],
         ),
     ];
+    assert!(!Axis::of([1e-6, 1.0].into_iter(), false).log, "losses");
     for (name, values, log, wanted) in cases {
-        let axis = Axis::of(values.iter().copied());
+        let axis = Axis::of(values.iter().copied(), log);
         assert_eq!(axis.log, log, "{name}");
         for value in values {
             assert!((0.0..=1.0).contains(&axis.place(*value)), "{name}: {value}");
