@@ -18,8 +18,8 @@ use image::codecs::jpeg::JpegEncoder;
 
 use crate::{Error, Result};
 
-/// Quality of the JPEGs inside of a picture, 1 to 100. At 90 a noisy rectangle of random erasing is
-/// still noise, and a crop of 256 x 128 takes some ten kilobytes.
+/// Quality of the JPEGs inside of a picture, 1 to 100: high, so that a noisy rectangle of random
+/// erasing does not smear what is beside it.
 const QUALITY: u8 = 90;
 
 const INK: &str = "#222";

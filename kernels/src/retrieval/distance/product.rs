@@ -9,8 +9,8 @@
 //! Each product of two rows is a chain of at most [`DEPTH`] f32 additions, and the chains are added.
 //! So every routine is within (`DEPTH` + ⌈dim / `DEPTH`⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ| of the true number
 //! (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1), two routines within twice
-//! that of each other: 3.2e-5 for unit vectors of 2048 numbers, in practice a hundredth of it. The
-//! tests hold every routine to it.
+//! that of each other: at most 3.2e-5 for unit vectors of 2048 numbers. The tests hold every routine
+//! to it.
 
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
