@@ -385,7 +385,7 @@ mod tests {
     fn bad_input_is_named() {
         let contract = Preprocessing::default();
         let with = |change: &dyn Fn(&mut Preprocessing)| {
-            let mut changed = contract.clone();
+            let mut changed = contract;
             change(&mut changed);
             Cropper::new(&changed).unwrap_err().to_string()
         };

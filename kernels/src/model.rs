@@ -371,7 +371,7 @@ mod tests {
         let plain = Preprocessing::default();
         let blue_first = Preprocessing {
             colour: contract::Colour::Bgr,
-            ..plain.clone()
+            ..plain
         };
         let spaces = [
             space(&network(0.1, 2.0, 0), &plain),
