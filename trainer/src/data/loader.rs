@@ -1,16 +1,18 @@
 //! Batches, made ahead of time in threads of their own.
 //!
 //! In: the images ([`Photos`]), and which of them make up each batch ([`Work`]). Out: an iterator of
-//! [`Batch`]es in that order. Every thread makes whole batches, thread t of n those with the numbers
-//! t, t + n, t + 2n ..., and hands them over through a short queue of its own: the order is that of
-//! the work, and as chance is named by an image's place, so is every bit, whatever the number of
-//! threads. A full queue makes its thread wait, so that memory is bounded.
+//! [`Batch`]es in that order. A thread makes whole batches, always the next one that nobody makes, and
+//! they are put back in order here: as chance is named by an image's place, every bit is the same
+//! whatever the number of threads. Only so many batches are given out as may wait, so that memory is
+//! bounded. (A fixed share for each thread would need less, but on a busy machine the slowest thread
+//! held up all: two threads made fewer images than one.)
 
-use std::collections::VecDeque;
-use std::panic::resume_unwind;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -146,7 +148,7 @@ pub struct Work {
 pub struct LoaderOptions {
     /// Threads, at most 256; 0 for one a core.
     pub threads: usize,
-    /// Finished batches that each thread may have waiting, 1 to 64.
+    /// Finished batches that may wait, for each thread, 1 to 64.
     pub queue: usize,
 }
 
@@ -190,14 +192,23 @@ pub struct Batch {
     pub cameras: Vec<u32>,
 }
 
+/// What a thread made of a batch; a panic is passed on.
+type Made = thread::Result<Result<Batch>>;
+
 /// An epoch's batches. Threads end with the last one, with an error, or when it is dropped.
 #[derive(Debug)]
 pub struct Loader {
-    /// One a thread, the one with the next batch in front.
-    queues: VecDeque<Receiver<Result<Batch>>>,
+    /// Numbers of batches to be made; gone when no more are wanted.
+    tasks: Option<Sender<usize>>,
+    finished: Receiver<(usize, Made)>,
+    /// Finished before their turn.
+    early: BTreeMap<usize, Made>,
+    /// Batches that have not been given to a thread.
+    not_begun: Range<usize>,
+    /// The batches that have not been handed out.
+    left: Range<usize>,
     threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    left: usize,
     started: Instant,
     waited: Duration,
 }
@@ -223,43 +234,53 @@ impl Loader {
             threads => threads,
         };
         let threads = threads.min(work.batches.len());
+        let (tasks, wanted) = channel();
+        let (done, finished) = channel();
+        let all = 0..work.batches.len();
         let mut loader = Self {
-            queues: VecDeque::new(),
+            tasks: Some(tasks),
+            finished,
+            early: BTreeMap::new(),
+            not_begun: all.clone(),
+            left: all,
             threads: Vec::new(),
             stop: Arc::new(AtomicBool::new(false)),
-            left: work.batches.len(),
             started: Instant::now(),
             waited: Duration::ZERO,
         };
-        let work = Arc::new(work);
+        for _ in 0..threads * (1 + options.queue) {
+            loader.begin_one();
+        }
+        let (work, wanted) = (Arc::new(work), Arc::new(Mutex::new(wanted)));
         for number in 0..threads {
-            let (sender, receiver) = sync_channel(options.queue);
-            let (photos, work) = (photos.clone(), work.clone());
-            let stop = loader.stop.clone();
-            let make = move || {
-                let mut maker = match Maker::new(&photos, &work, &stop) {
-                    Ok(maker) => maker,
-                    // A send fails when nobody waits any more.
-                    Err(error) => return drop(sender.send(Err(error))),
-                };
-                for batch in (number..work.batches.len()).step_by(threads) {
-                    let Some(made) = maker.batch(batch).transpose() else {
-                        return;
-                    };
-                    let failed = made.is_err();
-                    if sender.send(made).is_err() || failed {
-                        return;
-                    }
-                }
-            };
+            let (photos, work, wanted) = (photos.clone(), work.clone(), wanted.clone());
+            let (stop, done) = (loader.stop.clone(), done.clone());
             let thread = thread::Builder::new()
                 .name(format!("loader {number}"))
-                .spawn(make)
+                .spawn(move || make(&photos, &work, &stop, &wanted, &done))
                 .map_err(|e| Error::Argument(format!("thread {number} of the loader: {e}")))?;
             loader.threads.push(thread);
-            loader.queues.push_back(receiver);
         }
         Ok(loader)
+    }
+
+    /// Gives out the next batch that nobody makes, if there is one.
+    fn begin_one(&mut self) {
+        if let (Some(tasks), Some(batch)) = (&self.tasks, self.not_begun.next()) {
+            // Fails when every thread has ended, which the results tell.
+            let _ = tasks.send(batch);
+        }
+    }
+
+    /// Batch `number`, waiting for it; none if no thread is left to make it.
+    fn receive(&mut self, number: usize) -> Option<Made> {
+        loop {
+            if let Some(made) = self.early.remove(&number) {
+                return Some(made);
+            }
+            let (number, made) = self.finished.recv().ok()?;
+            self.early.insert(number, made);
+        }
     }
 
     /// How long [`Loader::next`] has waited for batches that were not ready.
@@ -280,18 +301,51 @@ impl Loader {
         }
     }
 
-    /// Ends the threads. One that panicked takes this one along, unless it panics already.
+    /// Ends the threads: the one at work with its image, the others at once.
     fn finish(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.left = 0;
-        // Threads that wait for room in a queue see that it is gone.
-        self.queues.clear();
+        self.left = 0..0;
+        self.tasks = None;
+        self.early.clear();
         for thread in self.threads.drain(..) {
-            if let Err(panic) = thread.join()
-                && !thread::panicking()
-            {
-                resume_unwind(panic);
-            }
+            // What panicked in it has been sent.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a thread does: batches, until no more are wanted or one fails.
+fn make(
+    photos: &Photos,
+    work: &Work,
+    stop: &AtomicBool,
+    wanted: &Mutex<Receiver<usize>>,
+    done: &Sender<(usize, Made)>,
+) {
+    let mut maker = None;
+    loop {
+        // Nothing panics while it is locked.
+        let next = wanted.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(number) = next else {
+            return;
+        };
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let maker = match &mut maker {
+                Some(maker) => maker,
+                none => none.insert(Maker::new(photos, work, stop)?),
+            };
+            maker.batch(number)
+        }));
+        let failed = !matches!(made, Ok(Ok(_)));
+        let made = match made {
+            Ok(Ok(None)) => return,
+            Ok(Ok(Some(batch))) => Ok(Ok(batch)),
+            Ok(Err(error)) => Ok(Err(error)),
+            Err(panic) => Err(panic),
+        };
+        // Fails when nobody waits any more.
+        if done.send((number, made)).is_err() || failed {
+            return;
         }
     }
 }
@@ -301,24 +355,26 @@ impl Iterator for Loader {
 
     /// The next batch; the first error, which names the file, is the last item.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
+        let number = self.left.next()?;
         let asked = Instant::now();
-        let received = self.queues.front().map(Receiver::recv);
+        let made = self.receive(number);
         self.waited += asked.elapsed();
-        self.queues.rotate_left(1);
-        self.left -= 1;
-        match received {
-            Some(Ok(Ok(batch))) => Some(Ok(batch)),
+        match made {
+            Some(Ok(Ok(batch))) => {
+                self.begin_one();
+                Some(Ok(batch))
+            }
             Some(Ok(Err(error))) => {
                 self.finish();
                 Some(Err(error))
             }
-            // Only a panic ends a thread early.
-            Some(Err(_)) | None => {
+            Some(Err(panic)) => {
                 self.finish();
-                let reason = "a thread of the loader ended early".to_owned();
+                resume_unwind(panic)
+            }
+            None => {
+                self.finish();
+                let reason = format!("no thread of the loader is left to make batch {number}");
                 Some(Err(Error::Argument(reason)))
             }
         }
@@ -326,7 +382,7 @@ impl Iterator for Loader {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // An error ends it early.
-        (usize::from(self.left > 0), Some(self.left))
+        (usize::from(!self.left.is_empty()), Some(self.left.len()))
     }
 }
 
