@@ -233,6 +233,9 @@ fn bad_input_is_named() {
     );
 }
 
+/// On two shared cores of an x86-64 AMD EPYC with a load of about 4, two runs: from files 5508 and 4337
+/// images/s with one thread, 9469 and 8680 with two; from memory 14715 and 12292, 13229 and 13412.
+///
 /// `cargo test --release -p trainer --no-default-features images_a_second -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
