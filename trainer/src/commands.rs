@@ -1,9 +1,15 @@
 //! The command line: what a person types, checked once, and the command that does it.
 
 mod data;
+#[cfg(feature = "torch")]
+mod eval;
+#[cfg(feature = "torch")]
+mod hardware;
 mod import;
 mod nets;
 mod output;
+#[cfg(feature = "torch")]
+mod train;
 
 use clap::{Parser, Subcommand};
 
@@ -24,21 +30,40 @@ Exit codes:
 Examples:
   trainer nets
   trainer data check Market-1501
+  trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
+  trainer eval --weights runs/bot-resnet50-official/final.safetensors --data Market-1501 --rerank
   trainer import osnet_x0_25_market1501.pth --out osnet.safetensors";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Data(data::Data),
     Nets(nets::Nets),
+    Data(data::Data),
+    #[cfg(feature = "torch")]
+    Train(train::Train),
+    #[cfg(feature = "torch")]
+    Eval(eval::Eval),
     Import(import::Import),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Data(data) => data.run(),
             Command::Nets(nets) => nets.run(),
+            Command::Data(data) => data.run(),
+            #[cfg(feature = "torch")]
+            Command::Train(train) => train.run(),
+            #[cfg(feature = "torch")]
+            Command::Eval(eval) => eval.run(),
             Command::Import(command) => command.run(),
         }
     }
+}
+
+/// `256x128`: height and width.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let parsed = text.split_once('x').and_then(|(height, width)| {
+        let extent = |text: &str| text.parse().ok();
+        Some([extent(height)?, extent(width)?])
+    });
+    parsed.ok_or_else(|| "wanted HEIGHTxWIDTH, for example 256x128".to_owned())
 }

@@ -177,6 +177,17 @@ impl Features {
     }
 }
 
+impl TestSet {
+    /// The feature that is compared in use: behind the neck, if there is one.
+    #[must_use]
+    pub fn best_feature(&self) -> Feature {
+        match self.query.f_i {
+            Some(_) => Feature::Fi,
+            None => Feature::Ft,
+        }
+    }
+}
+
 impl From<Metric> for retrieval::Metric {
     fn from(metric: Metric) -> Self {
         match metric {

@@ -15,6 +15,7 @@ use std::path::Path;
 use base64ct::{Base64, Encoding};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
+use kernels::contract::{Colour, Preprocessing};
 
 use crate::{Error, Result};
 
@@ -51,18 +52,20 @@ impl Crop {
         Ok(Self { width, height, rgb })
     }
 
-    /// The image that a network sees, turned back into one for people: `[3, height, width]`, red
-    /// first, of which `mean` was taken away and which was divided by `std` (both for pixels of 0 to
-    /// 1). What is beyond black or white is cut there.
+    /// The image that a network sees, `[3, height, width]`, turned back into one for people by what
+    /// `preprocessing` says of its colours. What is beyond black or white is cut there.
     ///
     /// # Errors
     /// As [`Crop::new`], or if a number is not finite.
-    pub fn from_normalised(
-        values: &[f32],
-        [height, width]: [usize; 2],
-        mean: [f32; 3],
-        std: [f32; 3],
-    ) -> Result<Self> {
+    pub fn of_network(values: &[f32], preprocessing: &Preprocessing) -> Result<Self> {
+        let Preprocessing {
+            height,
+            width,
+            mean,
+            std,
+            colour,
+            ..
+        } = *preprocessing;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let value = values[at];
             return Err(Error::Argument(format!(
@@ -71,12 +74,18 @@ impl Crop {
         }
         let plane = (values.len() / 3).max(1);
         let mut rgb = vec![0; values.len()];
-        for ((values, mean), (colour, std)) in
-            values.chunks_exact(plane).zip(mean).zip((0..3).zip(std))
+        let places = match colour {
+            Colour::Rgb => [0, 1, 2],
+            Colour::Bgr => [2, 1, 0],
+        };
+        for ((values, mean), (place, std)) in values
+            .chunks_exact(plane)
+            .zip(mean)
+            .zip(places.into_iter().zip(std))
         {
             for (&value, pixel) in values.iter().zip(rgb.chunks_exact_mut(3)) {
                 // A cast saturates: beyond black and white is black and white.
-                pixel[colour] = ((value * std + mean) * 255.0).round() as u8;
+                pixel[place] = ((value * std + mean) * 255.0).round() as u8;
             }
         }
         Self::new(width, height, rgb)

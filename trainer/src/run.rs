@@ -10,6 +10,7 @@
 //! Pictures stand beside them. Every file but the log is written under another name first and then
 //! renamed, so that a run that is killed leaves whole files.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,11 +43,9 @@ pub struct Epoch {
     /// From 1 on.
     pub epoch: u32,
     /// Learning rate.
-    pub rate: f64,
-    /// Sum of all losses.
-    pub loss: f64,
-    /// Each loss by name, without its weight.
-    pub parts: std::collections::BTreeMap<String, f64>,
+    pub lr: f64,
+    /// Each loss by name, without its weight, and under `total` their weighted sum.
+    pub loss: BTreeMap<String, f64>,
     /// Share of the images whose person the classifier names.
     pub accuracy: f64,
     /// Images a second.
@@ -60,6 +59,13 @@ pub struct Epoch {
 pub struct Evaluation {
     /// After this epoch.
     pub epoch: u32,
+    /// What the test said.
+    pub test: Test,
+}
+
+/// What a test said.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Test {
     /// Share of the queries whose first answer is right.
     pub rank1: f64,
     /// Mean average precision.
@@ -194,9 +200,8 @@ mod tests {
     fn epoch(epoch: u32) -> Record {
         Record::Epoch(Epoch {
             epoch,
-            rate: 3.5e-4,
-            loss: 2.5,
-            parts: [("id".to_owned(), 2.0)].into(),
+            lr: 3.5e-4,
+            loss: [("id".to_owned(), 2.0), ("total".to_owned(), 2.0)].into(),
             accuracy: 0.5,
             images_per_s: 10.0,
             waiting: 0.1,
@@ -206,8 +211,10 @@ mod tests {
     fn evaluation(epoch: u32) -> Record {
         Record::Evaluation(Evaluation {
             epoch,
-            rank1: 0.9,
-            map: 0.8,
+            test: Test {
+                rank1: 0.9,
+                map: 0.8,
+            },
         })
     }
 

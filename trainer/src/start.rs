@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use kernels::model::{Model, Options};
+use kernels::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{About, default_preprocessing};
 use crate::import::{self, Account, Ignored, Overrides};
-use crate::nets::{self, Net, Spec};
+use crate::nets::{self, Net, Role, Spec};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -154,6 +155,22 @@ pub fn init(path: &Path, spec: &Spec, classes: usize, seed: u64) -> Result<Begin
         account,
         notes: Vec::new(),
     })
+}
+
+/// The network of a run that began with an ONNX file, as the run has kept it.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn adopted(path: &Path) -> Result<Net> {
+    let graph = onnx::read_file(path, &ReadOptions::default())?.graph;
+    let bias = (graph.param_ids())
+        .find(|(_, param)| param.name == "bottleneck.bias")
+        .map(|(id, _)| id);
+    let mut net = Net::from_graph(graph);
+    if let Some(bias) = bias {
+        net.set_role(bias, Role::Frozen);
+    }
+    Ok(net)
 }
 
 fn unknown(path: &Path, weights: &Weights) -> Error {

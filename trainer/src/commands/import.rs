@@ -32,7 +32,7 @@ pub(super) struct Import {
     #[arg(long)]
     arch: Option<Backbone>,
     /// Height and width of the input in pixels, for example 384x128
-    #[arg(long, value_parser = size)]
+    #[arg(long, value_parser = super::size)]
     size: Option<[usize; 2]>,
     /// Step of the last stage, 1 or 2
     #[arg(long)]
@@ -61,14 +61,6 @@ struct Report<'a> {
     notes: &'a [String],
     #[serde(flatten)]
     account: &'a Account,
-}
-
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let parsed = text.split_once('x').and_then(|(height, width)| {
-        let extent = |text: &str| text.parse().ok();
-        Some([extent(height)?, extent(width)?])
-    });
-    parsed.ok_or_else(|| "wanted HEIGHTxWIDTH, for example 256x128".to_owned())
 }
 
 impl Import {

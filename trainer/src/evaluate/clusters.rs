@@ -27,6 +27,21 @@ pub struct Clusters {
     pub ratio: Option<f64>,
 }
 
+impl std::fmt::Display for Clusters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.3}"));
+        write!(
+            f,
+            "{} identities of {} images: {} from their centres, which are {} apart (ratio {})",
+            self.identities,
+            self.images,
+            number(self.intra),
+            number(self.inter),
+            number(self.ratio)
+        )
+    }
+}
+
 /// Measures the identities of some images.
 ///
 /// # Errors

@@ -16,26 +16,42 @@ fn label(person: i32, camera: u32) -> Label {
 
 #[test]
 fn a_normalised_image_turns_back() {
-    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let of_size = |height, width| Preprocessing {
+        height,
+        width,
+        ..Preprocessing::default()
+    };
+    let Preprocessing { mean, std, .. } = Preprocessing::default();
     let rgb: Vec<u8> = (0..18).map(|i| i * 15).collect();
-    let mut values = vec![0.0; 18];
-    for (pixel, colours) in rgb.chunks(3).enumerate() {
-        for (plane, colour) in colours.iter().enumerate() {
-            values[plane * 6 + pixel] = (f32::from(*colour) / 255.0 - mean[plane]) / std[plane];
+    for colour in [Colour::Rgb, Colour::Bgr] {
+        let preprocessing = Preprocessing {
+            colour,
+            ..of_size(2, 3)
+        };
+        let mut values = vec![0.0; 18];
+        for (pixel, colours) in rgb.chunks(3).enumerate() {
+            for (place, value) in colours.iter().enumerate() {
+                let plane = if colour == Colour::Rgb {
+                    place
+                } else {
+                    2 - place
+                };
+                values[plane * 6 + pixel] = (f32::from(*value) / 255.0 - mean[plane]) / std[plane];
+            }
         }
+        let found = Crop::of_network(&values, &preprocessing).unwrap();
+        assert_eq!(found, Crop::new(3, 2, rgb.clone()).unwrap());
     }
-    let found = Crop::from_normalised(&values, [2, 3], mean, std).unwrap();
-    assert_eq!(found, Crop::new(3, 2, rgb).unwrap());
     // Beyond white and black.
-    let found = Crop::from_normalised(&[9.0, -9.0, 0.0], [1, 1], mean, std).unwrap();
+    let found = Crop::of_network(&[9.0, -9.0, 0.0], &of_size(1, 1)).unwrap();
     assert_eq!(found.rgb, [255, 0, 104]);
-    for (values, size) in [
+    for (values, [height, width]) in [
         (vec![f32::NAN; 3], [1, 1]),
         (vec![0.0; 4], [1, 1]),
         (vec![], [0, 0]),
         (vec![0.0; 2], [1, 1]),
     ] {
-        assert!(Crop::from_normalised(&values, size, mean, std).is_err());
+        assert!(Crop::of_network(&values, &of_size(height, width)).is_err());
     }
 }
 

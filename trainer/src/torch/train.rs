@@ -13,10 +13,10 @@ use super::{Learner, Module, Precision, Step};
 use crate::checkpoint::{self, About};
 use crate::data::dataset::Dataset;
 use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
-use crate::evaluate::{self, Feature, Metric, Row, Settings};
+use crate::evaluate::{self, Metric, Row, Settings};
 use crate::nets::{Net, Spec};
 use crate::recipe::Recipe;
-use crate::run::{Epoch, Evaluation, Record, Run};
+use crate::run::{Epoch, Evaluation, Record, Run, Test};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -149,8 +149,10 @@ pub fn train(
             let row = judge(learner.judged(), recipe, set, machine, watch)?;
             let evaluation = Evaluation {
                 epoch,
-                rank1: row.plain.rank1,
-                map: row.plain.map,
+                test: Test {
+                    rank1: row.plain.rank1,
+                    map: row.plain.map,
+                },
             };
             log(run, watch, Record::Evaluation(evaluation))?;
         }
@@ -187,12 +189,8 @@ fn judge(
         loader: machine.loader,
     };
     let test = extract::test_set(module, set, reading, |images| watch.embedded(images))?;
-    let feature = match test.query.feature(Feature::Fi) {
-        Some(_) => Feature::Fi,
-        None => Feature::Ft,
-    };
     let settings = Settings {
-        feature,
+        feature: test.best_feature(),
         metric: Metric::Cosine,
         rerank: false,
     };
@@ -237,9 +235,8 @@ impl Sums {
         let steps = self.steps as f64;
         Epoch {
             epoch,
-            rate,
-            loss: self.loss / steps,
-            parts: (self.parts.into_iter())
+            lr: rate,
+            loss: (self.parts.into_iter().chain([("total", self.loss)]))
                 .map(|(name, sum)| (name.to_owned(), sum / steps))
                 .collect(),
             accuracy: self.accuracy / steps,

@@ -1,0 +1,203 @@
+//! `trainer eval`: how well a network finds people again.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use trainer::data::dataset::{Dataset, Layout, Options};
+use trainer::evaluate::clusters::{Clusters, clusters};
+use trainer::evaluate::projection::projection;
+use trainer::evaluate::{self, Feature, Metric, Settings, Table, TestSet};
+use trainer::import::Overrides;
+use trainer::nets::Backbone;
+use trainer::picture::{Crop, scatter, sheet};
+use trainer::start;
+use trainer::torch::Module;
+use trainer::torch::extract::{self, Reading};
+
+use super::hardware::Hardware;
+use super::output;
+
+/// Find people again, and say how often that works
+///
+/// By the rules of Market-1501: an image of the same person by the same camera counts neither as
+/// right nor as wrong.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Eval {
+    /// A checkpoint, published weights (.pth, .safetensors), or a float .onnx
+    #[arg(long, value_name = "W")]
+    weights: PathBuf,
+    /// Folder of a data set; several are joined
+    #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Data sets to be tested on their own beside it, a row each
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    cross: Vec<PathBuf>,
+    /// How they lie in their folders [default: recognised by their content]
+    #[arg(long)]
+    layout: Option<Layout>,
+    /// Feature before (ft) or behind the neck (fi) [default: fi, where there is a neck]
+    #[arg(long, value_enum)]
+    feature: Option<Feature>,
+    /// Distance of features
+    #[arg(long, value_enum, default_value = "cosine")]
+    metric: Metric,
+    /// Both features by both metrics, a row each
+    #[arg(long, conflicts_with_all = ["feature", "metric"])]
+    necks: bool,
+    /// Also after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
+    #[arg(long)]
+    rerank: bool,
+    /// Which network, where the file leaves it open, for example resnet50
+    #[arg(long)]
+    arch: Option<Backbone>,
+    /// Height and width of the input in pixels, for example 384x128
+    #[arg(long, value_parser = super::size)]
+    size: Option<[usize; 2]>,
+    /// Images computed at once
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    batch: usize,
+    /// Picture of queries and their answers to write, .svg
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+    /// Picture of the gallery in two dimensions to write, .svg
+    #[arg(long, value_name = "FILE")]
+    scatter: Option<PathBuf>,
+    #[command(flatten)]
+    hardware: Hardware,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  trainer eval --weights runs/bot/final.safetensors --data Market-1501 --rerank
+  trainer eval --weights osnet_x0_25_market1501.pth --data Market-1501 --cross MSMT17_V1 CUHK03-NP
+  trainer eval --weights final.safetensors --data shop --necks --sheet answers.svg";
+
+/// Queries on a sheet, and answers to each.
+const QUERIES: usize = 24;
+const ANSWERS: usize = 10;
+
+#[derive(Serialize)]
+struct Report {
+    schema: u32,
+    #[serde(flatten)]
+    table: Table,
+    /// How tight the identities of the gallery are.
+    clusters: Clusters,
+}
+
+impl Eval {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let device = self.hardware.open()?;
+        let overrides = Overrides {
+            backbone: self.arch,
+            size: self.size,
+            ..Overrides::default()
+        };
+        let opened = start::open(&self.weights, &overrides)?;
+        for note in &opened.notes {
+            eprintln!("note: {note}");
+        }
+        for fresh in &opened.account.fresh {
+            eprintln!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
+        }
+        let options = Options {
+            layout: self.layout,
+            ..Options::default()
+        };
+        let mut sets = vec![Dataset::open_all(&self.data, &options)?];
+        for folder in &self.cross {
+            sets.push(Dataset::open(folder, &options)?);
+        }
+        let module = Module::new(&opened.net, device, self.hardware.precision())?;
+        let reading = Reading {
+            preprocessing: &opened.about.preprocessing,
+            batch: self.batch,
+            loader: self.hardware.loader(),
+        };
+        let images: usize = sets
+            .iter()
+            .map(|set| set.query.len() + set.gallery.len())
+            .sum();
+        let bar = output::progress(images, "images");
+        let tests = sets
+            .iter()
+            .map(|set| test(&module, set, reading, &bar))
+            .collect::<anyhow::Result<Vec<TestSet>>>()?;
+        bar.finish_and_clear();
+
+        let settings = Settings {
+            feature: self.feature.unwrap_or(tests[0].best_feature()),
+            metric: self.metric,
+            rerank: self.rerank,
+        };
+        let table = if self.necks {
+            let rows = tests.iter().map(|set| evaluate::necks(set, self.rerank));
+            let tables = rows.collect::<trainer::Result<Vec<Table>>>()?;
+            Table {
+                rows: tables.into_iter().flat_map(|table| table.rows).collect(),
+            }
+        } else {
+            evaluate::cross(&tests, settings)?
+        };
+        let gallery = &tests[0].gallery;
+        let feature = gallery
+            .feature(settings.feature)
+            .context("the network has no neck, and ft for its only feature")?;
+        let clusters = clusters(feature, gallery.labels())?;
+        self.draw(&tests[0], settings)?;
+        if self.json {
+            return output::json(&Report {
+                schema: 1,
+                table,
+                clusters,
+            });
+        }
+        output::lines([table.text(), clusters.to_string()])
+    }
+
+    fn draw(&self, test: &TestSet, settings: Settings) -> anyhow::Result<()> {
+        let write = |path: &PathBuf, picture: String| {
+            std::fs::write(path, picture).with_context(|| path.display().to_string())
+        };
+        if let Some(path) = &self.sheet {
+            let count = test.query.labels().len();
+            let queries: Vec<usize> = (0..count).step_by(count.div_ceil(QUERIES)).collect();
+            let Settings {
+                feature, metric, ..
+            } = settings;
+            let open = |name: &str| Crop::open(name);
+            write(
+                path,
+                sheet::results(test, feature, metric, &queries, ANSWERS, open)?,
+            )?;
+        }
+        if let Some(path) = &self.scatter {
+            let gallery = &test.gallery;
+            let points = gallery
+                .feature(settings.feature)
+                .context("the network has no such feature")?;
+            let title = format!("{}, gallery", test.name);
+            let picture = scatter::scatter(&title, &projection(points)?, gallery.labels())?;
+            write(path, picture)?;
+        }
+        Ok(())
+    }
+}
+
+fn test(
+    module: &Module,
+    set: &Dataset,
+    reading: Reading<'_>,
+    bar: &ProgressBar,
+) -> anyhow::Result<TestSet> {
+    Ok(extract::test_set(module, set, reading, |images| {
+        bar.inc(images as u64);
+    })?)
+}

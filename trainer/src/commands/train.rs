@@ -1,0 +1,352 @@
+//! `trainer train`: a recipe and photos of people to a network.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use trainer::data::dataset::{Dataset, Layout, Options};
+use trainer::data::loader::Batch;
+use trainer::evaluate::Metric;
+use trainer::import::Overrides;
+use trainer::nets;
+use trainer::picture::sheet::Tile;
+use trainer::picture::{self, Crop};
+use trainer::recipe::Recipe;
+use trainer::run::{Record, Run};
+use trainer::start;
+use trainer::torch::extract::{self, Reading};
+use trainer::torch::train::{self, LAST, Machine, Start, Watch};
+use trainer::torch::{Module, Step};
+use trainer::weights::Weights;
+
+use super::hardware::Hardware;
+use super::output;
+
+/// Train a network by a recipe
+///
+/// Everything that happens is kept in a folder: the whole recipe, a log, curves, pictures of the
+/// first batch and of answers to queries, the last checkpoint and the finished network.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Train {
+    /// The recipe
+    #[arg(value_name = "CONFIG.toml")]
+    recipe: PathBuf,
+    /// Folder of a data set; several are joined
+    #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// How it lies in its folder [default: recognised by its content]
+    #[arg(long)]
+    layout: Option<Layout>,
+    /// Weights to begin with: .pth, .safetensors, or a float .onnx, which is then the network
+    #[arg(long, value_name = "W")]
+    init: Option<PathBuf>,
+    /// Folder of the run [default: runs/ and the name of the recipe]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in the folder after its last whole epoch
+    #[arg(long)]
+    resume: bool,
+    /// Another value for a key of the recipe, for example loss.id.smoothing=0; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    #[command(flatten)]
+    hardware: Hardware,
+    /// MiB of decoded images kept in memory: 96 KiB each at 256x128
+    #[arg(long, value_name = "MB", default_value_t = 2048)]
+    cache: usize,
+    /// The records of the log on stdout instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
+  trainer train configs/bot-resnet18.toml --data shop --set schedule.epochs=60 --device cuda
+  trainer train configs/bot-resnet18.toml --data shop --resume";
+
+/// The network that came from an ONNX file, in the folder of its run.
+const ADOPTED: &str = "net.onnx";
+
+/// Crops of the first batch that are shown.
+const SHOWN: usize = 64;
+
+/// Queries whose answers are shown, and how many of each.
+const QUERIES: usize = 12;
+const ANSWERS: usize = 10;
+
+impl Train {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let recipe = Recipe::read(&self.recipe, &self.settings)?;
+        let device = self.hardware.open()?;
+        let options = Options {
+            layout: self.layout,
+            ..Options::default()
+        };
+        let set = Dataset::open_all(&self.data, &options)?;
+        anyhow::ensure!(
+            !set.train.is_empty(),
+            "{} has no images to train with",
+            set.name
+        );
+        let folder = self.folder();
+        let begun = self.begin(&recipe, &set, &folder)?;
+        let (mut run, checkpoint) = if self.resume {
+            self.go_on(&recipe, &folder)?
+        } else {
+            (Run::create(&folder, &recipe)?, None)
+        };
+        if begun.spec.is_none() && checkpoint.is_none() {
+            let bytes = kernels::onnx::write_bytes(begun.net.graph(), &Default::default())?;
+            run.write(ADOPTED, &bytes)?;
+        }
+        let machine = Machine {
+            device,
+            precision: self.hardware.precision(),
+            loader: self.hardware.loader(),
+            cache_mb: self.cache,
+        };
+        let mut watch = Watcher {
+            json: self.json,
+            recipe: &recipe,
+            run: folder.clone(),
+            bar: None,
+        };
+        if !self.json {
+            eprintln!(
+                "{}: {} images of {} persons; {} epochs into {}",
+                set.name,
+                set.train.len(),
+                set.classes().1,
+                recipe.schedule.epochs,
+                folder.display()
+            );
+        }
+        let net = train::train(
+            &recipe,
+            &set,
+            begun,
+            checkpoint.as_ref(),
+            &mut run,
+            machine,
+            &mut watch,
+        )?;
+        watch.done();
+        run.write(
+            "curves.svg",
+            picture::curves::of_log(run.path("log.jsonl"))?.as_bytes(),
+        )?;
+        if !set.query.is_empty() && !set.gallery.is_empty() {
+            let module = Module::new(&net, device, machine.precision)?;
+            let reading = Reading {
+                preprocessing: &recipe.preprocessing(),
+                batch: recipe.evaluate.batch,
+                loader: machine.loader,
+            };
+            let sheet = answers(&module, &set, reading)?;
+            run.write("queries.svg", sheet.as_bytes())?;
+        }
+        if !self.json {
+            eprintln!("{}", run.path(train::FINAL).display());
+        }
+        Ok(())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            Path::new("runs").join(self.recipe.file_stem().unwrap_or("run".as_ref()))
+        })
+    }
+
+    /// The network before its first step, and what it learns from.
+    fn begin(&self, recipe: &Recipe, set: &Dataset, folder: &Path) -> anyhow::Result<Start> {
+        let (_, classes) = set.classes();
+        let teacher = match recipe.loss.distil.teacher.as_str() {
+            "" => None,
+            path => Some(start::open(path.as_ref(), &Overrides::default())?.net),
+        };
+        let adopted = folder.join(ADOPTED);
+        if self.resume && adopted.is_file() {
+            return Ok(Start {
+                net: start::adopted(&adopted)?,
+                spec: None,
+                teacher,
+            });
+        }
+        // What a resumed run began with is overwritten by its checkpoint.
+        let Some(init) = self.init.as_ref().filter(|_| !self.resume) else {
+            return Ok(Start {
+                net: nets::build(&recipe.model, classes, recipe.seed)?,
+                spec: Some(recipe.model.clone()),
+                teacher,
+            });
+        };
+        let begun = start::init(init, &recipe.model, classes, recipe.seed)?;
+        for note in &begun.notes {
+            eprintln!("note: {note}");
+        }
+        let account = &begun.account;
+        for left in account
+            .fresh
+            .iter()
+            .map(|fresh| (&fresh.ours, &fresh.reason))
+        {
+            eprintln!("note: {} starts fresh: {}", left.0, left.1);
+        }
+        let reasons: BTreeSet<&str> = (account.ignored.iter())
+            .map(|i| i.reason.as_str())
+            .collect();
+        for reason in reasons {
+            let count = account
+                .ignored
+                .iter()
+                .filter(|i| i.reason == reason)
+                .count();
+            eprintln!("note: {count} of its tensors are not used: {reason}");
+        }
+        Ok(Start {
+            net: begun.net,
+            spec: begun.spec,
+            teacher,
+        })
+    }
+
+    fn go_on(&self, recipe: &Recipe, folder: &Path) -> anyhow::Result<(Run, Option<Weights>)> {
+        let kept = Recipe::read(&folder.join("recipe.toml"), &[])?;
+        anyhow::ensure!(
+            kept == *recipe,
+            "{}: its recipe.toml differs from {} with its settings: a run goes on with the recipe it began with",
+            folder.display(),
+            self.recipe.display()
+        );
+        let path = folder.join(LAST);
+        if !path.exists() {
+            // Killed before the first epoch was over.
+            return Ok((Run::resume(folder, 0)?.0, None));
+        }
+        let weights = Weights::read(&path)?;
+        let about = trainer::checkpoint::About::of(&weights)?;
+        let epoch = about.map_or(0, |about| about.epoch);
+        Ok((Run::resume(folder, epoch)?.0, Some(weights)))
+    }
+}
+
+/// A sheet of queries from all over the test set and their answers.
+fn answers(module: &Module, set: &Dataset, reading: Reading<'_>) -> anyhow::Result<String> {
+    let test = extract::test_set(module, set, reading, |_| ())?;
+    let feature = test.best_feature();
+    let step = set.query.len().div_ceil(QUERIES);
+    let queries: Vec<usize> = (0..set.query.len()).step_by(step).collect();
+    let open = |name: &str| Crop::open(name);
+    Ok(picture::sheet::results(
+        &test,
+        feature,
+        Metric::Cosine,
+        &queries,
+        ANSWERS,
+        open,
+    )?)
+}
+
+/// Shows a run to a person, or to a program.
+struct Watcher<'a> {
+    json: bool,
+    recipe: &'a Recipe,
+    run: PathBuf,
+    bar: Option<ProgressBar>,
+}
+
+impl Watcher<'_> {
+    fn done(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn epoch(&mut self, epoch: u32, steps: usize) {
+        let epochs = self.recipe.schedule.epochs;
+        let bar = self.bar.get_or_insert_with(|| {
+            let template = "{bar:24} {pos}/{len} steps, {eta} left, {msg}";
+            let style = ProgressStyle::with_template(template).expect("the template is a constant");
+            let left = u64::from(epochs - epoch + 1) * steps as u64;
+            ProgressBar::new(left).with_style(style)
+        });
+        bar.set_message(format!("epoch {epoch} of {epochs}"));
+    }
+
+    fn step(&mut self, step: &Step, images: usize) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+            let rate = bar.per_sec() * images as f64;
+            bar.set_message(format!(
+                "loss {:.3}, {:.0} % right, {rate:.0} img/s",
+                step.loss,
+                step.accuracy * 100.0
+            ));
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch) -> trainer::Result<()> {
+        let preprocessing = self.recipe.preprocessing();
+        let pixels = 3 * preprocessing.height * preprocessing.width;
+        let tiles: Vec<Tile> = (batch.pixels.chunks_exact(pixels).zip(&batch.labels))
+            .take(SHOWN)
+            .map(|(image, label)| {
+                Ok(Tile {
+                    crop: Crop::of_network(image, &preprocessing)?,
+                    border: None,
+                    lines: vec![format!("person {label}")],
+                })
+            })
+            .collect::<trainer::Result<_>>()?;
+        let sheet =
+            picture::sheet::contact_sheet("the first batch, as the network sees it", &tiles, 16)?;
+        let path = self.run.join("batch.svg");
+        std::fs::write(&path, sheet).map_err(trainer::Error::io(&path))
+    }
+
+    fn record(&mut self, record: &Record) {
+        if self.json {
+            // A reader that has gone away does not end a training.
+            let _ = output::json(record);
+            return;
+        }
+        let line = line(record, self.recipe.schedule.epochs);
+        match &self.bar {
+            Some(bar) if !bar.is_hidden() => bar.println(line),
+            _ => eprintln!("{line}"),
+        }
+    }
+}
+
+/// A record as a person reads it.
+fn line(record: &Record, epochs: u32) -> String {
+    match record {
+        Record::Epoch(epoch) => {
+            let parts: Vec<String> = (epoch.loss.iter())
+                .filter(|(name, _)| *name != "total")
+                .map(|(name, value)| format!("{name} {value:.3}"))
+                .collect();
+            format!(
+                "epoch {}/{epochs}  lr {:.2e}  loss {:.3} ({})  {:.1} % right  {:.1} img/s, {:.0} % of the time waiting for images",
+                epoch.epoch,
+                epoch.lr,
+                epoch.loss["total"],
+                parts.join(", "),
+                epoch.accuracy * 100.0,
+                epoch.images_per_s,
+                epoch.waiting * 100.0,
+            )
+        }
+        Record::Evaluation(evaluation) => format!(
+            "epoch {}/{epochs}  rank-1 {:.1} %  mAP {:.1} %",
+            evaluation.epoch,
+            evaluation.test.rank1 * 100.0,
+            evaluation.test.map * 100.0,
+        ),
+    }
+}
