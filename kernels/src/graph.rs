@@ -282,6 +282,11 @@ impl Graph {
         });
     }
 
+    /// Forgets what leaves the network, and gives it: who adds a head declares new outputs.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
     /// Name of the network, for people.
     #[must_use]
     pub fn name(&self) -> &str {

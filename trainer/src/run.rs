@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `recipe.toml` | the whole recipe, every key with its value |
 //! | `log.jsonl` | one [`Record`] a line, as it happens |
-//! | `last.safetensors` | everything that the run needs to go on, after every epoch |
+//! | `last.safetensors` | everything that the run needs to go on: from its beginning, and after every epoch |
 //! | `final.safetensors` | the network, when the run is over |
 //!
 //! Pictures stand beside them. Every file but the log is written under another name first and then
@@ -19,6 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
 use crate::{Error, Result};
+
+/// File that a run goes on from.
+pub const LAST: &str = "last.safetensors";
+
+/// File of the finished network.
+pub const FINAL: &str = "final.safetensors";
 
 /// The folder of a run.
 #[derive(Debug)]
@@ -88,13 +94,13 @@ impl Run {
     /// [`Error::File`] if a run is in the folder already, [`Error::Io`] if it cannot be written.
     pub fn create(folder: &Path, recipe: &Recipe) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let log = folder.join("log.jsonl");
-        if log.exists() {
+        if folder.join(LAST).exists() {
             return Err(Error::file(
                 folder,
                 "there is a run in it already: --resume goes on with it, --out names another folder",
             ));
         }
+        write_whole(&folder.join("log.jsonl"), b"")?;
         write_whole(&folder.join("recipe.toml"), recipe.to_toml().as_bytes())?;
         Self::open(folder)
     }
@@ -243,7 +249,10 @@ mod tests {
     #[test]
     fn nothing_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
+        let run = Run::create(folder.path(), &Recipe::default()).unwrap();
+        // Nothing is lost yet.
         Run::create(folder.path(), &Recipe::default()).unwrap();
+        run.write(LAST, b"weights").unwrap();
         let error = Run::create(folder.path(), &Recipe::default()).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
     }

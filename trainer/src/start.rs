@@ -8,7 +8,7 @@ use kernels::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{About, default_preprocessing};
 use crate::import::{self, Account, Ignored, Overrides};
-use crate::nets::{self, Net, Role, Spec};
+use crate::nets::{self, Net, Role};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -83,11 +83,9 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
 fn open_onnx(path: &Path) -> Result<Opened> {
     let model = Model::unfolded(path, &Options::default())?;
     let mut graph = model.graph;
-    let feature = graph.outputs()[0].value;
+    let feature = graph.take_outputs()[0].value;
     for name in ["f_t", "f_i"] {
-        if graph.outputs().iter().all(|output| output.name != name) {
-            graph.output(name, feature);
-        }
+        graph.output(name, feature);
     }
     Ok(Opened {
         net: Net::from_graph(graph),
@@ -108,28 +106,33 @@ fn open_onnx(path: &Path) -> Result<Opened> {
 pub struct Beginning {
     /// For the persons to be learnt.
     pub net: Net,
-    /// How it was made; none for a network from an ONNX file.
-    pub spec: Option<Spec>,
+    /// What is known of it.
+    pub about: About,
     /// What became of the file's tensors.
     pub account: Account,
     /// What a person should know.
     pub notes: Vec<String>,
 }
 
-/// A network of `spec` for `classes` persons, with the weights of a file where it has them: a
-/// classifier of other people is left. An ONNX file is its own network, and `spec` is not looked
-/// at.
+/// The network that `about` asks for, with the weights of a file where it has them: a classifier of
+/// other people is left. An ONNX file is its own network with its own pre-processing, and only the
+/// number of persons is asked for.
 ///
 /// # Errors
 /// What is wrong with the file, and [`Error::File`] with both shapes if its weights belong to
 /// another network.
-pub fn init(path: &Path, spec: &Spec, classes: usize, seed: u64) -> Result<Beginning> {
+pub fn init(path: &Path, about: &About, seed: u64) -> Result<Beginning> {
     let source = import::open(path)?;
     if source.is_network() {
         let model = Model::unfolded(path, &Options::default())?;
         let mut notes = model.warnings.clone();
-        let net =
-            nets::adopt(model, classes, seed).map_err(|e| Error::file(path, e.to_string()))?;
+        let about = About {
+            spec: None,
+            preprocessing: model.contract.preprocessing,
+            ..about.clone()
+        };
+        let net = nets::adopt(model, about.classes, seed)
+            .map_err(|e| Error::file(path, e.to_string()))?;
         if !net.has_backbone_norm() {
             notes.push(format!(
                 "{}: no BatchNorm is left in it (they are folded): it will train badly, start from the unfolded network if there is one",
@@ -138,39 +141,66 @@ pub fn init(path: &Path, spec: &Spec, classes: usize, seed: u64) -> Result<Begin
         }
         return Ok(Beginning {
             net,
-            spec: None,
+            about,
             account: Account::default(),
             notes,
         });
     }
     let weights = source.weights()?;
     let family = import::recognise(&weights).ok_or_else(|| unknown(path, &weights))?;
-    let mut net = nets::build(spec, classes, seed)?;
+    let mut net = fresh(about, seed)?;
     let mut account = import::assign(&mut net, family, &weights)
         .map_err(|error| Error::file(path, error.to_string()))?;
     account.ignored.extend(skipped(&source));
     Ok(Beginning {
         net,
-        spec: Some(spec.clone()),
+        about: about.clone(),
         account,
         notes: Vec::new(),
     })
+}
+
+/// The network that `about` asks for, with fresh weights.
+///
+/// # Errors
+/// [`Error::Argument`] if there is no such network.
+pub fn fresh(about: &About, seed: u64) -> Result<Net> {
+    let spec = about.spec.as_ref().ok_or_else(|| {
+        Error::Argument("a network from an ONNX file has no fresh weights".to_owned())
+    })?;
+    nets::build(spec, about.classes, seed)
+}
+
+/// A network from an ONNX file, as a run keeps it for when it goes on.
+///
+/// # Errors
+/// [`Error::Kernels`] if it cannot be written.
+pub fn keep_adopted(net: &Net, about: &About) -> Result<Vec<u8>> {
+    let mut said = Weights::default();
+    about.note(&mut said);
+    Ok(onnx::write_bytes(net.graph(), &said.metadata)?)
 }
 
 /// The network of a run that began with an ONNX file, as the run has kept it.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn adopted(path: &Path) -> Result<Net> {
-    let graph = onnx::read_file(path, &ReadOptions::default())?.graph;
-    let bias = (graph.param_ids())
+pub fn adopted(path: &Path) -> Result<(Net, About)> {
+    let file = onnx::read_file(path, &ReadOptions::default())?;
+    let said = Weights {
+        metadata: file.metadata,
+        ..Weights::default()
+    };
+    let about = About::of(&said)?
+        .ok_or_else(|| Error::file(path, "it does not say how it is trained: no file of a run"))?;
+    let bias = (file.graph.param_ids())
         .find(|(_, param)| param.name == "bottleneck.bias")
         .map(|(id, _)| id);
-    let mut net = Net::from_graph(graph);
+    let mut net = Net::from_graph(file.graph);
     if let Some(bias) = bias {
         net.set_role(bias, Role::Frozen);
     }
-    Ok(net)
+    Ok((net, about))
 }
 
 fn unknown(path: &Path, weights: &Weights) -> Error {

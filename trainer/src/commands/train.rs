@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use kernels::contract::Preprocessing;
+use trainer::checkpoint::About;
 use trainer::data::dataset::{Dataset, Layout, Options};
 use trainer::data::loader::Batch;
 use trainer::evaluate::Metric;
 use trainer::import::Overrides;
-use trainer::nets;
 use trainer::picture::sheet::Tile;
 use trainer::picture::{self, Crop};
 use trainer::recipe::Recipe;
-use trainer::run::{Record, Run};
+use trainer::run::{FINAL, LAST, Record, Run};
 use trainer::start;
 use trainer::torch::extract::{self, Reading};
-use trainer::torch::train::{self, LAST, Machine, Start, Watch};
+use trainer::torch::train::{self, Machine, Start, Watch};
 use trainer::torch::{Module, Step};
 use trainer::weights::Weights;
 
@@ -92,16 +93,18 @@ impl Train {
             set.name
         );
         let folder = self.folder();
+        train::check(&recipe, &set)?;
         let begun = self.begin(&recipe, &set, &folder)?;
         let (mut run, checkpoint) = if self.resume {
-            self.go_on(&recipe, &folder)?
+            let (run, checkpoint) = self.go_on(&recipe, &folder)?;
+            (run, Some(checkpoint))
         } else {
             (Run::create(&folder, &recipe)?, None)
         };
-        if begun.spec.is_none() && checkpoint.is_none() {
-            let bytes = kernels::onnx::write_bytes(begun.net.graph(), &Default::default())?;
-            run.write(ADOPTED, &bytes)?;
+        if begun.about.spec.is_none() && !self.resume {
+            run.write(ADOPTED, &start::keep_adopted(&begun.net, &begun.about)?)?;
         }
+        let preprocessing = begun.about.preprocessing;
         let machine = Machine {
             device,
             precision: self.hardware.precision(),
@@ -110,7 +113,8 @@ impl Train {
         };
         let mut watch = Watcher {
             json: self.json,
-            recipe: &recipe,
+            epochs: recipe.schedule.epochs,
+            preprocessing,
             run: folder.clone(),
             bar: None,
         };
@@ -141,7 +145,7 @@ impl Train {
         if !set.query.is_empty() && !set.gallery.is_empty() {
             let module = Module::new(&net, device, machine.precision)?;
             let reading = Reading {
-                preprocessing: &recipe.preprocessing(),
+                preprocessing: &preprocessing,
                 batch: recipe.evaluate.batch,
                 loader: machine.loader,
             };
@@ -149,7 +153,7 @@ impl Train {
             run.write("queries.svg", sheet.as_bytes())?;
         }
         if !self.json {
-            eprintln!("{}", run.path(train::FINAL).display());
+            eprintln!("{}", run.path(FINAL).display());
         }
         Ok(())
     }
@@ -162,28 +166,34 @@ impl Train {
 
     /// The network before its first step, and what it learns from.
     fn begin(&self, recipe: &Recipe, set: &Dataset, folder: &Path) -> anyhow::Result<Start> {
-        let (_, classes) = set.classes();
+        let asked = About {
+            spec: Some(recipe.model.clone()),
+            classes: set.classes().1,
+            preprocessing: recipe.preprocessing(),
+            epoch: 0,
+        };
         let teacher = match recipe.loss.distil.teacher.as_str() {
             "" => None,
             path => Some(start::open(path.as_ref(), &Overrides::default())?.net),
         };
         let adopted = folder.join(ADOPTED);
         if self.resume && adopted.is_file() {
+            let (net, about) = start::adopted(&adopted)?;
             return Ok(Start {
-                net: start::adopted(&adopted)?,
-                spec: None,
+                net,
+                about,
                 teacher,
             });
         }
-        // What a resumed run began with is overwritten by its checkpoint.
+        // What a resumed run began with is in its checkpoint.
         let Some(init) = self.init.as_ref().filter(|_| !self.resume) else {
             return Ok(Start {
-                net: nets::build(&recipe.model, classes, recipe.seed)?,
-                spec: Some(recipe.model.clone()),
+                net: start::fresh(&asked, recipe.seed)?,
+                about: asked,
                 teacher,
             });
         };
-        let begun = start::init(init, &recipe.model, classes, recipe.seed)?;
+        let begun = start::init(init, &asked, recipe.seed)?;
         for note in &begun.notes {
             eprintln!("note: {note}");
         }
@@ -208,12 +218,12 @@ impl Train {
         }
         Ok(Start {
             net: begun.net,
-            spec: begun.spec,
+            about: begun.about,
             teacher,
         })
     }
 
-    fn go_on(&self, recipe: &Recipe, folder: &Path) -> anyhow::Result<(Run, Option<Weights>)> {
+    fn go_on(&self, recipe: &Recipe, folder: &Path) -> anyhow::Result<(Run, Weights)> {
         let kept = Recipe::read(&folder.join("recipe.toml"), &[])?;
         anyhow::ensure!(
             kept == *recipe,
@@ -222,14 +232,15 @@ impl Train {
             self.recipe.display()
         );
         let path = folder.join(LAST);
-        if !path.exists() {
-            // Killed before the first epoch was over.
-            return Ok((Run::resume(folder, 0)?.0, None));
-        }
+        anyhow::ensure!(
+            path.exists(),
+            "{}: nothing of its run was kept yet: begin it without --resume",
+            folder.display()
+        );
         let weights = Weights::read(&path)?;
-        let about = trainer::checkpoint::About::of(&weights)?;
+        let about = About::of(&weights)?;
         let epoch = about.map_or(0, |about| about.epoch);
-        Ok((Run::resume(folder, epoch)?.0, Some(weights)))
+        Ok((Run::resume(folder, epoch)?.0, weights))
     }
 }
 
@@ -251,14 +262,15 @@ fn answers(module: &Module, set: &Dataset, reading: Reading<'_>) -> anyhow::Resu
 }
 
 /// Shows a run to a person, or to a program.
-struct Watcher<'a> {
+struct Watcher {
     json: bool,
-    recipe: &'a Recipe,
+    epochs: u32,
+    preprocessing: Preprocessing,
     run: PathBuf,
     bar: Option<ProgressBar>,
 }
 
-impl Watcher<'_> {
+impl Watcher {
     fn done(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -266,9 +278,9 @@ impl Watcher<'_> {
     }
 }
 
-impl Watch for Watcher<'_> {
+impl Watch for Watcher {
     fn epoch(&mut self, epoch: u32, steps: usize) {
-        let epochs = self.recipe.schedule.epochs;
+        let epochs = self.epochs;
         let bar = self.bar.get_or_insert_with(|| {
             let template = "{bar:24} {pos}/{len} steps, {eta} left, {msg}";
             let style = ProgressStyle::with_template(template).expect("the template is a constant");
@@ -291,13 +303,13 @@ impl Watch for Watcher<'_> {
     }
 
     fn batch(&mut self, batch: &Batch) -> trainer::Result<()> {
-        let preprocessing = self.recipe.preprocessing();
+        let preprocessing = &self.preprocessing;
         let pixels = 3 * preprocessing.height * preprocessing.width;
         let tiles: Vec<Tile> = (batch.pixels.chunks_exact(pixels).zip(&batch.labels))
             .take(SHOWN)
             .map(|(image, label)| {
                 Ok(Tile {
-                    crop: Crop::of_network(image, &preprocessing)?,
+                    crop: Crop::of_network(image, preprocessing)?,
                     border: None,
                     lines: vec![format!("person {label}")],
                 })
@@ -315,7 +327,7 @@ impl Watch for Watcher<'_> {
             let _ = output::json(record);
             return;
         }
-        let line = line(record, self.recipe.schedule.epochs);
+        let line = line(record, self.epochs);
         match &self.bar {
             Some(bar) if !bar.is_hidden() => bar.println(line),
             _ => eprintln!("{line}"),

@@ -9,14 +9,14 @@ use super::{Neck, Net, Spec, init, neck};
 use crate::{Error, Result};
 
 /// The network of a model that was opened unfolded: its embedding becomes `f_t`, a fresh BNNeck
-/// makes `f_i` of it and a classifier of `classes` persons `logits`. Its normalisation is in the
+/// makes `f_i` of it and a classifier of `classes` persons `logits`: the outputs of the new network. Its normalisation is in the
 /// model's contract, not in the graph any more.
 ///
 /// # Errors
 /// [`Error::Argument`] if the model is quantised, does not give one row of numbers an image, or has
 /// parameters that are called as ours are.
 pub fn adopt(model: Model, classes: usize, seed: u64) -> Result<Net> {
-    let graph = model.graph;
+    let mut graph = model.graph;
     let quantised = |op: &Op| matches!(op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
     if let Some(node) = graph.nodes().iter().find(|node| quantised(&node.op)) {
         return Err(Error::Argument(format!(
@@ -32,7 +32,7 @@ pub fn adopt(model: Model, classes: usize, seed: u64) -> Result<Net> {
             param.name
         )));
     }
-    let output = &graph.outputs()[0];
+    let output = &graph.take_outputs()[0];
     let feature = output.value;
     let shape = &graph.value(feature).fact.shape;
     if !matches!(shape.as_slice(), [Dim::Batch, Dim::Fixed(_)]) {

@@ -8,31 +8,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kernels::contract::Preprocessing;
+
 use super::extract::{self, Reading, images_of};
 use super::{Learner, Module, Precision, Step};
 use crate::checkpoint::{self, About};
 use crate::data::dataset::Dataset;
 use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
 use crate::evaluate::{self, Metric, Row, Settings};
-use crate::nets::{Net, Spec};
+use crate::nets::Net;
 use crate::recipe::Recipe;
-use crate::run::{Epoch, Evaluation, Record, Run, Test};
+use crate::run::{Epoch, Evaluation, FINAL, LAST, Record, Run, Test};
 use crate::weights::Weights;
 use crate::{Error, Result};
-
-/// File that a run goes on from.
-pub const LAST: &str = "last.safetensors";
-
-/// File of the finished network.
-pub const FINAL: &str = "final.safetensors";
 
 /// The network that a run starts with.
 #[derive(Debug)]
 pub struct Start {
     /// With fresh weights, or those of somebody else.
     pub net: Net,
-    /// How it was made; none for a network from an ONNX file.
-    pub spec: Option<Spec>,
+    /// What is known of it.
+    pub about: About,
     /// A network to learn from.
     pub teacher: Option<Net>,
 }
@@ -87,16 +83,11 @@ pub fn train(
     machine: Machine,
     watch: &mut impl Watch,
 ) -> Result<Net> {
+    check(recipe, set)?;
     let (labels, classes) = set.classes();
-    let preprocessing = recipe.preprocessing();
     let sampler = recipe.sampler();
-    sampler.check()?;
-    let mut about = About {
-        spec: start.spec,
-        classes,
-        preprocessing,
-        epoch: 0,
-    };
+    let mut about = start.about;
+    let preprocessing = about.preprocessing;
     let mut learner = Learner::new(
         &start.net,
         classes,
@@ -105,9 +96,13 @@ pub fn train(
         machine.device,
         machine.precision,
     )?;
-    if let Some(weights) = resume {
-        learner.restore(weights)?;
-        about.epoch = About::of(weights)?.map_or(0, |kept| kept.epoch);
+    match resume {
+        Some(weights) => {
+            learner.restore(weights)?;
+            about.epoch = About::of(weights)?.map_or(0, |kept| kept.epoch);
+        }
+        // What the run began with is kept as well: nobody has to name it again.
+        None => keep(&learner, &about, run)?,
     }
     let photos = Photos::new(set.train.clone(), labels, preprocessing, machine.cache_mb)?;
     let photos = Arc::new(photos);
@@ -120,13 +115,6 @@ pub fn train(
             seed: recipe.seed,
             epoch: u64::from(epoch),
         };
-        if work.batches.is_empty() {
-            return Err(Error::Argument(format!(
-                "{} images of {classes} persons in {} make no batch",
-                photos.len(),
-                set.name
-            )));
-        }
         watch.epoch(epoch, work.batches.len());
         let mut sums = Sums::default();
         let share = recipe.schedule.share(epoch);
@@ -146,7 +134,14 @@ pub fn train(
 
         let last = epoch == recipe.schedule.epochs;
         if judged && (last || epoch.is_multiple_of(recipe.evaluate.every)) {
-            let row = judge(learner.judged(), recipe, set, machine, watch)?;
+            let row = judge(
+                learner.judged(),
+                recipe,
+                &preprocessing,
+                set,
+                machine,
+                watch,
+            )?;
             let evaluation = Evaluation {
                 epoch,
                 test: Test {
@@ -157,9 +152,7 @@ pub fn train(
             log(run, watch, Record::Evaluation(evaluation))?;
         }
         about.epoch = epoch;
-        let mut weights = learner.checkpoint()?;
-        about.note(&mut weights);
-        weights.write(&run.path(LAST))?;
+        keep(&learner, &about, run)?;
     }
 
     let net = learner.judged().net()?;
@@ -167,6 +160,33 @@ pub fn train(
     about.note(&mut weights);
     weights.write(&run.path(FINAL))?;
     Ok(net)
+}
+
+/// Refuses a data set that makes no batch of the recipe's: before anything is written.
+///
+/// # Errors
+/// [`Error::Argument`] with what the data set has and what a batch wants.
+pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
+    let (labels, classes) = set.classes();
+    if recipe
+        .sampler()
+        .batches(&labels, recipe.seed, 1)?
+        .is_empty()
+    {
+        return Err(Error::Argument(format!(
+            "{} images of {classes} persons in {} make no batch",
+            labels.len(),
+            set.name
+        )));
+    }
+    Ok(())
+}
+
+/// Writes everything that the run needs to go on.
+fn keep(learner: &Learner, about: &About, run: &Run) -> Result<()> {
+    let mut weights = learner.checkpoint()?;
+    about.note(&mut weights);
+    weights.write(&run.path(LAST))
 }
 
 fn log(run: &mut Run, watch: &mut impl Watch, record: Record) -> Result<()> {
@@ -179,12 +199,13 @@ fn log(run: &mut Run, watch: &mut impl Watch, record: Record) -> Result<()> {
 fn judge(
     module: &Module,
     recipe: &Recipe,
+    preprocessing: &Preprocessing,
     set: &Dataset,
     machine: Machine,
     watch: &mut impl Watch,
 ) -> Result<Row> {
     let reading = Reading {
-        preprocessing: &recipe.preprocessing(),
+        preprocessing,
         batch: recipe.evaluate.batch,
         loader: machine.loader,
     };
