@@ -3,7 +3,7 @@
 //! A program is linked with libtorch for CPUs. The one for NVIDIA GPUs has the same CPU part, but
 //! registers its kernels only if it is loaded before the first question about a GPU; loading later
 //! never takes. So a program that is to use one starts itself anew with the libraries preloaded
-//! ([`restart_with_cuda`]), which is what a linker does without any unsafe code of ours.
+//! (`restart_with_cuda`), which is what a linker does without any unsafe code of ours.
 
 use std::env;
 use std::ffi::OsString;
