@@ -131,13 +131,10 @@ fn download(folder: &Path, set: Set) -> Result<()> {
         "--abi",
         "none",
     ]);
-    for platform in [
-        "manylinux_2_28",
-        "manylinux_2_27",
-        "manylinux_2_25",
-        "manylinux2014",
-    ] {
-        pip.args(["--platform", &format!("{platform}_x86_64")]);
+    // pip takes each tag for itself alone, and every vendor builds for another one.
+    pip.args(["--platform", "manylinux2014_x86_64"]);
+    for minor in 5..=28 {
+        pip.args(["--platform", &format!("manylinux_2_{minor}_x86_64")]);
     }
     pip.arg("--dest").arg(folder);
     match set {
