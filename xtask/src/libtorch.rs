@@ -175,7 +175,10 @@ fn keep(name: &Path, set: Set) -> bool {
     let licence = text.contains(".dist-info/") && text.to_lowercase().contains("licen");
     let library = match set {
         Set::Cpu => CPU_LIBRARIES.contains(&text.as_ref()),
-        Set::Cuda => text.contains("/lib/") && text.contains(".so") && !text.contains("_python"),
+        Set::Cuda => {
+            let theirs = text.starts_with("torch/lib/") || text.starts_with("nvidia/");
+            theirs && text.contains(".so") && !text.contains("_python")
+        }
     };
     licence || library || (set == Set::Cpu && text.starts_with("torch/include/"))
 }
@@ -195,6 +198,7 @@ mod tests {
             ("nvidia/cu13/lib/libcudart.so.13", true, true),
             ("torch-2.11.0.dist-info/licenses/LICENSE", true, true),
             ("torch/__init__.py", false, false),
+            ("triton/_C/libtriton.so", false, false),
         ];
         for (name, cpu, cuda) in cases {
             assert_eq!(keep(Path::new(name), Set::Cpu), cpu, "{name}");
