@@ -10,7 +10,6 @@ mod images;
 mod matching;
 mod model;
 mod npy;
-mod output;
 mod run;
 
 use std::path::PathBuf;
@@ -162,7 +161,7 @@ impl DeviceArgs {
             "reid: embedding on {} ({}, {}): {}",
             chosen.device,
             chosen.backend,
-            output::count(chosen.threads, "thread"),
+            cli::count(chosen.threads, "thread"),
             chosen.why
         );
         Ok(embedder)

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cli::settings;
 use serde::{Deserialize, Deserializer};
-use toml::{Table, Value};
+use toml::Table;
 
 /// A key of the file, and what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -359,14 +360,15 @@ impl Config {
                 .map_or(1, |span| text[..span.start].lines().count().max(1));
             malformed(format!("line {line}: {}", error.message()))
         })?;
-        known(&table, "").map_err(malformed)?;
+        let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
+        settings::check(&table, &keys, OPEN).map_err(malformed)?;
         // Each alone first, so that a wrong value is told with its own origin.
         from(table.clone(), origin)?;
         let env: BTreeMap<String, String> = env.into_iter().collect();
         for key in KEYS.iter().filter(|key| !key.path.starts_with("camera.")) {
             let name = variable(key.path);
             if let Some(value) = env.get(&name) {
-                put(&mut table, key.path, toml_value(value));
+                settings::put(&mut table, key.path, settings::value(value)).map_err(malformed)?;
                 from(table.clone(), &name)?;
             }
         }
@@ -386,63 +388,8 @@ fn from(table: Table, origin: &str) -> Result<Config, Error> {
         .try_into()
         .map_err(|error: toml::de::Error| Error::Malformed {
             origin: origin.to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
+            reason: settings::one_line(&error),
         })
-}
-
-/// Refuses keys that do not exist, with the nearest one that does.
-fn known(table: &Table, prefix: &str) -> Result<(), String> {
-    for (name, value) in table {
-        let path = format!("{prefix}{name}");
-        let inside = format!("{path}.");
-        if OPEN.contains(&path.as_str()) {
-            continue;
-        }
-        let section = KEYS.iter().any(|key| key.path.starts_with(&inside));
-        match value {
-            Value::Table(table) if section => known(table, &inside)?,
-            Value::Array(tables) if section => {
-                for table in tables.iter().filter_map(Value::as_table) {
-                    known(table, &inside)?;
-                }
-            }
-            _ if section || KEYS.iter().any(|key| key.path == path) => {}
-            _ => return Err(unknown(&path)),
-        }
-    }
-    Ok(())
-}
-
-fn unknown(path: &str) -> String {
-    let nearest = KEYS
-        .iter()
-        .map(|key| (strsim::jaro_winkler(key.path, path), key.path))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .expect("there are keys");
-    format!("unknown key `{path}`; the nearest is `{}`", nearest.1)
-}
-
-/// What a variable says, as TOML if it is any, else as text.
-fn toml_value(text: &str) -> Value {
-    let parsed: Result<Table, _> = format!("value = {text}").parse();
-    let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    value.unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-fn put(table: &mut Table, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => {
-            table.insert(path.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let inner = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(inner) = inner {
-                put(inner, rest, value);
-            }
-        }
-    }
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -457,6 +404,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toml::Value;
 
     fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
         let env = env

@@ -7,7 +7,6 @@ mod eval;
 mod hardware;
 mod import;
 mod nets;
-mod output;
 #[cfg(feature = "torch")]
 mod train;
 

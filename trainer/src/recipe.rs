@@ -6,9 +6,9 @@
 //! after that no code asks whether it is valid. [`Recipe::to_toml`] gives all of it back, which is
 //! what a run folder keeps.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
+use cli::settings;
 use kernels::contract::{Colour, Fit, Preprocessing, Resize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -285,17 +285,22 @@ impl Recipe {
     }
 
     /// As [`Recipe::read`], from text; an error is for whoever names the file.
-    fn parse(text: &str, settings: &[String]) -> Result<Self, String> {
-        let mut table: Table = toml::from_str(text).map_err(|e| one_line(&e))?;
-        for setting in settings {
+    fn parse(text: &str, over: &[String]) -> Result<Self, String> {
+        let mut table: Table = toml::from_str(text).map_err(|e| settings::one_line(&e))?;
+        for setting in over {
             let (key, value) = setting
                 .split_once('=')
                 .ok_or_else(|| format!("`{setting}` is no setting: wanted key=value"))?;
-            put(&mut table, key.trim(), toml_value(value.trim()))?;
+            settings::put(&mut table, key.trim(), settings::value(value.trim()))?;
         }
-        let known = Keys::of(&Self::default());
-        known.check(&table, "")?;
-        let recipe: Self = Value::Table(table).try_into().map_err(|e| one_line(&e))?;
+        // The default has every key: there is nothing optional.
+        let whole = Table::try_from(Self::default()).expect("plain data always has a TOML form");
+        let keys = settings::paths(&whole);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        settings::check(&table, &keys, &[])?;
+        let recipe: Self = Value::Table(table)
+            .try_into()
+            .map_err(|e| settings::one_line(&e))?;
         recipe.check().map_err(|error| error.to_string())?;
         Ok(recipe)
     }
@@ -391,79 +396,6 @@ impl Recipe {
         }
         Ok(())
     }
-}
-
-/// Every key that there is, with dots.
-struct Keys(BTreeSet<String>);
-
-impl Keys {
-    fn of(recipe: &Recipe) -> Self {
-        let table = Table::try_from(recipe).expect("plain data always has a TOML form");
-        let mut keys = BTreeSet::new();
-        collect(&table, "", &mut keys);
-        Self(keys)
-    }
-
-    /// Refuses keys that do not exist, with the nearest one that does.
-    fn check(&self, table: &Table, prefix: &str) -> Result<(), String> {
-        for (name, value) in table {
-            let path = format!("{prefix}{name}");
-            let inside = format!("{path}.");
-            let section = self.0.iter().any(|key| key.starts_with(&inside));
-            match value {
-                Value::Table(table) if section => self.check(table, &inside)?,
-                _ if section || self.0.contains(&path) => {}
-                _ => return Err(self.unknown(&path)),
-            }
-        }
-        Ok(())
-    }
-
-    fn unknown(&self, path: &str) -> String {
-        let nearest = (self.0.iter())
-            .max_by(|a, b| strsim::jaro_winkler(a, path).total_cmp(&strsim::jaro_winkler(b, path)))
-            .expect("there are keys");
-        format!("unknown key `{path}`; the nearest is `{nearest}`")
-    }
-}
-
-fn collect(table: &Table, prefix: &str, keys: &mut BTreeSet<String>) {
-    for (name, value) in table {
-        let path = format!("{prefix}{name}");
-        match value {
-            Value::Table(inner) => collect(inner, &format!("{path}."), keys),
-            _ => {
-                keys.insert(path);
-            }
-        }
-    }
-}
-
-/// What a setting says, as TOML if it is any, else as text.
-fn toml_value(text: &str) -> Value {
-    let parsed: Result<Table, _> = format!("value = {text}").parse();
-    let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    value.unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
-    let Some((section, rest)) = path.split_once('.') else {
-        table.insert(path.to_owned(), value);
-        return Ok(());
-    };
-    let inner = table
-        .entry(section)
-        .or_insert_with(|| Value::Table(Table::new()));
-    match inner {
-        Value::Table(inner) => put(inner, rest, value),
-        other => Err(format!(
-            "`{section}` is {other}, wanted a table with `{rest}`"
-        )),
-    }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.to_string().trim().replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
-use super::{DeviceArgs, ModelArgs, Outcome, output};
+use super::{DeviceArgs, ModelArgs, Outcome};
 
 /// Measure how fast a model embeds on this device.
 ///
@@ -83,7 +83,7 @@ impl Bench {
         for _ in 0..3 {
             embed()?;
         }
-        let bar = output::progress(Some(u64::from(self.iterations)), "batches");
+        let bar = cli::progress(Some(u64::from(self.iterations)), "batches");
         let mut times = Vec::new();
         for _ in 0..self.iterations {
             times.push(embed()?);
@@ -119,9 +119,9 @@ impl Bench {
             pipeline,
         };
         if self.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            output::lines(report.text())?;
+            cli::lines(report.text())?;
         }
         Ok(Outcome::Done)
     }
@@ -138,7 +138,7 @@ impl Report {
             format!(
                 "batch {}, {}",
                 self.batch,
-                output::count(self.threads, "thread")
+                cli::count(self.threads, "thread")
             ),
             format!("a batch    {p50:.2} ms (min {min:.2}, p90 {p90:.2}, p99 {p99:.2})"),
             format!("images/s   {:.1}", self.images_per_s),
@@ -149,7 +149,7 @@ impl Report {
             format!("peak RSS   {rss}"),
         ];
         if let Some(pipeline) = &self.pipeline {
-            lines.extend(output::table(&stages::text(pipeline)));
+            lines.extend(cli::table(&stages::text(pipeline)));
         }
         lines
     }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use runtime::config::{Config, KEYS, variable};
 use serde::Serialize;
 
-use super::{Outcome, output, run};
+use super::{Outcome, run};
 
 /// Look at what a device is told once.
 #[derive(Debug, Args)]
@@ -73,20 +73,20 @@ impl ConfigCommand {
                 run::check(&config)?;
                 let cameras = config.camera.len();
                 if json {
-                    output::json(&Checked {
+                    cli::json(&Checked {
                         schema: 1,
                         file,
                         cameras,
                     })?;
                 } else {
-                    let cameras = output::count(cameras, "camera");
-                    output::lines([format!("{}: possible, {cameras}", file.display())])?;
+                    let cameras = cli::count(cameras, "camera");
+                    cli::lines([format!("{}: possible, {cameras}", file.display())])?;
                 }
             }
             Command::Keys(Keys { json }) => {
                 let keys: Vec<Entry> = KEYS.iter().map(Entry::of).collect();
                 if json {
-                    output::json(&Known { schema: 1, keys })?;
+                    cli::json(&Known { schema: 1, keys })?;
                 } else {
                     let header = ["key", "default", "meaning"].map(str::to_owned).to_vec();
                     let row = |key: &Entry| {
@@ -99,7 +99,7 @@ impl ConfigCommand {
                     let rows: Vec<_> = std::iter::once(header)
                         .chain(keys.iter().map(row))
                         .collect();
-                    output::lines(output::table(&rows))?;
+                    cli::lines(cli::table(&rows))?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use kernels::retrieval::scan;
 use runtime::source::camera::{Info, Offer, list};
 use serde::Serialize;
 
-use super::{Outcome, images, output};
+use super::{Outcome, images};
 
 /// Say what this device has, what would be used and why: the first thing to send with a question.
 #[derive(Debug, Args)]
@@ -64,9 +64,9 @@ impl Doctor {
             .with_context(|| path.display().to_string())?;
         }
         if self.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            output::lines(report.text())?;
+            cli::lines(report.text())?;
         }
         Ok(Outcome::Done)
     }
@@ -115,7 +115,7 @@ impl Report {
                 format!(
                     "{}, {}",
                     known(self.cpu.clone()),
-                    output::count(self.cores, "core")
+                    cli::count(self.cores, "core")
                 ),
             ),
             ("memory", known(self.memory_mb.map(|mb| format!("{mb} MB")))),
@@ -151,7 +151,7 @@ impl Report {
         if self.cameras.is_empty() {
             rows.push(vec!["cameras".to_owned(), "none found".to_owned()]);
         }
-        output::table(&rows)
+        cli::table(&rows)
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::{DeviceArgs, ModelArgs, Outcome, images, output};
+use super::{DeviceArgs, ModelArgs, Outcome, images};
 
 /// Embed images, one crop each, into a NumPy matrix.
 ///
@@ -59,7 +59,7 @@ impl Embed {
         })
         .with_context(|| list.display().to_string())?;
         if self.json {
-            output::json(&Report {
+            cli::json(&Report {
                 schema: 1,
                 images: embeddings.rows(),
                 unreadable: embedded.unreadable,
@@ -71,7 +71,7 @@ impl Embed {
         } else {
             let (rows, dim) = (embeddings.rows(), embeddings.dim());
             let (out, list) = (self.out.display(), list.display());
-            output::lines([format!("{rows} x {dim} in {out}, their paths in {list}")])?;
+            cli::lines([format!("{rows} x {dim} in {out}, their paths in {list}")])?;
         }
         Ok(if embedded.unreadable == 0 {
             Outcome::Done

@@ -10,7 +10,7 @@ use kernels::retrieval::rerank::{RerankOptions, k_reciprocal};
 use kernels::retrieval::{Label, Labelled, Metric, market};
 use serde::Serialize;
 
-use super::{DeviceArgs, ModelArgs, Outcome, images, output};
+use super::{DeviceArgs, ModelArgs, Outcome, images};
 
 /// Evaluate a model on a folder in the layout of Market-1501: `query/` and `bounding_box_test/`, with
 /// person and camera in the file names.
@@ -134,9 +134,9 @@ impl Eval {
             space: model.space().to_owned(),
         };
         if self.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            output::lines(report.text())?;
+            cli::lines(report.text())?;
         }
         Ok(if unreadable == 0 {
             Outcome::Done
@@ -190,12 +190,12 @@ impl Report {
             self.scores.row("cosine"),
         ];
         rows.extend(self.reranked.as_ref().map(|scores| scores.row("re-ranked")));
-        let mut lines = output::table(&rows);
+        let mut lines = cli::table(&rows);
         lines.push(format!(
             "{} ({} without a right answer), {} in the gallery",
-            output::count(self.queries, "query").replace("querys", "queries"),
+            cli::count(self.queries, "query").replace("querys", "queries"),
             self.skipped,
-            output::count(self.gallery, "image"),
+            cli::count(self.gallery, "image"),
         ));
         if let Some(open_set) = &self.open_set {
             lines.push(String::new());
@@ -226,7 +226,7 @@ fn open_set_text(open_set: &OpenSet) -> Vec<String> {
         rows.push(row(format!("at most {} %", at.target * 100.0), at.point));
     }
     rows.push(row("as many as missed".to_owned(), open_set.equal_error));
-    let mut lines = output::table(&rows);
+    let mut lines = cli::table(&rows);
     lines.push(format!(
         "{} searches for people in the gallery, {} for people taken out of it",
         open_set.mate_searches, open_set.non_mate_searches

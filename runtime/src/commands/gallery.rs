@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use runtime::gallery::{Gallery as Store, Origin, Summary};
 use serde::Serialize;
 
-use super::{Outcome, output};
+use super::Outcome;
 
 /// Look into a gallery, put it right, keep copies of it. Only re-embed needs a model.
 ///
@@ -104,7 +104,7 @@ impl List {
         let gallery = Store::inspect(self.file)?;
         let identities: Vec<Summary> = gallery.list().collect();
         if self.json {
-            output::json(&Listing {
+            cli::json(&Listing {
                 schema: 1,
                 space: gallery.space(),
                 dim: gallery.dim(),
@@ -112,7 +112,7 @@ impl List {
                 identities,
             })?;
         } else {
-            output::lines(table(&identities))?;
+            cli::lines(table(&identities))?;
         }
         Ok(Outcome::Done)
     }
@@ -122,7 +122,7 @@ impl Show {
     fn run(self) -> anyhow::Result<Outcome> {
         let (identity, origins) = Store::inspect(self.file)?.show(&self.who)?;
         if self.json {
-            output::json(&Shown {
+            cli::json(&Shown {
                 schema: 1,
                 identity: &identity,
                 origins: &origins,
@@ -143,7 +143,7 @@ impl Show {
                 origin.source
             )
         }));
-        output::lines(lines)?;
+        cli::lines(lines)?;
         Ok(Outcome::Done)
     }
 }
@@ -168,7 +168,7 @@ fn table(identities: &[Summary]) -> Vec<String> {
             time(identity.last_seen),
         ]
     }));
-    output::table(&rows)
+    cli::table(&rows)
 }
 
 fn time(unix_millis: u64) -> String {

@@ -11,8 +11,6 @@ use kernels::retrieval::Embeddings;
 use runtime::embed::{self, Embedder};
 use runtime::source::{self, Frame, Status};
 
-use super::output;
-
 /// Embeddings of image files.
 pub(super) struct Embedded {
     /// The files, in the order of the rows.
@@ -37,7 +35,7 @@ pub(super) fn embed(
     let window = embedder.chosen().batch * embedder.chosen().threads * 2;
 
     let paths = image_paths(specs)?;
-    let bar = output::progress(Some(paths.len() as u64), "images");
+    let bar = cli::progress(Some(paths.len() as u64), "images");
     let (mut kept, mut rows, mut crops) = (Vec::new(), Vec::new(), Vec::new());
     let mut unreadable = 0;
     let mut frame = Frame::default();

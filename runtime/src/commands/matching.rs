@@ -9,7 +9,7 @@ use runtime::gallery::{Gallery, Origin};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
-use super::{DeviceArgs, ModelArgs, Outcome, images, output};
+use super::{DeviceArgs, ModelArgs, Outcome, images};
 
 /// Say whom images resemble.
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ impl Match {
                         similarity: found.similarity,
                     })
                     .collect();
-                output::json(&Answer {
+                cli::json(&Answer {
                     schema: 1,
                     query,
                     matches,
@@ -113,7 +113,7 @@ impl Match {
                 } else {
                     found.join(", ")
                 };
-                output::lines([format!("{query}: {found}")])?;
+                cli::lines([format!("{query}: {found}")])?;
             }
         }
         Ok(if embedded.unreadable == 0 {
@@ -154,11 +154,11 @@ impl Enroll {
             exemplars: summary.exemplars,
         };
         if self.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            let images = output::count(report.images, "image");
-            let exemplars = output::count(report.exemplars, "exemplar");
-            output::lines([format!(
+            let images = cli::count(report.images, "image");
+            let exemplars = cli::count(report.exemplars, "exemplar");
+            cli::lines([format!(
                 "{}: {images} enrolled, {exemplars} in all",
                 self.name
             )])?;

@@ -7,7 +7,7 @@ use kernels::contract::Contract;
 use kernels::model::file_identity;
 use serde::Serialize;
 
-use super::{ModelArgs, Outcome, output};
+use super::{ModelArgs, Outcome};
 
 /// Look at a model file.
 #[derive(Debug, Args)]
@@ -81,9 +81,9 @@ impl ModelCommand {
             notes: &model.warnings,
         };
         if inspect.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            output::lines(report.text())?;
+            cli::lines(report.text())?;
         }
         Ok(Outcome::Done)
     }
@@ -130,7 +130,7 @@ impl Report<'_> {
             .into_iter()
             .map(|(key, value)| vec![key.to_owned(), value])
             .collect();
-        let mut lines = output::table(&rows);
+        let mut lines = cli::table(&rows);
         lines.extend(contract.thresholds.iter().map(|at| {
             format!(
                 "threshold {:.3}: FPIR {:.4}, FNIR {:.4}",

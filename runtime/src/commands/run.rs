@@ -22,7 +22,7 @@ use self::interrupt::Interrupt;
 use self::outputs::Outputs;
 pub(super) use self::settings::check;
 use self::settings::{Open, Settings, Watched};
-use super::{Outcome, output};
+use super::Outcome;
 
 /// Watch sources, and say who is seen again.
 ///
@@ -123,7 +123,7 @@ impl Run {
         let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
         match settings.json {
             true => lines.iter().for_each(|line| eprintln!("{line}")),
-            false => output::lines(lines)?,
+            false => cli::lines(lines)?,
         }
         match (ended, shown) {
             (Ok(_), shown) => shown.map(|()| outcome),
@@ -196,7 +196,7 @@ fn watch(
         (Some(all), Some(most)) => Some(all.min(most)),
         (all, most) => all.or(most),
     };
-    let bar = output::progress(frames, "frames");
+    let bar = cli::progress(frames, "frames");
     let mut outcome = Outcome::Done;
     let mut turns = 0;
     let ended = loop {
@@ -284,7 +284,7 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
                 .map_or("-".to_owned(), |similarity| format!("{similarity:.3}")),
         ]);
     }
-    let mut lines = output::table(&rows);
+    let mut lines = cli::table(&rows);
     let new = summary
         .identities
         .values()
@@ -292,11 +292,11 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
         .count();
     lines.push(format!(
         "{} in {} of {} ({new} new, {} known before, {} undecided), {:.1} frames/s",
-        output::count(summary.identities.len(), "person"),
-        output::count(summary.observations as usize, "observation"),
-        output::count(summary.frames as usize, "frame"),
+        cli::count(summary.identities.len(), "person"),
+        cli::count(summary.observations as usize, "observation"),
+        cli::count(summary.frames as usize, "frame"),
         summary.identities.len() - new,
-        output::count(summary.pending as usize, "observation"),
+        cli::count(summary.pending as usize, "observation"),
         summary.frames as f64 / seconds,
     ));
     lines.extend(

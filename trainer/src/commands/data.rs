@@ -8,8 +8,6 @@ use trainer::data::Dataset;
 use trainer::data::check::{Part, Report, Spread, check};
 use trainer::data::dataset::{Layout, Options, Split};
 
-use super::output;
-
 /// Look at data sets
 #[derive(Debug, Args)]
 pub(super) struct Data {
@@ -84,19 +82,19 @@ impl Check {
         };
         let dataset = Dataset::open_all(&self.dirs, &options)?;
         let images = dataset.images().count();
-        let bar = output::progress(images, "images");
+        let bar = cli::progress(Some(images as u64), "images");
         let report = check(&dataset, self.threads, || bar.inc(1))?;
         bar.finish_and_clear();
         if self.json {
-            output::json(&report)?;
+            cli::json(&report)?;
         } else {
-            output::lines(text(&report))?;
+            cli::lines(text(&report))?;
         }
         match report.broken.len() {
             0 => Ok(()),
             broken => bail!(
                 "{broken} of {} cannot be decoded",
-                output::count(images, "image")
+                cli::count(images, "image")
             ),
         }
     }
@@ -124,7 +122,7 @@ fn text(report: &Report) -> Vec<String> {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let row = |&(name, part): &(&str, &Part)| row(name, part, report.cameras_named);
     rows.extend(parts.iter().map(row));
-    let mut lines = output::table(&rows);
+    let mut lines = cli::table(&rows);
     lines.push(String::new());
     lines.push("images each: least-middle-most; pixels: middle width x middle height".to_owned());
     for (name, part) in parts {
@@ -147,7 +145,7 @@ fn text(report: &Report) -> Vec<String> {
         };
         lines.push(format!(
             "LEAK: {} to train with are in the test as well: {}{more}",
-            output::count(report.leaked.len(), "person"),
+            cli::count(report.leaked.len(), "person"),
             shown.collect::<Vec<_>>().join(", ")
         ));
     }

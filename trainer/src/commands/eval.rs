@@ -18,8 +18,6 @@ use trainer::torch::Module;
 use trainer::torch::extract::{self, Reading};
 
 use super::hardware::Hardware;
-use super::output;
-
 /// Find people again, and say how often that works
 ///
 /// By the rules of Market-1501: an image of the same person by the same camera counts neither as
@@ -125,7 +123,7 @@ impl Eval {
             .iter()
             .map(|set| set.query.len() + set.gallery.len())
             .sum();
-        let bar = output::progress(images, "images");
+        let bar = cli::progress(Some(images as u64), "images");
         let tests = sets
             .iter()
             .map(|set| test(&module, set, reading, &bar))
@@ -153,13 +151,13 @@ impl Eval {
         let clusters = clusters(feature, gallery.labels())?;
         self.draw(&tests[0], settings)?;
         if self.json {
-            return output::json(&Report {
+            return cli::json(&Report {
                 schema: 1,
                 table,
                 clusters,
             });
         }
-        output::lines([table.text(), clusters.to_string()])
+        cli::lines([table.text(), clusters.to_string()])
     }
 
     fn draw(&self, test: &TestSet, settings: Settings) -> anyhow::Result<()> {

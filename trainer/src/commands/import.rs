@@ -8,8 +8,6 @@ use trainer::import::{self, Account, Ignored, Listed, Overrides};
 use trainer::nets::{Backbone, Spec};
 use trainer::start;
 
-use super::output;
-
 /// Take over published weights: .pth, .safetensors; list those of .onnx too
 ///
 /// No code of the file is run. Every tensor is accounted for: used, or ignored and why.
@@ -106,7 +104,7 @@ impl Import {
 
     fn print_list(&self, listing: Listing) -> anyhow::Result<()> {
         if self.json {
-            return output::json(&listing);
+            return cli::json(&listing);
         }
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
         let total: usize = listing.tensors.iter().map(|t| elements(&t.shape)).sum();
@@ -115,16 +113,16 @@ impl Import {
         let rows: Vec<_> = rows
             .map(|t| vec![t.name, t.dtype, format!("{:?}", t.shape)])
             .collect();
-        let mut lines = output::table(&rows);
+        let mut lines = cli::table(&rows);
         lines.push(format!("{count} tensors, {total} elements"));
         let beside = listing.beside.into_iter();
         lines.extend(beside.map(|i| format!("beside them: {} ({})", i.name, i.reason)));
-        output::lines(lines)
+        cli::lines(lines)
     }
 
     fn print(&self, report: &Report<'_>) -> anyhow::Result<()> {
         if self.json {
-            return output::json(&report);
+            return cli::json(&report);
         }
         let Account {
             used,
@@ -150,18 +148,18 @@ impl Import {
                 ours.to_owned(),
             ]
         });
-        lines.extend(output::table(&rows.collect::<Vec<_>>()));
+        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
         lines.push(format!("ignored {}", ignored.len()));
         let rows = ignored.iter();
         let rows = rows.map(|i| vec!["  ".to_owned() + &i.name, i.reason.clone()]);
-        lines.extend(output::table(&rows.collect::<Vec<_>>()));
+        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
         lines.push(format!("not in the file {}", fresh.len()));
         let rows = fresh.iter();
         let rows = rows.map(|f| vec!["  ".to_owned() + &f.ours, f.reason.clone()]);
-        lines.extend(output::table(&rows.collect::<Vec<_>>()));
+        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
         if let Some(out) = &self.out {
             lines.push(format!("written to {}", out.display()));
         }
-        output::lines(lines)
+        cli::lines(lines)
     }
 }

@@ -22,8 +22,6 @@ use trainer::torch::{Module, Step};
 use trainer::weights::Weights;
 
 use super::hardware::Hardware;
-use super::output;
-
 /// Train a network by a recipe
 ///
 /// Everything that happens is kept in a folder: the whole recipe, a log, curves, pictures of the
@@ -324,7 +322,7 @@ impl Watch for Watcher {
     fn record(&mut self, record: &Record) {
         if self.json {
             // A reader that has gone away does not end a training.
-            let _ = output::json(record);
+            let _ = cli::json(record);
             return;
         }
         let line = line(record, self.epochs);

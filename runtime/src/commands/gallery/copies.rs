@@ -6,7 +6,7 @@ use clap::Args;
 use runtime::gallery::{Gallery as Store, Restored};
 use serde::Serialize;
 
-use super::{Outcome, output};
+use super::Outcome;
 
 /// Write a copy of a gallery, and read it back to be sure
 ///
@@ -67,16 +67,16 @@ impl Backup {
         let (identities, exemplars) = (gallery.len(), gallery.exemplars());
         let to = &self.to;
         if self.json {
-            output::json(&BackedUp {
+            cli::json(&BackedUp {
                 schema: 1,
                 to,
                 identities,
                 exemplars,
             })?;
         } else {
-            let exemplars = output::count(exemplars, "exemplar");
+            let exemplars = cli::count(exemplars, "exemplar");
             let to = to.display();
-            output::lines([format!("{to}: {identities} people, {exemplars}, verified")])?;
+            cli::lines([format!("{to}: {identities} people, {exemplars}, verified")])?;
         }
         Ok(Outcome::Done)
     }
@@ -87,10 +87,10 @@ impl Restore {
         let restored = &Store::restore(&self.file, &self.from, self.force)?;
         if self.json {
             let schema = 1;
-            output::json(&Report { schema, restored })?;
+            cli::json(&Report { schema, restored })?;
             return Ok(Outcome::Done);
         }
-        let exemplars = output::count(restored.exemplars, "exemplar");
+        let exemplars = cli::count(restored.exemplars, "exemplar");
         let people = restored.identities;
         let mut lines = vec![format!(
             "{}: {people} people, {exemplars}",
@@ -99,7 +99,7 @@ impl Restore {
         if let Some(replaced) = &restored.replaced {
             lines.push(format!("what was there is {} now", replaced.display()));
         }
-        output::lines(lines)?;
+        cli::lines(lines)?;
         Ok(Outcome::Done)
     }
 }

@@ -5,8 +5,6 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::output;
-
 /// What became of the crops of exemplars that have gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Crops {
@@ -45,12 +43,10 @@ impl Crops {
                 deleted: 0,
                 left: 0,
             } => None,
-            Self { deleted, left: 0 } => {
-                Some(format!("{} deleted", output::count(deleted, "crop")))
-            }
+            Self { deleted, left: 0 } => Some(format!("{} deleted", cli::count(deleted, "crop"))),
             Self { left, .. } => Some(format!(
                 "{} may be left where --save-crops kept them: delete them, or pass --crops DIR",
-                output::count(left, "crop")
+                cli::count(left, "crop")
             )),
         }
     }

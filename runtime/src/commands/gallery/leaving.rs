@@ -9,7 +9,7 @@ use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
 use super::crops::Crops;
-use super::{Outcome, output, table};
+use super::{Outcome, table};
 
 /// Remove somebody and every trace of them; the file is written anew
 ///
@@ -83,15 +83,15 @@ impl Forget {
         let forgotten = &gallery.forget(&self.who)?;
         let crops = Crops::delete(&gallery.take_stale_crops(), self.crops.as_deref());
         if self.json {
-            output::json(&Forgotten {
+            cli::json(&Forgotten {
                 schema: 1,
                 forgotten,
                 crops,
             })?;
         } else {
-            let exemplars = output::count(forgotten.exemplars, "exemplar");
+            let exemplars = cli::count(forgotten.exemplars, "exemplar");
             let line = format!("{}: forgotten, {exemplars} removed", forgotten.name);
-            output::lines([line].into_iter().chain(crops.line()))?;
+            cli::lines([line].into_iter().chain(crops.line()))?;
         }
         Ok(Outcome::Done)
     }
@@ -122,7 +122,7 @@ impl Prune {
             gallery.len()
         };
         if self.json {
-            output::json(&Pruned {
+            cli::json(&Pruned {
                 schema: 1,
                 dry_run: self.dry_run,
                 pruned: &pruned,
@@ -142,7 +142,7 @@ impl Prune {
         };
         lines.push(format!("{} {verb}, {remaining} remain", pruned.len()));
         lines.extend(crops.line());
-        output::lines(lines)?;
+        cli::lines(lines)?;
         Ok(Outcome::Done)
     }
 }

@@ -10,7 +10,7 @@ use runtime::source::{self, Frame, Status};
 use serde::Serialize;
 
 use super::super::{DeviceArgs, ModelArgs};
-use super::{Outcome, output};
+use super::Outcome;
 
 /// Compute all embeddings anew with another model, from the images that were kept
 ///
@@ -59,7 +59,7 @@ impl ReEmbed {
         let mut crop = vec![0; contract.height * contract.width * 3];
         let mut frame = Frame::default();
 
-        let bar = output::progress(Some(gallery.exemplars() as u64), "exemplars");
+        let bar = cli::progress(Some(gallery.exemplars() as u64), "exemplars");
         let result = gallery.re_embed(space, dim, self.drop_lost, |origin| {
             bar.inc(1);
             let Some(path) = image(origin, self.crops.as_deref()) else {
@@ -76,27 +76,27 @@ impl ReEmbed {
         bar.finish_and_clear();
         let counts = &result?;
         if self.json {
-            output::json(&Report {
+            cli::json(&Report {
                 schema: 1,
                 space,
                 dim,
                 counts,
             })?;
         } else {
-            let exemplars = output::count(counts.exemplars, "exemplar");
+            let exemplars = cli::count(counts.exemplars, "exemplar");
             let mut lines = vec![format!(
                 "{}: {} people, {exemplars} of space {space}",
                 self.file.display(),
                 counts.identities
             )];
             if counts.missing > 0 {
-                let missing = output::count(counts.missing, "exemplar");
+                let missing = cli::count(counts.missing, "exemplar");
                 lines.push(format!("{missing} removed: no image of them was found"));
             }
             if !counts.lost.is_empty() {
                 lines.push(format!("lost: {}", counts.lost.join(", ")));
             }
-            output::lines(lines)?;
+            cli::lines(lines)?;
         }
         Ok(if counts.missing == 0 {
             Outcome::Done

@@ -10,7 +10,7 @@ use runtime::gallery::{Change, Gallery as Store, Origin, Summary, Undone};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
-use super::{Outcome, output, table};
+use super::{Outcome, table};
 
 /// Make one of two identities that are the same person
 ///
@@ -104,7 +104,7 @@ impl Merge {
         let into = &Store::inspect(self.file)?.merge(&self.from, &self.into)?;
         let merged = &self.from;
         if self.json {
-            output::json(&Merged {
+            cli::json(&Merged {
                 schema: 1,
                 merged,
                 into,
@@ -112,7 +112,7 @@ impl Merge {
         } else {
             let line = format!("{merged} is {} now:", into.name);
             let table = table(std::slice::from_ref(into));
-            output::lines([line].into_iter().chain(table))?;
+            cli::lines([line].into_iter().chain(table))?;
         }
         Ok(Outcome::Done)
     }
@@ -125,13 +125,13 @@ impl Split {
             self.picks(n, origin)
         })?;
         if self.json {
-            output::json(&Parts {
+            cli::json(&Parts {
                 schema: 1,
                 remaining,
                 split,
             })?;
         } else {
-            output::lines(table(&[remaining.clone(), split.clone()]))?;
+            cli::lines(table(&[remaining.clone(), split.clone()]))?;
         }
         Ok(Outcome::Done)
     }
@@ -149,7 +149,7 @@ impl Undo {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let undone = &Store::inspect(self.file)?.undo()?;
         if self.json {
-            output::json(&Undid { schema: 1, undone })?;
+            cli::json(&Undid { schema: 1, undone })?;
             return Ok(Outcome::Done);
         }
         let Undone {
@@ -157,7 +157,7 @@ impl Undo {
             identity,
             other,
         } = undone;
-        output::lines([match change {
+        cli::lines([match change {
             Change::Merge => format!("{other} and {identity} are two again"),
             Change::Split => format!("{other} and {identity} are one again"),
         }])?;

@@ -1,12 +1,16 @@
-//! What people and machines read: progress on stderr, tables and JSON on stdout.
+//! What both programs say to people and machines, and how both are told: progress on stderr, tables
+//! and JSON on stdout, [`settings`] as TOML.
 
-use std::io::Write;
+pub mod settings;
+
+use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// A progress bar on stderr, which draws nothing unless that is a terminal.
-pub(super) fn progress(len: Option<u64>, what: &'static str) -> ProgressBar {
+#[must_use]
+pub fn progress(len: Option<u64>, what: &'static str) -> ProgressBar {
     let bar = match len {
         Some(len) => ProgressBar::new(len),
         None => ProgressBar::no_length(),
@@ -15,21 +19,30 @@ pub(super) fn progress(len: Option<u64>, what: &'static str) -> ProgressBar {
         Some(_) => "{bar:32} {pos}/{len} {msg}, {per_sec}, {eta} left",
         None => "{spinner} {pos} {msg}, {per_sec}",
     };
-    let style = ProgressStyle::with_template(template).expect("the template is a constant");
-    bar.with_style(style).with_message(what)
+    bar.with_style(style(template)).with_message(what)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("templates are constants")
 }
 
 /// One JSON document on stdout.
-pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, value).map_err(std::io::Error::from)?;
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }
 
 /// Lines on stdout.
-pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
     for line in lines {
         writeln!(out, "{line}")?;
     }
@@ -37,7 +50,8 @@ pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<(
 }
 
 /// A table: the first row is the header; every column is as wide as its widest cell.
-pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
+#[must_use]
+pub fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|i| {
@@ -58,7 +72,8 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
 }
 
 /// `1 thread`, `2 threads`.
-pub(super) fn count(n: usize, what: &str) -> String {
+#[must_use]
+pub fn count(n: usize, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
