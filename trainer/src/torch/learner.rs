@@ -108,6 +108,12 @@ impl Learner {
         &self.module
     }
 
+    /// The centres, `[persons, C]`; none without centre loss.
+    #[must_use]
+    pub fn centres(&self) -> Option<&Tensor> {
+        self.centres.as_ref().map(|centres| &centres.rows)
+    }
+
     /// Learns from a batch: `images` f32 `[N, 3, height, width]`, `labels` i64 `[N]` of 0 to the
     /// number of persons. `share` is what the schedule multiplies the learning rate by.
     ///
@@ -308,6 +314,7 @@ impl Centres {
             .collect();
         let rows = to_tch(&Stored::f32([classes, feature], drawn)?)?
             .f_to_device(module.device())?
+            .f_to_kind(module.precision().kind())?
             .f_set_requires_grad(true)?;
         let optimiser = Optimiser::new(optimiser::Rule::Plain, 0.0, [(CENTRES, &rows)])?;
         Ok(Self { rows, optimiser })

@@ -1,7 +1,7 @@
 //! The losses of the strong baseline, and those that others put in their place.
 //!
-//! Every function gives a scalar that knows its gradient. Features are f32 `[N, C]`, labels i64
-//! `[N]`; all sums are f32.
+//! Every function gives a scalar that knows its gradient. Features are f32 `[N, C]` (or f64), labels
+//! i64 `[N]`; all sums have the features' kind.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -15,13 +15,13 @@ use crate::Result;
 /// # Errors
 /// If a label is none of the classes, or libtorch has no memory.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result<Tensor> {
-    let log_p = logits.f_log_softmax(1, Kind::Float)?;
+    let log_p = logits.f_log_softmax(1, logits.kind())?;
     let right = log_p.f_gather(1, &labels.f_unsqueeze(1)?, false)?;
-    let right = right.f_mean(Kind::Float)?.f_neg()?;
+    let right = mean(&right)?.f_neg()?;
     if smoothing == 0.0 {
         return Ok(right);
     }
-    let all = log_p.f_mean(Kind::Float)?.f_neg()?;
+    let all = mean(&log_p)?.f_neg()?;
     Ok((right.f_mul_scalar(1.0 - smoothing)?).f_add(&all.f_mul_scalar(smoothing)?)?)
 }
 
@@ -55,13 +55,13 @@ pub fn triplet(features: &Tensor, labels: &Tensor, margin: Margin) -> Result<Ten
         Margin::Hard(margin) => gap.f_add_scalar(margin)?.f_relu()?,
         Margin::Soft => gap.f_softplus()?,
     };
-    Ok(loss.f_mean(Kind::Float)?)
+    mean(&loss)
 }
 
 /// Euclidean distances of all pairs, `[N, N]`, as the official code computes them: the square root
 /// of `|a|^2 + |b|^2 - 2 a b`, of at least 1e-12, so that its gradient stays finite.
 fn euclidean(features: &Tensor) -> Result<Tensor> {
-    let squares = (features.f_square()?).f_sum_dim_intlist([1i64].as_slice(), true, Kind::Float)?;
+    let squares = row_sums(&features.f_square()?)?.f_unsqueeze(1)?;
     let products = features.f_matmul(&features.f_tr()?)?;
     let squared = squares
         .f_add(&squares.f_tr()?)?
@@ -85,8 +85,8 @@ fn same_person(labels: &Tensor) -> Result<Tensor> {
 pub fn centre(features: &Tensor, labels: &Tensor, centres: &Tensor) -> Result<Tensor> {
     let own = centres.f_index_select(0, labels)?;
     let squared = features.f_sub(&own)?.f_square()?;
-    let distances = squared.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-    Ok(distances.f_clamp(1e-12, 1e12)?.f_mean(Kind::Float)?)
+    let distances = row_sums(&squared)?;
+    mean(&distances.f_clamp(1e-12, 1e12)?)
 }
 
 /// Circle loss (Sun et al., 2020) on pairs within the batch: cosine similarities, relaxed by
@@ -119,7 +119,7 @@ pub fn circle(features: &Tensor, labels: &Tensor, margin: f64, gamma: f64) -> Re
         Ok(logits.f_logsumexp([1i64].as_slice(), false)?)
     };
     let sum = over(&logit_p, &positive)?.f_add(&over(&logit_n, &same.f_logical_not()?)?)?;
-    Ok(sum.f_softplus()?.f_mean(Kind::Float)?)
+    mean(&sum.f_softplus()?)
 }
 
 /// What a student's classifier has to learn from its teacher's: the Kullback-Leibler divergence of
@@ -132,12 +132,12 @@ pub fn distil_logits(student: &Tensor, teacher: &Tensor, temperature: f64) -> Re
     let soften = |logits: &Tensor| -> Result<Tensor> {
         Ok(logits
             .f_div_scalar(temperature)?
-            .f_log_softmax(1, Kind::Float)?)
+            .f_log_softmax(1, logits.kind())?)
     };
     let (student, teacher) = (soften(student)?, soften(&teacher.f_detach()?)?);
     let divergence = teacher.f_exp()?.f_mul(&teacher.f_sub(&student)?)?;
-    let sums = divergence.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-    Ok((sums.f_mean(Kind::Float)?).f_mul_scalar(temperature * temperature)?)
+    let sums = row_sums(&divergence)?;
+    Ok(mean(&sums)?.f_mul_scalar(temperature * temperature)?)
 }
 
 /// One minus the cosine between the student's and the teacher's features. Mean over the batch.
@@ -145,10 +145,17 @@ pub fn distil_logits(student: &Tensor, teacher: &Tensor, temperature: f64) -> Re
 /// # Errors
 /// If the two have different lengths, or libtorch has no memory.
 pub fn distil_features(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
-    let cosine = (normalised(student)?)
-        .f_mul(&normalised(&teacher.f_detach()?)?)?
-        .f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-    Ok(cosine.f_mean(Kind::Float)?.f_neg()?.f_add_scalar(1.0)?)
+    let cosine = row_sums(&normalised(student)?.f_mul(&normalised(&teacher.f_detach()?)?)?)?;
+    Ok(mean(&cosine)?.f_neg()?.f_add_scalar(1.0)?)
+}
+
+fn mean(x: &Tensor) -> Result<Tensor> {
+    Ok(x.f_mean(x.kind())?)
+}
+
+/// The sum of each row.
+fn row_sums(x: &Tensor) -> Result<Tensor> {
+    Ok(x.f_sum_dim_intlist([1i64].as_slice(), false, x.kind())?)
 }
 
 /// Rows of length 1.

@@ -1,7 +1,8 @@
 //! Every float operator on libtorch.
 //!
 //! Convolutions and matrix products follow the asked precision; sums, norms, powers and
-//! exponentials are f32 whatever comes in, as automatic mixed precision has it.
+//! exponentials are f32 whatever comes in, as automatic mixed precision has it. Where everything is
+//! f64, they are too.
 
 use kernels::graph::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};
 use tch::{Kind, Tensor};
@@ -29,6 +30,7 @@ impl Call<'_> {
         self.inputs[at].f_to_kind_of(match self.precision {
             Precision::F32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
+            Precision::F64 => Kind::Double,
         })
     }
 
@@ -39,9 +41,14 @@ impl Call<'_> {
             .transpose()
     }
 
-    /// The first operand as f32.
+    /// What all that is no product computes with.
+    fn kind(&self) -> Kind {
+        self.precision.kind()
+    }
+
+    /// The first operand as that.
     fn float(&self) -> Result<Tensor> {
-        self.inputs[0].f_to_kind_of(Kind::Float)
+        self.inputs[0].f_to_kind_of(self.kind())
     }
 }
 
@@ -108,7 +115,7 @@ pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
         } => windows(&average_pool(x, pool, *count_include_pad)?, &call.shapes[0])?,
         Op::GlobalAveragePool => {
             call.float()?
-                .f_mean_dim([2i64, 3].as_slice(), true, Kind::Float)?
+                .f_mean_dim([2i64, 3].as_slice(), true, call.kind())?
         }
         Op::Reduce {
             kind,
@@ -119,7 +126,7 @@ pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
             match kind {
                 Reduce::Mean => {
                     call.float()?
-                        .f_mean_dim(axes.as_slice(), *keep_dims, Kind::Float)?
+                        .f_mean_dim(axes.as_slice(), *keep_dims, call.kind())?
                 }
                 Reduce::L2 => norm(&call.float()?, 2, &axes, *keep_dims)?,
             }
@@ -136,7 +143,7 @@ pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
         }
         Op::Transpose { perm } => x.f_permute(sizes(perm))?,
         Op::Expand { .. } => x.f_expand(&call.shapes[0], false)?,
-        Op::Softmax { axis } => x.f_softmax(size(*axis), Kind::Float)?,
+        Op::Softmax { axis } => x.f_softmax(size(*axis), call.kind())?,
         other => {
             return Err(Error::Torch {
                 what: other.onnx_name().to_owned(),
@@ -182,7 +189,7 @@ fn pairs(binary: Binary, call: &Call<'_>) -> Result<Tensor> {
         Binary::Sub => a.f_sub(b)?,
         Binary::Mul => a.f_mul(b)?,
         Binary::Div => a.f_div(b)?,
-        Binary::Pow => call.float()?.f_pow(&b.f_to_kind_of(Kind::Float)?)?,
+        Binary::Pow => call.float()?.f_pow(&b.f_to_kind_of(call.kind())?)?,
     })
 }
 
