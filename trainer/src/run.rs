@@ -50,7 +50,7 @@ pub struct Epoch {
     pub epoch: u32,
     /// Learning rate.
     pub lr: f64,
-    /// Each loss by name, without its weight, and under `total` their weighted sum.
+    /// Each loss by name, times its weight, and under `total` their sum.
     pub loss: BTreeMap<String, f64>,
     /// Share of the images whose person the classifier names.
     pub accuracy: f64,

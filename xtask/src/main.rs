@@ -2,6 +2,7 @@
 
 mod device_test;
 mod fuzz;
+mod ladder;
 mod libtorch;
 
 use std::env;
@@ -32,6 +33,7 @@ enum Task {
     /// Make an example out of nothing and run the program on it
     Example,
     Libtorch(libtorch::Libtorch),
+    Ladder(ladder::Ladder),
     /// Run `reid` against a camera driver of the kernel, in an emulated machine: minutes
     DeviceTest,
     /// Run the fuzz targets
@@ -45,6 +47,7 @@ fn main() -> Result<()> {
         Task::Check => check(),
         Task::Example => example(),
         Task::Libtorch(libtorch) => libtorch.run(),
+        Task::Ladder(ladder) => ladder.run(),
         Task::DeviceTest => device_test::run_all(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }

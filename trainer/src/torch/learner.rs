@@ -49,6 +49,8 @@ pub struct Step {
     pub loss: f64,
     /// Each loss by name, without its weight.
     pub parts: BTreeMap<&'static str, f64>,
+    /// Each loss times its weight: what `loss` is the sum of.
+    pub shares: BTreeMap<&'static str, f64>,
     /// Share of the images whose person the classifier (the first, with parts) names.
     pub accuracy: f64,
 }
@@ -325,6 +327,7 @@ impl Centres {
 struct Sum {
     total: Option<Tensor>,
     parts: BTreeMap<&'static str, f64>,
+    shares: BTreeMap<&'static str, f64>,
 }
 
 impl Sum {
@@ -332,6 +335,7 @@ impl Sum {
         Self {
             total: None,
             parts: BTreeMap::new(),
+            shares: BTreeMap::new(),
         }
     }
 
@@ -344,6 +348,7 @@ impl Sum {
             });
         }
         *self.parts.entry(name).or_default() += value;
+        *self.shares.entry(name).or_default() += weight * value;
         let weighted = loss.f_mul_scalar(weight)?;
         self.total = Some(match self.total.take() {
             Some(total) => total.f_add(&weighted)?,
@@ -359,6 +364,7 @@ impl Sum {
         let step = Step {
             loss: f64::try_from(&total)?,
             parts: self.parts,
+            shares: self.shares,
             accuracy,
         };
         Ok((total, step))

@@ -225,7 +225,7 @@ struct Sums {
     images: usize,
     loss: f64,
     accuracy: f64,
-    parts: BTreeMap<&'static str, f64>,
+    shares: BTreeMap<&'static str, f64>,
 }
 
 impl Default for Sums {
@@ -236,7 +236,7 @@ impl Default for Sums {
             images: 0,
             loss: 0.0,
             accuracy: 0.0,
-            parts: BTreeMap::new(),
+            shares: BTreeMap::new(),
         }
     }
 }
@@ -247,8 +247,8 @@ impl Sums {
         self.images += images;
         self.loss += step.loss;
         self.accuracy += step.accuracy;
-        for (name, value) in &step.parts {
-            *self.parts.entry(name).or_default() += value;
+        for (name, share) in &step.shares {
+            *self.shares.entry(name).or_default() += share;
         }
     }
 
@@ -257,7 +257,7 @@ impl Sums {
         Epoch {
             epoch,
             lr: rate,
-            loss: (self.parts.into_iter().chain([("total", self.loss)]))
+            loss: (self.shares.into_iter().chain([("total", self.loss)]))
                 .map(|(name, sum)| (name.to_owned(), sum / steps))
                 .collect(),
             accuracy: self.accuracy / steps,

@@ -1,0 +1,355 @@
+//! The paper's ladder: what each trick adds to the standard baseline, measured by runs of `trainer`.
+//!
+//! Every run is a folder, kept; a run that is there already is not made again, and one that was cut
+//! off goes on. So the whole can be stopped at any time, and a table grows when it is asked for
+//! again. Tables are Markdown on stdout: mean and spread over the seeds, without a claim about the
+//! order.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::{cargo, root, run};
+
+/// Measure what each trick of the paper adds, on a data set
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Ladder {
+    /// Data set to train and test with
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Data sets of other domains, which every rung is tested on as well
+    #[arg(long, value_name = "DIR", num_args = 0..)]
+    cross: Vec<PathBuf>,
+    /// Where runs are kept
+    #[arg(long, value_name = "DIR", default_value = "runs/ladder")]
+    out: PathBuf,
+    /// Which tables
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "rungs,necks")]
+    tables: Vec<Table>,
+    /// Seeds of each run, 1 to so many
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// More settings for every run, for example schedule.epochs=40; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Passed on to `trainer train`, for example --precision=bf16
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Example:
+  cargo xtask ladder --data street --cross mall --set schedule.epochs=40 -- --precision bf16";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Table {
+    /// The standard baseline, and one trick after the other
+    Rungs,
+    /// Both features by both metrics, with and without the neck
+    Necks,
+    /// Persons and images of a batch
+    Batches,
+    /// Sizes of the input
+    Sizes,
+    /// Networks
+    Backbones,
+}
+
+/// The paper's ladder: name, and what it changes in what came before.
+const RUNGS: [(&str, &[&str]); 7] = [
+    ("standard baseline", &[]),
+    ("+ warm-up", &["schedule.warmup=10"]),
+    ("+ random erasing", &["augment.erasing.p=0.5"]),
+    ("+ label smoothing", &["loss.id.smoothing=0.1"]),
+    ("+ last stride 1", &["model.last_stride=1"]),
+    ("+ BNNeck", &["model.neck=bnneck"]),
+    ("+ centre loss", &["loss.centre.weight=5e-4"]),
+];
+
+/// P and K of a batch of 32 and 64 images.
+const BATCHES: [(usize, usize); 5] = [(8, 4), (4, 8), (16, 4), (8, 8), (32, 2)];
+
+const SIZES: [[usize; 2]; 4] = [[64, 32], [96, 48], [128, 64], [128, 128]];
+
+const BACKBONES: [&str; 4] = ["resnet18", "resnet50", "osnet_x0_25", "mobilenet_v2"];
+
+/// What the ladder begins with, at a size that a CPU can train.
+const BEGINNING: [&str; 3] = [
+    "model.backbone=resnet18",
+    "model.size=[128, 64]",
+    "augment.pad=5",
+];
+
+/// A line of a table.
+struct Line {
+    name: String,
+    settings: Vec<String>,
+}
+
+impl Ladder {
+    pub(crate) fn run(&self) -> Result<()> {
+        super::libtorch::ensure()?;
+        run(&mut cargo([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "trainer",
+        ]))?;
+        ensure!(self.seeds > 0, "--seeds is 0, wanted at least 1");
+        for table in &self.tables {
+            match table {
+                Table::Rungs => self.table("Rung", &rungs())?,
+                Table::Necks => self.necks()?,
+                Table::Batches => self.table(
+                    "P x K",
+                    &varied(BATCHES, |(p, k)| {
+                        let name = format!("{p} x {k}");
+                        (
+                            name,
+                            vec![format!("batch.identities={p}"), format!("batch.images={k}")],
+                        )
+                    }),
+                )?,
+                Table::Sizes => self.table(
+                    "Height x width",
+                    &varied(SIZES, |[h, w]| {
+                        (format!("{h} x {w}"), vec![format!("model.size=[{h}, {w}]")])
+                    }),
+                )?,
+                Table::Backbones => self.table(
+                    "Network",
+                    &varied(BACKBONES, |name| {
+                        (name.to_owned(), vec![format!("model.backbone={name}")])
+                    }),
+                )?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A row a line: rank-1 and mAP on the data set, and on each of another domain.
+    fn table(&self, title: &str, lines: &[Line]) -> Result<()> {
+        let others: Vec<String> = (self.cross.iter())
+            .map(|folder| format!(" rank-1 on {0} | mAP on {0} |", name_of(folder)))
+            .collect();
+        println!("| {title} | rank-1 | mAP |{}", others.concat());
+        println!("|---|---|---|{}", "---|---|".repeat(self.cross.len()));
+        for line in lines {
+            let mut columns: Vec<Vec<f64>> = vec![Vec::new(); 2 + 2 * self.cross.len()];
+            for seed in 1..=self.seeds {
+                let run = self.trained(line, seed)?;
+                let report = self.judged(&run, "cross.json", &["--cross"])?;
+                let rows = report["rows"].as_array().context("no rows")?;
+                for (row, columns) in rows.iter().zip(columns.chunks_exact_mut(2)) {
+                    for (column, key) in columns.iter_mut().zip(["rank1", "map"]) {
+                        column.push(row["plain"][key].as_f64().context("no score")?);
+                    }
+                }
+            }
+            let cells: Vec<String> = columns.iter().map(|scores| spread(scores)).collect();
+            println!("| {} | {} |", line.name, cells.join(" | "));
+        }
+        println!();
+        Ok(())
+    }
+
+    /// Before and behind the neck, by both metrics: the whole ladder, and the same without the neck.
+    fn necks(&self) -> Result<()> {
+        println!("| Network | feature | metric | rank-1 | mAP |\n|---|---|---|---|---|");
+        let all = rungs().pop().expect("there are rungs");
+        let without = Line {
+            name: "without BNNeck".to_owned(),
+            settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
+        };
+        let whole = Line {
+            name: "with BNNeck".to_owned(),
+            ..all
+        };
+        for line in [&without, &whole] {
+            let mut rows: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
+            for seed in 1..=self.seeds {
+                let report = self.judged(&self.trained(line, seed)?, "necks.json", &["--necks"])?;
+                for (at, row) in report["rows"]
+                    .as_array()
+                    .context("no rows")?
+                    .iter()
+                    .enumerate()
+                {
+                    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+                    if rows.len() <= at {
+                        let name = format!("{} | {}", text("feature"), text("metric"));
+                        rows.push((name, Vec::new(), Vec::new()));
+                    }
+                    let score = |key: &str| row["plain"][key].as_f64().context("no score");
+                    rows[at].1.push(score("rank1")?);
+                    rows[at].2.push(score("map")?);
+                }
+            }
+            for (name, rank1, map) in rows {
+                println!(
+                    "| {} | {name} | {} | {} |",
+                    line.name,
+                    spread(&rank1),
+                    spread(&map)
+                );
+            }
+        }
+        println!();
+        Ok(())
+    }
+
+    /// The folder of a finished run.
+    fn trained(&self, line: &Line, seed: u64) -> Result<PathBuf> {
+        let mut settings: Vec<String> = BEGINNING.map(str::to_owned).into();
+        settings.extend(line.settings.iter().chain(&self.settings).cloned());
+        settings.push(format!("seed={seed}"));
+        // The same settings are the same run, whichever table asks for it.
+        let folder = self.out.join(slug(&settings[BEGINNING.len()..]));
+        if folder.join("final.safetensors").exists() {
+            return Ok(folder);
+        }
+        eprintln!("{} (seed {seed})", line.name);
+        let mut trainer = self.trainer();
+        trainer.arg("train").arg("configs/standard-baseline.toml");
+        trainer
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--out")
+            .arg(&folder);
+        if folder.join("last.safetensors").exists() {
+            trainer.arg("--resume");
+        }
+        for setting in settings {
+            trainer.args(["--set", &setting]);
+        }
+        run(trainer.args(&self.rest))?;
+        Ok(folder)
+    }
+
+    /// What `trainer eval` says of a run, kept beside it.
+    fn judged(&self, folder: &Path, file: &str, table: &[&str]) -> Result<Value> {
+        let kept = folder.join(file);
+        if !kept.exists() {
+            let mut trainer = self.trainer();
+            trainer
+                .arg("eval")
+                .arg("--json")
+                .arg("--data")
+                .arg(&self.data);
+            trainer
+                .arg("--weights")
+                .arg(folder.join("final.safetensors"));
+            match table {
+                ["--cross"] if self.cross.is_empty() => {}
+                ["--cross"] => _ = trainer.arg("--cross").args(&self.cross),
+                table => _ = trainer.args(table),
+            }
+            let output = trainer.output()?;
+            if !output.status.success() {
+                bail!("{trainer:?}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            std::fs::write(&kept, output.stdout)?;
+        }
+        let text = std::fs::read_to_string(&kept)?;
+        serde_json::from_str(&text).with_context(|| kept.display().to_string())
+    }
+
+    fn trainer(&self) -> std::process::Command {
+        std::process::Command::new(root().join("target/release/trainer"))
+    }
+}
+
+/// Every rung with all that came before it.
+fn rungs() -> Vec<Line> {
+    let mut settings: Vec<String> = Vec::new();
+    let mut rungs = Vec::new();
+    for (name, more) in RUNGS {
+        settings.extend(more.iter().map(|&setting| setting.to_owned()));
+        rungs.push(Line {
+            name: name.to_owned(),
+            settings: settings.clone(),
+        });
+    }
+    rungs
+}
+
+/// The whole recipe with one thing varied.
+fn varied<T>(
+    values: impl IntoIterator<Item = T>,
+    line: impl Fn(T) -> (String, Vec<String>),
+) -> Vec<Line> {
+    let whole = rungs().pop().expect("there are rungs").settings;
+    let line = |value| {
+        let (name, more) = line(value);
+        Line {
+            name,
+            settings: [whole.clone(), more].concat(),
+        }
+    };
+    values.into_iter().map(line).collect()
+}
+
+/// Mean and range in percent.
+fn spread(scores: &[f64]) -> String {
+    let percent = |score: f64| score * 100.0;
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    match scores.len() {
+        1 => format!("{:.1}", percent(mean)),
+        _ => format!(
+            "{:.1} ({:.1} to {:.1})",
+            percent(mean),
+            percent(least),
+            percent(most)
+        ),
+    }
+}
+
+/// A folder's name out of settings.
+fn slug(settings: &[String]) -> String {
+    let clean = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '.' {
+            c
+        } else {
+            '-'
+        }
+    };
+    let text: Vec<String> = (settings.iter())
+        .map(|setting| setting.chars().map(clean).collect())
+        .collect();
+    text.join("_")
+}
+
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or(folder.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rung_has_all_that_came_before() {
+        let rungs = rungs();
+        assert_eq!(rungs.len(), 7);
+        for (at, pair) in rungs.windows(2).enumerate() {
+            assert!(pair[1].settings.starts_with(&pair[0].settings), "{at}");
+            assert_eq!(pair[1].settings.len(), pair[0].settings.len() + 1);
+        }
+        let folders: std::collections::BTreeSet<String> =
+            rungs.iter().map(|line| slug(&line.settings)).collect();
+        assert_eq!(folders.len(), 7);
+    }
+
+    #[test]
+    fn scores_are_shown_with_their_range() {
+        assert_eq!(spread(&[0.5]), "50.0");
+        assert_eq!(spread(&[0.5, 0.7, 0.6]), "60.0 (50.0 to 70.0)");
+    }
+}
