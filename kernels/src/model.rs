@@ -272,7 +272,8 @@ fn size(said: &PreprocessingPart) -> Option<[usize; 2]> {
 ///
 /// Galleries are stamped with it. Operators are hashed as [`Debug`](std::fmt::Debug) shows them, so
 /// a renamed variant or field would make every gallery one of another space: a test pins that form.
-fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
+#[must_use]
+pub fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
     let mut hash = Sha256::new();
     let read = |hash: &mut Sha256, value: ValueId| hash.update(format!("value {} ", value.index()));
     for node in network.nodes() {

@@ -3,6 +3,7 @@
 mod data;
 #[cfg(feature = "torch")]
 mod eval;
+mod export;
 #[cfg(feature = "torch")]
 mod hardware;
 mod import;
@@ -31,7 +32,8 @@ Examples:
   trainer data check Market-1501
   trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
   trainer eval --weights runs/bot-resnet50-official/final.safetensors --data Market-1501 --rerank
-  trainer import osnet_x0_25_market1501.pth --out osnet.safetensors";
+  trainer import osnet_x0_25_market1501.pth --out osnet.safetensors
+  trainer export --weights osnet.safetensors --out person.onnx";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -42,6 +44,7 @@ enum Command {
     #[cfg(feature = "torch")]
     Eval(eval::Eval),
     Import(import::Import),
+    Export(export::Export),
 }
 
 impl Cli {
@@ -54,6 +57,7 @@ impl Cli {
             #[cfg(feature = "torch")]
             Command::Eval(eval) => eval.run(),
             Command::Import(command) => command.run(),
+            Command::Export(command) => command.run(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod evaluate;
+pub mod export;
 pub mod import;
 pub mod nets;
 pub mod picture;

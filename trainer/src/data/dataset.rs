@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::Draw;
 use crate::{Error, Result};
 
+pub use files::some_images_below;
 pub use layout::Layout;
 
 /// One image of a data set.

@@ -18,8 +18,11 @@ pub(super) fn images_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// As [`images_below`]; a folder without an image is an error.
-pub(super) fn some_images_below(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Every image in a folder and below it, in path order.
+///
+/// # Errors
+/// [`Error::File`] for a folder without an image, [`Error::Io`] for one that cannot be listed.
+pub fn some_images_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let paths = images_below(folder)?;
     if paths.is_empty() {
         return Err(Error::file(

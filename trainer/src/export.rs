@@ -1,0 +1,246 @@
+//! From weights to the one file that a device reads: the classifier dropped, branches merged,
+//! BatchNorms folded, everything that the device has to know written into it.
+//!
+//! Nothing is believed: the folded network is run beside the unfolded one ([`Exported::proof`]), and
+//! [`verify`] compares with embeddings that another framework has dumped.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use kernels::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
+use kernels::crop::{Cropper, Normaliser};
+use kernels::graph::fold::{fold, merge_branches};
+use kernels::graph::{Dim, Graph};
+use kernels::model::space;
+use kernels::tensor::Tensor;
+use kernels::{onnx, reference};
+use npyz::NpyFile;
+use serde::Serialize;
+
+use crate::data::picture::Picture;
+use crate::start::Opened;
+use crate::{Error, Result};
+
+/// Name of the output.
+const OUTPUT: &str = "embedding";
+
+/// The most that folding may change an embedding, relative to its length.
+pub const FOLDED: f64 = 1e-4;
+
+/// A network as a device reads it.
+#[derive(Debug)]
+pub struct Exported {
+    /// Folded, with one output.
+    pub graph: Graph,
+    /// The same before anything was merged or folded.
+    unfolded: Graph,
+    /// What travels with it.
+    pub contract: Contract,
+}
+
+/// How far two computations of the same embeddings are apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Gap {
+    /// Images compared.
+    pub images: usize,
+    /// Least cosine between the two embeddings of an image.
+    pub cosine_min: f64,
+    /// Mean cosine.
+    pub cosine_mean: f64,
+    /// Greatest length of their difference, relative to the length of the embedding.
+    pub relative_max: f64,
+}
+
+/// Folds a network and says what has to be known of it. `weights` says which data it has learnt and
+/// whose licence it has.
+///
+/// # Errors
+/// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
+/// number, [`Error::Kernels`] if it cannot be folded.
+pub fn float(opened: &Opened, weights: Weights) -> Result<Exported> {
+    let mut unfolded = opened.net.graph().with_output("f_i")?;
+    let feature = unfolded.take_outputs()[0].value;
+    unfolded.output(OUTPUT, feature);
+    let dim = match unfolded.value(feature).fact.shape.as_slice() {
+        [Dim::Batch, Dim::Fixed(dim)] => *dim,
+        shape => {
+            let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+            return Err(Error::Argument(format!(
+                "the feature is [{}], wanted [N, dim]",
+                shape.join(", ")
+            )));
+        }
+    };
+    for param in unfolded.params() {
+        let values = param.tensor.as_f32().unwrap_or_default();
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::Parameter {
+                name: param.name.clone(),
+                reason: format!("element {at} is {}, wanted a number", values[at]),
+            });
+        }
+    }
+    let preprocessing = opened.about.preprocessing;
+    let contract = Contract {
+        version: contract::VERSION,
+        preprocessing,
+        embedding: Embedding {
+            output: OUTPUT.to_owned(),
+            dim,
+            metric: Metric::Cosine,
+        },
+        net: Some(unfolded.name().to_owned()),
+        space: Some(space(&unfolded, &preprocessing)),
+        weights,
+        thresholds: Vec::new(),
+    };
+    Ok(Exported {
+        graph: fold(&merge_branches(&unfolded)?)?,
+        unfolded,
+        contract,
+    })
+}
+
+impl Exported {
+    /// Compares the folded network with the unfolded one on some images.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
+    /// images; [`Error::File`] for an image that cannot be read.
+    pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
+        let gap = self.compare(images, seen, |input, _| embedding(&self.unfolded, input))?;
+        if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
+            return Err(Error::Argument(format!(
+                "folding changed an embedding by {:.1e} of its length, wanted at most {FOLDED:.0e}: the file was not written",
+                gap.relative_max
+            )));
+        }
+        Ok(gap)
+    }
+
+    /// Compares with embeddings from elsewhere, `[images, dim]` in the order of `images`, as NumPy
+    /// saves them.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file is no such matrix or an image cannot be read.
+    pub fn verify(&self, embeddings: &Path, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
+        let wanted = [images.len(), self.contract.embedding.dim];
+        let rows = read_npy(embeddings, wanted)?;
+        self.compare(images, seen, |_, image| {
+            Ok(rows[image * wanted[1]..][..wanted[1]].to_vec())
+        })
+    }
+
+    fn compare(
+        &self,
+        images: &[PathBuf],
+        mut seen: impl FnMut(),
+        other: impl Fn(&Tensor, usize) -> Result<Vec<f32>>,
+    ) -> Result<Gap> {
+        if images.is_empty() {
+            return Err(Error::Argument(
+                "there are no images to compare on".to_owned(),
+            ));
+        }
+        let mut reader = Reader::new(&self.contract.preprocessing)?;
+        let mut gap = Gap {
+            images: images.len(),
+            cosine_min: 1.0,
+            cosine_mean: 0.0,
+            relative_max: 0.0,
+        };
+        for (index, path) in images.iter().enumerate() {
+            let input = reader.read(path)?;
+            let (ours, theirs) = (embedding(&self.graph, &input)?, other(&input, index)?);
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter()
+                    .zip(b)
+                    .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                    .sum()
+            };
+            let cosine = dot(&ours, &theirs) / (dot(&ours, &ours) * dot(&theirs, &theirs)).sqrt();
+            if cosine.is_nan() {
+                return Err(Error::file(path, "an embedding of it is zero or no number"));
+            }
+            let apart: Vec<f32> = ours.iter().zip(&theirs).map(|(a, b)| a - b).collect();
+            let relative = (dot(&apart, &apart) / dot(&theirs, &theirs)).sqrt();
+            gap.cosine_min = gap.cosine_min.min(cosine);
+            gap.cosine_mean += cosine / images.len() as f64;
+            gap.relative_max = gap.relative_max.max(relative);
+            seen();
+        }
+        Ok(gap)
+    }
+
+    /// Writes the ONNX file; what was there stays until it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let said = [(contract::METADATA_KEY.to_owned(), self.contract.to_json())];
+        Ok(onnx::write_file(&self.graph, &said.into(), path)?)
+    }
+}
+
+/// What a network makes of one image.
+fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
+    let output = reference::run(graph, input)?.swap_remove(0);
+    let values = output.as_f32();
+    Ok(values.expect("embeddings are f32").to_vec())
+}
+
+/// Image files as a network reads them.
+struct Reader {
+    picture: Picture,
+    cropper: Cropper,
+    normaliser: Normaliser,
+    size: [usize; 2],
+    bytes: Vec<u8>,
+}
+
+impl Reader {
+    fn new(preprocessing: &Preprocessing) -> Result<Self> {
+        let size = [preprocessing.height, preprocessing.width];
+        Ok(Self {
+            picture: Picture::default(),
+            cropper: Cropper::new(preprocessing)?,
+            normaliser: Normaliser::new(preprocessing)?,
+            size,
+            bytes: vec![0; size[0] * size[1] * 3],
+        })
+    }
+
+    fn read(&mut self, path: &Path) -> Result<Tensor> {
+        self.picture.read(path)?;
+        self.cropper.whole(self.picture.view()?, &mut self.bytes)?;
+        let mut planes = vec![0.0; self.bytes.len()];
+        self.normaliser.fill(&self.bytes, &mut planes)?;
+        let [height, width] = self.size;
+        Ok(Tensor::f32([1, 3, height, width], planes)?)
+    }
+}
+
+/// A matrix of f32 or f64 as NumPy saves it.
+fn read_npy(path: &Path, wanted: [usize; 2]) -> Result<Vec<f32>> {
+    let refuse = |reason: String| Error::file(path, reason);
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let npy = NpyFile::new(BufReader::new(file)).map_err(|e| refuse(e.to_string()))?;
+    let found = npy.shape().to_vec();
+    if found != wanted.map(|n| n as u64) || npy.order() != npyz::Order::C {
+        return Err(refuse(format!(
+            "it is {found:?} in {:?} order, wanted {wanted:?} in C order: one row for each image, in the order of their paths",
+            npy.order()
+        )));
+    }
+    match npy.try_data::<f32>() {
+        Ok(rows) => rows
+            .collect::<std::io::Result<_>>()
+            .map_err(|e| refuse(e.to_string())),
+        Err(npy) => npy
+            .try_data::<f64>()
+            .map_err(|npy| refuse(format!("elements are {:?}, wanted f32 or f64", npy.dtype())))?
+            .map(|value| Ok(value? as f32))
+            .collect::<std::io::Result<_>>()
+            .map_err(|e| refuse(e.to_string())),
+    }
+}

@@ -1,0 +1,206 @@
+//! `trainer export`, as a person calls it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use image::{Rgb, RgbImage};
+use kernels::graph::Op;
+use kernels::model::{Model, Options};
+use npyz::WriterBuilder;
+use serde_json::Value;
+use trainer::nets::{self, Backbone, Spec};
+use trainer::random::Draw;
+use trainer::start;
+use trainer::weights::Weights;
+
+fn export(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .current_dir(folder)
+        .args(["export", "--json"])
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap()
+}
+
+fn refused(folder: &Path, arguments: &str) -> String {
+    let output = export(folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn done(folder: &Path, arguments: &str) -> Value {
+    let output = export(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Three images of noise, and weights that are not fresh: every statistic has moved.
+fn prepare(folder: &Path, backbone: Backbone) -> Spec {
+    let images = folder.join("images");
+    std::fs::create_dir_all(&images).unwrap();
+    for i in 0..3 {
+        let mut draw = Draw::new(i, "image", &[]);
+        let image = RgbImage::from_fn(
+            48,
+            96,
+            |_, _| Rgb([0; 3].map(|_: u8| draw.below(256) as u8)),
+        );
+        image.save(images.join(format!("{i}.png"))).unwrap();
+    }
+    let spec = Spec {
+        backbone,
+        size: [64, 32],
+        ..Spec::default()
+    };
+    let net = nets::build(&spec, 4, 1).unwrap();
+    let mut weights = trainer::checkpoint::weights(&net);
+    for (name, tensor) in &mut weights.tensors {
+        let mut draw = Draw::new(2, name, &[]);
+        for value in tensor.as_f32_mut().unwrap() {
+            if name.ends_with("running_var") {
+                *value = draw.between(0.5, 2.0) as f32;
+            } else if name.ends_with("running_mean")
+                || name.ends_with("bias") && name != "bottleneck.bias"
+            {
+                *value = draw.between(-0.3, 0.3) as f32;
+            }
+        }
+    }
+    let about = trainer::checkpoint::About {
+        spec: Some(spec.clone()),
+        classes: 4,
+        preprocessing: trainer::checkpoint::default_preprocessing(Some(&spec)),
+        epoch: 3,
+    };
+    about.note(&mut weights);
+    weights.write(&folder.join("net.safetensors")).unwrap();
+    spec
+}
+
+#[test]
+fn what_is_exported_is_the_network_that_was_kept() {
+    let cases = [
+        (Backbone::ResNet18, 512),
+        (Backbone::OsNetX0_25, 128),
+        (Backbone::RepVggA0, 1280),
+    ];
+    for (backbone, dim) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        prepare(folder, backbone);
+        let report = done(
+            folder,
+            "--weights net.safetensors --out person.onnx --images images --datasets a,b --licence MIT",
+        );
+        assert_eq!(report["dim"], dim, "{backbone}");
+        assert_eq!(report["folding"]["images"], 3);
+        let relative = report["folding"]["relative_max"].as_f64().unwrap();
+        assert!(relative < 1e-5, "{backbone}: {relative}");
+
+        let model = Model::open(&folder.join("person.onnx"), &Options::default()).unwrap();
+        assert_eq!(model.warnings, [""; 0], "{backbone}");
+        assert_eq!(model.contract.embedding.dim, dim);
+        assert_eq!(model.contract.weights.datasets, ["a", "b"]);
+        assert_eq!(model.contract.weights.licence.as_deref(), Some("MIT"));
+        assert_eq!(model.contract.net.as_deref(), Some(backbone.name()));
+        let left = |op: &Op| matches!(op, Op::BatchNorm { .. });
+        assert!(!model.graph.nodes().iter().any(|node| left(&node.op)));
+
+        // The file has the numbers of the checkpoint: the reader that knows nothing of it agrees.
+        let input = kernels::tensor::Tensor::f32([1, 3, 64, 32], vec![0.4; 3 * 64 * 32]).unwrap();
+        let run = |graph: &kernels::graph::Graph| {
+            let output = kernels::reference::run(graph, &input)
+                .unwrap()
+                .swap_remove(0);
+            output.as_f32().unwrap().to_vec()
+        };
+        let kept = start::open(&folder.join("net.safetensors"), &Default::default()).unwrap();
+        let kept = run(&kept.net.graph().with_output("f_i").unwrap());
+        let length = kept.iter().map(|v| v * v).sum::<f32>().sqrt();
+        for (ours, kept) in run(&model.graph).iter().zip(&kept) {
+            assert!(
+                (ours - kept).abs() <= 1e-4 * length,
+                "{backbone}: {ours} {kept}"
+            );
+        }
+    }
+}
+
+/// Embeddings that "another framework" has dumped: the network's own, then those of other weights.
+#[test]
+fn embeddings_of_another_framework_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder, Backbone::OsNetX0_25);
+    let dump = |rows: usize, dim: usize, value: &dyn Fn(usize) -> f64| {
+        let file = std::fs::File::create(folder.join("ref.npy")).unwrap();
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&[rows as u64, dim as u64])
+            .writer(file)
+            .begin_nd()
+            .unwrap();
+        for i in 0..rows * dim {
+            writer.push(&value(i)).unwrap();
+        }
+        writer.finish().unwrap();
+    };
+    let arguments =
+        "--weights net.safetensors --out person.onnx --images images --verify-against ref.npy";
+    dump(3, 128, &|i| (i as f64 * 0.37).sin());
+    let report = done(folder, arguments);
+    let cosine = report["verified"]["cosine_min"].as_f64().unwrap();
+    assert!(cosine < 0.5, "{cosine}");
+
+    dump(2, 128, &|_| 1.0);
+    let said = refused(folder, arguments);
+    assert!(
+        said.contains("it is [2, 128]") && said.contains("wanted [3, 128]"),
+        "{said}"
+    );
+    std::fs::write(folder.join("ref.npy"), b"no array").unwrap();
+    assert!(refused(folder, arguments).contains("ref.npy"));
+}
+
+#[test]
+fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let spec = prepare(folder, Backbone::OsNetX0_25);
+    std::fs::create_dir(folder.join("empty")).unwrap();
+    let mut weights = Weights::read(&folder.join("net.safetensors")).unwrap();
+    let neck = weights.tensors.remove("bottleneck.weight").unwrap();
+    weights.write(&folder.join("neckless.safetensors")).unwrap();
+    weights.tensors.insert("bottleneck.weight".to_owned(), neck);
+    let stem = weights.tensors.get_mut("conv1.conv.weight").unwrap();
+    stem.as_f32_mut().unwrap()[0] = f32::NAN;
+    weights.write(&folder.join("nan.safetensors")).unwrap();
+    assert_eq!(spec.size, [64, 32]);
+
+    let cases = [
+        (
+            "--weights random --out x.onnx",
+            "--weights random wants --arch",
+        ),
+        ("--weights none.pth --out x.onnx", "none.pth"),
+        (
+            "--weights net.safetensors --out x.onnx --images empty",
+            "empty",
+        ),
+        (
+            "--weights neckless.safetensors --out x.onnx",
+            "bottleneck.weight",
+        ),
+        (
+            "--weights nan.safetensors --out x.onnx --images images",
+            "conv1",
+        ),
+        ("--weights net.safetensors --out x.onnx --size 8x8", "size"),
+    ];
+    for (arguments, wanted) in cases {
+        let said = refused(folder, arguments);
+        assert!(said.contains(wanted), "{arguments}: {said}");
+        assert!(!folder.join("x.onnx").exists(), "{arguments}");
+    }
+}
