@@ -96,6 +96,10 @@ fn operators_and_attributes_are_named() {
             ["axis 4", "4 dimensions"],
         ),
         (
+            with(18, "ReduceL2 x > y", int("noop_with_empty_axes", 1)),
+            ["(ReduceL2)", "noop_with_empty_axes"],
+        ),
+        (
             with(13, "ReduceMean x > y", ints("axes", &[1, -3])),
             ["(ReduceMean)", "twice"],
         ),
