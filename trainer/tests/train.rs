@@ -276,6 +276,12 @@ fn a_network_from_an_onnx_file_trains_and_goes_on() {
     let said = done(bench.train("--out float --init float.onnx --set schedule.epochs=2"));
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(!said.contains("no BatchNorm is left"), "{said}");
+    // Such a file can teach as well, as far as its features go.
+    let taught = "--out taught --set schedule.epochs=1 --set model.backbone=resnet18 \
+                  --set loss.distil.teacher=float.onnx";
+    let said = refused(bench.train(taught));
+    assert!(said.contains("loss.distil.logits=0"), "{said}");
+    done(bench.train(&format!("{taught} --set loss.distil.logits=0")));
     // Its own run is where such a network comes from when it goes on.
     std::fs::remove_file(bench.path("float/final.safetensors")).unwrap();
     done(bench.train("--out float --resume --set schedule.epochs=2"));

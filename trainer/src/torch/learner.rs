@@ -88,7 +88,12 @@ impl Learner {
             mean: (recipe.optimiser.ema > 0.0)
                 .then(|| open(net))
                 .transpose()?,
-            teacher: teacher.map(open).transpose()?,
+            teacher: teacher
+                .map(|net| {
+                    can_teach(net, &recipe.loss.distil)?;
+                    open(net)
+                })
+                .transpose()?,
             module,
             centres,
             optimiser,
@@ -290,6 +295,23 @@ impl Learner {
             .collect();
         self.optimiser.restore(steps, &state)
     }
+}
+
+/// Refuses a teacher that has no classifier to learn from.
+fn can_teach(net: &Net, asked: &recipe::Distil) -> Result<()> {
+    let has = |name: &str| {
+        net.graph()
+            .outputs()
+            .iter()
+            .any(|output| output.name == name)
+    };
+    if asked.logits > 0.0 && !has("logits") {
+        return Err(Error::Argument(
+            "the teacher has no classifier: loss.distil.logits=0 learns from its features alone"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn kept<'a>(checkpoint: &'a Weights, name: &str) -> Result<&'a Stored> {
