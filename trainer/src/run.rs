@@ -196,6 +196,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
             file.sync_all()
         })
         .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The error that counts is the first one.
+        let _ = fs::remove_file(&beside);
+    }
     written.map_err(Error::io(path))
 }
 
