@@ -193,6 +193,11 @@ fn pairs(binary: Binary, call: &Call<'_>) -> Result<Tensor> {
     })
 }
 
+/// Below so many channels, the pixels that a 1 x 1 convolution passes over are taken out before it:
+/// oneDNN of torch 2.11 writes beyond its memory when it computes the gradient of such a weight with
+/// a step, channels last, 3 or 4 channels in (`RepVGG`'s first layer; 16 and more are sound).
+const FEW: i64 = 16;
+
 fn convolve(conv: &Conv, call: &Call<'_>) -> Result<Tensor> {
     let mut x = call.product(0)?;
     let [top, left, bottom, right] = conv.pads;
@@ -201,10 +206,18 @@ fn convolve(conv: &Conv, call: &Call<'_>) -> Result<Tensor> {
         x = border(&x, &image_border(conv.pads), 0.0)?;
         pads = [0, 0];
     }
+    let weight = call.product(1)?;
+    let mut strides = conv.strides;
+    if weight.size()[1..] == [x.size()[1], 1, 1] && x.size()[1] < FEW && pads == [0, 0] {
+        for (axis, stride) in [2, 3].into_iter().zip(&mut strides) {
+            x = x.f_slice(axis, 0, None, size(*stride))?;
+            *stride = 1;
+        }
+    }
     Ok(x.f_conv2d(
-        &call.product(1)?,
+        &weight,
         call.optional_product(2)?,
-        sizes(&conv.strides),
+        sizes(&strides),
         sizes(&pads),
         sizes(&conv.dilations),
         size(conv.groups),
