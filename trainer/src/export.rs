@@ -2,7 +2,7 @@
 //! BatchNorms folded, everything that the device has to know written into it.
 //!
 //! Nothing is believed: the folded network is run beside the unfolded one ([`Exported::proof`]), and
-//! [`verify`] compares with embeddings that another framework has dumped.
+//! [`Exported::verify`] compares with embeddings that another framework has dumped.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
