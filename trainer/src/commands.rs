@@ -8,6 +8,7 @@ mod export;
 mod hardware;
 mod import;
 mod nets;
+mod synth;
 #[cfg(feature = "torch")]
 mod train;
 
@@ -29,6 +30,7 @@ Exit codes:
 
 Examples:
   trainer nets
+  trainer synth street
   trainer data check Market-1501
   trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
   trainer eval --weights runs/bot-resnet50-official/final.safetensors --data Market-1501 --rerank
@@ -38,6 +40,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Nets(nets::Nets),
+    Synth(synth::Synth),
     Data(data::Data),
     #[cfg(feature = "torch")]
     Train(train::Train),
@@ -51,6 +54,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Nets(nets) => nets.run(),
+            Command::Synth(synth) => synth.run(),
             Command::Data(data) => data.run(),
             #[cfg(feature = "torch")]
             Command::Train(train) => train.run(),

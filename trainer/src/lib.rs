@@ -20,6 +20,7 @@ pub mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod start;
+pub mod street;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;

@@ -1,0 +1,113 @@
+//! `trainer synth`: a street of people who never were.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use trainer::street::{Domain, Options, Street, Summary};
+
+/// Render people in front of cameras: a data set with Market-1501's layout, from nothing but a seed
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Synth {
+    /// The folder to write, new or empty
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+    /// Persons; half of them are to learn and half to test
+    #[arg(long, value_name = "N", default_value_t = Options::default().identities)]
+    identities: usize,
+    /// Cameras; of three or more, the last takes no pictures to train with
+    #[arg(long, value_name = "N", default_value_t = Options::default().cameras)]
+    cameras: usize,
+    /// Pictures of a person by each camera that sees them, at least 2
+    #[arg(long, value_name = "N", default_value_t = Options::default().per_camera)]
+    per_camera: usize,
+    /// Names everything that is drawn by chance
+    #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
+    seed: u64,
+    /// street (outdoors, winter clothes) or mall (indoors, summer clothes)
+    #[arg(long, value_name = "DOMAIN", default_value_t = Options::default().domain)]
+    domain: Domain,
+    /// Share of the persons who wear the clothes of somebody else
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().lookalikes)]
+    lookalikes: f64,
+    /// Height and width of the pictures
+    #[arg(long, value_name = "HxW", default_value = "128x64", value_parser = super::size)]
+    size: [usize; 2],
+    /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  trainer synth street
+  trainer synth mall --domain mall --seed 7
+  trainer synth big --identities 1500 --per-camera 8 --size 256x128
+  trainer data check street";
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: u32,
+    domain: Domain,
+    seed: u64,
+    #[serde(flatten)]
+    written: Summary,
+    seconds: f64,
+    per_second: f64,
+}
+
+impl Synth {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let options = Options {
+            identities: self.identities,
+            cameras: self.cameras,
+            per_camera: self.per_camera,
+            size: self.size,
+            seed: self.seed,
+            domain: self.domain,
+            lookalikes: self.lookalikes,
+        };
+        let street = Street::new(&options)?;
+        let bar = cli::progress(Some(street.pictures() as u64), "pictures");
+        let started = std::time::Instant::now();
+        let written = street.write(&self.out, self.threads, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let seconds = started.elapsed().as_secs_f64();
+        let report = Report {
+            schema: 1,
+            domain: self.domain,
+            seed: self.seed,
+            written,
+            seconds,
+            per_second: street.pictures() as f64 / seconds.max(1e-9),
+        };
+        if self.json {
+            return cli::json(&report);
+        }
+        let Summary {
+            train_identities,
+            test_identities,
+            train,
+            query,
+            gallery,
+            distractors,
+            junk,
+        } = report.written;
+        cli::lines([
+            format!(
+                "{}: {train} pictures of {train_identities} persons to learn",
+                self.out.display()
+            ),
+            format!(
+                "{query} to search for, {gallery} to search in, of {test_identities} other persons; \
+                 {distractors} distractors and {junk} junk among them"
+            ),
+            format!("{seconds:.1} s, {:.0} pictures a second", report.per_second),
+        ])
+    }
+}

@@ -1,0 +1,261 @@
+//! A street that never was: people of tubes and cloth in front of cameras, rendered in software into
+//! a data set with Market-1501's layout, and into clips. Nothing is downloaded, no GPU is needed.
+//!
+//! [`Street::new`] draws the people and the cameras that a seed stands for; [`Street::write`] takes
+//! pictures of them. `person` says who somebody is, `body` makes tubes of them at a moment of their
+//! walk, `place` hangs cameras, `raster` and `scene` find the light of each pixel, `lens` makes a
+//! JPEG of it.
+//!
+//! What makes it hard is what makes it hard outdoors: every camera has its own colours, half the
+//! people wear black, grey or blue, and a share of them wears the clothes of somebody else. Those to
+//! learn and those to be tested share nobody, no shade of any cloth and no seed of a pattern, and
+//! the last of three or more cameras takes no picture to train with, so that its place, light and
+//! lens are new to a network.
+//!
+//! Every picture is named by seed and place in the plan, so one seed gives one data set, byte for
+//! byte, with any number of threads.
+
+mod body;
+mod cloth;
+mod lens;
+mod person;
+mod place;
+mod plan;
+mod raster;
+mod scene;
+mod shoot;
+mod space;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kernels::retrieval::market;
+use serde::Serialize;
+
+pub use person::Domain;
+
+use crate::{Error, Result};
+use person::{Person, Side};
+use place::Place;
+
+/// What is rendered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Persons, half of them (rounded down) to learn and the others to test; 2 to 9,000.
+    pub identities: usize,
+    /// 2 to 64.
+    pub cameras: usize,
+    /// Pictures of a person by a camera that sees them; 1 to 64.
+    pub per_camera: usize,
+    /// Height and width of a picture, pixels: 32 to 1024 each.
+    pub size: [usize; 2],
+    /// Names everything that is drawn by chance.
+    pub seed: u64,
+    /// Which world.
+    pub domain: Domain,
+    /// Share of the persons in the clothes of another, `0.0..=1.0`.
+    pub lookalikes: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            identities: 300,
+            cameras: 6,
+            per_camera: 4,
+            size: [128, 64],
+            seed: 0,
+            domain: Domain::Street,
+            lookalikes: 0.4,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Persons to learn.
+    pub train_identities: usize,
+    /// Persons to test.
+    pub test_identities: usize,
+    /// Pictures to train with.
+    pub train: usize,
+    /// Pictures that are searched for.
+    pub query: usize,
+    /// Pictures that are searched in, distractors and junk included.
+    pub gallery: usize,
+    /// Of these, pictures of nobody who is searched for.
+    pub distractors: usize,
+    /// Of these, boxes too bad to count.
+    pub junk: usize,
+}
+
+/// People and cameras, drawn and ready.
+#[derive(Debug)]
+pub struct Street {
+    options: Options,
+    learned: Vec<Person>,
+    /// Those who are searched for, then those who only disturb.
+    tested: Vec<Person>,
+    places: Vec<Place>,
+    takes: Vec<plan::Take>,
+}
+
+impl Street {
+    /// The street of these options.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the option that is out of its range.
+    pub fn new(options: &Options) -> Result<Self> {
+        let ranges = [
+            ("identities", options.identities, 2, 9000),
+            ("cameras", options.cameras, 2, 64),
+            ("pictures per camera", options.per_camera, 1, 64),
+            ("height", options.size[0], 32, 1024),
+            ("width", options.size[1], 32, 1024),
+        ];
+        for (name, found, low, high) in ranges {
+            if !(low..=high).contains(&found) {
+                return Err(Error::Argument(format!(
+                    "{name}: {found}, wanted {low} to {high}"
+                )));
+            }
+        }
+        if !(0.0..=1.0).contains(&options.lookalikes) {
+            return Err(Error::Argument(format!(
+                "share of look-alikes: {}, wanted 0 to 1",
+                options.lookalikes
+            )));
+        }
+        let Options {
+            seed,
+            domain,
+            lookalikes,
+            ..
+        } = *options;
+        let learned = options.identities / 2;
+        let tested = options.identities - learned;
+        let disturbing = tested.div_ceil(6);
+        Ok(Self {
+            learned: person::crowd(seed, domain, Side::Learned, learned, lookalikes),
+            tested: person::crowd(seed, domain, Side::Tested, tested + disturbing, lookalikes),
+            places: (0..options.cameras as u32)
+                .map(|number| Place::draw(seed, domain, number))
+                .collect(),
+            takes: plan::takes(options, learned, tested),
+            options: options.clone(),
+        })
+    }
+
+    /// How many pictures [`Street::write`] takes.
+    #[must_use]
+    pub fn pictures(&self) -> usize {
+        self.takes.len()
+    }
+
+    /// Takes all pictures, in `threads` threads (0 for one a core), and writes them into the folder
+    /// `out`, which is made if it is missing. `tick` is called after each.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder is not empty; [`Error::Io`] if something cannot be written;
+    /// [`Error::Argument`] for more than 256 threads.
+    pub fn write(&self, out: &Path, threads: usize, tick: impl Fn() + Sync) -> Result<Summary> {
+        let threads = self::threads(threads)?;
+        empty_folder(out)?;
+        for folder in [market::TRAIN, market::QUERY, market::GALLERY] {
+            let folder = out.join(folder);
+            fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let failure = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while !failed.load(Ordering::Relaxed) {
+                        let Some(take) = self.takes.get(next.fetch_add(1, Ordering::Relaxed))
+                        else {
+                            break;
+                        };
+                        let written = self.shoot(take).and_then(|jpeg| {
+                            let path = out.join(take.folder).join(&take.name);
+                            fs::write(&path, jpeg).map_err(Error::io(&path))
+                        });
+                        if let Err(error) = written {
+                            failed.store(true, Ordering::Relaxed);
+                            *failure
+                                .lock()
+                                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                            break;
+                        }
+                        tick();
+                    }
+                });
+            }
+        });
+        match failure
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            Some(error) => Err(error),
+            None => Ok(self.summary()),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let count = |folder: &str| {
+            self.takes
+                .iter()
+                .filter(|take| take.folder == folder)
+                .count()
+        };
+        let starting = |prefix: &str| {
+            self.takes
+                .iter()
+                .filter(|take| take.name.starts_with(prefix))
+                .count()
+        };
+        Summary {
+            train_identities: self.options.identities / 2,
+            test_identities: self.options.identities - self.options.identities / 2,
+            train: count(market::TRAIN),
+            query: count(market::QUERY),
+            gallery: count(market::GALLERY),
+            distractors: starting("0000_"),
+            junk: starting("-1_"),
+        }
+    }
+}
+
+/// One a core for 0.
+fn threads(wanted: usize) -> Result<usize> {
+    match wanted {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        1..=256 => Ok(wanted),
+        _ => Err(Error::Argument(format!(
+            "{wanted} threads, wanted 0 to 256"
+        ))),
+    }
+}
+
+/// Makes sure that nothing is overwritten.
+fn empty_folder(out: &Path) -> Result<()> {
+    match fs::read_dir(out) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(Error::file(
+                out,
+                "the folder is not empty, wanted an empty or a new one",
+            )),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(out).map_err(Error::io(out))
+        }
+        Err(error) => Err(Error::io(out)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

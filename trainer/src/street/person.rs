@@ -1,0 +1,634 @@
+//! Who walks on the street: everything that stays with a person from camera to camera.
+//!
+//! A person is drawn by chance from a [`Domain`]'s fashion. Those to learn and those to be tested
+//! share no cloth: colours lie in cells of a chessboard over the colour cube, black cells for one
+//! [`Side`] and white ones for the other, and the seeds of patterns are even or odd. No two persons
+//! are alike: of what can be counted off ([`Person::traits`]), at least three things differ.
+
+use serde::Serialize;
+
+use super::cloth::{Cloth, Pattern, Print};
+use super::space::{V3, encode, srgb, v3};
+use crate::random::Draw;
+
+/// A world of its own: what people wear, where cameras hang and what they look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domain {
+    /// Outdoors in the cold season: coats and long trousers in muted colours, sun and clouds.
+    Street,
+    /// Indoors in summer: short sleeves, shorts, skirts, light colours, many lamps.
+    Mall,
+}
+
+impl std::str::FromStr for Domain {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "street" => Ok(Self::Street),
+            "mall" => Ok(Self::Mall),
+            _ => Err(format!("`{text}` is no domain, wanted street or mall")),
+        }
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Street => "street",
+            Self::Mall => "mall",
+        })
+    }
+}
+
+/// What a person is for. Nobody is on two sides, and no cloth is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Learned,
+    Tested,
+}
+
+/// Colours of cloth in sRGB and how often they are worn.
+type Palette = &'static [(u32, u8)];
+
+const STREET_TOPS: Palette = &[
+    (0x1b1b1e, 10),
+    (0x33353b, 7),
+    (0x1f2a44, 7),
+    (0x77797d, 5),
+    (0x3c4030, 4),
+    (0x4e3a2c, 3),
+    (0x6a1f2a, 2),
+    (0xa98a62, 3),
+    (0xc9c7c0, 3),
+    (0x3f5a7d, 3),
+    (0x9c2a25, 1),
+    (0x2c4a3e, 2),
+];
+const STREET_BOTTOMS: Palette = &[
+    (0x1a1a1d, 10),
+    (0x25304a, 9),
+    (0x3d4f6e, 6),
+    (0x3a3a3e, 6),
+    (0x5a4c3c, 3),
+    (0x8a7a60, 2),
+    (0x707277, 2),
+];
+const MALL_TOPS: Palette = &[
+    (0xdedcd6, 10),
+    (0xb4b5b8, 6),
+    (0x202226, 7),
+    (0xc7b08c, 4),
+    (0x86a5c4, 5),
+    (0xc98a85, 3),
+    (0x2f4a80, 4),
+    (0xc9b45a, 2),
+    (0x88b09a, 2),
+    (0xb05048, 2),
+    (0x8e86ac, 2),
+    (0x3b7a78, 2),
+];
+const MALL_BOTTOMS: Palette = &[
+    (0x4a648c, 9),
+    (0x202226, 7),
+    (0xb7a582, 6),
+    (0xd2cfc6, 4),
+    (0x6c7c94, 4),
+    (0x55584a, 3),
+    (0x8c8e92, 2),
+];
+const ACCENTS: Palette = &[
+    (0xe6e3dc, 6),
+    (0x18181a, 5),
+    (0xc0392b, 2),
+    (0x2d5aa0, 2),
+    (0xd8a838, 2),
+    (0x3d7a4a, 2),
+    (0x8d8f93, 3),
+    (0xd58a9a, 1),
+    (0x7a4a80, 1),
+];
+const SKINS: &[u32] = &[
+    0xf0cdb4, 0xe6b996, 0xd9a47c, 0xc08a5e, 0xa06c44, 0x7c5034, 0x5c3a26, 0x42291c,
+];
+const HAIRS: &[u32] = &[
+    0x14110f, 0x2a1d15, 0x4a3020, 0x6b4a2c, 0x9a7444, 0xc9a766, 0x8e8a86, 0xd8d4cc, 0x7a3420,
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum HairStyle {
+    Bald,
+    Crop,
+    Short,
+    Bob,
+    Long,
+    Tail,
+    Bun,
+    Cloud,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hat {
+    Cap,
+    Beanie,
+    Brim,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum BagKind {
+    Backpack,
+    /// On one hip, its strap across the chest or from the shoulder on the same side.
+    Shoulder,
+    Hand,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bag {
+    pub(super) kind: BagKind,
+    pub(super) cloth: Cloth,
+    /// 1 for the wearer's left (u above 0.5), -1 for the right.
+    pub(super) side: f32,
+    pub(super) size: f32,
+    /// Whether a shoulder bag's strap crosses the chest.
+    pub(super) across: bool,
+}
+
+/// A garment of the upper body. A sleeve ends at 0 (shoulder), 1 (elbow) or 2 (wrist).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Top {
+    pub(super) cloth: Cloth,
+    pub(super) sleeve: f32,
+    /// Sleeves of another cloth.
+    pub(super) sleeves: Option<V3>,
+    /// Metres below the crotch; negative above it.
+    pub(super) hem: f32,
+    /// Metres between body and cloth.
+    pub(super) fit: f32,
+    pub(super) hood: bool,
+    /// Half the opening in front as a share of the way around; 0 for closed.
+    pub(super) open: f32,
+}
+
+/// What legs wear. A leg ends at 0 (hip), 1 (knee), 2 (ankle).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bottom {
+    pub(super) cloth: Cloth,
+    pub(super) skirt: bool,
+    pub(super) length: f32,
+    /// 0 as tight as leggings, 1 as wide as it gets; a skirt's flare.
+    pub(super) width: f32,
+    /// Legs of another colour below a skirt or shorts: tights.
+    pub(super) tights: Option<V3>,
+}
+
+/// Everything that stays.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Person {
+    pub(super) height: f32,
+    pub(super) build: f32,
+    pub(super) shoulders: f32,
+    pub(super) hips: f32,
+    pub(super) belly: f32,
+    pub(super) legs: f32,
+    pub(super) head: f32,
+    pub(super) stride: f32,
+    pub(super) lean: f32,
+    pub(super) skin: V3,
+    pub(super) hair: V3,
+    pub(super) style: HairStyle,
+    pub(super) beard: bool,
+    pub(super) glasses: bool,
+    pub(super) hat: Option<(Hat, V3)>,
+    pub(super) scarf: Option<V3>,
+    pub(super) top: Top,
+    pub(super) over: Option<Top>,
+    pub(super) bottom: Bottom,
+    pub(super) shoes: V3,
+    pub(super) soles: V3,
+    /// Height of boots in shares of the shin.
+    pub(super) boots: f32,
+    pub(super) bag: Option<Bag>,
+    /// What can be counted off: each number is a kind, a colour of a palette or a step of a size.
+    pub(super) traits: [u8; 16],
+}
+
+/// Draws of one person.
+struct Tailor<'a> {
+    draw: &'a mut Draw,
+    side: Side,
+}
+
+impl Tailor<'_> {
+    fn range(&mut self, low: f64, high: f64) -> f32 {
+        self.draw.between(low, high) as f32
+    }
+
+    fn pick(&mut self, weights: &[u8]) -> usize {
+        let sum: usize = weights.iter().map(|&w| usize::from(w)).sum();
+        let mut at = self.draw.below(sum);
+        for (i, &weight) in weights.iter().enumerate() {
+            match at.checked_sub(usize::from(weight)) {
+                Some(rest) => at = rest,
+                None => return i,
+            }
+        }
+        weights.len() - 1
+    }
+
+    /// A shade of a colour of the palette, of this side's cells; and which colour.
+    fn colour(&mut self, palette: Palette) -> (V3, u8) {
+        let weights: Vec<u8> = palette.iter().map(|&(_, weight)| weight).collect();
+        let chosen = self.pick(&weights);
+        (self.shade(palette[chosen].0), chosen as u8)
+    }
+
+    fn shade(&mut self, hex: u32) -> V3 {
+        let base = [16, 8, 0].map(|shift| (hex >> shift) & 255);
+        self.varied(base, 0.18, 9.0)
+    }
+
+    /// The same colour from another shop.
+    fn again(&mut self, colour: V3) -> V3 {
+        self.varied(encode(colour), 0.08, 5.0)
+    }
+
+    fn varied(&mut self, base: [u32; 3], light: f64, tint: f64) -> V3 {
+        loop {
+            let light = self.range(1.0 - light, 1.0 + light);
+            let values = base.map(|value| {
+                (value as f32 * light + self.range(-tint, tint)).clamp(6.0, 240.0) as u32
+            });
+            if side_of(values) == self.side {
+                let [r, g, b] = values;
+                return srgb(r << 16 | g << 8 | b);
+            }
+        }
+    }
+
+    /// A seed of this side.
+    fn seed(&mut self) -> u32 {
+        let odd = u32::from(self.side == Side::Tested);
+        (self.draw.below(1 << 20) as u32) << 1 | odd
+    }
+
+    /// Cloth of `main`, patterned by chance; and the kind of its pattern.
+    fn cloth(&mut self, main: V3, patterned: f64) -> (Cloth, u8) {
+        let (mut second, _) = self.colour(ACCENTS);
+        // A pattern has to show.
+        while (second.luma().sqrt() - main.luma().sqrt()).abs() < 0.2 {
+            second = self.colour(ACCENTS).0;
+        }
+        let (third, _) = self.colour(ACCENTS);
+        let kind = if self.draw.chance(patterned) {
+            1 + self.pick(&[5, 4, 3, 4, 3, 4, 4, 3, 3, 3, 2])
+        } else {
+            0
+        };
+        let pattern = match kind {
+            1 => Pattern::Rings(self.range(0.045, 0.16), self.range(0.25, 0.5)),
+            2 => Pattern::Columns(self.range(7.0, 18.0).round()),
+            3 => Pattern::Checks(self.range(0.035, 0.08)),
+            4 => Pattern::Tartan(self.range(0.07, 0.15)),
+            5 => Pattern::Dots(self.range(0.06, 0.12)),
+            6 => Pattern::Halves(self.range(0.17, 0.38)),
+            7 => Pattern::Band(self.range(0.1, 0.3), self.range(0.07, 0.16)),
+            8 => Pattern::Patches(self.range(0.06, 0.15)),
+            9 => Pattern::Fade(self.range(0.35, 0.6)),
+            10 => Pattern::Zigzag(self.range(0.09, 0.17)),
+            11 => Pattern::Side,
+            _ => Pattern::Plain,
+        };
+        let cloth = Cloth {
+            main,
+            second,
+            third,
+            pattern,
+            folds: self.range(0.15, 0.4),
+            weave: if self.draw.chance(0.3) {
+                self.range(0.25, 0.7)
+            } else {
+                0.08
+            },
+            seed: self.seed(),
+            ..Cloth::plain(main)
+        };
+        (cloth, kind as u8)
+    }
+
+    fn print(&mut self, cloth: &Cloth) -> Print {
+        let (mut colour, _) = self.colour(ACCENTS);
+        while (colour.luma().sqrt() - cloth.main.luma().sqrt()).abs() < 0.2 {
+            colour = self.colour(ACCENTS).0;
+        }
+        Print {
+            shape: self.draw.below(6) as u8,
+            size: self.range(0.05, 0.12),
+            at: self.range(0.17, 0.27),
+            colour,
+            back: self.draw.chance(0.5),
+        }
+    }
+}
+
+/// Whose colour this is: three numbers of 0 to 255, cells of 24.
+pub(super) fn side_of(values: [u32; 3]) -> Side {
+    let cells: u32 = values.iter().map(|value| value / 24).sum();
+    match cells % 2 {
+        0 => Side::Learned,
+        _ => Side::Tested,
+    }
+}
+
+fn steps(value: f32, low: f32, high: f32, steps: u8) -> u8 {
+    (((value - low) / (high - low)).clamp(0.0, 0.999) * f32::from(steps)) as u8
+}
+
+impl Person {
+    /// A person as `draw` has it. `like` is somebody whose clothes they wear as well: the same cut
+    /// and colours, but by other hands, on another body.
+    pub(super) fn draw(draw: &mut Draw, domain: Domain, side: Side, like: Option<&Self>) -> Self {
+        let mut tailor = Tailor { draw, side };
+        let t = &mut tailor;
+        let cold = domain == Domain::Street;
+        let (tops, bottoms) = match domain {
+            Domain::Street => (STREET_TOPS, STREET_BOTTOMS),
+            Domain::Mall => (MALL_TOPS, MALL_BOTTOMS),
+        };
+        let woman = t.draw.chance(0.5);
+        let height =
+            (if woman { 1.66 } else { 1.77 } + 0.075 * t.draw.normal() as f32).clamp(1.48, 1.98);
+        let build = t.range(0.82, 1.3);
+        let shoulders = t.range(0.9, 1.02) + if woman { 0.0 } else { 0.1 };
+        let hips = t.range(0.9, 1.06) + if woman { 0.1 } else { 0.0 };
+        let belly = if t.draw.chance(0.3) {
+            t.range(0.01, 0.06)
+        } else {
+            0.0
+        };
+        let skin_kind = t.draw.below(SKINS.len());
+        let hair_kind = t.pick(&[6, 5, 4, 3, 2, 2, 2, 1, 1]);
+        let style = if woman {
+            [
+                HairStyle::Short,
+                HairStyle::Bob,
+                HairStyle::Long,
+                HairStyle::Tail,
+                HairStyle::Bun,
+                HairStyle::Cloud,
+            ][t.pick(&[1, 4, 6, 4, 3, 2])]
+        } else {
+            [
+                HairStyle::Bald,
+                HairStyle::Crop,
+                HairStyle::Short,
+                HairStyle::Bob,
+                HairStyle::Cloud,
+                HairStyle::Bun,
+            ][t.pick(&[2, 5, 7, 2, 2, 1])]
+        };
+        let hat = t.draw.chance(if cold { 0.2 } else { 0.12 }).then(|| {
+            let kind = [Hat::Cap, Hat::Beanie, Hat::Brim]
+                [t.pick(if cold { &[3, 5, 1] } else { &[4, 1, 3] })];
+            (kind, t.colour(ACCENTS).0)
+        });
+        let scarf = (cold && t.draw.chance(0.15)).then(|| t.colour(ACCENTS).0);
+
+        let (top_colour, mut top_kind) = t.colour(tops);
+        let (mut top_cloth, mut pattern) = t.cloth(top_colour, 0.5);
+        let mut sleeve = if t.draw.chance(if cold { 0.85 } else { 0.2 }) {
+            t.range(1.75, 2.0)
+        } else {
+            t.range(0.3, 0.95)
+        };
+        let mut dress = woman && t.draw.chance(if cold { 0.1 } else { 0.2 });
+        if let Some(like) = like {
+            (top_kind, dress) = (like.traits[0], false);
+            top_cloth.main = t.again(like.top.cloth.main);
+            sleeve = like.top.sleeve;
+            if t.draw.chance(0.5) {
+                pattern = like.traits[2];
+                top_cloth = Cloth {
+                    main: top_cloth.main,
+                    ..like.top.cloth.clone()
+                };
+            }
+        }
+        if t.draw.chance(0.35) && pattern == 0 {
+            top_cloth.print = Some(t.print(&top_cloth));
+            pattern = 12 + top_cloth.print.map_or(0, |print| print.shape);
+        }
+        let sleeves = t.draw.chance(0.16).then(|| t.colour(ACCENTS).0);
+        let hood = t.draw.chance(if cold { 0.3 } else { 0.08 });
+        top_cloth.placket = t.draw.chance(0.25);
+        let long = t.draw.chance(0.25);
+        let top = Top {
+            cloth: top_cloth,
+            sleeve,
+            sleeves,
+            hem: if dress {
+                t.range(0.2, 0.55)
+            } else if long {
+                t.range(0.03, 0.16)
+            } else {
+                t.range(-0.1, 0.02)
+            },
+            fit: t.range(0.004, 0.035),
+            hood,
+            open: 0.0,
+        };
+
+        let mut over_kind = 0;
+        let over = match like {
+            Some(like) if like.over.is_some() => {
+                over_kind = like.traits[8];
+                like.over.clone().map(|mut over| {
+                    over.hem += t.range(-0.1, 0.1);
+                    over.cloth.main = t.again(over.cloth.main);
+                    over.open = if t.draw.chance(0.5) {
+                        0.0
+                    } else {
+                        t.range(0.05, 0.12)
+                    };
+                    over
+                })
+            }
+            Some(_) => None,
+            None => t.draw.chance(if cold { 0.55 } else { 0.15 }).then(|| {
+                let (colour, kind) = t.colour(tops);
+                over_kind = kind + 1;
+                let (mut cloth, _) = t.cloth(colour, 0.18);
+                cloth.placket = true;
+                let coat = cold && t.draw.chance(0.35);
+                Top {
+                    cloth,
+                    sleeve: if t.draw.chance(0.1) {
+                        0.02
+                    } else {
+                        t.range(1.85, 2.0)
+                    },
+                    sleeves: t.draw.chance(0.1).then(|| t.colour(ACCENTS).0),
+                    hem: if coat {
+                        t.range(0.15, 0.45)
+                    } else {
+                        t.range(-0.1, 0.08)
+                    },
+                    fit: t.range(0.02, 0.05),
+                    hood: t.draw.chance(0.35),
+                    open: if t.draw.chance(0.6) {
+                        t.range(0.05, 0.13)
+                    } else {
+                        0.0
+                    },
+                }
+            }),
+        };
+
+        let (mut bottom_colour, mut bottom_kind) = t.colour(bottoms);
+        let mut skirt = dress || woman && t.draw.chance(if cold { 0.12 } else { 0.3 });
+        let mut length = if skirt {
+            t.range(0.55, 1.6)
+        } else if t.draw.chance(if cold { 0.06 } else { 0.4 }) {
+            t.range(0.45, 1.3)
+        } else {
+            t.range(1.85, 2.0)
+        };
+        if let Some(like) = like {
+            bottom_kind = like.traits[1];
+            bottom_colour = t.again(like.bottom.cloth.main);
+            (skirt, length) = (like.bottom.skirt, like.bottom.length);
+        }
+        let (mut bottom_cloth, bottom_pattern) =
+            t.cloth(bottom_colour, if skirt { 0.4 } else { 0.1 });
+        if !skirt && bottom_pattern > 2 {
+            // Trousers have stripes along the leg or nothing.
+            bottom_cloth.pattern = Pattern::Side;
+        }
+        let bottom = Bottom {
+            cloth: bottom_cloth,
+            skirt,
+            length,
+            width: t.range(0.0, 1.0),
+            tights: (skirt && t.draw.chance(if cold { 0.7 } else { 0.15 }))
+                .then(|| t.shade(0x1c1c20)),
+        };
+        let (shoes, shoe_kind) = t.colour(ACCENTS);
+        let soles = if t.draw.chance(0.5) {
+            t.shade(0xd8d6d0)
+        } else {
+            t.shade(0x202022)
+        };
+        let boots = if t.draw.chance(if cold { 0.3 } else { 0.05 }) {
+            t.range(0.15, 0.75)
+        } else {
+            0.0
+        };
+        let mut bag_kind = 0;
+        let bag = t.draw.chance(0.55).then(|| {
+            let kind = [BagKind::Backpack, BagKind::Shoulder, BagKind::Hand][t.pick(&[4, 4, 2])];
+            let (colour, shade) = t.colour(ACCENTS);
+            bag_kind = 1 + kind as u8 * 16 + shade;
+            let (cloth, _) = t.cloth(colour, 0.35);
+            Bag {
+                kind,
+                cloth,
+                side: if t.draw.chance(0.5) { 1.0 } else { -1.0 },
+                size: t.range(0.75, 1.3),
+                across: t.draw.chance(0.5),
+            }
+        });
+        let skin = t.shade(SKINS[skin_kind]);
+        let hair = t.shade(HAIRS[hair_kind]);
+        let legs = t.range(0.96, 1.05);
+        let hair_trait = if style == HairStyle::Bald {
+            0
+        } else {
+            hair_kind as u8
+        };
+        let traits = [
+            top_kind,
+            bottom_kind,
+            pattern,
+            steps(sleeve, 0.0, 2.0, 3),
+            u8::from(skirt) * 8 + steps(length, 0.0, 2.0, 4),
+            style as u8,
+            hair_trait,
+            steps(skin.luma().sqrt(), 0.1, 0.9, 3),
+            over_kind,
+            over.as_ref().map_or(0, |over| {
+                1 + u8::from(over.open > 0.0) + 2 * steps(over.hem, -0.1, 0.5, 2)
+            }),
+            bag_kind,
+            hat.map_or(0, |(hat, _)| 1 + hat as u8),
+            steps(height, 1.48, 1.98, 4),
+            steps(build, 0.82, 1.3, 3),
+            shoe_kind,
+            sleeves.map_or(0, |_| 1) + u8::from(hood) * 2,
+        ];
+        Self {
+            height,
+            build,
+            shoulders,
+            hips,
+            belly,
+            legs,
+            head: t.range(0.95, 1.07),
+            stride: t.range(0.75, 1.15),
+            lean: t.range(-0.02, 0.09),
+            skin,
+            hair,
+            style,
+            beard: !woman && t.draw.chance(0.3),
+            glasses: t.draw.chance(0.2),
+            hat,
+            scarf,
+            top,
+            over,
+            bottom,
+            shoes,
+            soles,
+            boots,
+            bag,
+            traits,
+        }
+    }
+
+    /// How many traits differ.
+    pub(super) fn unlike(&self, other: &Self) -> usize {
+        let pairs = self.traits.iter().zip(&other.traits);
+        pairs.filter(|(a, b)| a != b).count()
+    }
+}
+
+/// Traits in which any two persons differ at the least.
+pub(super) const UNLIKE: usize = 3;
+
+/// `count` persons of one side, no two alike, `lookalikes` (0..1) of them in the clothes of the one
+/// before.
+pub(super) fn crowd(
+    seed: u64,
+    domain: Domain,
+    side: Side,
+    count: usize,
+    lookalikes: f64,
+) -> Vec<Person> {
+    let mut all: Vec<Person> = Vec::with_capacity(count);
+    let purpose = format!("street person {domain}");
+    for index in 0..count {
+        let mut draw = Draw::new(seed, &purpose, &[side as u64, index as u64]);
+        let like = draw.chance(lookalikes);
+        loop {
+            let like = if like { all.last() } else { None };
+            let person = Person::draw(&mut draw, domain, side, like);
+            if all.iter().all(|other| person.unlike(other) >= UNLIKE) {
+                all.push(person);
+                break;
+            }
+        }
+    }
+    all
+}
+
+/// Skin, before a sun that browns nobody here.
+pub(super) fn lips(skin: V3) -> V3 {
+    skin.times(v3(0.8, 0.5, 0.5))
+}
