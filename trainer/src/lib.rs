@@ -21,6 +21,7 @@ pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod street;
+pub mod stripes;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;

@@ -122,7 +122,7 @@ impl Skeleton {
             let angle = 0.45 * pose.walk * person.stride * phase.sin() - 0.02;
             let bend = 0.22 + 0.3 * pose.walk * phase.sin().max(0.0) + pose.elbows[i];
             let aside = 0.13 + 0.12 * (person.build - 1.0) + 0.6 * person.belly;
-            let shoulder = skeleton.torso(0.895, v3(side * 0.104 * person.shoulders, 0.0, 0.0));
+            let shoulder = skeleton.torso(0.865, v3(side * 0.099 * person.shoulders, 0.0, 0.0));
             let along = |angle: f32, aside: f32| {
                 v3(side * aside.sin(), -angle.cos() * aside.cos(), angle.sin())
             };
@@ -169,8 +169,9 @@ fn girth(person: &Person, t: f32) -> [f32; 3] {
         ],
         [0.52, 0.078 * build, 0.056 * build + belly, 0.7 * belly],
         [0.74, 0.092 * broad, 0.064 * build, 0.002],
-        [0.88, 0.104 * broad, 0.055, -0.004],
-        [0.95, 0.076 * broad, 0.043, -0.004],
+        [0.86, 0.101 * broad, 0.056, -0.004],
+        [0.92, 0.086 * broad, 0.047, -0.005],
+        [0.97, 0.055 * broad, 0.041, -0.004],
         [1.0, 0.036, 0.036, 0.0],
         [1.08, 0.031, 0.033, 0.004],
     ];
@@ -274,7 +275,7 @@ fn leg_radius(person: &Person, s: f32) -> f32 {
 /// Radius of a bare arm, shares of the height.
 fn arm_radius(person: &Person, s: f32) -> f32 {
     let profile = [
-        (0.0, 0.029),
+        (0.0, 0.0265),
         (0.4, 0.027),
         (1.0, 0.022),
         (1.3, 0.022),

@@ -29,6 +29,8 @@ pub(super) enum Pattern {
     Zigzag(f32),
     /// A third of the cloth on the wearer's left in the second colour.
     Side,
+    /// A stripe along both sides: sports trousers.
+    Seam,
 }
 
 /// A picture on the chest or on the back.
@@ -200,6 +202,13 @@ impl Cloth {
             Pattern::Zigzag(period) => {
                 let wave = ((u * repeats(period)).rem_euclid(1.0) - 0.5).abs() * 0.8;
                 if (v / period + wave).rem_euclid(1.0) < 0.45 {
+                    self.second
+                } else {
+                    self.main
+                }
+            }
+            Pattern::Seam => {
+                if (u - 0.25).abs().min((u - 0.75).abs()) < 0.05 {
                     self.second
                 } else {
                     self.main

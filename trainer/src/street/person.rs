@@ -394,7 +394,7 @@ impl Person {
         let scarf = (cold && t.draw.chance(0.15)).then(|| t.colour(ACCENTS).0);
 
         let (top_colour, mut top_kind) = t.colour(tops);
-        let (mut top_cloth, mut pattern) = t.cloth(top_colour, 0.5);
+        let (mut top_cloth, mut pattern) = t.cloth(top_colour, 0.4);
         let mut sleeve = if t.draw.chance(if cold { 0.85 } else { 0.2 }) {
             t.range(1.75, 2.0)
         } else {
@@ -501,7 +501,7 @@ impl Person {
             t.cloth(bottom_colour, if skirt { 0.4 } else { 0.1 });
         if !skirt && bottom_pattern > 2 {
             // Trousers have stripes along the leg or nothing.
-            bottom_cloth.pattern = Pattern::Side;
+            bottom_cloth.pattern = Pattern::Seam;
         }
         let bottom = Bottom {
             cloth: bottom_cloth,

@@ -155,7 +155,7 @@ pub(super) fn top(
     let trunk_long = 0.375 * tall;
     let mut rings = vec![];
     for t in [
-        1.02, 0.97, 0.93, 0.88, 0.8, 0.7, 0.6, 0.5, 0.4, 0.28, 0.16, 0.06,
+        1.02, 0.97, 0.945, 0.91, 0.86, 0.8, 0.7, 0.6, 0.5, 0.4, 0.28, 0.16, 0.06,
     ] {
         if (1.0 - t) * trunk_long > trunk_long + top.hem - 0.03 {
             break;
@@ -221,7 +221,7 @@ pub(super) fn top(
     let sleeve = add(cloths, Surface::Closed(sleeve.around(0.3)));
     for arm in bones.arms {
         let radius = |s: f32| arm_radius(person, s) * tall + 0.004 + top.fit * 0.45;
-        ball(mesh, arm[0], V3::grey(radius(0.0) * 1.02), sleeve);
+        ball(mesh, arm[0], V3::grey(radius(0.0)), sleeve);
         if top.sleeve > 0.1 {
             limb(mesh, arm, [-0.02, top.sleeve.min(1.96)], radius, sleeve);
         }
