@@ -41,6 +41,7 @@ Examples:
 enum Command {
     Nets(nets::Nets),
     Synth(synth::Synth),
+    SynthClip(synth::SynthClip),
     Data(data::Data),
     #[cfg(feature = "torch")]
     Train(train::Train),
@@ -55,6 +56,7 @@ impl Cli {
         match self.command {
             Command::Nets(nets) => nets.run(),
             Command::Synth(synth) => synth.run(),
+            Command::SynthClip(clip) => clip.run(),
             Command::Data(data) => data.run(),
             #[cfg(feature = "torch")]
             Command::Train(train) => train.run(),

@@ -15,7 +15,9 @@
 //! Every picture is named by seed and place in the plan, so one seed gives one data set, byte for
 //! byte, with any number of threads.
 
+mod avi;
 mod body;
+mod clip;
 mod cloth;
 mod lens;
 mod person;
@@ -28,12 +30,12 @@ mod space;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kernels::retrieval::market;
 use serde::Serialize;
 
+pub use clip::{Clip, ClipOptions, ClipSummary};
 pub use person::Domain;
 
 use crate::{Error, Result};
@@ -168,40 +170,14 @@ impl Street {
             let folder = out.join(folder);
             fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         }
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let failure = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    while !failed.load(Ordering::Relaxed) {
-                        let Some(take) = self.takes.get(next.fetch_add(1, Ordering::Relaxed))
-                        else {
-                            break;
-                        };
-                        let written = self.shoot(take).and_then(|jpeg| {
-                            let path = out.join(take.folder).join(&take.name);
-                            fs::write(&path, jpeg).map_err(Error::io(&path))
-                        });
-                        if let Err(error) = written {
-                            failed.store(true, Ordering::Relaxed);
-                            *failure
-                                .lock()
-                                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-                            break;
-                        }
-                        tick();
-                    }
-                });
-            }
-        });
-        match failure
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
-            Some(error) => Err(error),
-            None => Ok(self.summary()),
-        }
+        each(&self.takes, threads, |take| {
+            let jpeg = self.shoot(take)?;
+            let path = out.join(take.folder).join(&take.name);
+            fs::write(&path, jpeg).map_err(Error::io(&path))?;
+            tick();
+            Ok(())
+        })?;
+        Ok(self.summary())
     }
 
     fn summary(&self) -> Summary {
@@ -238,6 +214,45 @@ fn threads(wanted: usize) -> Result<usize> {
             "{wanted} threads, wanted 0 to 256"
         ))),
     }
+}
+
+/// `work` on every item in `threads` threads; the results in the order of the items. Stops at an
+/// error.
+fn each<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let worker = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { break };
+            match work(item) {
+                Ok(result) => done.push((at, result)),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(done)
+    };
+    let mut all = Vec::with_capacity(items.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(done) => all.append(&mut done?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok::<(), Error>(())
+    })?;
+    all.sort_by_key(|&(at, _)| at);
+    Ok(all.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Makes sure that nothing is overwritten.

@@ -1,10 +1,10 @@
-//! `trainer synth`: a street of people who never were.
+//! `trainer synth` and `trainer synth-clip`: a street of people who never were.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use trainer::street::{Domain, Options, Street, Summary};
+use trainer::street::{Clip, ClipOptions, ClipSummary, Domain, Options, Street, Summary};
 
 /// Render people in front of cameras: a data set with Market-1501's layout, from nothing but a seed
 #[derive(Debug, Args)]
@@ -108,6 +108,98 @@ impl Synth {
                  {distractors} distractors and {junk} junk among them"
             ),
             format!("{seconds:.1} s, {:.0} pictures a second", report.per_second),
+        ])
+    }
+}
+
+/// Render a clip of one camera: people walk in, leave and return; boxes and the truth beside it
+#[derive(Debug, Args)]
+#[command(after_help = CLIP_HELP)]
+pub(super) struct SynthClip {
+    /// The folder to write, new or empty
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+    /// Persons; every third comes once, the others return
+    #[arg(long, value_name = "N", default_value_t = ClipOptions::default().identities)]
+    identities: usize,
+    /// How often anybody comes
+    #[arg(long, value_name = "N", default_value_t = ClipOptions::default().visits)]
+    visits: usize,
+    /// Names everything that is drawn by chance
+    #[arg(long, value_name = "N", default_value_t = ClipOptions::default().seed)]
+    seed: u64,
+    /// street (outdoors, winter clothes) or mall (indoors, summer clothes)
+    #[arg(long, value_name = "DOMAIN", default_value_t = ClipOptions::default().domain)]
+    domain: Domain,
+    /// Share of the persons who wear the clothes of somebody else
+    #[arg(long, value_name = "SHARE", default_value_t = ClipOptions::default().lookalikes)]
+    lookalikes: f64,
+    /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const CLIP_HELP: &str = "\
+Writes OUT/clip.avi (Motion-JPEG, 640 x 360, 10 frames a second), OUT/boxes.csv (what a detector
+finds: frame,x,y,w,h) and OUT/truth.csv (who is where: frame,person,visit,x,y,w,h).
+
+Examples:
+  trainer synth-clip door
+  trainer synth-clip door --domain mall --identities 20 --visits 60 --seed 7
+  reid run door/clip.avi --boxes door/boxes.csv --model person.onnx --threshold 0.7";
+
+/// What `--json` prints for a clip.
+#[derive(Debug, Serialize)]
+struct ClipReport {
+    schema: u32,
+    domain: Domain,
+    seed: u64,
+    #[serde(flatten)]
+    written: ClipSummary,
+    seconds: f64,
+}
+
+impl SynthClip {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let clip = Clip::new(&ClipOptions {
+            identities: self.identities,
+            visits: self.visits,
+            seed: self.seed,
+            domain: self.domain,
+            lookalikes: self.lookalikes,
+        })?;
+        let bar = cli::progress(Some(clip.frames() as u64), "frames");
+        let started = std::time::Instant::now();
+        let written = clip.write(&self.out, self.threads, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let seconds = started.elapsed().as_secs_f64();
+        if self.json {
+            return cli::json(&ClipReport {
+                schema: 1,
+                domain: self.domain,
+                seed: self.seed,
+                written,
+                seconds,
+            });
+        }
+        let ClipSummary {
+            frames,
+            identities,
+            visits,
+            sightings,
+            boxes,
+        } = written;
+        cli::lines([
+            format!(
+                "{}: {frames} frames, {visits} visits of {}",
+                self.out.join("clip.avi").display(),
+                cli::count(identities, "person")
+            ),
+            format!("boxes.csv: {boxes} boxes; truth.csv: {sightings} sightings"),
+            format!("{seconds:.1} s"),
         ])
     }
 }

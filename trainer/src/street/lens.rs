@@ -27,22 +27,43 @@ pub(super) struct Film {
     pub(super) sharpness: f32,
 }
 
+/// What differs from one picture of a camera to the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Beside the camera's own.
+    exposure: f32,
+    /// Pixels of the sensor beside its own blur: out of focus.
+    blur: f32,
+    /// Pixels of the sensor: shaken.
+    motion: f32,
+}
+
+impl Moment {
+    /// On a tripod.
+    pub(super) const STEADY: Self = Self {
+        exposure: 1.0,
+        blur: 0.0,
+        motion: 0.0,
+    };
+}
+
 const BRIGHTEST: f32 = 1.6;
 
 impl Film {
-    pub(super) fn draw(draw: &mut Draw) -> Self {
+    /// A camera that sets itself to light of `bright`, roughly.
+    pub(super) fn draw(draw: &mut Draw, bright: f32) -> Self {
         let mut range = |low: f64, high: f64| draw.between(low, high) as f32;
         // White balance from too cold to too warm, and from green to magenta.
-        let (warm, green) = (range(-0.34, 0.34), range(-0.15, 0.15));
+        let (warm, green) = (range(-0.2, 0.2), range(-0.08, 0.08));
         let balance = v3(
             (warm + green * -0.3).exp(),
             (green * 0.7).exp(),
             (-warm - green * 0.3).exp(),
         );
-        let saturation = range(0.35, 1.3);
+        let saturation = range(0.55, 1.2);
         let mut rows = [v3(1.0, 0.0, 0.0), v3(0.0, 1.0, 0.0), v3(0.0, 0.0, 1.0)];
-        let leak = range(0.0, 0.14);
-        let turn = range(-0.12, 0.12);
+        let leak = range(0.0, 0.1);
+        let turn = range(-0.07, 0.07);
         for (i, row) in rows.iter_mut().enumerate() {
             // Saturation and a turn of hues, both of which keep grey; then the balance.
             let weights = v3(0.2126, 0.7152, 0.0722);
@@ -53,7 +74,7 @@ impl Film {
             own = own.mix(V3::grey(1.0 / 3.0), leak);
             *row = own * [balance.x, balance.y, balance.z][i];
         }
-        let exposure = range(0.55, 1.35);
+        let exposure = range(0.75, 1.35) / bright;
         let (power, contrast, lift) = (range(0.8, 1.25), range(0.0, 0.7), range(0.0, 0.07));
         let curve = (0..=1024)
             .map(|i| {
@@ -71,11 +92,26 @@ impl Film {
             exposure,
             curve,
             noise: [range(0.5, 5.0), range(0.5, 2.5)],
-            blur: range(0.25, 0.8),
+            blur: range(0.25, 0.7),
             shake: f64::from(range(0.05, 0.2)),
             quality: range(55.0, 93.0) as u8,
-            sharpness: range(0.6, 1.15),
+            sharpness: range(0.65, 1.2),
         }
+    }
+
+    /// How it happens to be held at a moment.
+    pub(super) fn moment(&self, draw: &mut Draw) -> Moment {
+        let mut moment = Moment {
+            exposure: (0.1 * draw.normal() as f32).exp(),
+            ..Moment::STEADY
+        };
+        if draw.chance(self.shake) {
+            moment.motion = draw.between(1.0, 3.5) as f32;
+        }
+        if draw.chance(self.shake * 0.6) {
+            moment.blur = draw.between(0.3, 0.9) as f32;
+        }
+        moment
     }
 
     /// One pixel.
@@ -97,22 +133,13 @@ impl Film {
     pub(super) fn expose(
         &self,
         image: &[V3],
-        from: [usize; 2],
-        sensor: [usize; 2],
-        size: [usize; 2],
+        [from, sensor, size]: [[usize; 2]; 3],
+        moment: Moment,
         draw: &mut Draw,
     ) -> Result<Vec<u8>> {
         let mut image = resample(image, from, sensor);
-        let exposure = self.exposure * (0.1 * draw.normal() as f32).exp();
-        let mut blur = self.blur;
-        let mut motion = 0.0;
-        if draw.chance(self.shake) {
-            motion = draw.between(1.0, 3.5) as f32;
-        }
-        if draw.chance(self.shake * 0.7) {
-            blur += draw.between(0.3, 0.9) as f32;
-        }
-        soften(&mut image, sensor, blur, motion);
+        let exposure = self.exposure * moment.exposure;
+        soften(&mut image, sensor, self.blur + moment.blur, moment.motion);
         let mut grain = Grain(draw.below(1 << 30) as u64);
         for pixel in &mut image {
             let value = self.develop(*pixel, exposure);

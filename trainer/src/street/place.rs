@@ -131,7 +131,7 @@ impl Place {
             V3::grey(range(0.5, 0.9))
         };
         let flow = range(-PI, PI);
-        let film = Film::draw(&mut draw);
+        let film = Film::draw(&mut draw, 0.75 * sky.luma() + 0.35 * sun);
         let count = 2 + draw.below(4);
         let props = (0..count)
             .map(|_| {

@@ -383,31 +383,33 @@ pub(super) struct Shadow {
     light: V3,
     centre: V3,
     scale: f32,
+    /// Pixels.
+    pixels: usize,
 }
 
 impl Shadow {
-    const SIDE: usize = 112;
-
-    /// Shadows within `reach` metres of `centre`; `light` points to the light.
-    pub(super) fn cast(mesh: &Mesh, light: V3, centre: V3, reach: f32) -> Self {
+    /// Shadows within `reach` metres of `centre`; `light` points to the light. Seen
+    /// with `pixels` x `pixels`.
+    pub(super) fn cast(mesh: &Mesh, light: V3, centre: V3, reach: f32, pixels: usize) -> Self {
         let side = V3::UP.cross(light + v3(1e-3, 0.0, 0.0)).unit();
         let mut shadow = Self {
-            depths: vec![f32::MIN; Self::SIDE * Self::SIDE],
+            depths: vec![f32::MIN; pixels * pixels],
             side,
             up: light.cross(side),
             light,
             centre,
-            scale: Self::SIDE as f32 * 0.5 / reach,
+            scale: pixels as f32 * 0.5 / reach,
+            pixels,
         };
         let corners: Vec<[f32; 3]> = mesh.vertices.iter().map(|v| shadow.seen(v.at)).collect();
         for (indices, _) in &mesh.triangles {
             let corners = indices.map(|i| corners[i as usize]);
-            let Some(pixels) = Cover::of(corners, Self::SIDE, Self::SIDE) else {
+            let Some(cover) = Cover::of(corners, pixels, pixels) else {
                 continue;
             };
             let [a, b, c] = corners;
             let depths = &mut shadow.depths;
-            pixels.each(|at, [i, j, k]| {
+            cover.each(|at, [i, j, k]| {
                 depths[at] = depths[at].max(a[2] * i + b[2] * j + c[2] * k);
             });
         }
@@ -416,7 +418,7 @@ impl Shadow {
 
     fn seen(&self, point: V3) -> [f32; 3] {
         let from = point - self.centre;
-        let half = Self::SIDE as f32 * 0.5;
+        let half = self.pixels as f32 * 0.5;
         [
             half + from.dot(self.side) * self.scale,
             half - from.dot(self.up) * self.scale,
@@ -427,12 +429,12 @@ impl Shadow {
     /// Share of the light that reaches `point`: 0, or up to 1.
     pub(super) fn light_at(&self, point: V3, normal: V3) -> f32 {
         let [x, y, depth] = self.seen(point + normal * 0.02);
-        let inside = 1.0..Self::SIDE as f32 - 2.0;
+        let inside = 1.0..self.pixels as f32 - 2.0;
         if !inside.contains(&x) || !inside.contains(&y) {
             return 1.0;
         }
         let lit = |x: usize, y: usize| {
-            let nearest = self.depths[y * Self::SIDE + x];
+            let nearest = self.depths[y * self.pixels + x];
             if nearest > depth + 0.03 { 0.0 } else { 1.0 }
         };
         let (x, y) = (x - 0.5, y - 0.5);

@@ -45,8 +45,13 @@ impl<'a> Scene<'a> {
         self.mesh.bounds(&self.place.eye, mark, self.mesh.mark())
     }
 
+    /// Shadows within `reach` metres of `around`, seen with `side` x `side` pixels.
+    pub(super) fn shadow(&self, to: V3, around: V3, reach: f32, side: usize) -> Shadow {
+        Shadow::cast(&self.mesh, to, around + V3::UP * 0.8, reach, side)
+    }
+
     /// The light that each pixel of `window` gets.
-    pub(super) fn light(&self, light: &Light, window: &Window, around: V3) -> Vec<V3> {
+    pub(super) fn light(&self, light: &Light, window: &Window, shadow: &Shadow) -> Vec<V3> {
         let eye = &self.place.eye;
         let open = |material: u16, u: f32, v: f32| match &self.cloths[usize::from(material)] {
             Surface::Open(_, half) => (u - 0.5).abs() < half * (0.5 + v.min(0.5)),
@@ -57,7 +62,6 @@ impl<'a> Scene<'a> {
             _ => false,
         };
         let texels = rasterise(&self.mesh, eye, window, open);
-        let shadow = Shadow::cast(&self.mesh, light.to, around + V3::UP * 0.8, 1.7);
         let (width, height) = (window.width, window.height);
         let reach = (width / 40).max(2);
         let mut image = Vec::with_capacity(texels.len());
@@ -68,7 +72,7 @@ impl<'a> Scene<'a> {
                 window.corner[1] + (row as f32 + 0.5) / window.scale[1],
             );
             if texel.inverse <= 0.0 {
-                image.push(self.behind(ray, light, &shadow));
+                image.push(self.behind(ray, light, shadow));
                 continue;
             }
             let point = eye.at + ray * (1.0 / texel.inverse);

@@ -129,7 +129,7 @@ impl Street {
             width: (width as f32 * FINER) as usize,
             height: (height as f32 * FINER) as usize,
         };
-        let image = scene.light(&light, &window, at);
+        let image = scene.light(&light, &window, &scene.shadow(light.to, at, 1.7, 112));
         // Who is farther away has fewer pixels.
         let middle = 0.5 * (place.near + place.far);
         let share = place.film.sharpness * (middle / at.z.max(1.0)).clamp(0.7, 1.15);
@@ -141,13 +141,9 @@ impl Street {
                 pixels.max(20.0) as usize
             }
         });
-        place.film.expose(
-            &image,
-            [window.width, window.height],
-            sensor,
-            [width, height],
-            &mut draw,
-        )
+        let moment = place.film.moment(&mut draw);
+        let sizes = [[window.width, window.height], sensor, [width, height]];
+        place.film.expose(&image, sizes, moment, &mut draw)
     }
 
     /// Other people and things around somebody at `at`.
@@ -199,7 +195,7 @@ impl Street {
 
 /// The box that a detector draws around somebody at `bounds`: left, top, right, bottom. A little
 /// off, at times without feet or head; of at least an eighth of the picture's height.
-fn framed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [f32; 4] {
+pub(super) fn framed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [f32; 4] {
     let tall = bottom - top;
     let mut off = |deviation: f32| deviation * tall * (draw.normal() as f32).clamp(-2.5, 2.5);
     let (x, y) = (0.5 * (left + right) + off(0.022), off(0.018));
