@@ -49,7 +49,8 @@ pub struct Options {
     pub identities: usize,
     /// 2 to 64.
     pub cameras: usize,
-    /// Pictures of a person by a camera that sees them; 1 to 64.
+    /// Pictures of a person by a camera that sees them; 2 to 64: one to search for, the others to
+    /// search in.
     pub per_camera: usize,
     /// Height and width of a picture, pixels: 32 to 1024 each.
     pub size: [usize; 2],
@@ -114,7 +115,7 @@ impl Street {
         let ranges = [
             ("identities", options.identities, 2, 9000),
             ("cameras", options.cameras, 2, 64),
-            ("pictures per camera", options.per_camera, 1, 64),
+            ("pictures per camera", options.per_camera, 2, 64),
             ("height", options.size[0], 32, 1024),
             ("width", options.size[1], 32, 1024),
         ];

@@ -106,10 +106,10 @@ impl Film {
             ..Moment::STEADY
         };
         if draw.chance(self.shake) {
-            moment.motion = draw.between(1.0, 3.5) as f32;
+            moment.motion = draw.between(1.0, 2.8) as f32;
         }
-        if draw.chance(self.shake * 0.6) {
-            moment.blur = draw.between(0.3, 0.9) as f32;
+        if draw.chance(self.shake * 0.5) {
+            moment.blur = draw.between(0.2, 0.6) as f32;
         }
         moment
     }

@@ -132,10 +132,12 @@ impl Place {
         };
         let flow = range(-PI, PI);
         let film = Film::draw(&mut draw, 0.75 * sky.luma() + 0.35 * sun);
-        let count = 2 + draw.below(4);
+        let count = 2 + draw.below(2);
         let props = (0..count)
-            .map(|_| {
-                let x = draw.between(-4.5, 4.5) as f32;
+            .map(|i| {
+                // Side by side, so that no car stands in another.
+                let room = 9.0 / count as f64;
+                let x = (room * (i as f64 + draw.between(0.3, 0.7)) - 4.5) as f32;
                 let z = far + draw.between(0.4, f64::from((wall - far).max(0.6))) as f32;
                 (x, z, Prop::draw(&mut draw, domain))
             })

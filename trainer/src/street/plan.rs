@@ -63,7 +63,6 @@ pub(super) fn takes(options: &Options, learned: usize, tested: usize) -> Vec<Tak
                 .into_iter()
                 .enumerate()
             {
-                // With one picture a camera, each is searched for and the gallery has another walk.
                 takes.push(Take {
                     folder: if i == 0 {
                         market::QUERY
@@ -122,9 +121,7 @@ fn seen_by(options: &Options, side: Side, person: usize, cameras: usize) -> Vec<
 
 /// Track, shot and name of each picture of a person by a camera.
 fn shots(options: &Options, number: usize, camera: usize) -> Vec<(u64, u64, String)> {
-    // With one picture each there would be nothing to search in.
-    let count = options.per_camera.max(2);
-    (0..count)
+    (0..options.per_camera)
         .map(|i| {
             let (track, shot) = (i / WALK, i % WALK);
             let start = 100 + (number * 7919 + camera * 104_729 + track * 15_485) % 90_000;
