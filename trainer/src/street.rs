@@ -20,6 +20,7 @@ mod body;
 mod clip;
 mod cloth;
 mod lens;
+mod palette;
 mod person;
 mod place;
 mod plan;

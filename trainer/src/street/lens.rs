@@ -70,7 +70,7 @@ impl Film {
             let mut own = weights * (1.0 - saturation) + *row * saturation;
             let (after, before) = ((i + 1) % 3, (i + 2) % 3);
             let unit = |i: usize| [v3(1.0, 0.0, 0.0), v3(0.0, 1.0, 0.0), v3(0.0, 0.0, 1.0)][i];
-            own = own + (unit(after) - unit(before)) * turn;
+            own += (unit(after) - unit(before)) * turn;
             own = own.mix(V3::grey(1.0 / 3.0), leak);
             *row = own * [balance.x, balance.y, balance.z][i];
         }

@@ -233,10 +233,7 @@ impl Place {
             let off = (x / period).rem_euclid(1.0);
             step(0.0, half, off.min(1.0 - off) * period)
         };
-        let (ix, iz) =
-            |side: f32| -> (i32, i32) { ((x / side).floor() as i32, (z / side).floor() as i32) }(
-                0.6,
-            );
+        let (ix, iz) = ((x / 0.6).floor() as i32, (z / 0.6).floor() as i32);
         let outdoors = self.domain == Domain::Street;
         let base = match (self.ground, outdoors) {
             (0, true) => {

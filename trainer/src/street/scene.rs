@@ -79,7 +79,7 @@ impl<'a> Scene<'a> {
             let normal = texel.normal.unit();
             let nook = nook(&texels, width, height, column, row, reach);
             let (colour, shine) = colour(&self.cloths[usize::from(texel.material)], texel, normal);
-            let lit = lit(light, normal, shadow.light_at(point, normal), nook);
+            let lit = lit(light, normal, || shadow.light_at(point, normal), nook);
             let mut out = colour.times(lit);
             if shine > 0.0 {
                 let half = (light.to - ray.unit()).unit();
@@ -102,16 +102,20 @@ impl<'a> Scene<'a> {
                 nook *= 1.0 - 0.55 * (-(off.x * off.x + off.z * off.z) * 9.0).exp();
             }
         }
-        colour.times(lit(light, normal, shadow.light_at(point, normal), nook))
+        let shadow = || shadow.light_at(point, normal);
+        colour.times(lit(light, normal, shadow, nook))
     }
 }
 
 /// The light on a surface; `shadow` and `nook` say how much of the sun's and of the sky's gets there.
-fn lit(light: &Light, normal: V3, shadow: f32, nook: f32) -> V3 {
+fn lit(light: &Light, normal: V3, shadow: impl Fn() -> f32, nook: f32) -> V3 {
     let above = 0.5 + 0.5 * normal.y;
-    let sun = normal.dot(light.to).max(0.0) * shadow;
-    (light.sky * (0.35 + 0.65 * above) + light.ground * (1.0 - above)) * nook
-        + light.sun * (sun * (0.5 + 0.5 * nook))
+    let sky = (light.sky * (0.35 + 0.65 * above) + light.ground * (1.0 - above)) * nook;
+    let facing = normal.dot(light.to);
+    if facing <= 0.0 {
+        return sky;
+    }
+    sky + light.sun * (facing * shadow() * (0.5 + 0.5 * nook))
 }
 
 /// How open a place is to the sky: less where something a little nearer is beside it.

@@ -2,6 +2,7 @@
 //! draw.
 
 use std::f32::consts::PI;
+use std::f64::consts::TAU;
 
 use super::Street;
 use super::body::Pose;
@@ -44,7 +45,7 @@ impl Walk {
             }
         };
         let pose = Pose {
-            phase: d.between(0.0, 6.28) as f32,
+            phase: d.between(0.0, TAU) as f32,
             walk: if stands {
                 d.between(0.0, 0.15) as f32
             } else {
@@ -158,12 +159,12 @@ impl Street {
             let aside = draw.between(0.38, 1.0) as f32 * if draw.chance(0.5) { 1.0 } else { -1.0 };
             let ahead = draw.between(-0.5, 1.8) as f32;
             let pose = Pose {
-                phase: draw.between(0.0, 6.28) as f32,
+                phase: draw.between(0.0, TAU) as f32,
                 walk: draw.unit() as f32,
                 elbows: [0.0; 2],
                 gaze: 0.0,
             };
-            let heading = draw.between(-3.14, 3.14) as f32;
+            let heading = draw.between(0.0, TAU) as f32;
             scene.add(other, &pose, at + v3(aside, 0.0, ahead), heading);
         }
         if draw.chance(0.1) {

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::person::{Bag, Side, Top, UNLIKE, crowd, side_of};
+use super::palette::side_of;
+use super::person::{Bag, Side, Top, UNLIKE, crowd};
 use super::space::{V3, encode};
 use super::*;
 use crate::data::Dataset;
