@@ -74,8 +74,8 @@ impl Film {
             own = own.mix(V3::grey(1.0 / 3.0), leak);
             *row = own * [balance.x, balance.y, balance.z][i];
         }
-        let exposure = range(0.75, 1.35) / bright;
-        let (power, contrast, lift) = (range(0.8, 1.25), range(0.0, 0.7), range(0.0, 0.07));
+        let exposure = range(0.85, 1.5) / bright;
+        let (power, contrast, lift) = (range(0.8, 1.25), range(0.3, 1.3), range(0.0, 0.035));
         let curve = (0..=1024)
             .map(|i| {
                 let linear = i as f32 / 1024.0 * BRIGHTEST;
@@ -92,10 +92,10 @@ impl Film {
             exposure,
             curve,
             noise: [range(0.5, 5.0), range(0.5, 2.5)],
-            blur: range(0.25, 0.7),
+            blur: range(0.2, 0.5),
             shake: f64::from(range(0.05, 0.2)),
             quality: range(55.0, 93.0) as u8,
-            sharpness: range(0.65, 1.2),
+            sharpness: range(0.75, 1.3),
         }
     }
 

@@ -288,7 +288,7 @@ impl Person {
         let shoulders = t.range(0.9, 1.02) + if woman { 0.0 } else { 0.1 };
         let hips = t.range(0.9, 1.06) + if woman { 0.1 } else { 0.0 };
         let belly = if t.draw.chance(0.3) {
-            t.range(0.01, 0.06)
+            t.range(0.01, 0.035)
         } else {
             0.0
         };
