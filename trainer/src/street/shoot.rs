@@ -195,7 +195,7 @@ impl Street {
 }
 
 /// The box that a detector draws around somebody at `bounds`: left, top, right, bottom. A little
-/// off, at times without feet or head; of at least an eighth of the picture's height.
+/// off, at times without feet or head, at least a third as wide as high.
 pub(super) fn framed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [f32; 4] {
     let tall = bottom - top;
     let mut off = |deviation: f32| deviation * tall * (draw.normal() as f32).clamp(-2.5, 2.5);
