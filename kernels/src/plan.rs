@@ -13,17 +13,24 @@
 //! Batches. A plan is made for one image; all shapes are those of one image, and an executor may
 //! compute any number of them at once.
 
+mod buffers;
+mod cost;
+mod derive;
+mod lower;
 mod step;
 
+pub use cost::StepCost;
 pub use step::{
     Average, Channels, Conv, ConvOutput, Crop, Dequantise, Float, FloatOperand, MaxPool, Mean,
     Normalise, Pad, Pixels, Quantise, Requantise, Residual, Run, Step, StepKind, Sum, Table, Term,
     Window,
 };
 
-use crate::graph::Dim;
+use crate::contract::Preprocessing;
+use crate::graph::{Dim, Graph};
 use crate::quant::QParams;
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 
 /// Names a slot within one plan: an index into [`Plan::slots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,6 +125,37 @@ impl Content {
 }
 
 impl Plan {
+    /// Plans a network of one output, f32 `[N, ...]`, for crops that are prepared like this.
+    ///
+    /// What the QDQ form allows becomes exact steps. The rest is float steps: a graph without a
+    /// `QuantizeLinear` consists of them. So is a layer whose accumulator might leave 31 bits, or
+    /// whose scales no conversion takes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the network has another number of outputs, an output that does not
+    /// depend on the image, or an input of another size than the pre-processing gives;
+    /// [`Error::Unsupported`] with the node's name if activations have several scales, a scale that
+    /// is not a positive normal number, or a `DequantizeLinear` that does not fit what it reads;
+    /// [`Error::Malformed`] as [`Preprocessing::check`].
+    pub fn new(graph: &Graph, preprocessing: &Preprocessing) -> Result<Self> {
+        preprocessing.check()?;
+        if graph.outputs().len() != 1 {
+            return Err(Error::Argument(format!(
+                "a plan has one output, the network has {}",
+                graph.outputs().len()
+            )));
+        }
+        let Preprocessing { height, width, .. } = *preprocessing;
+        if graph.input_size() != [3, height, width] {
+            return Err(Error::Argument(format!(
+                "the network reads {:?}, its pre-processing gives {:?}",
+                graph.input_size(),
+                [3, height, width]
+            )));
+        }
+        lower::lower(&graph.pruned()?, preprocessing)
+    }
+
     /// What to do, in this order.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
