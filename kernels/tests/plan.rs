@@ -7,7 +7,7 @@ mod net;
 
 use std::collections::HashMap;
 
-use kernels::graph::{Binary, Conv, Op, Pool, Unary, ValueId};
+use kernels::graph::{Binary, Conv, Op, Operand, Pool, Unary, ValueId};
 use kernels::plan::{Plan, StepKind};
 use kernels::quant::QParams;
 use kernels::reference::{self, SlotValue, run_plan};
@@ -186,6 +186,30 @@ fn activations_and_sums_behind_a_convolution_are_part_of_it() {
             assert_eq!(plan.exact_until(), 2, "{name}");
             assert!(worst <= ROUNDING + mixing, "{name}: {worst}");
         }
+    }
+}
+
+#[test]
+fn dead_channels_are_their_bias() {
+    for residual in [false, true] {
+        let (mut net, x) = Net::of_codes(9, [4, 3], params(0.02, 50));
+        let mut weight = vec![0; 9];
+        weight[3..6].copy_from_slice(&[100, -127, 30]);
+        let weight = Tensor::new([3, 3, 1, 1], Data::I8(weight)).unwrap();
+        let weight = net.dequantised(weight, vec![1e-12, 0.01, 1e4], 0);
+        let bias = net.param(Tensor::f32([3], vec![1.31, -0.4, -0.77]).unwrap());
+        let mut y = net.push1(Op::Conv(Conv::pointwise()), &[x.into(), weight, bias]);
+        if residual {
+            y = net.add(y, x);
+        }
+        let y = net.q(y);
+        net = net.end(y);
+        let (plan, worst) = layer(&mut net);
+        assert_eq!(plan.exact_until(), 2, "{residual}");
+        assert!(
+            worst <= ROUNDING + if residual { MIXING } else { 0.0 },
+            "{residual}: {worst}"
+        );
     }
 }
 
@@ -518,7 +542,7 @@ fn what_has_no_exact_step_is_float() {
                 let bias = Tensor::new([1], Data::I32(vec![i32::MAX])).unwrap();
                 let bias = net.dequantised(bias, vec![0.02], 0);
                 let y = net.push1(Op::Conv(Conv::pointwise()), &[x.into(), weight, bias]);
-                net.q(y)
+                net.quantise(y, params(0.05, 3))
             },
             &["pixels", "dequantise", "float", "quantise"],
         ),
@@ -678,6 +702,73 @@ fn networks_of_every_family_keep_their_embeddings() {
                 "{}: a batch is its crops",
                 family.name
             );
+        }
+    }
+}
+
+/// How far the codes of each value are from what the network computes of the codes before it, and
+/// its output from theirs.
+fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
+    let batch = pixels.len() / (3 * plan.image()[0] * plan.image()[1]);
+    let mut written = HashMap::new();
+    run_plan(plan, pixels, |index, value| {
+        let slot = plan.slot(plan.steps()[index].kind.writes()[0]);
+        if let (SlotValue::Codes(codes), Some((size, params))) = (value, slot.content.codes()) {
+            written.insert(slot.name.clone(), (codes.clone(), size, params));
+        }
+    })
+    .unwrap();
+    let graph = &net.graph;
+    let mut worst = 0.0f64;
+    let mut values = HashMap::from([(graph.input(), image(&net.preprocessing, pixels))]);
+    for node in graph.nodes() {
+        let inputs: Vec<&Tensor> = (node.inputs.iter())
+            .map(|operand| match operand {
+                Operand::Value(id) => &values[id],
+                Operand::Param(id) => graph.tensor(*id),
+            })
+            .collect();
+        let mut outputs = match &node.op {
+            Op::Reshape { shape } => {
+                let shape: Vec<usize> = shape.iter().map(|dim| dim.for_batch(batch)).collect();
+                vec![inputs[0].clone().reshaped(shape).unwrap()]
+            }
+            op => reference::eval(&node.name, op, &inputs).unwrap(),
+        };
+        if let (Op::QuantizeLinear { .. }, Operand::Value(x)) = (&node.op, node.inputs[0])
+            && let Some((codes, size, params)) = written.get(&graph.value(x).name)
+            && params.scale == inputs[1].as_f32_scalar().unwrap()
+        {
+            let numbers = inputs[0].as_f32().unwrap();
+            worst = worst.max(distance(codes, *size, *params, numbers));
+            let [h, w, c] = *size;
+            let planes = (0..codes.len())
+                .map(|i| (i / (c * h * w), i / (h * w) % c, i % (h * w)))
+                .map(|(n, channel, pixel)| codes[(n * h * w + pixel) * c + channel]);
+            let planes = Data::U8(planes.collect());
+            outputs = vec![Tensor::new(outputs[0].shape(), planes).unwrap()];
+        }
+        values.extend(node.outputs.iter().copied().zip(outputs));
+    }
+    (worst, values[&graph.outputs()[0].value].clone())
+}
+
+#[test]
+fn every_step_of_a_network_is_the_rounded_exact_value_of_the_codes_before_it() {
+    for family in &FAMILIES {
+        for seed in 0..12 {
+            let mut net = (family.build)(seed);
+            let plan = Plan::new(&net.graph, &net.preprocessing).unwrap();
+            let pixels = net.pixels(2);
+            let (worst, wanted) = step_by_step(&net, &plan, &pixels);
+            assert!(
+                worst <= ROUNDING + MIXING,
+                "{} {seed}: {worst}",
+                family.name
+            );
+            let found = run_plan(&plan, &pixels, |_, _| ()).unwrap();
+            let cosine = cosine(found.as_f32().unwrap(), wanted.as_f32().unwrap());
+            assert!(cosine > 0.999_999, "{} {seed}: {cosine}", family.name);
         }
     }
 }
