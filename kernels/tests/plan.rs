@@ -8,6 +8,8 @@ mod form;
 mod layers;
 #[path = "qdq/net.rs"]
 mod net;
+#[path = "plan/random.rs"]
+mod random;
 
 use std::collections::HashMap;
 
@@ -122,7 +124,9 @@ fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
     run_plan(plan, pixels, |index, value| {
         let slot = plan.slot(plan.steps()[index].kind.writes()[0]);
         if let (SlotValue::Codes(codes), Some((size, params))) = (value, slot.content.codes()) {
-            written.insert(slot.name.clone(), (codes.clone(), size, params));
+            // A value may be codes of two meanings.
+            let key = (slot.name.clone(), params.scale.to_bits(), params.zero_point);
+            written.insert(key, (codes.clone(), size, params));
         }
     })
     .unwrap();
@@ -144,8 +148,13 @@ fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
             op => reference::eval(&node.name, op, &inputs).unwrap(),
         };
         if let (Op::QuantizeLinear { .. }, Operand::Value(x)) = (&node.op, node.inputs[0])
-            && let Some((codes, size, params)) = written.get(&graph.value(x).name)
-            && params.scale == inputs[1].as_f32_scalar().unwrap()
+            && let (scale, Data::U8(zero)) = (inputs[1].as_f32_scalar(), inputs[2].data())
+            && let key = (
+                graph.value(x).name.clone(),
+                scale.unwrap().to_bits(),
+                zero[0],
+            )
+            && let Some((codes, size, params)) = written.get(&key)
         {
             let numbers = inputs[0].as_f32().unwrap();
             worst = worst.max(distance(codes, *size, *params, numbers));

@@ -152,6 +152,19 @@ impl Net {
         self.params[&x]
     }
 
+    /// Whether a value is dequantised codes.
+    pub(crate) fn has_meaning(&self, x: ValueId) -> bool {
+        self.params.contains_key(&x)
+    }
+
+    /// Whether an operator can read a value.
+    pub(crate) fn fits(&self, op: &Op, x: ValueId) -> bool {
+        self.graph
+            .clone()
+            .push("trial", op.clone(), [x.into()])
+            .is_ok()
+    }
+
     pub(crate) fn param(&mut self, tensor: Tensor) -> Operand {
         let name = format!("p{}", self.graph.params().len());
         self.graph.param(name, tensor).into()
