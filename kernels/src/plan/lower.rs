@@ -134,7 +134,13 @@ impl<'a> Lowering<'a> {
         if batch || node.inputs.is_empty() || !node.inputs.iter().all(|&x| self.is_constant(x)) {
             return Ok(false);
         }
-        if matches!(node.op, Op::DequantizeLinear { .. }) {
+        // One whose own scale is dequantised does not: waiting for each other, a file's worth of
+        // them could wait deeper than the stack.
+        let waits = |&operand: &Operand| match operand {
+            Operand::Param(_) => false,
+            Operand::Value(id) => self.known[id.index()].weights.is_some(),
+        };
+        if matches!(node.op, Op::DequantizeLinear { .. }) && !node.inputs.iter().any(waits) {
             self.known[out.index()].weights = Some(index);
             return Ok(true);
         }

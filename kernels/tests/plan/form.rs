@@ -175,6 +175,30 @@ fn s8_codes_are_u8_codes_moved_by_128() {
 }
 
 #[test]
+fn scales_may_be_dequantised_themselves_a_thousand_deep() {
+    let (mut net, x) = Net::of_codes(1, [4, 3], params(0.02, 20));
+    let one = || Tensor::new([1], Data::I8(vec![1])).unwrap();
+    let mut scale = net.param(Tensor::f32([1], vec![0.01]).unwrap());
+    for _ in 0..1000 {
+        let integer = net.param(one());
+        let axis = 0;
+        scale = net
+            .push1(Op::DequantizeLinear { axis }, &[integer, scale])
+            .into();
+    }
+    let weight = Tensor::new([3, 3, 1, 1], Data::I8(vec![77; 9])).unwrap();
+    let weight = net.param(weight);
+    let axis = 0;
+    let weight = net.push1(Op::DequantizeLinear { axis }, &[weight, scale]);
+    let y = net.push1(Op::Conv(Conv::pointwise()), &[x.into(), weight.into()]);
+    let y = net.q(y);
+    net = net.end(y);
+    let (plan, worst) = layer(&mut net);
+    assert_eq!(kinds(&plan)[..2], ["pixels", "conv"]);
+    assert!(worst <= ROUNDING, "{worst}");
+}
+
+#[test]
 fn what_cannot_be_planned_is_refused_by_name() {
     type Build = fn(&mut Net) -> ValueId;
     struct Case(&'static str, Build, &'static str);
