@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::{cargo, root, run};
+use super::{built_trainer, run};
 
 /// Measure what each trick of the paper adds, on a data set
 #[derive(Debug, Args)]
@@ -113,17 +114,8 @@ enum Question {
 }
 
 impl Ladder {
-    pub(crate) fn run(&self) -> Result<()> {
-        if self.trainer.is_none() {
-            super::libtorch::ensure()?;
-            run(&mut cargo([
-                "build",
-                "--release",
-                "--locked",
-                "--package",
-                "trainer",
-            ]))?;
-        }
+    pub(crate) fn run(mut self) -> Result<()> {
+        self.trainer = Some(built_trainer(self.trainer.as_deref())?);
         ensure!(self.seeds > 0, "--seeds is 0, wanted at least 1");
         ensure!(self.jobs > 0, "--jobs is 0, wanted at least 1");
         self.work()?;
@@ -303,12 +295,12 @@ impl Ladder {
         let text = std::fs::read_to_string(&kept)?;
         serde_json::from_str(&text).with_context(|| kept.display().to_string())
     }
+}
 
-    fn trainer(&self) -> std::process::Command {
-        std::process::Command::new(match &self.trainer {
-            Some(built) => built.clone(),
-            None => root().join("target/release/trainer"),
-        })
+impl Ladder {
+    fn trainer(&self) -> Command {
+        let built = self.trainer.as_ref();
+        Command::new(built.expect("it is built before the first run"))
     }
 }
 
@@ -442,8 +434,7 @@ mod tests {
             assert!(pair[1].settings.starts_with(&pair[0].settings), "{at}");
             assert_eq!(pair[1].settings.len(), pair[0].settings.len() + 1);
         }
-        let folders: std::collections::BTreeSet<String> =
-            rungs.iter().map(|line| slug(&line.settings)).collect();
+        let folders: BTreeSet<String> = rungs.iter().map(|line| slug(&line.settings)).collect();
         assert_eq!(folders.len(), 7);
     }
 
