@@ -1,5 +1,7 @@
 //! `trainer data`: what is in a folder of people, and the same folder as other cameras saw it.
 
+mod sheet;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -25,6 +27,7 @@ enum DataCommand {
     Check(Check),
     Recolour(Recolour),
     Stripes(Stripes),
+    Sheet(sheet::Sheet),
 }
 
 /// Count persons, images and cameras, find persons who are both learned and tested, and decode every
@@ -138,6 +141,7 @@ impl Data {
             DataCommand::Check(check) => check.run(),
             DataCommand::Recolour(recolour) => recolour.run(),
             DataCommand::Stripes(stripes) => stripes.run(),
+            DataCommand::Sheet(sheet) => sheet.run(),
         }
     }
 }
