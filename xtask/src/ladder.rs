@@ -401,8 +401,10 @@ fn spread(scores: &[f64]) -> String {
     }
 }
 
-/// A folder's name out of settings.
+/// A folder's name out of settings: the last part of each key and its value. File systems take 255
+/// bytes: where there are more, the settings' hash stands for the rest.
 fn slug(settings: &[String]) -> String {
+    const LONGEST: usize = 200;
     let clean = |c: char| {
         if c.is_ascii_alphanumeric() || c == '.' {
             c
@@ -410,10 +412,24 @@ fn slug(settings: &[String]) -> String {
             '-'
         }
     };
-    let text: Vec<String> = (settings.iter())
-        .map(|setting| setting.chars().map(clean).collect())
-        .collect();
-    text.join("_")
+    let short = |setting: &String| {
+        let (key, value) = setting.split_once('=').unwrap_or(("", setting));
+        let last = key.rsplit('.').next().unwrap_or(key);
+        format!("{last}-{value}")
+            .chars()
+            .map(clean)
+            .collect::<String>()
+    };
+    let mut text = settings.iter().map(short).collect::<Vec<_>>().join("_");
+    if text.len() > LONGEST {
+        // FNV-1a.
+        let hash = (text.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        text.truncate(LONGEST);
+        text = format!("{text}_{hash:016x}");
+    }
+    text
 }
 
 fn name_of(folder: &Path) -> String {
@@ -436,6 +452,17 @@ mod tests {
         }
         let folders: BTreeSet<String> = rungs.iter().map(|line| slug(&line.settings)).collect();
         assert_eq!(folders.len(), 7);
+    }
+
+    #[test]
+    fn many_settings_still_make_a_name_of_their_own() {
+        let settings = |last: &str| -> Vec<String> {
+            let many = (0..40).map(|i| format!("loss.some.key{i}=[{i}, {i}]"));
+            many.chain([last.to_owned()]).collect()
+        };
+        let [one, other] = ["seed=1", "seed=2"].map(|last| slug(&settings(last)));
+        assert!(one.len() < 255 && one != other, "{one} {other}");
+        assert_eq!(slug(&["schedule.warmup=3".to_owned()]), "warmup-3");
     }
 
     #[test]
