@@ -36,6 +36,9 @@ pub(crate) struct Ladder {
     /// Seeds of each run, 1 to so many
     #[arg(long, default_value_t = 3)]
     seeds: u64,
+    /// Networks of their table
+    #[arg(long, value_delimiter = ',', default_values_t = BACKBONES.map(str::to_owned))]
+    backbones: Vec<String>,
     /// Epochs of the warm-up; a run that is shorter than the paper's wants a shorter one
     #[arg(long, value_name = "EPOCHS", default_value_t = 10)]
     warmup: u32,
@@ -122,7 +125,7 @@ impl Ladder {
         for &table in &self.tables {
             match table {
                 Table::Necks => self.necks()?,
-                table => self.table(table.title(), &table.lines(self.warmup))?,
+                table => self.table(table.title(), &self.lines(table))?,
             }
         }
         Ok(())
@@ -133,7 +136,7 @@ impl Ladder {
         let mut folders = BTreeSet::new();
         let mut all: Vec<(Line, u64, Question)> = Vec::new();
         for &table in &self.tables {
-            for line in table.lines(self.warmup) {
+            for line in self.lines(table) {
                 for seed in 1..=self.seeds {
                     let folder = self.folder(&line, seed);
                     if folders.insert((folder, table == Table::Necks)) {
@@ -196,7 +199,7 @@ impl Ladder {
     /// Before and behind the neck, by both metrics: the whole ladder, and the same without the neck.
     fn necks(&self) -> Result<()> {
         println!("| Network | feature | metric | rank-1 | mAP |\n|---|---|---|---|---|");
-        for line in Table::Necks.lines(self.warmup) {
+        for line in self.lines(Table::Necks) {
             let mut rows: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
             for seed in 1..=self.seeds {
                 let report = self.judged(&self.trained(&line, seed)?, Question::Necks)?;
@@ -298,6 +301,36 @@ impl Ladder {
 }
 
 impl Ladder {
+    fn lines(&self, table: Table) -> Vec<Line> {
+        let warmup = self.warmup;
+        match table {
+            Table::Rungs => rungs(warmup),
+            Table::Necks => {
+                let all = rungs(warmup).pop().expect("there are rungs");
+                let without = Line {
+                    name: "without BNNeck".to_owned(),
+                    settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
+                };
+                let whole = Line {
+                    name: "with BNNeck".to_owned(),
+                    ..all
+                };
+                vec![without, whole]
+            }
+            Table::Batches => varied(warmup, BATCHES, |(p, k)| {
+                let name = format!("{p} x {k}");
+                let settings = [format!("batch.identities={p}"), format!("batch.images={k}")];
+                (name, settings.into())
+            }),
+            Table::Sizes => varied(warmup, SIZES, |[h, w]| {
+                (format!("{h} x {w}"), vec![format!("model.size=[{h}, {w}]")])
+            }),
+            Table::Backbones => varied(warmup, &self.backbones, |name| {
+                (name.clone(), vec![format!("model.backbone={name}")])
+            }),
+        }
+    }
+
     fn trainer(&self) -> Command {
         let built = self.trainer.as_ref();
         Command::new(built.expect("it is built before the first run"))
@@ -319,35 +352,6 @@ impl Table {
         match self {
             Self::Necks => Question::Necks,
             Self::Rungs | Self::Batches | Self::Sizes | Self::Backbones => Question::Cross,
-        }
-    }
-
-    fn lines(self, warmup: u32) -> Vec<Line> {
-        match self {
-            Self::Rungs => rungs(warmup),
-            Self::Necks => {
-                let all = rungs(warmup).pop().expect("there are rungs");
-                let without = Line {
-                    name: "without BNNeck".to_owned(),
-                    settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
-                };
-                let whole = Line {
-                    name: "with BNNeck".to_owned(),
-                    ..all
-                };
-                vec![without, whole]
-            }
-            Self::Batches => varied(warmup, BATCHES, |(p, k)| {
-                let name = format!("{p} x {k}");
-                let settings = [format!("batch.identities={p}"), format!("batch.images={k}")];
-                (name, settings.into())
-            }),
-            Self::Sizes => varied(warmup, SIZES, |[h, w]| {
-                (format!("{h} x {w}"), vec![format!("model.size=[{h}, {w}]")])
-            }),
-            Self::Backbones => varied(warmup, BACKBONES, |name| {
-                (name.to_owned(), vec![format!("model.backbone={name}")])
-            }),
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::tensor::{from_tch, to_tch};
 use crate::{Error, Result};
@@ -30,6 +30,9 @@ pub enum Rule {
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
 const MOMENTUM: f64 = 0.9;
+
+/// Numbers that a CPU moves at once: six tensors of so many f32 fit the caches of a core.
+const PIECE: i64 = 1 << 15;
 
 /// Moves some parameters.
 #[derive(Debug)]
@@ -155,7 +158,7 @@ impl Optimiser {
                 let lines = (self.slots.iter().zip(&gradients))
                     .map(|(slot, gradient)| in_line(gradient, slot.channels_last))
                     .collect::<Result<Vec<Tensor>>>()?;
-                return all.step(Tensor::f_cat(&lines, 0)?, pull);
+                return all.step_in_pieces(&Tensor::f_cat(&lines, 0)?, pull);
             }
             for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
                 if gradient.defined() {
@@ -241,6 +244,26 @@ impl Moved {
             Rule::Sgd => vec![("first", &self.first)],
             Rule::Plain => Vec::new(),
         }
+    }
+
+    /// One piece after the other on a CPU, where a step in one go would fetch everything from memory
+    /// a dozen times; in one go on a GPU.
+    fn step_in_pieces(&mut self, gradient: &Tensor, pull: Pull) -> Result<()> {
+        let len = gradient.size1()?;
+        let piece = match gradient.device() {
+            Device::Cpu => PIECE,
+            _ => len,
+        };
+        for start in (0..len).step_by(usize::try_from(piece.max(1)).expect("it is positive")) {
+            let part = |all: &Tensor| all.f_narrow(0, start, piece.min(len - start));
+            let mut moved = Self {
+                parameter: part(&self.parameter)?,
+                first: part(&self.first)?,
+                second: part(&self.second)?,
+            };
+            moved.step(part(gradient)?, pull)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, mut gradient: Tensor, pull: Pull) -> Result<()> {

@@ -100,3 +100,38 @@ fn a_restored_optimiser_goes_on_bit_for_bit() {
     let error = adam.restore(1, &BTreeMap::new()).unwrap_err().to_string();
     assert!(error.contains("first/x"), "{error}");
 }
+
+/// `cargo test --release -p trainer optimiser -- --ignored --nocapture`
+#[test]
+#[ignore = "measures speed"]
+fn bench_a_step_of_eleven_million_parameters() {
+    let x = Tensor::ones([11_000_000], (Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
+    let mut optimiser = Optimiser::new(Rule::Adam, 5e-4, [("x", &x)]).unwrap();
+    x.sum(Kind::Float).backward();
+    let gradient = x.grad();
+    let pull = |rule, step| Pull {
+        rule,
+        decay: 5e-4,
+        rate: 1e-3,
+        scale: 1.0,
+        step,
+    };
+    let all = optimiser.all.as_mut().unwrap();
+    let mut least = [f64::INFINITY; 2];
+    for step in 1..=15 {
+        for (whole, least) in [true, false].into_iter().zip(&mut least) {
+            let start = std::time::Instant::now();
+            let pull = pull(Rule::Adam, step);
+            tch::no_grad(|| match whole {
+                true => all.step(gradient.shallow_clone(), pull).unwrap(),
+                false => all.step_in_pieces(&gradient, pull).unwrap(),
+            });
+            *least = least.min(start.elapsed().as_secs_f64());
+        }
+    }
+    println!(
+        "in one go {:.1} ms, in pieces {:.1} ms",
+        least[0] * 1e3,
+        least[1] * 1e3
+    );
+}
