@@ -2,8 +2,9 @@
 //!
 //! In: rows of numbers that a network computed ([`Embeddings`]) and, for an evaluation, who is on
 //! each image and which camera took it ([`Label`], from file names by [`market::parse`]). Out: how
-//! well the first few answers fit ([`metrics`]), which threshold to set ([`open_set`]), a better
-//! order ([`rerank`]), and on the device the nearest identities ([`scan`]).
+//! well the first few answers fit ([`metrics`]), which threshold to set ([`open_set`]), how often a
+//! pair of images is taken for one person or two at a threshold ([`verification`]), a better order
+//! ([`rerank`]), and on the device the nearest identities ([`scan`]).
 
 mod distance;
 pub mod market;
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod open_set;
 pub mod rerank;
 pub mod scan;
+pub mod verification;
 
 pub use distance::Metric;
 pub use market::Label;

@@ -1,6 +1,6 @@
 //! What a network costs: parameters and multiplications for one crop.
 
-use super::{Graph, Op};
+use super::{Graph, Node, Op};
 
 /// Counts for one crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,33 +21,35 @@ impl Graph {
             .iter()
             .map(|param| param.tensor.len() as u64)
             .sum();
-        let macs = self.nodes().iter().map(|node| {
-            let written: usize = self
-                .value(node.outputs[0])
-                .fact
-                .shape_for(1)
-                .iter()
-                .product();
-            let each = match &node.op {
-                // Each output element is a sum over the taps of one filter.
-                Op::Conv(_) => self.fact(node.inputs[1]).shape_for(1)[1..].iter().product(),
-                Op::Gemm(gemm) => {
-                    self.fact(node.inputs[0]).shape_for(1)[usize::from(!gemm.trans_a)]
-                }
-                Op::MatMul => self
-                    .fact(node.inputs[0])
-                    .shape_for(1)
-                    .last()
-                    .copied()
-                    .unwrap_or(0),
-                _ => 0,
-            };
-            (written as u64).saturating_mul(each as u64)
-        });
+        let macs = self.nodes().iter().map(|node| self.macs(node));
         Cost {
             parameters,
             macs: macs.fold(0, u64::saturating_add),
         }
+    }
+
+    /// Multiply-accumulates of one node of this graph, for one crop; see [`Cost::macs`].
+    #[must_use]
+    pub fn macs(&self, node: &Node) -> u64 {
+        let written: usize = self
+            .value(node.outputs[0])
+            .fact
+            .shape_for(1)
+            .iter()
+            .product();
+        let each = match &node.op {
+            // Each output element is a sum over the taps of one filter.
+            Op::Conv(_) => self.fact(node.inputs[1]).shape_for(1)[1..].iter().product(),
+            Op::Gemm(gemm) => self.fact(node.inputs[0]).shape_for(1)[usize::from(!gemm.trans_a)],
+            Op::MatMul => self
+                .fact(node.inputs[0])
+                .shape_for(1)
+                .last()
+                .copied()
+                .unwrap_or(0),
+            _ => 0,
+        };
+        (written as u64).saturating_mul(each as u64)
     }
 }
 
@@ -80,6 +82,8 @@ mod tests {
             trans_b: true,
         });
         graph.push1("g", gemm, [x.into(), weight.into()]).unwrap();
+        let each: Vec<u64> = graph.nodes().iter().map(|node| graph.macs(node)).collect();
+        assert_eq!(each, [5 * 4 * 2 * 27, 0, 7 * 40]);
         let macs = 5 * 4 * 2 * 27 + 7 * 40;
         assert_eq!(
             graph.cost(),

@@ -38,13 +38,15 @@ pub struct Scores {
     pub cmc: Vec<f64>,
 }
 
-/// What one query contributes.
+/// What one query contributes to [`Scores`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Outcome {
+pub struct Outcome {
     /// Rank of the first right answer, from 1 on.
-    first: usize,
-    average_precision: f64,
-    inverse_penalty: f64,
+    pub first: usize,
+    /// Mean of the precision at each right answer, 0 to 1; [`Scores::map`] is its mean.
+    pub average_precision: f64,
+    /// Right answers divided by the rank of the last of them, 0 to 1; [`Scores::minp`] is its mean.
+    pub inverse_penalty: f64,
 }
 
 /// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 480
@@ -55,15 +57,27 @@ struct Outcome {
 /// numbers that are not finite (it is named) or is zero when the metric is cosine, or if no query
 /// has a right answer.
 pub fn evaluate(query: &Labelled<'_>, gallery: &Labelled<'_>, metric: Metric) -> Result<Scores> {
+    scores(&outcomes(query, gallery, metric)?, gallery.labels.len())
+}
+
+/// The same query by query, in their order, `None` for one without a right answer: what intervals
+/// around the means are drawn from.
+///
+/// # Errors
+/// As [`evaluate`], but that no query has a right answer is none.
+pub fn outcomes(
+    query: &Labelled<'_>,
+    gallery: &Labelled<'_>,
+    metric: Metric,
+) -> Result<Vec<Option<Outcome>>> {
     query.check("queries")?;
     gallery.check("gallery")?;
-    let outcomes = distance::for_each_query(
+    distance::for_each_query(
         query.embeddings,
         gallery.embeddings,
         metric,
         |index, distances| outcome(distances, query.labels[index], gallery.labels),
-    )?;
-    scores(&outcomes, gallery.labels.len())
+    )
 }
 
 /// Scores given distances, `[queries, gallery]` row-major, such as those of
