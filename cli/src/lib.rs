@@ -1,6 +1,7 @@
 //! What both programs say to people and machines, and how both are told: progress on stderr, tables
-//! and JSON on stdout, [`settings`] as TOML.
+//! and JSON on stdout, a [`page`] to be kept, [`settings`] as TOML.
 
+pub mod page;
 pub mod settings;
 
 use std::io::{self, Write};

@@ -9,10 +9,11 @@ pub mod curves;
 pub mod scatter;
 pub mod sheet;
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
+use cli::page::Escaped;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use kernels::contract::{Colour, Preprocessing};
@@ -186,26 +187,6 @@ impl Svg {
              font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" \
              fill=\"white\"/>\n{body}</svg>\n"
         )
-    }
-}
-
-/// Text between tags. What XML cannot hold at all becomes a replacement character.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
-                control if control.is_control() => f.write_char('\u{fffd}')?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
     }
 }
 

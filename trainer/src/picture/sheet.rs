@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cli::page::Escaped;
 use kernels::retrieval::Labelled;
 use kernels::retrieval::metrics::first_answers;
 
@@ -73,7 +74,7 @@ pub fn contact_sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<Stri
                 let (width, height) = (WIDTH + 2.0 * BORDER, height + 2.0 * BORDER);
                 svg.push(format_args!(
                     r#"<rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" fill="{}"/>"#,
-                    super::Escaped(colour)
+                    Escaped(colour)
                 ));
             }
             let (x, y, data) = (left + BORDER, top + BORDER, tile.crop.data()?);

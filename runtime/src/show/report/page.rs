@@ -3,16 +3,11 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use cli::page::{Escaped, HEAD, STYLE, Thousands};
+
 use super::strip::Thumb;
 use super::{Doubt, MAX_OTHERS, Person, Report, Totals, chart};
 use crate::show::{colour, utc};
-
-/// Nothing may be fetched: a browser that is asked to keeps to it, whatever a name contains.
-const HEAD: &str = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-"#;
 
 /// Writes the page.
 pub(super) fn write(report: &Report, totals: &Totals<'_>, out: &mut impl Write) -> io::Result<()> {
@@ -26,7 +21,7 @@ pub(super) fn write(report: &Report, totals: &Totals<'_>, out: &mut impl Write) 
     out.write_all(HEAD.as_bytes())?;
     write!(
         out,
-        "<title>Who was seen: {}</title><style>{}</style></head><body><main>",
+        "<title>Who was seen: {}</title><style>{STYLE}{}</style></head><body><main>",
         Escaped(&sources(report)),
         include_str!("style.css")
     )?;
@@ -293,28 +288,6 @@ fn base64(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Text that is nothing but text, in an element or in a quoted attribute.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use std::fmt::Write;
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                // HTML has no way to write them.
-                control if control.is_control() => f.write_char('\u{fffd}')?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// `0:07.5`, `12:34`, `1:02:03`: the longer, the coarser.
 struct Clock(Duration);
 
@@ -348,22 +321,6 @@ impl std::fmt::Display for Count<'_> {
     }
 }
 
-/// `12 345`, with narrow spaces that do not break.
-struct Thousands(u64);
-
-impl std::fmt::Display for Thousands {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = self.0.to_string();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_str("\u{202f}")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
-    }
-}
-
 /// `#rrggbb`.
 struct Hex([u8; 3]);
 
@@ -388,18 +345,11 @@ mod tests {
             (clock(754_000), "12:34"),
             (clock(3_723_000), "1:02:03"),
             (Clock(Duration::MAX).to_string(), "5124095576030431:00:15"),
-            (Thousands(0).to_string(), "0"),
-            (Thousands(999).to_string(), "999"),
-            (Thousands(1_234_567).to_string(), "1\u{202f}234\u{202f}567"),
             (Count(1, "visit", "visits").to_string(), "1 visit"),
             (Count(0, "visit", "visits").to_string(), "0 visits"),
             (Hex([1, 128, 255]).to_string(), "#0180ff"),
             (minute(0), "1970-01-01 00:00:00"),
             (minute(u64::MAX), "9999-12-31 23:59:59"),
-            (
-                Escaped("<a href='x'>\"&\0\n").to_string(),
-                "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\u{fffd}\u{fffd}",
-            ),
         ];
         for (found, wanted) in cases {
             assert_eq!(found, wanted);
