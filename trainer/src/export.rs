@@ -182,15 +182,18 @@ impl Exported {
     }
 }
 
-/// What a network makes of one image.
-fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
+/// What a network makes of one image, `[1, 3, height, width]`.
+///
+/// # Errors
+/// [`Error::Kernels`] if the graph cannot be run.
+pub fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
     let output = reference::run(graph, input)?.swap_remove(0);
     let values = output.as_f32();
     Ok(values.expect("embeddings are f32").to_vec())
 }
 
 /// Image files as a network reads them.
-struct Reader {
+pub(crate) struct Reader {
     picture: Picture,
     cropper: Cropper,
     normaliser: Normaliser,
@@ -199,7 +202,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(preprocessing: &Preprocessing) -> Result<Self> {
+    pub(crate) fn new(preprocessing: &Preprocessing) -> Result<Self> {
         let size = [preprocessing.height, preprocessing.width];
         Ok(Self {
             picture: Picture::default(),
@@ -210,7 +213,7 @@ impl Reader {
         })
     }
 
-    fn read(&mut self, path: &Path) -> Result<Tensor> {
+    pub(crate) fn read(&mut self, path: &Path) -> Result<Tensor> {
         self.picture.read(path)?;
         self.cropper.whole(self.picture.view()?, &mut self.bytes)?;
         let mut planes = vec![0.0; self.bytes.len()];

@@ -13,6 +13,7 @@ mod error;
 pub mod evaluate;
 pub mod export;
 pub mod import;
+pub mod judge;
 pub mod nets;
 pub mod picture;
 pub mod random;

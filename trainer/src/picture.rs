@@ -14,8 +14,9 @@ use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use cli::page::Escaped;
-use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::thumbnail;
+use image::{ExtendedColorType, ImageBuffer, RgbImage};
 use kernels::contract::{Colour, Preprocessing};
 
 use crate::{Error, Result};
@@ -106,8 +107,21 @@ impl Crop {
         Self::new(width as usize, height as usize, image.into_raw())
     }
 
+    /// The image, made smaller if it is higher than `height`, which is at least 1.
+    pub(crate) fn within(&self, height: usize) -> Result<Self> {
+        if self.height <= height {
+            return Ok(self.clone());
+        }
+        let width = (self.width * height / self.height).max(1);
+        let (from, to) = ([self.width, self.height], [width, height]);
+        let [from, to] = [from, to].map(|sides| sides.map(|side| side as u32));
+        let image: RgbImage = ImageBuffer::from_raw(from[0], from[1], self.rgb.clone())
+            .expect("the sizes were checked when it was made");
+        Self::new(width, height, thumbnail(&image, to[0], to[1]).into_raw())
+    }
+
     /// The image as an address that an SVG can hold.
-    fn data(&self) -> Result<String> {
+    pub(crate) fn data(&self) -> Result<String> {
         let mut jpeg = Vec::new();
         let (width, height) = (self.width as u32, self.height as u32);
         JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
@@ -199,7 +213,7 @@ fn colour(number: usize) -> String {
 }
 
 /// About `count` round numbers from `low` to `high`, and the step between them.
-fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
+pub(crate) fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
     let rough = (high - low) / count;
     if !rough.is_normal() || rough < 0.0 {
         return (vec![low], 1.0);
@@ -216,7 +230,7 @@ fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
 }
 
 /// A number on an axis whose ticks are `step` apart.
-fn tick_label(value: f64, step: f64) -> String {
+pub(crate) fn tick_label(value: f64, step: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

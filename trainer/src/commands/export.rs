@@ -1,5 +1,7 @@
 //! `trainer export`: weights to the file that a device reads.
 
+mod judge;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,6 +14,8 @@ use trainer::export::{self, Gap};
 use trainer::import::{Account, Overrides};
 use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::start::{self, Opened};
+
+use self::judge::{Found, Judge, Told};
 
 /// Write a network as the ONNX file that `reid` runs
 ///
@@ -53,6 +57,8 @@ pub(super) struct Export {
     /// Licence of the weights
     #[arg(long, value_name = "NAME")]
     licence: Option<String>,
+    #[command(flatten)]
+    judge: Judge,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -62,6 +68,7 @@ const AFTER_HELP: &str = "\
 Examples:
   trainer export --weights runs/bot/final.safetensors --out person.onnx --images Market-1501/query
   trainer export --weights osnet_x0_25_market1501.pth --out person.onnx --images crops --verify-against torchreid.npy
+  trainer export --weights osnet.safetensors --out person.onnx --eval Market-1501 --report report
   trainer export --weights random --arch resnet50 --out r50.onnx";
 
 #[derive(Serialize)]
@@ -73,6 +80,7 @@ struct Report {
     nodes: usize,
     folding: Option<Gap>,
     verified: Option<Gap>,
+    judged: Found,
 }
 
 impl Export {
@@ -82,7 +90,7 @@ impl Export {
             datasets: self.datasets.clone(),
             licence: self.licence.clone(),
         };
-        let exported = export::float(&opened, said)?;
+        let mut exported = export::float(&opened, said)?;
         let images = self.images.as_deref().map(some_images_below).transpose()?;
         let folding = images
             .as_ref()
@@ -102,7 +110,12 @@ impl Export {
             }
             _ => None,
         };
+        let judged = self
+            .judge
+            .run(&mut exported, None, images.as_deref().unwrap_or_default())?;
         exported.write(&self.out)?;
+        let told = Told::default();
+        self.judge.write(&exported, &self.out, &judged, told)?;
         let report = Report {
             schema: 1,
             file: self.out.clone(),
@@ -111,6 +124,7 @@ impl Export {
             nodes: exported.graph.nodes().len(),
             folding,
             verified,
+            judged,
         };
         if self.json {
             return cli::json(&report);
@@ -134,6 +148,7 @@ impl Export {
                 ));
             }
         }
+        lines.extend(report.judged.text());
         cli::lines(lines)
     }
 

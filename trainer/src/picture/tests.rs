@@ -56,6 +56,15 @@ fn a_normalised_image_turns_back() {
 }
 
 #[test]
+fn high_crops_are_made_smaller() {
+    let crop = |[width, height]: [usize; 2]| Crop::new(width, height, vec![9; width * height * 3]);
+    for (sides, wanted) in [([8, 20], [4, 10]), ([8, 10], [8, 10]), ([1, 900], [1, 10])] {
+        let found = crop(sides).unwrap().within(10).unwrap();
+        assert_eq!(found, crop(wanted).unwrap(), "{sides:?}");
+    }
+}
+
+#[test]
 fn a_sheet_has_every_crop_its_border_and_its_words() {
     let tile = |lines: &[&str], border: Option<&str>| Tile {
         crop: Crop::new(2, 4, vec![90; 24]).unwrap(),

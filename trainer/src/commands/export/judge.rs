@@ -1,0 +1,362 @@
+//! What `trainer export` measures on labelled images: `--eval` and what hangs on it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kernels::graph::Graph;
+use kernels::retrieval::open_set::OpenSet;
+use kernels::retrieval::{Embeddings, Labelled, Metric, metrics};
+use serde::Serialize;
+use trainer::data::dataset::{Dataset, Image, Options};
+use trainer::export::{self, Exported};
+use trainer::judge::alarm::{self, Health};
+use trainer::judge::bootstrap::{Bootstrap, Interval};
+use trainer::judge::budget::Price;
+use trainer::judge::drive::{Judged, Quantiser, Wanted, drive};
+use trainer::judge::report::{Budget, Layer, Report, Sensitivity};
+use trainer::judge::{Embedded, Judgement, Settings, embed, thresholds};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Judgement")]
+pub(super) struct Judge {
+    /// Data set to judge on: queries and gallery; writes error rates by threshold into the file
+    #[arg(long, value_name = "DIR")]
+    eval: Option<PathBuf>,
+    /// What mAP may drop by, 0 to 1: the most harmful layers stay float until it does not
+    #[arg(long, value_name = "X", requires = "eval", value_parser = share)]
+    max_map_drop: Option<f64>,
+    /// Measure what quantising each layer alone costs
+    #[arg(long, requires = "eval")]
+    sensitivity: bool,
+    /// Images that the sensitivity is measured on, at the most
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    sensitivity_images: usize,
+    /// False match rate of the float network at the threshold that both are compared at
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3, value_parser = share)]
+    fmr: f64,
+    /// Draws of the queries for the intervals
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    resamples: usize,
+    /// Names those draws
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    resample_seed: u64,
+    /// Folder for report.json and report.html
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+/// A share of 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "wanted a share of 0 to 1, for example 0.003".to_owned())
+}
+
+/// What was found, for the summary of the export.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    judgement: Option<Judgement>,
+    health: Option<Health>,
+    /// Rank-1, mAP and mINP of the network that was written.
+    retrieval: Option<[f64; 3]>,
+    open_set: Option<OpenSet>,
+    budget: Option<Budget>,
+    sensitivity: Option<Sensitivity>,
+    before: Price,
+    after: Price,
+}
+
+/// What only the quantiser knows, for the report.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Settings, for people.
+    pub(super) settings: Vec<(String, String)>,
+    /// Seeds, with what they are for.
+    pub(super) seeds: Vec<(String, u64)>,
+    /// Each scale.
+    pub(super) layers: Vec<Layer>,
+    /// Sentences for the reader.
+    pub(super) notes: Vec<String>,
+}
+
+impl Judge {
+    /// Judges the network that is about to be written. With a quantiser it becomes the quantised one,
+    /// which is compared with the float one on `--eval` or, without, looked at by the alarm on
+    /// `images`. The thresholds go into the contract.
+    pub(super) fn run(
+        &self,
+        exported: &mut Exported,
+        quantiser: Option<Quantiser<'_>>,
+        images: &[PathBuf],
+    ) -> anyhow::Result<Found> {
+        if quantiser.is_none() && (self.sensitivity || self.max_map_drop.is_some()) {
+            bail!(
+                "--sensitivity and --max-map-drop say what quantising costs: they want --quantize"
+            );
+        }
+        let before = Price::of(&exported.graph);
+        let mut found = Found {
+            judgement: None,
+            health: None,
+            retrieval: None,
+            open_set: None,
+            budget: None,
+            sensitivity: None,
+            before,
+            after: before,
+        };
+        let preprocessing = exported.contract.preprocessing;
+        let embed = |graph: &Graph, images: &[Image]| {
+            let bar = cli::progress(Some(images.len() as u64), "images embedded");
+            embed::images(
+                images,
+                &preprocessing,
+                embed::threads(),
+                |input| export::embedding(graph, input),
+                || bar.inc(1),
+            )
+        };
+        let set = self.eval.as_deref().map(open).transpose()?;
+        match (set, quantiser) {
+            (None, None) => {}
+            (Some(set), None) => {
+                let embedded = Embedded::of(&set, |images| embed(&exported.graph, images))?;
+                let (open_set, points) = thresholds(&set, &embedded)?;
+                exported.contract.thresholds = points;
+                found.retrieval = Some(retrieval(&set, &embedded)?);
+                found.open_set = Some(open_set);
+            }
+            (None, Some(quantiser)) => {
+                let graph = (quantiser.all_but)(&[])?;
+                let images = embed::unlabelled(images);
+                let names: Vec<String> = images
+                    .iter()
+                    .map(|image| image.path.display().to_string())
+                    .collect();
+                let [float, int8] = [embed(&exported.graph, &images)?, embed(&graph, &images)?];
+                found.health = Some(alarm::check(&float, &int8, &names, None)?);
+                exported.graph = graph;
+            }
+            (Some(set), Some(quantiser)) => {
+                let wanted = Wanted {
+                    settings: self.settings(),
+                    images: self.sensitivity_images,
+                    sensitivity: self.sensitivity,
+                    max_map_drop: self.max_map_drop,
+                };
+                let judged = drive(&set, &exported.graph, quantiser, embed, wanted)?;
+                let Judged {
+                    graph,
+                    judgement,
+                    health,
+                    open_set,
+                    thresholds,
+                    sensitivity,
+                    budget,
+                } = judged;
+                exported.graph = graph;
+                exported.contract.thresholds = thresholds;
+                let of = [&judgement.rank1, &judgement.map, &judgement.minp];
+                found.retrieval = Some(of.map(|compared| compared.int8.value));
+                found.judgement = Some(judgement);
+                found.health = Some(health);
+                found.open_set = Some(open_set);
+                found.sensitivity = sensitivity;
+                found.budget = budget;
+            }
+        }
+        found.after = Price::of(&exported.graph);
+        Ok(found)
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            bootstrap: Bootstrap {
+                resamples: self.resamples,
+                seed: self.resample_seed,
+            },
+            fmr: self.fmr,
+        }
+    }
+
+    /// Writes the report of the file at `out`, if one is asked for.
+    pub(super) fn write(
+        &self,
+        exported: &Exported,
+        out: &Path,
+        found: &Found,
+        told: Told,
+    ) -> anyhow::Result<()> {
+        let Some(folder) = &self.report else {
+            return Ok(());
+        };
+        let net = exported.contract.net.as_deref().unwrap_or("network");
+        let mut report = Report::new(net, &out.display().to_string(), found.before, found.after);
+        report.command = std::env::args_os()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        report.seeds = told.seeds;
+        if found.judgement.is_some() {
+            report
+                .seeds
+                .push(("resamples".to_owned(), self.resample_seed));
+        }
+        report.settings = told.settings;
+        report.settings.push((
+            "Pre-processing".to_owned(),
+            exported.contract.preprocessing.to_string(),
+        ));
+        report.file_bytes = std::fs::metadata(out).ok().map(|file| file.len());
+        report.health = found.health;
+        report.judgement.clone_from(&found.judgement);
+        report.open_set.clone_from(&found.open_set);
+        report.budget.clone_from(&found.budget);
+        report.sensitivity.clone_from(&found.sensitivity);
+        report.layers = told.layers;
+        report.notes = told.notes;
+        Ok(report.write(folder)?)
+    }
+}
+
+/// A data set with something to search for and in.
+fn open(folder: &Path) -> anyhow::Result<Dataset> {
+    let set = Dataset::open(folder, &Options::default())?;
+    if set.query.is_empty() || set.gallery.is_empty() {
+        bail!(
+            "{}: {} and {} to judge on, wanted at least one of each",
+            folder.display(),
+            cli::count(set.query.len(), "query").replace("querys", "queries"),
+            cli::count(set.gallery.len(), "gallery image")
+        );
+    }
+    Ok(set)
+}
+
+fn retrieval(set: &Dataset, embedded: &Embedded) -> anyhow::Result<[f64; 3]> {
+    let side = |images: &[Image], embeddings: &Embeddings| {
+        let labels: Vec<_> = images.iter().map(|image| image.label).collect();
+        (embeddings.clone(), labels)
+    };
+    let sides = [
+        side(&set.query, &embedded.query),
+        side(&set.gallery, &embedded.gallery),
+    ];
+    let [query, gallery] =
+        [&sides[0], &sides[1]].map(|(embeddings, labels)| Labelled { embeddings, labels });
+    let scores =
+        metrics::evaluate(&query, &gallery, Metric::Cosine).with_context(|| set.name.clone())?;
+    Ok([scores.rank1, scores.map, scores.minp])
+}
+
+impl Found {
+    /// Lines for people; none if nothing was measured.
+    pub(super) fn text(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (&self.judgement, self.retrieval) {
+            (Some(judgement), _) => lines.extend(judgement_text(judgement)),
+            (None, Some([rank1, map, minp])) => lines.push(format!(
+                "rank-1 {:.2} %, mAP {:.2} %, mINP {:.2} %",
+                rank1 * 100.0,
+                map * 100.0,
+                minp * 100.0
+            )),
+            (None, None) => {}
+        }
+        if let (None, Some(health)) = (&self.judgement, &self.health) {
+            lines.push(format!(
+                "cosine to float: mean {:.5}, at least {:.5}, on {}",
+                health.cosine_mean,
+                health.cosine_min,
+                cli::count(health.crops, "image")
+            ));
+        }
+        if let Some(open_set) = &self.open_set {
+            let lowest = open_set.operating.iter().find(|at| at.target == 0.01);
+            lines.push(match lowest {
+                Some(at) => format!(
+                    "threshold {:.3}: {:.1} % of strangers let in, {:.1} % of known people missed",
+                    at.point.threshold,
+                    at.point.fpir * 100.0,
+                    at.point.fnir * 100.0
+                ),
+                None => format!(
+                    "no threshold for 1 % of strangers let in: {} are too few to tell",
+                    cli::count(open_set.non_mate_searches, "search").replace("searchs", "searches")
+                ),
+            });
+        }
+        if let Some(budget) = &self.budget {
+            lines.push(format!(
+                "kept float for the budget: {}",
+                match budget.kept.as_slice() {
+                    [] => "nothing".to_owned(),
+                    kept => kept.join(", "),
+                }
+            ));
+        }
+        if self.after != self.before {
+            lines.push(format!(
+                "parameters {} -> {} bytes; {:.1} % of the multiply-accumulates in {} of {} layers stay float",
+                self.before.bytes,
+                self.after.bytes,
+                self.after.share_float() * 100.0,
+                self.after.layers_float,
+                self.after.layers
+            ));
+        }
+        lines
+    }
+}
+
+/// Float, quantised and drop, each with its interval.
+fn judgement_text(judgement: &Judgement) -> Vec<String> {
+    let cell = |Interval { value, low, high }: Interval| {
+        let [value, low, high] = [value, low, high].map(|share| share * 100.0);
+        format!("{value:.2} ({low:.2} to {high:.2})")
+    };
+    let mut rows = vec![
+        ["%", "float", "quantised", "drop"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (name, compared) in [
+        ("rank-1", judgement.rank1),
+        ("mAP", judgement.map),
+        ("mINP", judgement.minp),
+    ] {
+        let cells = [compared.float, compared.int8, compared.drop].map(cell);
+        rows.push([vec![name.to_owned()], cells.to_vec()].concat());
+    }
+    if let Some(errors) = &judgement.errors {
+        for (name, pair) in [("FMR", errors.fmr), ("FNMR", errors.fnmr)] {
+            rows.push(vec![name.to_owned(), cell(pair.float), cell(pair.int8)]);
+        }
+    }
+    let mut lines = cli::table(&rows);
+    lines.push(match (&judgement.errors, &judgement.no_errors) {
+        (Some(errors), _) => format!(
+            "FMR and FNMR at cosine {:.4}{}",
+            errors.threshold,
+            errors
+                .fnmr_change
+                .map_or_else(String::new, |change| format!(
+                    "; FNMR changes by {:+.1} % of itself ({:+.1} to {:+.1})",
+                    change.value * 100.0,
+                    change.low * 100.0,
+                    change.high * 100.0
+                ))
+        ),
+        (None, why) => format!("no FMR and FNMR: {}", why.as_deref().unwrap_or("unknown")),
+    });
+    lines.push(format!(
+        "cosine to float: mean {:.5}, at least {:.5}; in brackets 95 % of {} resamples of {} queries",
+        judgement.cosine.mean,
+        judgement.cosine.min,
+        judgement.settings.bootstrap.resamples,
+        judgement.queries
+    ));
+    lines
+}

@@ -1,0 +1,354 @@
+//! From a float network and a way to quantise it to the network that is written, with all that is
+//! known of it: quantise, judge, and where a budget asks for it find the layers that stay float.
+//!
+//! Who quantises and who computes come from outside ([`Quantiser`], `embed`), so that the order of
+//! things is tested without either.
+
+use kernels::graph::Graph;
+use kernels::retrieval::open_set::{OpenSet, Point};
+use kernels::retrieval::{Embeddings, Label};
+
+use super::alarm::{self, Health};
+use super::budget::Trial;
+use super::budget::within;
+use super::report::{Budget, Sensitivity};
+use super::sensitivity::{sensitivity, subset};
+use super::{Embedded, Judgement, Settings, judge, thresholds};
+use crate::Result;
+use crate::data::dataset::{Dataset, Image};
+
+/// What is asked of a quantiser, whose calibration is done.
+pub struct Quantiser<'a> {
+    /// Names of the layers that it quantises.
+    pub layers: Vec<String>,
+    /// The network with all of its layers quantised, but those named.
+    pub all_but: &'a mut dyn FnMut(&[String]) -> Result<Graph>,
+    /// The network with the layer named quantised, and nothing else.
+    pub only: &'a mut dyn FnMut(&str) -> Result<Graph>,
+}
+
+/// What is wanted of a judgement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wanted {
+    /// How networks are compared.
+    pub settings: Settings,
+    /// Images that the sensitivity of each layer is measured on.
+    pub images: usize,
+    /// Whether the sensitivity is asked for whatever the budget says.
+    pub sensitivity: bool,
+    /// What mAP may drop by, from 0 to 1.
+    pub max_map_drop: Option<f64>,
+}
+
+/// A quantised network that is alive and within its budget.
+#[derive(Debug)]
+pub struct Judged {
+    /// The network.
+    pub graph: Graph,
+    /// What retrieval says of it.
+    pub judgement: Judgement,
+    /// What the alarm saw.
+    pub health: Health,
+    /// Error rates by threshold, for people.
+    pub open_set: OpenSet,
+    /// The same for the contract.
+    pub thresholds: Vec<Point>,
+    /// Which layer costs how much, if it was asked for or needed.
+    pub sensitivity: Option<Sensitivity>,
+    /// What the budget took, if there is one.
+    pub budget: Option<Budget>,
+}
+
+/// A network that was tried.
+struct Attempt {
+    graph: Graph,
+    embedded: Embedded,
+    judgement: Judgement,
+}
+
+/// Quantises and judges. `embed` runs a network on images, a row each.
+///
+/// Without a budget all layers are quantised, and the drop is whatever it is. With one, the layers'
+/// sensitivity is measured only if quantising all of them is beyond it.
+///
+/// # Errors
+/// [`Error::Argument`] if the network is dead ([`alarm::check`]) or the budget out of reach
+/// ([`within`]); what quantiser and `embed` say.
+///
+/// [`Error::Argument`]: crate::Error::Argument
+pub fn drive(
+    set: &Dataset,
+    float: &Graph,
+    quantiser: Quantiser<'_>,
+    mut embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
+    wanted: Wanted,
+) -> Result<Judged> {
+    let Quantiser {
+        layers,
+        all_but,
+        only,
+    } = quantiser;
+    let reference = Embedded::of(set, |images| embed(float, images))?;
+    let all = attempt(set, &reference, all_but(&[])?, &mut embed, wanted.settings)?;
+    let beyond =
+        (wanted.max_map_drop).filter(|most| all.judgement.map.drop.value > *most || most.is_nan());
+    let found = if wanted.sensitivity || beyond.is_some() {
+        let crops = subset(set, wanted.images)?;
+        let alone = Embedded::of(&crops, |images| embed(float, images))?;
+        let ranked = sensitivity(&layers, &crops, &alone, only, &mut embed, || ())?;
+        Some(Sensitivity {
+            crops: crops.query.len() + crops.gallery.len(),
+            layers: ranked,
+        })
+    } else {
+        None
+    };
+
+    let mut budget = wanted.max_map_drop.map(|max_map_drop| Budget {
+        max_map_drop,
+        kept: Vec::new(),
+        trials: vec![Trial {
+            kept: 0,
+            map_drop: all.judgement.map.drop,
+        }],
+    });
+    let mut chosen = all;
+    if let (Some(most), Some(found)) = (beyond, &found) {
+        let first = chosen.judgement.clone();
+        let mixed = within(&found.layers, most, |kept| {
+            if kept.is_empty() {
+                return Ok(first.clone());
+            }
+            let graph = all_but(kept)?;
+            let tried = attempt(set, &reference, graph, &mut embed, wanted.settings)?;
+            let judgement = tried.judgement.clone();
+            // Each that is within keeps fewer layers float than the one before.
+            if judgement.map.drop.value <= most {
+                chosen = tried;
+            }
+            Ok(judgement)
+        })?;
+        budget = Some(Budget {
+            max_map_drop: most,
+            kept: mixed.kept,
+            trials: mixed.trials,
+        });
+    }
+
+    let health = check(set, &reference, &chosen.embedded)?;
+    let (open_set, thresholds) = thresholds(set, &chosen.embedded)?;
+    Ok(Judged {
+        graph: chosen.graph,
+        judgement: chosen.judgement,
+        health,
+        open_set,
+        thresholds,
+        sensitivity: found,
+        budget,
+    })
+}
+
+fn attempt(
+    set: &Dataset,
+    reference: &Embedded,
+    graph: Graph,
+    embed: &mut impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
+    settings: Settings,
+) -> Result<Attempt> {
+    let embedded = Embedded::of(set, |images| embed(&graph, images))?;
+    let judgement = judge(set, reference, &embedded, settings).or_else(|error| {
+        // Where there is nothing to compare, the alarm says what to do about it.
+        check(set, reference, &embedded)?;
+        Err(error)
+    })?;
+    Ok(Attempt {
+        graph,
+        embedded,
+        judgement,
+    })
+}
+
+/// The alarm, over all queries and all of the gallery.
+fn check(set: &Dataset, reference: &Embedded, int8: &Embedded) -> Result<Health> {
+    let all = |side: &Embedded| {
+        let rows = [&side.query, &side.gallery].map(Embeddings::as_slice);
+        Embeddings::new(side.query.dim(), rows.concat())
+    };
+    let images = || set.query.iter().chain(&set.gallery);
+    let names: Vec<String> = images()
+        .map(|image| image.path.display().to_string())
+        .collect();
+    let labels: Vec<Label> = images().map(|image| image.label).collect();
+    alarm::check(&all(reference)?, &all(int8)?, &names, Some(&labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::judge::tests::set;
+
+    const LAYERS: [&str; 4] = ["a", "b", "c", "d"];
+
+    /// Six pairs of persons, seen twice; a layer that is quantised swaps the second images of some
+    /// pairs: `a` of none, `b` of three, `c` of two, `d` of one.
+    fn embedding(quantised: &str, image: &Image) -> [f32; 2] {
+        let person = image.label.person - 1;
+        let swaps = ["b", "b", "b", "c", "c", "d"][person as usize / 2];
+        let second = image.label.camera == 2;
+        let swapped = second && quantised.contains(swaps);
+        let place = if swapped { person ^ 1 } else { person };
+        let angle = 60 * (place / 2) + 10 * (place % 2) + if second { 2 } else { 0 };
+        (angle as f32).to_radians().sin_cos().into()
+    }
+
+    fn embed(graph: &Graph, images: &[Image]) -> Result<Embeddings> {
+        let rows = images
+            .iter()
+            .flat_map(|image| embedding(graph.name(), image));
+        Ok(Embeddings::new(2, rows.collect())?)
+    }
+
+    struct Ran {
+        judged: Result<Judged>,
+        /// What was quantised, one after the other.
+        asked: Vec<String>,
+    }
+
+    fn run(wanted: Wanted, embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>) -> Ran {
+        let people: Vec<(i32, u32)> = (1..=12).map(|person| (person, 1)).collect();
+        let again: Vec<(i32, u32)> = people.iter().map(|&(person, _)| (person, 2)).collect();
+        let asked = RefCell::new(Vec::new());
+        let graph = |name: String| {
+            asked.borrow_mut().push(name.clone());
+            Ok(Graph::new(name, "x", [3, 1, 1]))
+        };
+        let judged = drive(
+            &set(&people, &again),
+            &Graph::new("float", "x", [3, 1, 1]),
+            Quantiser {
+                layers: LAYERS.map(str::to_owned).to_vec(),
+                all_but: &mut |kept| {
+                    let left = LAYERS
+                        .iter()
+                        .filter(|layer| !kept.contains(&(**layer).into()));
+                    graph(left.copied().collect())
+                },
+                only: &mut |layer| graph(layer.to_owned()),
+            },
+            embed,
+            wanted,
+        );
+        Ran {
+            judged,
+            asked: asked.into_inner(),
+        }
+    }
+
+    const PLAIN: Wanted = Wanted {
+        settings: Settings {
+            bootstrap: crate::judge::bootstrap::Bootstrap {
+                resamples: 200,
+                seed: 1,
+            },
+            fmr: 0.01,
+        },
+        images: 100,
+        sensitivity: false,
+        max_map_drop: None,
+    };
+
+    #[test]
+    fn without_a_budget_all_is_quantised_once() {
+        let ran = run(PLAIN, embed);
+        let judged = ran.judged.unwrap();
+        assert_eq!(ran.asked, ["abcd"]);
+        assert_eq!(judged.graph.name(), "abcd");
+        // Everybody finds the other one of the pair first.
+        assert!((judged.judgement.map.drop.value - 0.5).abs() < 1e-6);
+        assert!(judged.sensitivity.is_none() && judged.budget.is_none());
+        assert!(!judged.thresholds.is_empty() && judged.health.crops == 24);
+    }
+
+    #[test]
+    fn a_budget_keeps_the_most_harmful_layers() {
+        struct Case(f64, &'static [&'static str], &'static str);
+        let cases = [
+            Case(0.51, &[], "abcd"),
+            Case(0.49, &["b"], "acd"),
+            Case(0.26, &["b"], "acd"),
+            Case(0.10, &["b", "c"], "ad"),
+            Case(0.01, &["b", "c", "d"], "a"),
+        ];
+        for Case(most, kept, name) in cases {
+            let wanted = Wanted {
+                max_map_drop: Some(most),
+                ..PLAIN
+            };
+            let ran = run(wanted, embed);
+            let judged = ran.judged.unwrap();
+            let budget = judged.budget.unwrap();
+            assert_eq!(budget.kept, kept, "{most}");
+            assert_eq!(judged.graph.name(), name, "{most}");
+            assert!(judged.judgement.map.drop.value <= most, "{most}");
+            assert_eq!(budget.trials[0].kept, 0, "{most}");
+            // What was judged with all of them quantised is not computed again.
+            let whole = ran.asked.iter().filter(|name| *name == "abcd").count();
+            assert_eq!(whole, 1, "{most}: {:?}", ran.asked);
+            assert_eq!(judged.sensitivity.is_some(), !kept.is_empty(), "{most}");
+        }
+    }
+
+    #[test]
+    fn sensitivity_is_measured_when_it_is_asked_for() {
+        let wanted = Wanted {
+            sensitivity: true,
+            images: 48,
+            ..PLAIN
+        };
+        let ran = run(wanted, embed);
+        let judged = ran.judged.unwrap();
+        assert_eq!(ran.asked, ["abcd", "a", "b", "c", "d"]);
+        let found = judged.sensitivity.unwrap();
+        assert_eq!(found.crops, 24);
+        let order: Vec<&str> = found.layers.iter().map(|harm| &*harm.layer).collect();
+        assert_eq!(order, ["b", "c", "d", "a"]);
+        assert_eq!(judged.graph.name(), "abcd");
+    }
+
+    #[test]
+    fn the_dead_are_refused() {
+        let all_alike = |graph: &Graph, images: &[Image]| match graph.name() {
+            "abcd" => Ok(Embeddings::new(2, vec![1.0; 2 * images.len()])?),
+            _ => embed(graph, images),
+        };
+        let error = run(PLAIN, all_alike).judged.unwrap_err().to_string();
+        assert!(error.contains("they are all the same"), "{error}");
+        let none = |graph: &Graph, images: &[Image]| match graph.name() {
+            "abcd" => Ok(Embeddings::new(2, vec![f32::NAN; 2 * images.len()])?),
+            _ => embed(graph, images),
+        };
+        let error = run(PLAIN, none).judged.unwrap_err().to_string();
+        assert!(
+            error.starts_with("the quantised network is dead: number 0"),
+            "{error}"
+        );
+        // Within a budget some layers revive it.
+        let wanted = Wanted {
+            max_map_drop: Some(0.3),
+            ..PLAIN
+        };
+        let judged = run(wanted, all_alike).judged.unwrap();
+        assert_eq!(judged.graph.name(), "acd");
+        let half = |graph: &Graph, images: &[Image]| match graph.name() {
+            "float" => embed(graph, images),
+            _ => Ok(Embeddings::new(2, vec![1.0; 2 * images.len()])?),
+        };
+        let error = run(wanted, half).judged.unwrap_err().to_string();
+        assert!(
+            error.contains("nothing would be left to quantise"),
+            "{error}"
+        );
+    }
+}

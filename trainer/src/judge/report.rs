@@ -1,0 +1,206 @@
+//! `--report`: what quantising did, as JSON for machines and as one HTML page for people.
+//!
+//! All of it is a [`Report`], plain data that is filled by whoever knows: the quantiser the layers,
+//! this module's neighbours the rest. What was not asked for is none, and the page leaves it out.
+//! [`Report::write`] puts `report.json` and `report.html` into a folder; the page holds its style, its
+//! drawings and the worst crops inside, asks nothing of the network, and can be sent by mail.
+
+mod chart;
+mod page;
+
+use std::fs;
+use std::path::Path;
+
+use kernels::retrieval::open_set::OpenSet;
+use serde::{Deserialize, Serialize};
+
+use super::Judgement;
+use super::alarm::Health;
+use super::budget::{Price, Trial};
+use super::sensitivity::Harm;
+use crate::picture::Crop;
+use crate::{Error, Result};
+
+/// Version of the form of `report.json`; a new field is no new version, a changed one is.
+pub const SCHEMA: u32 = 1;
+
+/// What is known of an export.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// The command line that repeats the export, a word each.
+    pub command: Vec<String>,
+    /// Every seed that a draw was named by, with what it is for.
+    pub seeds: Vec<(String, u64)>,
+    /// The architecture.
+    pub net: String,
+    /// The file that was written.
+    pub file: String,
+    /// How it was quantised, for people: scheme, layout, calibration, each with its value.
+    pub settings: Vec<(String, String)>,
+    /// The float network.
+    pub before: Price,
+    /// The network that was written.
+    pub after: Price,
+    /// Bytes of the file that was written.
+    pub file_bytes: Option<u64>,
+    /// What the alarm saw.
+    pub health: Option<Health>,
+    /// What retrieval says.
+    pub judgement: Option<Judgement>,
+    /// Error rates by threshold of the network that was written, as far as they are in its contract.
+    pub open_set: Option<OpenSet>,
+    /// What was done to stay within a budget.
+    pub budget: Option<Budget>,
+    /// Which layer alone costs how much.
+    pub sensitivity: Option<Sensitivity>,
+    /// Every value that was quantised, in the order of the network.
+    pub layers: Vec<Layer>,
+    /// What else a reader has to know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Mixed precision; see [`super::budget`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Budget {
+    /// What mAP was allowed to drop by.
+    pub max_map_drop: f64,
+    /// Layers that stay float, the most harmful first.
+    pub kept: Vec<String>,
+    /// All that was tried, in that order.
+    pub trials: Vec<Trial>,
+}
+
+/// See [`super::sensitivity`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sensitivity {
+    /// Crops that it was measured on.
+    pub crops: usize,
+    /// The layers, the most harmful first.
+    pub layers: Vec<Harm>,
+}
+
+/// A layer, or another step whose result is quantised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// What it computes, for example `Conv`.
+    pub op: String,
+    /// Whether it stays float; then there is nothing of what follows but its cost.
+    pub float: bool,
+    /// How the range of its result was chosen, for example `mse`.
+    pub method: String,
+    /// Least and greatest result that is not cut.
+    pub range: Option<[f32; 2]>,
+    /// Step between two bytes of its result.
+    pub scale: Option<f32>,
+    /// The byte that stands for zero.
+    pub zero: Option<i32>,
+    /// How its results are distributed over the calibration images.
+    pub histogram: Option<Bars>,
+    /// Mean square of what rounding its result adds.
+    pub mse: Option<f64>,
+    /// Mean square of its result over that of what rounding adds, in dB: 6 more are a bit more.
+    pub sqnr: Option<f64>,
+    /// Multiply-accumulates for one crop.
+    pub macs: u64,
+    /// Elements of its weight.
+    pub weights: u64,
+}
+
+/// A histogram with bars of one width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bars {
+    /// Lower edge of the first bar.
+    pub from: f32,
+    /// Width of each.
+    pub width: f32,
+    /// Numbers in each, exact zeros left out.
+    pub counts: Vec<u64>,
+    /// Numbers that are exactly zero.
+    pub zeros: u64,
+}
+
+impl Report {
+    /// A report in which nothing is known but the network and the file.
+    #[must_use]
+    pub fn new(net: &str, file: &str, before: Price, after: Price) -> Self {
+        Self {
+            schema: SCHEMA,
+            program: concat!("trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
+            command: Vec::new(),
+            seeds: Vec::new(),
+            net: net.to_owned(),
+            file: file.to_owned(),
+            settings: Vec::new(),
+            before,
+            after,
+            file_bytes: None,
+            health: None,
+            judgement: None,
+            open_set: None,
+            budget: None,
+            sensitivity: None,
+            layers: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The form for machines. A number that is not finite becomes null.
+    ///
+    /// # Panics
+    /// Never: every field has a JSON form.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("plain data has a JSON form");
+        json.push('\n');
+        json
+    }
+
+    /// The page for people. `open` brings the crop of a path; one that it cannot bring has a path
+    /// and no picture.
+    #[must_use]
+    pub fn html(&self, open: impl FnMut(&str) -> Result<Crop>) -> String {
+        page::of(self, open)
+    }
+
+    /// Writes `report.json` and `report.html` into a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let html = self.html(|path| Crop::open(path));
+        for (name, text) in [("report.json", self.json()), ("report.html", html)] {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(Error::io(&path))?;
+        }
+        Ok(())
+    }
+
+    /// The command line, as a shell reads it.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let quoted = |word: &String| {
+            let plain =
+                |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:+@%".contains(letter);
+            if !word.is_empty() && word.chars().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        };
+        self.command
+            .iter()
+            .map(quoted)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests;
