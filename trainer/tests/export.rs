@@ -163,6 +163,78 @@ fn embeddings_of_another_framework_are_compared() {
     assert!(refused(folder, arguments).contains("ref.npy"));
 }
 
+/// Six persons, each seen by two cameras: noise around a colour of their own.
+fn people(folder: &Path) {
+    for (side, camera, count) in [("query", 1, 1), ("bounding_box_test", 2, 2)] {
+        std::fs::create_dir_all(folder.join(side)).unwrap();
+        for (person, frame) in (1..=6u64).flat_map(|p| (0..count).map(move |f| (p, f))) {
+            let mut draw = Draw::new(1, side, &[person, frame]);
+            let base = [person * 40, 255 - person * 40, person * 97 % 256];
+            let image = RgbImage::from_fn(24, 48, |_, _| {
+                Rgb(base.map(|b| (b as f64 * 0.8 + draw.between(0.0, 40.0)) as u8))
+            });
+            let name = format!("{person:04}_c{camera}s1_{frame:06}_00.png");
+            image.save(folder.join(side).join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_evaluation_goes_into_the_contract_and_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder, Backbone::OsNetX0_25);
+    people(&folder.join("people"));
+    let arguments = "--weights net.safetensors --out person.onnx --eval people --report out/report";
+    let said = done(folder, arguments);
+    let judged = &said["judged"];
+    let retrieval: Vec<f64> = serde_json::from_value(judged["retrieval"].clone()).unwrap();
+    assert!(retrieval.iter().all(|share| (0.0..=1.0).contains(share)));
+    assert_eq!(judged["open_set"]["mate_searches"], 6);
+    assert_eq!(judged["before"], judged["after"]);
+    assert_eq!(judged["before"]["layers"], judged["before"]["layers_float"]);
+
+    let model = Model::open(&folder.join("person.onnx"), &Options::default()).unwrap();
+    let thresholds = model.contract.thresholds;
+    assert!(thresholds.len() > 2, "{thresholds:?}");
+    assert!(thresholds.is_sorted_by(|a, b| a.threshold < b.threshold));
+    let read = |name: &str| std::fs::read_to_string(folder.join("out/report").join(name)).unwrap();
+    let report: Value = serde_json::from_str(&read("report.json")).unwrap();
+    assert_eq!(
+        (&report["schema"], &report["file"]),
+        (&1.into(), &"person.onnx".into())
+    );
+    assert_eq!(report["open_set"], judged["open_set"]);
+    let html = read("report.html");
+    assert!(html.contains("osnet_x0_25") && html.contains("--eval people"));
+
+    std::fs::create_dir_all(folder.join("half/bounding_box_train")).unwrap();
+    for (arguments, wanted) in [
+        ("--eval half", "half: 0 queries and 0 gallery images"),
+        ("--eval nowhere", "nowhere"),
+        ("--eval people --sensitivity", "want --quantize"),
+        ("--eval people --max-map-drop 0.1", "want --quantize"),
+    ] {
+        let said = refused(
+            folder,
+            &format!("--weights net.safetensors --out x.onnx {arguments}"),
+        );
+        assert!(said.contains(wanted), "{arguments}: {said}");
+        assert!(!folder.join("x.onnx").exists(), "{arguments}");
+    }
+    for wrong in [
+        "--sensitivity",
+        "--eval people --max-map-drop 1.5",
+        "--fmr no",
+    ] {
+        let output = export(
+            folder,
+            &format!("--weights net.safetensors --out x.onnx {wrong}"),
+        );
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}
+
 #[test]
 fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();

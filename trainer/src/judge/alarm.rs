@@ -362,8 +362,9 @@ mod tests {
 
     #[test]
     fn each_kind_of_death_is_named() {
-        struct Case(&'static str, Box<dyn Fn(&mut Vec<f32>)>, &'static str);
-        let kill = |change: fn(&mut [f32], usize)| -> Box<dyn Fn(&mut Vec<f32>)> {
+        type Change = Box<dyn Fn(&mut [f32])>;
+        struct Case(&'static str, Change, &'static str);
+        let kill = |change: fn(&mut [f32], usize)| -> Change {
             Box::new(move |rows| {
                 for (number, row) in rows.chunks_exact_mut(DIM).enumerate() {
                     change(row, number);

@@ -41,12 +41,9 @@ pub(super) fn of(report: &Report, mut open: impl FnMut(&str) -> Result<Crop>) ->
         put!(
             out,
             r#"<section><h2>Thresholds</h2><p class="quiet">Of the file that was written, as in its contract. <span class="key own"></span> strangers who are taken for somebody (FPIR) <span class="key other"></span> known people who are missed (FNIR), by the cosine from which on somebody counts as recognised. Closest to equal at {:.4}: {:.2} % and {:.2} %. From {} searches for people in the gallery and {} for people taken out of it.</p><div class="card">"#,
-            open_set
-                .equal_error
-                .fpir
-                .midpoint(open_set.equal_error.fnir)
-                * 100.0,
             open_set.equal_error.threshold,
+            open_set.equal_error.fpir * 100.0,
+            open_set.equal_error.fnir * 100.0,
             Thousands(open_set.mate_searches as u64),
             Thousands(open_set.non_mate_searches as u64)
         );
