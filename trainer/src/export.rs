@@ -182,11 +182,8 @@ impl Exported {
     }
 }
 
-/// What a network makes of one image, `[1, 3, height, width]`.
-///
-/// # Errors
-/// [`Error::Kernels`] if the graph cannot be run.
-pub fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
+/// What a network makes of one image.
+fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
     let output = reference::run(graph, input)?.swap_remove(0);
     let values = output.as_f32();
     Ok(values.expect("embeddings are f32").to_vec())

@@ -2,7 +2,7 @@
 //!
 //! Decoding a crop takes as long as a small network on it, so files are read on all threads, each of
 //! which also computes what it has read. Who computes is given from outside: the slow reference, a
-//! fast executor, or a plan of integers ([`crate::export::embedding`]).
+//! fast executor, or a plan of integers.
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -106,6 +106,8 @@ pub struct Layer {
     pub mse: Option<f64>,
     /// Mean square of its result over that of what rounding adds, in dB: 6 more are a bit more.
     pub sqnr: Option<f64>,
+    /// The same of its weight.
+    pub weight_sqnr: Option<f64>,
     /// Multiply-accumulates for one crop.
     pub macs: u64,
     /// Elements of its weight.

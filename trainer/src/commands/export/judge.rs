@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use kernels::graph::Graph;
+use kernels::reference;
 use kernels::retrieval::open_set::OpenSet;
 use kernels::retrieval::{Embeddings, Labelled, Metric, metrics};
+use kernels::tensor::Tensor;
 use serde::Serialize;
 use trainer::data::dataset::{Dataset, Image, Options};
-use trainer::export::{self, Exported};
+use trainer::export::Exported;
 use trainer::judge::alarm::{self, Health};
 use trainer::judge::bootstrap::{Bootstrap, Interval};
 use trainer::judge::budget::Price;
@@ -115,7 +117,7 @@ impl Judge {
                 images,
                 &preprocessing,
                 embed::threads(),
-                |input| export::embedding(graph, input),
+                |input| computed(graph, input),
                 || bar.inc(1),
             )
         };
@@ -219,6 +221,12 @@ impl Judge {
         report.notes = told.notes;
         Ok(report.write(folder)?)
     }
+}
+
+/// What a network makes of one image.
+fn computed(graph: &Graph, input: &Tensor) -> trainer::Result<Vec<f32>> {
+    let output = reference::run(graph, input)?.swap_remove(0);
+    Ok(output.as_f32().expect("embeddings are f32").to_vec())
 }
 
 /// A data set with something to search for and in.

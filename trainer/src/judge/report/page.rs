@@ -369,7 +369,7 @@ fn size(out: &mut String, report: &Report) {
 fn layers(out: &mut String, layers: &[Layer]) {
     put!(
         out,
-        r#"<section><h2>Layers</h2><p class="quiet">What the calibration images gave at each result. SQNR: what is left over what rounding adds, in dB; 6 more are a bit more. Heights are square roots; <span class="key cut"></span> is cut off by the range.</p><div class="card scroll"><table><tr><th>layer</th><th class="word">kind</th><th>range</th><th class="word">method</th><th>scale, zero</th><th>results</th><th>MSE</th><th>SQNR</th><th>MACs</th><th>weights</th></tr>"#
+        r#"<section><h2>Layers</h2><p class="quiet">What the calibration images gave at each result. SQNR: what is left over what rounding adds, in dB; 6 more are a bit more. Heights are square roots; <span class="key cut"></span> is cut off by the range.</p><div class="card scroll"><table><tr><th>layer</th><th class="word">kind</th><th>range</th><th class="word">method</th><th>scale, zero</th><th>results</th><th>MSE</th><th>SQNR</th><th>of the weight</th><th>MACs</th><th>weights</th></tr>"#
     );
     for layer in layers {
         put!(
@@ -408,6 +408,10 @@ fn layers(out: &mut String, layers: &[Layer]) {
         }
         put!(out, "</td><td>");
         if let Some(sqnr) = layer.sqnr {
+            put!(out, "{sqnr:.1}");
+        }
+        put!(out, "</td><td>");
+        if let Some(sqnr) = layer.weight_sqnr {
             put!(out, "{sqnr:.1}");
         }
         put!(

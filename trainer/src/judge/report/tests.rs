@@ -54,6 +54,7 @@ fn report() -> Report {
         }),
         mse: Some(1.234e-5),
         sqnr: Some(38.4),
+        weight_sqnr: Some(43.6),
         macs: 118_013_952,
         weights: 36_864,
     };
@@ -67,6 +68,7 @@ fn report() -> Report {
         histogram: None,
         mse: None,
         sqnr: None,
+        weight_sqnr: None,
         ..layer.clone()
     };
     Report {
