@@ -208,7 +208,13 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
     let html = read("report.html");
     assert!(html.contains("osnet_x0_25") && html.contains("--eval people"));
 
-    std::fs::create_dir_all(folder.join("half/bounding_box_train")).unwrap();
+    let train = folder.join("half/bounding_box_train");
+    std::fs::create_dir_all(&train).unwrap();
+    std::fs::copy(
+        folder.join("images/0.png"),
+        train.join("0001_c1s1_000000_00.png"),
+    )
+    .unwrap();
     for (arguments, wanted) in [
         ("--eval half", "half: 0 queries and 0 gallery images"),
         ("--eval nowhere", "nowhere"),
