@@ -153,7 +153,7 @@ pub(super) fn curve(out: &mut String, points: &[Point]) {
         let path: Vec<String> = points.iter().map(at).collect();
         put!(
             out,
-            r#"<polyline class="{class}" points="{}"/>"#,
+            r#"<polyline class="{class}" fill="none" points="{}"/>"#,
             path.join(" ")
         );
     };

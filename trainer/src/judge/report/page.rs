@@ -94,6 +94,11 @@ fn percent(interval: Interval) -> String {
     )
 }
 
+/// A difference of shares in points.
+fn points(interval: Interval) -> String {
+    percent(interval).replacen(" %", "", 1)
+}
+
 /// What was written, and what came of it in a few numbers.
 fn header(out: &mut String, report: &Report) {
     put!(
@@ -150,7 +155,7 @@ fn header(out: &mut String, report: &Report) {
 fn retrieval(out: &mut String, judgement: &Judgement) {
     put!(
         out,
-        r#"<section><h2>Retrieval</h2><p class="quiet">{}: {} with a right answer ({} without), {} images in the gallery. Small numbers: 95 % of {} resamples of the queries (paired bootstrap, seed {}). A drop is float less quantised, in points: an interval that holds 0 cannot tell the two apart.</p><div class="card scroll"><table><tr><th>%</th><th>float</th><th>quantised</th><th>drop</th></tr>"#,
+        r#"<section><h2>Retrieval</h2><p class="quiet">{}: {} with a right answer ({} without), {} images in the gallery. Small numbers: 95 % of {} resamples of the queries (paired bootstrap, seed {}). A drop is float less quantised, in points: an interval that holds 0 cannot tell the two apart.</p><div class="card scroll"><table><tr><th></th><th>float</th><th>quantised</th><th>drop, points</th></tr>"#,
         Escaped(&judgement.set),
         Thousands(judgement.queries as u64),
         Thousands(judgement.skipped as u64),
@@ -169,7 +174,7 @@ fn retrieval(out: &mut String, judgement: &Judgement) {
             "<tr><td>{name}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             percent(compared.float),
             percent(compared.int8),
-            percent(compared.drop)
+            points(compared.drop)
         );
     }
     put!(out, r#"</table></div><div class="card">"#);
@@ -260,7 +265,7 @@ fn mixture(out: &mut String, budget: &Budget) {
     };
     put!(
         out,
-        r#"<section><h2>Budget</h2><p class="quiet">mAP may drop by {:.2} points. {kept}: the fewest of the most harmful for which the measured drop is within. Not its interval: this is no proof that other queries would lose as little.</p><div class="card scroll"><table><tr><th>kept float</th><th>drop of mAP</th><th>within</th></tr>"#,
+        r#"<section><h2>Budget</h2><p class="quiet">mAP may drop by {:.2} points. {kept}: the fewest of the most harmful for which the measured drop is within. Not its interval: this is no proof that other queries would lose as little.</p><div class="card scroll"><table><tr><th>kept float</th><th>drop of mAP, points</th><th>within</th></tr>"#,
         budget.max_map_drop * 100.0
     );
     for trial in &budget.trials {
@@ -268,7 +273,7 @@ fn mixture(out: &mut String, budget: &Budget) {
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
             trial.kept,
-            percent(trial.map_drop),
+            points(trial.map_drop),
             if trial.map_drop.value <= budget.max_map_drop {
                 "yes"
             } else {
