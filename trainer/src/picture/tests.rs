@@ -187,7 +187,7 @@ fn a_sheet_of_persons_has_a_row_each_and_no_distractors() {
         left_out: Vec::new(),
     };
     let mut opened = Vec::new();
-    let crop = |path: &std::path::Path| {
+    let crop = |path: &Path| {
         opened.push(path.display().to_string());
         Crop::new(2, 4, vec![128; 24])
     };
