@@ -1,7 +1,8 @@
 //! The language of re-identification networks, and everything that computes them.
 //!
 //! A network is a [`graph::Graph`]. [`onnx`] reads and writes it, [`graph::fold`] moves its
-//! BatchNorms into the layers before them, [`mod@reference`] computes it slowly and plainly.
+//! BatchNorms into the layers before them, [`mod@reference`] computes it slowly and plainly, [`cpu`]
+//! fast.
 //! [`contract`] is what travels with a model besides the network. [`crop`] turns a frame and a box
 //! into the network's input, [`retrieval`] compares what comes out.
 //!
@@ -9,6 +10,7 @@
 //! and never on each other.
 
 pub mod contract;
+pub mod cpu;
 pub mod crop;
 mod error;
 pub mod graph;

@@ -41,7 +41,7 @@ pub(super) struct Export {
     /// Folder of images to prove the folding on, and to compare with --verify-against
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Images of the folder to use at the most; the slow executor takes a second or more each
+    /// Images of the folder to use at the most
     #[arg(long, value_name = "N", default_value_t = 8)]
     count: usize,
     /// Embeddings of all images of the folder from another framework, in the order of their paths

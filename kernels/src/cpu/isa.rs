@@ -1,0 +1,99 @@
+//! Instruction sets. Every loop in here is written once, in plain Rust, and compiled for several of
+//! them; which one runs is found out when the program does.
+
+/// What the compiler may use for a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// What every processor of the target has.
+    Plain,
+    /// AVX2 and FMA: x86-64 since 2015.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL: x86-64 servers since 2017, Zen 4 and later.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// A loop and what it reads and writes. `run` must be `#[inline(always)]`, and what it calls too:
+/// else they are compiled for [`Isa::Plain`].
+pub(super) trait Loop {
+    /// What is known when it has run.
+    type Out;
+
+    /// Runs it. `FMA`: whether `a * b + c` is one instruction. `LANES`: f32 in two vector
+    /// registers, the columns of a tile (see [`super::gemm`]).
+    fn run<const FMA: bool, const LANES: usize>(self) -> Self::Out;
+}
+
+impl Isa {
+    /// The best of this processor.
+    pub(super) fn best() -> Self {
+        *Self::all().last().unwrap_or(&Self::Plain)
+    }
+
+    /// All that this processor has, from plain to best.
+    pub(super) fn all() -> Vec<Self> {
+        #[cfg_attr(
+            not(target_arch = "x86_64"),
+            expect(unused_mut, reason = "plain Rust is all there is")
+        )]
+        let mut found = vec![Self::Plain];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            found.push(Self::Avx2);
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                found.push(Self::Avx512);
+            }
+        }
+        found
+    }
+
+    /// The `LANES` that [`Isa::run`] compiles a loop for.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Self::Plain => PLAIN_LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 32,
+        }
+    }
+
+    /// Runs `work` as it was compiled for this instruction set, which is one of [`Isa::all`].
+    pub(super) fn run<L: Loop>(self, work: L) -> L::Out {
+        match self {
+            Self::Plain => work.run::<{ cfg!(target_arch = "aarch64") }, PLAIN_LANES>(),
+            // SAFETY: an `Isa` comes from `Isa::all` only, which has asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512(work) },
+        }
+    }
+}
+
+/// NEON has 32 registers of four f32, of which a tile then fills 24.
+const PLAIN_LANES: usize = 16;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<L: Loop>(work: L) -> L::Out {
+    work.run::<true, 16>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn avx512<L: Loop>(work: L) -> L::Out {
+    work.run::<true, 32>()
+}
+
+/// `a * b + c`, rounded once where that is one instruction; elsewhere `mul_add` is a slow function.
+#[inline(always)]
+pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
