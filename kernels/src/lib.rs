@@ -2,7 +2,7 @@
 //!
 //! A network is a [`graph::Graph`]. [`onnx`] reads and writes it, [`graph::fold`] moves its
 //! BatchNorms into the layers before them, [`mod@reference`] computes it slowly and plainly, [`cpu`]
-//! fast.
+//! fast. [`plan`] makes it a list of steps, of the integers of [`quant`] where it is quantised.
 //! [`contract`] is what travels with a model besides the network. [`crop`] turns a frame and a box
 //! into the network's input, [`retrieval`] compares what comes out.
 //!
@@ -16,6 +16,8 @@ mod error;
 pub mod graph;
 pub mod model;
 pub mod onnx;
+pub mod plan;
+pub mod quant;
 pub mod reference;
 pub mod retrieval;
 pub mod tensor;

@@ -1,0 +1,250 @@
+//! Convolutions and matrix products.
+
+use super::Activation;
+use crate::plan::{Requantise, Residual, SlotId};
+use crate::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QParams};
+
+/// A filter bank as the file has it, with its numbers in the order of the step.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct Filters {
+    /// `[O, taps]`, each -127 to 127; the taps of a channel are kh, kw, C / groups.
+    pub(in crate::plan) weight: Vec<i8>,
+    /// `[O]`, positive.
+    pub(in crate::plan) scale: Vec<f32>,
+    /// `[O]`.
+    pub(in crate::plan) bias: Bias,
+}
+
+/// A bias as the file has it.
+#[derive(Debug, Clone)]
+pub(in crate::plan) enum Bias {
+    /// Whole multiples of a scale, one for each channel.
+    Steps(Vec<i32>, Vec<f32>),
+    /// Numbers.
+    Real(Vec<f32>),
+}
+
+/// The integers of a convolution.
+pub(in crate::plan) struct Integers {
+    pub(in crate::plan) weight: Vec<i8>,
+    pub(in crate::plan) bias: Vec<i32>,
+    pub(in crate::plan) residual: Option<Residual>,
+    pub(in crate::plan) requantise: Requantise,
+}
+
+/// A filter in the units of its accumulator.
+struct Filter {
+    weight: Vec<i8>,
+    bias: i64,
+    /// No sum of the filter over codes, some of them padding, passes this.
+    bound: i64,
+}
+
+impl Filters {
+    fn taps(&self) -> usize {
+        self.weight.len() / self.scale.len()
+    }
+
+    /// One filter in units of `unit`; exactly as in the file for `unit = x.scale * scale`.
+    fn filter(&self, channel: usize, x: QParams, unit: f64) -> Option<Filter> {
+        let own = f64::from(x.scale) * f64::from(self.scale[channel]);
+        let weight = &self.weight[channel * self.taps()..][..self.taps()];
+        let weight = if unit == own {
+            weight.to_vec()
+        } else {
+            let scaled = weight.iter().map(|&w| {
+                let w = (f64::from(w) * own / unit).round_ties_even();
+                (w.abs() <= 127.0).then_some(w as i8)
+            });
+            scaled.collect::<Option<_>>()?
+        };
+        let bias = match &self.bias {
+            // A scale is the product of two, rounded to f32: the file means this integer.
+            Bias::Steps(steps, scale) if unit == own && scale[channel] == own as f32 => {
+                i64::from(steps[channel])
+            }
+            Bias::Steps(steps, scale) => {
+                let bias = f64::from(steps[channel]) * f64::from(scale[channel]);
+                (bias / unit).round_ties_even() as i64
+            }
+            Bias::Real(bias) => {
+                let bias = f64::from(bias[channel]) / unit;
+                bias.is_finite().then_some(bias.round_ties_even() as i64)?
+            }
+        };
+        let z = i64::from(x.zero_point);
+        let (mut lowest, mut highest) = (bias, bias);
+        for &w in &weight {
+            let ends = [-z * i64::from(w), (255 - z) * i64::from(w)];
+            lowest = lowest.saturating_add(ends[0].min(ends[1]));
+            highest = highest.saturating_add(ends[0].max(ends[1]));
+        }
+        let bound = lowest.saturating_abs().max(highest.saturating_abs());
+        quant::fits(bound).then_some(Filter {
+            weight,
+            bias,
+            bound,
+        })
+    }
+
+    /// The integers for a code as result.
+    ///
+    /// A channel whose scale falls outside of what a conversion takes gets the nearest one that it
+    /// does, and its filter is rounded to that unit. That is exact for a channel that is dead (no
+    /// weight but 0), whatever scale a quantiser has given it; else each weight is wrong by at most
+    /// 2^-16 steps of the result for each step of x. A filter that this takes beyond 127 is none.
+    pub(in crate::plan) fn to_codes(
+        &self,
+        x: QParams,
+        residual: Option<(SlotId, QParams)>,
+        activation: &Activation,
+        out: QParams,
+    ) -> Option<Integers> {
+        let channels = self.scale.len();
+        let mut weight = Vec::with_capacity(self.weight.len());
+        let mut bias = Vec::with_capacity(channels);
+        let mut mixings = Vec::new();
+        let (mut scales, mut bounds) = (Vec::new(), Vec::new());
+        let output = f64::from(out.scale);
+        for channel in 0..channels {
+            let own = f64::from(x.scale) * f64::from(self.scale[channel]);
+            let lowest = f64::from(MIN_SCALE) * output;
+            let highest = match residual {
+                // A shift brings it down.
+                Some(_) => f64::INFINITY,
+                None => f64::from(MAX_SCALE) * output,
+            };
+            let mut unit = own.clamp(lowest, highest);
+            let filter = self.filter(channel, x, unit)?;
+            let mut bound = filter.bound;
+            if let Some((_, params)) = residual {
+                let mixing = quant::residual(unit, params, output, bound)?;
+                let Mixing { shift, multiplier } = mixing;
+                bound = (bound << shift) + i64::from(multiplier) * params.reach();
+                unit /= f64::from(1u32 << shift);
+                mixings.push(mixing);
+            }
+            weight.extend(filter.weight);
+            bias.push(i32::try_from(filter.bias).ok()?);
+            scales.push(unit / output);
+            bounds.push(bound);
+        }
+        Some(Integers {
+            weight,
+            bias,
+            residual: residual.map(|(input, _)| Residual {
+                input,
+                shift: mixings.iter().map(|mixing| mixing.shift).collect(),
+                multiplier: mixings.iter().map(|mixing| mixing.multiplier).collect(),
+            }),
+            requantise: activation.requantise(out, &scales, &bounds)?,
+        })
+    }
+
+    /// The weights, the biases and the scales of the accumulators, for a real number as result.
+    pub(in crate::plan) fn to_real(&self, x: QParams) -> Option<(Vec<i8>, Vec<i32>, Vec<f32>)> {
+        let mut bias = Vec::new();
+        let mut scale = Vec::new();
+        for (channel, &s) in self.scale.iter().enumerate() {
+            let unit = f64::from(x.scale) * f64::from(s);
+            bias.push(i32::try_from(self.filter(channel, x, unit)?.bias).ok()?);
+            scale.push(unit as f32);
+        }
+        Some((self.weight.clone(), bias, scale))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::requantise;
+
+    const X: QParams = QParams {
+        scale: 0.02,
+        zero_point: 3,
+    };
+    const Y: QParams = QParams {
+        scale: 0.05,
+        zero_point: 9,
+    };
+
+    fn filters(weight: Vec<i8>, scale: f32, bias: Bias) -> Filters {
+        Filters {
+            weight,
+            scale: vec![scale],
+            bias,
+        }
+    }
+
+    #[test]
+    fn a_dead_channel_is_its_bias_whatever_its_scale() {
+        for scale in [1e-12, 1e-9, 1e-3, 1.0, 1e6] {
+            for bias in [0.0, 1.26, -0.2] {
+                let filters = filters(vec![0; 8], scale, Bias::Real(vec![bias]));
+                let integers = filters.to_codes(X, None, &Activation::NONE, Y).unwrap();
+                let Requantise {
+                    scale: found,
+                    clamp,
+                    ..
+                } = &integers.requantise;
+                assert!((MIN_SCALE..=MAX_SCALE).contains(&found[0]), "{scale}");
+                let code = requantise(integers.bias[0], found[0], clamp);
+                let coarse = if scale >= 1.0 { 1 } else { 0 };
+                assert!(
+                    code.abs_diff(Y.code(bias.into())) <= coarse,
+                    "{scale} {bias}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_s_integers_stay() {
+        let scale = 0.003;
+        let unit = X.scale * scale;
+        let filters = filters(
+            vec![-127, 5, 127],
+            scale,
+            Bias::Steps(vec![1 << 30], vec![unit]),
+        );
+        let integers = filters.to_codes(X, None, &Activation::NONE, Y).unwrap();
+        assert_eq!(integers.weight, [-127, 5, 127]);
+        assert_eq!(integers.bias, [1 << 30]);
+        let wanted = f64::from(X.scale) * f64::from(scale) / f64::from(Y.scale);
+        assert_eq!(integers.requantise.scale, [wanted as f32]);
+    }
+
+    #[test]
+    fn a_filter_that_might_leave_31_bits_is_none() {
+        let sum = (255 - 3) * 127;
+        let room = i32::MAX - sum;
+        let bias = |bias| Bias::Steps(vec![bias], vec![X.scale * 0.01]);
+        let derive = |filters: Filters| filters.to_codes(X, None, &Activation::NONE, Y).is_some();
+        assert!(derive(filters(vec![127], 0.01, bias(room))));
+        assert!(!derive(filters(vec![127], 0.01, bias(room + 1))));
+        assert!(derive(filters(vec![127], 0.01, bias(3 * 127 - i32::MAX))));
+        assert!(!derive(filters(
+            vec![127],
+            0.01,
+            bias(3 * 127 - i32::MAX - 1)
+        )));
+        assert!(!derive(filters(
+            vec![1],
+            0.01,
+            Bias::Real(vec![f32::INFINITY])
+        )));
+        assert!(!derive(filters(vec![1], 0.01, Bias::Real(vec![f32::NAN]))));
+    }
+
+    #[test]
+    fn a_weak_filter_is_rounded_to_the_smallest_scale_and_a_strong_one_refused() {
+        let weak = filters(vec![127, -64, 1], 1e-6, Bias::Real(vec![0.0]));
+        let integers = weak.to_codes(X, None, &Activation::NONE, Y).unwrap();
+        assert_eq!(integers.requantise.scale, [MIN_SCALE]);
+        let ratio = f64::from(X.scale) * 1e-6 / (f64::from(MIN_SCALE) * f64::from(Y.scale));
+        let wanted = [127.0, -64.0, 1.0].map(|w: f64| (w * ratio).round_ties_even() as i8);
+        assert_eq!(integers.weight, wanted);
+        let strong = filters(vec![127, -64, 1], 100.0, Bias::Real(vec![0.0]));
+        assert!(strong.to_codes(X, None, &Activation::NONE, Y).is_none());
+    }
+}

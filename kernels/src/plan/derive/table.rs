@@ -1,0 +1,95 @@
+//! Functions of one code.
+
+use crate::graph::Unary;
+use crate::quant::QParams;
+
+/// The code of `functions`, one after the other, of each code. Exponentials come from `libm`, which
+/// computes the same on every processor.
+pub(in crate::plan) fn table(x: QParams, functions: &[Unary], y: QParams) -> Box<[u8; 256]> {
+    let codes = std::array::from_fn(|code| {
+        let x = x.number(code as u8);
+        y.code(functions.iter().fold(x, |x, &function| apply(function, x)))
+    });
+    Box::new(codes)
+}
+
+fn apply(function: Unary, x: f64) -> f64 {
+    match function {
+        Unary::Relu => x.max(0.0),
+        Unary::LeakyRelu { alpha } => x.max(0.0) + f64::from(alpha) * x.min(0.0),
+        Unary::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
+        Unary::HardSigmoid { alpha, beta } => {
+            (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)
+        }
+        Unary::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Unary::Tanh => libm::tanh(x),
+        Unary::Clip { min, max } => x.max(min.into()).min(max.into()),
+        Unary::Sqrt => x.sqrt(),
+        Unary::Exp => libm::exp(x),
+        Unary::Reciprocal => x.recip(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_codes() {
+        struct Case(&'static str, Unary, QParams, QParams, [u8; 4]);
+        let params = |scale, zero_point| QParams { scale, zero_point };
+        // Of the codes 0, 100, 128 and 255.
+        let cases = [
+            Case(
+                "relu",
+                Unary::Relu,
+                params(0.5, 100),
+                params(0.5, 0),
+                [0, 0, 28, 155],
+            ),
+            Case(
+                "half to even",
+                Unary::Relu,
+                params(0.5, 1),
+                params(1.0, 0),
+                [0, 50, 64, 127],
+            ),
+            Case(
+                "sigmoid",
+                Unary::Sigmoid,
+                params(0.0625, 128),
+                params(1.0 / 256.0, 0),
+                // 256 * sigmoid of -8, -1.75, 0, 7.9375.
+                [0, 38, 128, 255],
+            ),
+            Case(
+                "same",
+                Unary::Clip {
+                    min: -9e9,
+                    max: 9e9,
+                },
+                params(0.1, 7),
+                params(0.1, 7),
+                [0, 100, 128, 255],
+            ),
+            Case(
+                "nothing below 0",
+                Unary::Sqrt,
+                params(1.0, 100),
+                params(0.5, 4),
+                [4, 4, 15, 29],
+            ),
+            Case(
+                "1 / 0",
+                Unary::Reciprocal,
+                params(1.0, 100),
+                params(0.01, 4),
+                [3, 255, 8, 5],
+            ),
+        ];
+        for Case(name, function, x, y, wanted) in cases {
+            let table = table(x, &[function], y);
+            assert_eq!([0, 100, 128, 255].map(|code| table[code]), wanted, "{name}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Nodes that may become one exact step, once a `QuantizeLinear` says in which codes.
+
+use super::{Lowering, size_of};
+use crate::Result;
+use crate::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
+use crate::plan::derive::windows::Windows;
+use crate::plan::derive::{Activation, sum, table, windows};
+use crate::plan::{self, Average, ConvOutput, FloatOperand, SlotId, StepKind, Sum, Table};
+use crate::quant::QParams;
+use crate::tensor::Tensor;
+
+/// The most images that one sum adds, and functions that one table holds.
+const MOST: usize = 16;
+
+/// What a value is made of: codes, one sum over them, one activation.
+#[derive(Debug, Clone)]
+pub(super) struct Formula {
+    /// The nodes that compute it, in execution order: what is done if no codes are wanted.
+    nodes: Vec<usize>,
+    body: Body,
+    activation: Activation,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    /// A convolution or matrix product: index of its node.
+    Conv {
+        node: usize,
+        input: SlotId,
+        residual: Option<SlotId>,
+    },
+    Sum {
+        products: Vec<[SlotId; 2]>,
+        terms: Vec<SlotId>,
+    },
+    /// Mean of windows, or of all pixels.
+    Average {
+        input: SlotId,
+        windows: Option<(Pool, bool)>,
+    },
+    Function {
+        input: SlotId,
+        functions: Vec<Unary>,
+    },
+}
+
+impl Formula {
+    fn new(body: Body) -> Self {
+        Self {
+            nodes: Vec::new(),
+            body,
+            activation: Activation::NONE,
+        }
+    }
+
+    /// Codes and nothing else: a sum of one.
+    fn codes(slot: SlotId) -> Self {
+        Self::new(Body::Sum {
+            products: Vec::new(),
+            terms: vec![slot],
+        })
+    }
+
+    /// This and `other`, added; none where one step cannot.
+    fn plus(mut self, other: Self) -> Option<Self> {
+        if self.activation != Activation::NONE || other.activation != Activation::NONE {
+            return None;
+        }
+        self.nodes.extend(other.nodes);
+        self.nodes.sort_unstable();
+        self.body = match (self.body, other.body) {
+            (
+                Body::Sum {
+                    mut products,
+                    mut terms,
+                },
+                Body::Sum {
+                    products: more_products,
+                    terms: more_terms,
+                },
+            ) => {
+                products.extend(more_products);
+                terms.extend(more_terms);
+                if products.len() + terms.len() > MOST {
+                    return None;
+                }
+                Body::Sum { products, terms }
+            }
+            (
+                Body::Conv {
+                    node,
+                    input,
+                    residual: None,
+                },
+                Body::Sum { products, terms },
+            )
+            | (
+                Body::Sum { products, terms },
+                Body::Conv {
+                    node,
+                    input,
+                    residual: None,
+                },
+            ) => match (products.as_slice(), terms.as_slice()) {
+                ([], &[residual]) => Body::Conv {
+                    node,
+                    input,
+                    residual: Some(residual),
+                },
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(self)
+    }
+
+    /// The formula behind one more function; none where one step cannot.
+    fn then(mut self, function: Unary) -> Option<Self> {
+        if let Body::Function { functions, .. } = &mut self.body {
+            functions.push(function);
+            return (functions.len() <= MOST).then_some(self);
+        }
+        let activation = &mut self.activation;
+        let (low, high) = match function {
+            Unary::Relu => (0.0, f64::INFINITY),
+            Unary::Clip { min, max } => (f64::from(min), f64::from(max)),
+            Unary::LeakyRelu { alpha } if *activation == Activation::NONE => {
+                activation.slope = Some(vec![alpha]);
+                return Some(self);
+            }
+            _ => return None,
+        };
+        activation.lo = activation.lo.max(low).min(high);
+        activation.hi = activation.hi.max(low).min(high);
+        Some(self)
+    }
+}
+
+impl Lowering<'_> {
+    /// The formula of a node over codes and formulas; none if it is no such node. Formulas that it
+    /// reads become part of it.
+    pub(super) fn formula(&mut self, index: usize) -> Option<Formula> {
+        let graph = self.graph;
+        let node = &graph.nodes()[index];
+        let mut formula = match &node.op {
+            Op::Conv(_) => self.conv(index),
+            Op::Gemm(gemm) if gemm.alpha == 1.0 && gemm.beta == 1.0 && !gemm.trans_a => {
+                self.conv(index)
+            }
+            Op::Binary(Binary::Add) => self.add(node),
+            Op::Binary(Binary::Mul) => self.product(node),
+            Op::Unary(function) => self.unary(node, *function),
+            Op::PRelu => self.prelu(node),
+            Op::AveragePool {
+                pool,
+                count_include_pad,
+            } => self.average(node, Some((pool.clone(), *count_include_pad))),
+            Op::GlobalAveragePool => self.average(node, None),
+            Op::Reduce {
+                kind: Reduce::Mean,
+                axes,
+                ..
+            } if axes == &[2, 3] => self.average(node, None),
+            _ => None,
+        }?;
+        formula.nodes.push(index);
+        for operand in &node.inputs {
+            if let Operand::Value(value) = operand {
+                self.known[value.index()].pending = None;
+            }
+        }
+        Some(formula)
+    }
+
+    /// What a node reads, as a formula.
+    fn operand(&mut self, node: &Node, index: usize) -> Option<Formula> {
+        let Operand::Value(value) = node.inputs[index] else {
+            return None;
+        };
+        match &self.known[value.index()].pending {
+            Some(formula) => Some(formula.clone()),
+            None => Some(Formula::codes(self.image(value)?.0)),
+        }
+    }
+
+    /// What a node reads, if that is codes.
+    fn operand_codes(&mut self, node: &Node, index: usize) -> Option<SlotId> {
+        match node.inputs[index] {
+            Operand::Value(value) => self.image(value).map(|(slot, _)| slot),
+            Operand::Param(_) => None,
+        }
+    }
+
+    /// Size and meaning of a slot of codes.
+    fn meaning(&self, slot: SlotId) -> ([usize; 3], QParams) {
+        let codes = self.slots[slot.0].content.codes();
+        codes.expect("formulas read slots of codes")
+    }
+
+    fn conv(&mut self, index: usize) -> Option<Formula> {
+        let node = &self.graph.nodes()[index];
+        let input = self.operand_codes(node, 0)?;
+        self.filters(node)?;
+        Some(Formula::new(Body::Conv {
+            node: index,
+            input,
+            residual: None,
+        }))
+    }
+
+    fn add(&mut self, node: &Node) -> Option<Formula> {
+        let size = size_of(&self.graph.value(node.outputs[0]).fact)?;
+        let whole = |&operand: &Operand| size_of(&self.graph.fact(operand)) == Some(size);
+        if !node.inputs.iter().all(whole) {
+            return None;
+        }
+        let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        a.plus(b)
+    }
+
+    /// An image and a gate, of one pixel or as many as the image has.
+    fn product(&mut self, node: &Node) -> Option<Formula> {
+        let size = size_of(&self.graph.value(node.outputs[0]).fact)?;
+        let (a, b) = (self.operand_codes(node, 0)?, self.operand_codes(node, 1)?);
+        let [a_size, b_size] = [a, b].map(|slot| self.meaning(slot).0);
+        let gates = |gate: [usize; 3]| gate == size || gate == [1, 1, size[2]];
+        let product = if a_size == size && gates(b_size) {
+            [a, b]
+        } else if b_size == size && gates(a_size) {
+            [b, a]
+        } else {
+            return None;
+        };
+        Some(Formula::new(Body::Sum {
+            products: vec![product],
+            terms: Vec::new(),
+        }))
+    }
+
+    fn unary(&mut self, node: &Node, function: Unary) -> Option<Formula> {
+        if let Some(input) = self.operand_codes(node, 0) {
+            return Some(Formula::new(Body::Function {
+                input,
+                functions: vec![function],
+            }));
+        }
+        self.operand(node, 0)?.then(function)
+    }
+
+    fn prelu(&mut self, node: &Node) -> Option<Formula> {
+        if !self.is_constant(node.inputs[1]) {
+            return None;
+        }
+        let slope = self.constant(node.inputs[1]).ok()?;
+        let slope = per_channel(&slope, &self.graph.fact(node.inputs[0]).shape)?;
+        let mut formula = self.operand(node, 0)?;
+        let sums = matches!(formula.body, Body::Conv { .. } | Body::Sum { .. });
+        if !sums || formula.activation != Activation::NONE {
+            return None;
+        }
+        formula.activation.slope = Some(slope);
+        Some(formula)
+    }
+
+    fn average(&mut self, node: &Node, windows: Option<(Pool, bool)>) -> Option<Formula> {
+        let input = self.operand_codes(node, 0)?;
+        Some(Formula::new(Body::Average { input, windows }))
+    }
+
+    /// Adds the step that computes a formula as codes of `params`, and gives its slot; none if
+    /// there is no such step.
+    pub(super) fn exact(
+        &mut self,
+        formula: &Formula,
+        value: ValueId,
+        params: QParams,
+    ) -> Option<SlotId> {
+        // The slot is made when it is known to be needed.
+        let out = SlotId(self.slots.len());
+        let kind = match &formula.body {
+            Body::Conv {
+                node,
+                input,
+                residual,
+            } => self.exact_conv(*node, *input, *residual, &formula.activation, params, out)?,
+            Body::Sum { products, terms } => {
+                self.exact_sum(products, terms, &formula.activation, params, out)?
+            }
+            Body::Average { input, windows } => {
+                let ([height, width, _], x) = self.meaning(*input);
+                let size = size_of(&self.graph.value(value).fact)?;
+                let [rows, columns] =
+                    [(0, height), (1, width)].map(|(axis, extent)| match windows {
+                        Some((pool, pads_count)) => {
+                            Windows::of(pool, axis, extent, size[axis], *pads_count)
+                        }
+                        None => Windows::whole(extent),
+                    });
+                let (scale, clamp) =
+                    windows::average(&rows, &columns, x, &formula.activation, params)?;
+                StepKind::Average(Average {
+                    input: *input,
+                    rows: rows.windows,
+                    columns: columns.windows,
+                    scale,
+                    clamp,
+                    out,
+                })
+            }
+            Body::Function { input, functions } => StepKind::Table(Table {
+                input: *input,
+                table: table::table(self.meaning(*input).1, functions, params),
+                out,
+            }),
+        };
+        let slot = self.codes_slot(value, params);
+        debug_assert_eq!(slot, out);
+        let name = match formula.body {
+            Body::Conv { node, .. } => node,
+            _ => *formula.nodes.last()?,
+        };
+        let name = &self.graph.nodes()[name].name;
+        self.step(name, kind);
+        Some(slot)
+    }
+
+    fn exact_conv(
+        &self,
+        index: usize,
+        input: SlotId,
+        residual: Option<SlotId>,
+        activation: &Activation,
+        params: QParams,
+        out: SlotId,
+    ) -> Option<StepKind> {
+        let node = &self.graph.nodes()[index];
+        let (filters, kernel) = self.filters(node)?;
+        let residual = residual.map(|slot| (slot, self.meaning(slot).1));
+        let x = self.meaning(input).1;
+        let integers = filters.to_codes(x, residual, activation, params)?;
+        Some(StepKind::Conv(plan::Conv {
+            input,
+            windows: windows_of(node),
+            kernel,
+            weight: integers.weight,
+            bias: integers.bias,
+            residual: integers.residual,
+            output: ConvOutput::Codes(integers.requantise),
+            out,
+        }))
+    }
+
+    fn exact_sum(
+        &self,
+        products: &[[SlotId; 2]],
+        terms: &[SlotId],
+        activation: &Activation,
+        params: QParams,
+        out: SlotId,
+    ) -> Option<StepKind> {
+        let mut meanings = (products.iter()).map(|pair| pair.map(|slot| self.meaning(slot).1));
+        let products_of = match meanings.next() {
+            None => None,
+            Some([x, gate]) => {
+                if meanings.any(|other| other != [x, gate]) {
+                    return None;
+                }
+                Some((products.len(), x, gate))
+            }
+        };
+        let any = products.iter().flatten().chain(terms).next()?;
+        let channels = self.meaning(*any).0[2];
+        let with_meaning: Vec<(SlotId, QParams)> = (terms.iter())
+            .map(|&slot| (slot, self.meaning(slot).1))
+            .collect();
+        let integers = sum::sum(products_of, &with_meaning, channels, activation, params)?;
+        Some(StepKind::Sum(Sum {
+            products: products.to_vec(),
+            shift: integers.shift,
+            terms: integers.terms,
+            requantise: integers.requantise,
+            out,
+        }))
+    }
+
+    /// Computes a formula as real numbers: node by node, but a convolution in integers where it
+    /// can be, and a mean of all pixels too.
+    pub(super) fn compute(&mut self, formula: &Formula) -> Result<()> {
+        let graph = self.graph;
+        for &index in &formula.nodes {
+            let node = &graph.nodes()[index];
+            let done = match &formula.body {
+                Body::Conv {
+                    node: conv, input, ..
+                } if *conv == index => self.real_conv(node, *input)?,
+                Body::Average {
+                    input,
+                    windows: None,
+                } if formula.nodes[0] == index => self.mean(node, *input)?,
+                _ => false,
+            };
+            if !done {
+                self.float(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn real_conv(&mut self, node: &Node, input: SlotId) -> Result<bool> {
+        let x = self.meaning(input).1;
+        let Some((filters, kernel)) = self.filters(node) else {
+            return Ok(false);
+        };
+        let Some((weight, bias, scale)) = filters.to_real(x) else {
+            return Ok(false);
+        };
+        let value = node.outputs[0];
+        let out = self.real_slot(value)?;
+        let conv = plan::Conv {
+            input,
+            windows: windows_of(node),
+            kernel,
+            weight,
+            bias,
+            residual: None,
+            output: ConvOutput::Real { scale },
+            out,
+        };
+        self.step(&node.name, StepKind::Conv(conv));
+        self.known[value.index()].real = Some(FloatOperand::Slot(out));
+        Ok(true)
+    }
+}
+
+/// Strides, pads, dilations and groups; a matrix product has none.
+fn windows_of(node: &Node) -> Conv {
+    match &node.op {
+        Op::Conv(conv) => conv.clone(),
+        _ => Conv::pointwise(),
+    }
+}
+
+/// A slope that is one number for each channel of a value of `shape`, or one for all.
+fn per_channel(slope: &Tensor, shape: &[Dim]) -> Option<Vec<f32>> {
+    let channels = shape.get(1)?.fixed()?;
+    let offset = shape.len().checked_sub(slope.shape().len())?;
+    let mut extents = slope.shape().iter().enumerate();
+    if extents.any(|(i, &extent)| extent != 1 && i + offset != 1) {
+        return None;
+    }
+    let slope = slope.as_f32()?;
+    matches!(slope.len(), len if len == 1 || len == channels).then(|| slope.to_vec())
+}
