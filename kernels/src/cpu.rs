@@ -17,6 +17,7 @@
 
 mod conv;
 mod elementwise;
+mod executor;
 mod gemm;
 mod isa;
 mod matrix;
@@ -37,6 +38,8 @@ use conv::Filters;
 use isa::Isa;
 use matrix::Panels;
 use pool::Pool;
+
+pub use executor::{Executor, Written};
 
 /// Elementary operations that are not worth waking a thread for: some 10 us of work.
 const ALONE: usize = 1 << 16;

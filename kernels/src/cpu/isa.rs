@@ -12,6 +12,9 @@ pub(super) enum Isa {
     /// AVX-512 F, BW, DQ and VL: x86-64 servers since 2017, Zen 4 and later.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The same with products of bytes, VNNI: x86-64 servers since 2019, Zen 4 and later.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
 }
 
 /// A loop and what it reads and writes. `run` must be `#[inline(always)]`, and what it calls too:
@@ -47,6 +50,9 @@ impl Isa {
                 && is_x86_feature_detected!("avx512vl")
             {
                 found.push(Self::Avx512);
+                if is_x86_feature_detected!("avx512vnni") {
+                    found.push(Self::Vnni);
+                }
             }
         }
         found
@@ -59,7 +65,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 16,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 32,
+            Self::Avx512 | Self::Vnni => 32,
         }
     }
 
@@ -73,6 +79,9 @@ impl Isa {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { avx512(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => unsafe { vnni(work) },
         }
     }
 }
@@ -89,6 +98,12 @@ fn avx2<L: Loop>(work: L) -> L::Out {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn avx512<L: Loop>(work: L) -> L::Out {
+    work.run::<true, 32>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn vnni<L: Loop>(work: L) -> L::Out {
     work.run::<true, 32>()
 }
 
