@@ -2,7 +2,8 @@
 //!
 //! In: an operator and concrete tensors ([`eval`]), or a whole graph and a batch of images
 //! ([`run`], [`run_with`]). Out: tensors. No operator is fused, reordered or approximated, and
-//! every file below has the operators of one kind.
+//! every file below has the operators of one kind. [`run_plan`] does the same for the steps of a
+//! plan, integers included.
 //!
 //! Numbers. A float result is computed in f64 and rounded to f32 once: products and sums
 //! (convolutions, matrices, means, normalisations) and functions (`exp`, `tanh`, `pow`) alike. What
@@ -25,9 +26,13 @@ mod elementwise;
 mod layout;
 mod matrix;
 mod norm;
+mod plan;
 mod pool;
 mod quantize;
 mod reduce;
+mod steps;
+
+pub use plan::{SlotValue, run_plan};
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
