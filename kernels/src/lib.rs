@@ -9,6 +9,10 @@
 //! The crate knows no deep-learning framework: the trainer and the device program both stand on it,
 //! and never on each other.
 
+// Networks that tests of the crate and tests beside it have in common say `kernels::`.
+#[cfg(test)]
+extern crate self as kernels;
+
 pub mod contract;
 pub mod cpu;
 pub mod crop;

@@ -402,7 +402,13 @@ impl Run<'_> {
                 let residual = residual.map(|id| image(id).codes);
                 let mut pixels = std::mem::take(&mut self.scratch.pixels);
                 pixels.resize(out.len(), 0.0);
-                conv.real(cpu, self.scratch, image(*input).codes, residual, &mut pixels);
+                conv.real(
+                    cpu,
+                    self.scratch,
+                    image(*input).codes,
+                    residual,
+                    &mut pixels,
+                );
                 steps::planes(&pixels, size, out);
                 self.scratch.pixels = pixels;
             }
@@ -450,9 +456,7 @@ impl Run<'_> {
         let slot = &self.slots[id.index()];
         match &self.memory.reals[slot.buffer] {
             Some(tensor) => Written::Real(tensor),
-            None => Written::Codes(
-                &self.memory.codes[slot.buffer][..slot.content.len(self.batch)],
-            ),
+            None => Written::Codes(&self.memory.codes[slot.buffer][..slot.content.len(self.batch)]),
         }
     }
 }

@@ -85,7 +85,9 @@ impl Convolution {
             for first in (0..channels).step_by(LANES) {
                 let count = LANES.min(channels - first);
                 // The code of 0 is in the copy, whatever it is.
-                lanes.push(Lanes::new(conv, first, count, |o| zero.wrapping_mul(sum(o))));
+                lanes.push(Lanes::new(conv, first, count, |o| {
+                    zero.wrapping_mul(sum(o))
+                }));
                 packed.extend((0..depth).map(|k| {
                     let weight = |lane| match lane < count {
                         true => i16::from(conv.weight[(first + lane) * depth + k]),
@@ -168,9 +170,23 @@ impl Convolution {
         let zero = self.zeros[1];
         let clamp = self.clamp.expect("its output is codes");
         if self.has_residual {
-            self.finished(cpu, scratch, x, residual, out, ToCodes::<true> { clamp, zero });
+            self.finished(
+                cpu,
+                scratch,
+                x,
+                residual,
+                out,
+                ToCodes::<true> { clamp, zero },
+            );
         } else {
-            self.finished(cpu, scratch, x, residual, out, ToCodes::<false> { clamp, zero });
+            self.finished(
+                cpu,
+                scratch,
+                x,
+                residual,
+                out,
+                ToCodes::<false> { clamp, zero },
+            );
         }
     }
 
@@ -261,8 +277,10 @@ impl Convolution {
                         let end = left + row * words.bytes();
                         padded[..left].fill(border);
                         padded[end..].fill(border);
-                        let (x, out) =
-                            (&x[(image * height + i) * row..][..row], &mut padded[left..end]);
+                        let (x, out) = (
+                            &x[(image * height + i) * row..][..row],
+                            &mut padded[left..end],
+                        );
                         match words {
                             Words::Quads => out.copy_from_slice(x),
                             Words::Pairs => cpu.isa.run(Widen {
@@ -288,7 +306,10 @@ impl Convolution {
         (row * self.padded[1] + column * self.strides[1]) * self.sizes[0][2]
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, cut in two by the kind of tile")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, cut in two by the kind of tile"
+    )]
     fn product<F: Finish, const R: usize>(
         &self,
         cpu: &Cpu,
@@ -340,7 +361,10 @@ impl Convolution {
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, cut in two by the kind of weights")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, cut in two by the kind of weights"
+    )]
     fn depthwise<F: Finish>(
         &self,
         cpu: &Cpu,
@@ -488,8 +512,8 @@ impl<F: Finish> Loop for Row<'_, F> {
         for (pixel, out) in self.out.chunks_exact_mut(channels).enumerate() {
             let base = start + pixel * step;
             let taps = self.taps.chunks_exact(self.offsets.len());
-            for ((out, taps), (number, lanes)) in (out.chunks_mut(LANES).zip(taps))
-                .zip(self.conv.lanes.iter().enumerate())
+            for ((out, taps), (number, lanes)) in
+                (out.chunks_mut(LANES).zip(taps)).zip(self.conv.lanes.iter().enumerate())
             {
                 let first = number * LANES;
                 let mut sums = [0i32; LANES];

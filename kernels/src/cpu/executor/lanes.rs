@@ -18,7 +18,12 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Of the outputs from `first` on, `count` of them. `zero` is taken from each bias: what the codes
     /// of 0 add to its accumulator.
-    pub(super) fn new(conv: &Conv, first: usize, count: usize, zero: impl Fn(usize) -> i32) -> Self {
+    pub(super) fn new(
+        conv: &Conv,
+        first: usize,
+        count: usize,
+        zero: impl Fn(usize) -> i32,
+    ) -> Self {
         let mut lanes = Self::default();
         for lane in 0..count {
             let o = first + lane;

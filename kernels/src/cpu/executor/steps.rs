@@ -39,20 +39,24 @@ pub(super) fn normalise(step: &Normalise, pixels: &[u8], area: usize, out: &mut 
 pub(super) fn max_pool(cpu: &Cpu, step: &MaxPool, x: &Image<'_>, out: &mut [u8]) {
     let [height, width, channels] = x.size;
     let row = step.columns.len() * channels;
-    cpu.each(out.len() * 9, out.chunks_mut(row).enumerate(), |_, (number, out)| {
-        let (image, i) = (number / step.rows.len(), number % step.rows.len());
-        let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
-        for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
-            out.fill(0);
-            for i in rows.start..rows.end {
-                let pixels = &image[(i * width + columns.start) * channels..];
-                let pixels = &pixels[..(columns.end - columns.start) * channels];
-                for x in pixels.chunks_exact(channels) {
-                    cpu.isa.run(Largest { x, out });
+    cpu.each(
+        out.len() * 9,
+        out.chunks_mut(row).enumerate(),
+        |_, (number, out)| {
+            let (image, i) = (number / step.rows.len(), number % step.rows.len());
+            let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
+            for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
+                out.fill(0);
+                for i in rows.start..rows.end {
+                    let pixels = &image[(i * width + columns.start) * channels..];
+                    let pixels = &pixels[..(columns.end - columns.start) * channels];
+                    for x in pixels.chunks_exact(channels) {
+                        cpu.isa.run(Largest { x, out });
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// `out[i] = max(out[i], x[i])`.
@@ -97,38 +101,36 @@ fn room(words: &mut Vec<i32>, count: usize) -> &mut [i32] {
     &mut words[..count]
 }
 
-pub(super) fn average(
-    cpu: &Cpu,
-    scratch: &Scratch,
-    step: &Average,
-    x: &Image<'_>,
-    out: &mut [u8],
-) {
+pub(super) fn average(cpu: &Cpu, scratch: &Scratch, step: &Average, x: &Image<'_>, out: &mut [u8]) {
     let [height, width, channels] = x.size;
     let row = step.columns.len() * channels;
     let work = x.codes.len() + out.len();
-    cpu.each(work, out.chunks_mut(row).enumerate(), |thread, (number, out)| {
-        let mut words = lock(&scratch.words[thread]);
-        let sums = room(&mut words, channels);
-        let (image, i) = (number / step.rows.len(), number % step.rows.len());
-        let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
-        for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
-            sums.fill(0);
-            for i in rows.start..rows.end {
-                let pixels = &image[(i * width + columns.start) * channels..];
-                let pixels = &pixels[..(columns.end - columns.start) * channels];
-                for x in pixels.chunks_exact(channels) {
-                    cpu.isa.run(Add { x, sums });
+    cpu.each(
+        work,
+        out.chunks_mut(row).enumerate(),
+        |thread, (number, out)| {
+            let mut words = lock(&scratch.words[thread]);
+            let sums = room(&mut words, channels);
+            let (image, i) = (number / step.rows.len(), number % step.rows.len());
+            let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
+            for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
+                sums.fill(0);
+                for i in rows.start..rows.end {
+                    let pixels = &image[(i * width + columns.start) * channels..];
+                    let pixels = &pixels[..(columns.end - columns.start) * channels];
+                    for x in pixels.chunks_exact(channels) {
+                        cpu.isa.run(Add { x, sums });
+                    }
+                }
+                let pixels = (rows.end - rows.start) * (columns.end - columns.start);
+                let zero = pixels as i32 * i32::from(x.params.zero_point);
+                let scale = step.scale[rows.class][columns.class];
+                for (out, sum) in out.iter_mut().zip(&*sums) {
+                    *out = requantise(sum - zero, scale, &step.clamp);
                 }
             }
-            let pixels = (rows.end - rows.start) * (columns.end - columns.start);
-            let zero = pixels as i32 * i32::from(x.params.zero_point);
-            let scale = step.scale[rows.class][columns.class];
-            for (out, sum) in out.iter_mut().zip(&*sums) {
-                *out = requantise(sum - zero, scale, &step.clamp);
-            }
-        }
-    });
+        },
+    );
 }
 
 /// `out` is `[N, C]`.
@@ -168,42 +170,42 @@ pub(super) fn sum(
 ) {
     let row = width * channels;
     let work = out.len() * (step.products.len() + step.terms.len()) * 4;
-    cpu.each(work, out.chunks_mut(row).enumerate(), |thread, (number, out)| {
-        let mut words = lock(&scratch.words[thread]);
-        let sums = room(&mut words, row);
-        sums.fill(0);
-        let of = |image: &Image<'_>| image.params.zero_point.into();
-        for &[x, gate] in &step.products {
-            let (x, gate) = (images.image(x), images.image(gate));
-            let at = match gate.size[..2] == [1, 1] {
-                true => number / height * channels..(number / height + 1) * channels,
-                false => number * row..(number + 1) * row,
-            };
-            cpu.isa.run(AddProducts {
-                x: &x.codes[number * row..][..row],
-                gate: &gate.codes[at],
-                zeros: [of(&x), of(&gate)],
-                sums,
-            });
-        }
-        if step.shift > 0 {
-            sums.iter_mut().for_each(|sum| *sum <<= step.shift);
-        }
-        for term in &step.terms {
-            let x = images.image(term.input);
-            cpu.isa.run(AddMultiples {
-                x: &x.codes[number * row..][..row],
-                zero: of(&x),
-                multiplier: term.multiplier,
-                sums,
-            });
-        }
-        cpu.isa.run(Requantise {
-            sums,
-            step,
-            out,
-        });
-    });
+    cpu.each(
+        work,
+        out.chunks_mut(row).enumerate(),
+        |thread, (number, out)| {
+            let mut words = lock(&scratch.words[thread]);
+            let sums = room(&mut words, row);
+            sums.fill(0);
+            let of = |image: &Image<'_>| image.params.zero_point.into();
+            for &[x, gate] in &step.products {
+                let (x, gate) = (images.image(x), images.image(gate));
+                let at = match gate.size[..2] == [1, 1] {
+                    true => number / height * channels..(number / height + 1) * channels,
+                    false => number * row..(number + 1) * row,
+                };
+                cpu.isa.run(AddProducts {
+                    x: &x.codes[number * row..][..row],
+                    gate: &gate.codes[at],
+                    zeros: [of(&x), of(&gate)],
+                    sums,
+                });
+            }
+            if step.shift > 0 {
+                sums.iter_mut().for_each(|sum| *sum <<= step.shift);
+            }
+            for term in &step.terms {
+                let x = images.image(term.input);
+                cpu.isa.run(AddMultiples {
+                    x: &x.codes[number * row..][..row],
+                    zero: of(&x),
+                    multiplier: term.multiplier,
+                    sums,
+                });
+            }
+            cpu.isa.run(Requantise { sums, step, out });
+        },
+    );
 }
 
 /// `sums[i] += (x[i] - zeros[0]) * (gate[i] - zeros[1])`, the gate again and again.
@@ -221,7 +223,11 @@ impl Loop for AddProducts<'_> {
     fn run<const FMA: bool, const LANES: usize>(self) {
         let len = self.gate.len();
         let [zero, gate_zero] = self.zeros;
-        for (sums, x) in self.sums.chunks_exact_mut(len).zip(self.x.chunks_exact(len)) {
+        for (sums, x) in self
+            .sums
+            .chunks_exact_mut(len)
+            .zip(self.x.chunks_exact(len))
+        {
             for ((sum, &x), &gate) in sums.iter_mut().zip(x).zip(self.gate) {
                 *sum += (i32::from(x) - zero) * (i32::from(gate) - gate_zero);
             }
