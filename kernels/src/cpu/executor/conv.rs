@@ -7,11 +7,10 @@ use std::sync::Mutex;
 
 use super::super::Cpu;
 use super::super::isa::{Isa, Loop};
-use super::lanes::{Finish, Lanes, ToCodes, ToReal, codes, store};
+use super::lanes::{Finish, Lanes, Rule, ToCodes, ToReal, codes, store};
 use super::tile::{LANES, Plain, Tile, Words};
 use super::{Scratch, lock};
 use crate::plan::{Conv, ConvOutput};
-use crate::quant::Clamp;
 
 /// Words of packed pixels that one thread works on at once: half of a second-level cache of 512 KB.
 const BLOCK: usize = 1 << 16;
@@ -28,8 +27,10 @@ pub(super) struct Convolution {
     /// The code of 0 of the image and of the residual.
     zeros: [u8; 2],
     has_residual: bool,
+    /// Whether there is a scale of its own below zero.
+    leaky: bool,
     /// None for real numbers.
-    clamp: Option<Clamp>,
+    rule: Option<Rule>,
     weights: Weights,
     /// For each [`LANES`] outputs of each group.
     lanes: Vec<Lanes>,
@@ -149,8 +150,9 @@ impl Convolution {
             padded,
             zeros,
             has_residual: conv.residual.is_some(),
-            clamp: match &conv.output {
-                ConvOutput::Codes(requantise) => Some(requantise.clamp),
+            leaky: matches!(&conv.output, ConvOutput::Codes(codes) if codes.negative.is_some()),
+            rule: match &conv.output {
+                ConvOutput::Codes(requantise) => Some(Rule::new(&requantise.clamp)),
                 ConvOutput::Real { .. } => None,
             },
             weights,
@@ -168,25 +170,24 @@ impl Convolution {
         out: &mut [u8],
     ) {
         let zero = self.zeros[1];
-        let clamp = self.clamp.expect("its output is codes");
-        if self.has_residual {
-            self.finished(
-                cpu,
-                scratch,
-                x,
-                residual,
-                out,
-                ToCodes::<true> { clamp, zero },
-            );
-        } else {
-            self.finished(
-                cpu,
-                scratch,
-                x,
-                residual,
-                out,
-                ToCodes::<false> { clamp, zero },
-            );
+        let rule = self.rule.expect("its output is codes");
+        match (self.has_residual, self.leaky) {
+            (false, false) => {
+                let finish = ToCodes::<false, false> { rule, zero };
+                self.finished(cpu, scratch, x, residual, out, finish);
+            }
+            (false, true) => {
+                let finish = ToCodes::<false, true> { rule, zero };
+                self.finished(cpu, scratch, x, residual, out, finish);
+            }
+            (true, false) => {
+                let finish = ToCodes::<true, false> { rule, zero };
+                self.finished(cpu, scratch, x, residual, out, finish);
+            }
+            (true, true) => {
+                let finish = ToCodes::<true, true> { rule, zero };
+                self.finished(cpu, scratch, x, residual, out, finish);
+            }
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::super::Cpu;
 use super::super::isa::Loop;
+use super::lanes::Rule;
 use super::{Image, Images, Scratch, lock};
 use crate::plan::{Average, Channels, Crop, MaxPool, Mean, Normalise, Pad, Pixels, Sum, Table};
-use crate::quant::{QParams, requantise};
+use crate::quant::QParams;
 
 /// Codes that one thread takes at once.
 const PIECE: usize = 1 << 14;
@@ -59,7 +60,7 @@ pub(super) fn max_pool(cpu: &Cpu, step: &MaxPool, x: &Image<'_>, out: &mut [u8])
     );
 }
 
-/// `out[i] = max(out[i], x[i])`.
+/// `out[i] = max(out[i], x[i])`, for as many `x` as there are.
 struct Largest<'a> {
     x: &'a [u8],
     out: &'a mut [u8],
@@ -70,13 +71,15 @@ impl Loop for Largest<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool, const LANES: usize>(self) {
-        for (out, &x) in self.out.iter_mut().zip(self.x) {
-            *out = x.max(*out);
+        for x in self.x.chunks_exact(self.out.len()) {
+            for (out, &x) in self.out.iter_mut().zip(x) {
+                *out = x.max(*out);
+            }
         }
     }
 }
 
-/// `sums[i] += x[i]`.
+/// `sums[i] += x[i]`, for as many `x` as there are.
 struct Add<'a> {
     x: &'a [u8],
     sums: &'a mut [i32],
@@ -87,8 +90,30 @@ impl Loop for Add<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool, const LANES: usize>(self) {
-        for (sum, &x) in self.sums.iter_mut().zip(self.x) {
-            *sum += i32::from(x);
+        for x in self.x.chunks_exact(self.sums.len()) {
+            for (sum, &x) in self.sums.iter_mut().zip(x) {
+                *sum += i32::from(x);
+            }
+        }
+    }
+}
+
+/// `out[i] = the code of (sums[i] - zero) * scale`.
+struct Means<'a> {
+    sums: &'a [i32],
+    zero: i32,
+    scale: f32,
+    rule: Rule,
+    out: &'a mut [u8],
+}
+
+impl Loop for Means<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool, const LANES: usize>(self) {
+        for (out, &sum) in self.out.iter_mut().zip(self.sums) {
+            *out = self.rule.code((sum - self.zero) as f32 * self.scale);
         }
     }
 }
@@ -125,9 +150,13 @@ pub(super) fn average(cpu: &Cpu, scratch: &Scratch, step: &Average, x: &Image<'_
                 let pixels = (rows.end - rows.start) * (columns.end - columns.start);
                 let zero = pixels as i32 * i32::from(x.params.zero_point);
                 let scale = step.scale[rows.class][columns.class];
-                for (out, sum) in out.iter_mut().zip(&*sums) {
-                    *out = requantise(sum - zero, scale, &step.clamp);
-                }
+                cpu.isa.run(Means {
+                    sums,
+                    zero,
+                    scale,
+                    rule: Rule::new(&step.clamp),
+                    out,
+                });
             }
         },
     );
@@ -142,9 +171,7 @@ pub(super) fn mean(cpu: &Cpu, scratch: &Scratch, step: &Mean, x: &Image<'_>, out
     let images = x.codes.chunks_exact(height * width * channels);
     for (image, out) in images.zip(out.chunks_exact_mut(channels)) {
         sums.fill(0);
-        for x in image.chunks_exact(channels) {
-            cpu.isa.run(Add { x, sums });
-        }
+        cpu.isa.run(Add { x: image, sums });
         for (out, sum) in out.iter_mut().zip(&*sums) {
             *out = (sum - zero) as f32 * step.scale;
         }
@@ -267,15 +294,26 @@ impl Loop for Requantise<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool, const LANES: usize>(self) {
-        let rule = &self.step.requantise;
-        let channels = rule.scale.len();
-        let negative = rule.negative.as_deref().unwrap_or(&rule.scale);
+        let conversion = &self.step.requantise;
+        let rule = Rule::new(&conversion.clamp);
+        let channels = conversion.scale.len();
         let pixels = self.sums.chunks_exact(channels);
         for (sums, out) in pixels.zip(self.out.chunks_exact_mut(channels)) {
-            let scales = rule.scale.iter().zip(negative);
-            for ((out, &sum), (&scale, &negative)) in out.iter_mut().zip(sums).zip(scales) {
-                let scale = if sum < 0 { negative } else { scale };
-                *out = requantise(sum, scale, &rule.clamp);
+            let scales = sums.iter().zip(&conversion.scale);
+            match &conversion.negative {
+                None => {
+                    for (out, (&sum, &scale)) in out.iter_mut().zip(scales) {
+                        *out = rule.code(sum as f32 * scale);
+                    }
+                }
+                Some(negative) => {
+                    for ((out, (&sum, &scale)), &negative) in
+                        out.iter_mut().zip(scales).zip(negative)
+                    {
+                        let scale = if sum < 0 { negative } else { scale };
+                        *out = rule.code(sum as f32 * scale);
+                    }
+                }
             }
         }
     }
