@@ -1,9 +1,11 @@
-//! Fast executor of float networks: what [`mod@crate::reference`] computes, in f32 and on all cores.
+//! Fast executors, of float networks and of plans: what [`mod@crate::reference`] computes, on all cores.
 //!
-//! In: a graph and a batch of images. Out: what [`crate::reference::run`] gives, within the rounding
-//! of f32 sums; the trainer calibrates, quantises and evaluates with it. Everything is plain Rust,
-//! compiled for several instruction sets ([`isa`]). Convolutions and linear layers are products of
-//! packed matrices ([`gemm`]).
+//! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
+//! [`crate::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
+//! calibrates, quantises and evaluates with it), or the codes of [`crate::reference::run_plan`], bit by
+//! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets ([`isa`]); the
+//! tile of the integer products alone is written for each. Convolutions and linear layers are products
+//! of packed matrices ([`gemm`]).
 //!
 //! # How exact
 //! A product is summed up in f32, in chains of at most 256 numbers that are then added: each number

@@ -4,7 +4,7 @@
 //! written: the same codes, bit by bit, whatever the processor and the number of threads.
 //! Convolutions multiply bytes, or pairs of 16 bits, in tiles ([`tile`]); float steps run on the
 //! executor for float networks beside this one. A run after the first of its size allocates nothing,
-//! but for float steps.
+//! but for real numbers.
 
 mod conv;
 mod lanes;
@@ -117,6 +117,17 @@ impl<'a> Images<'a> {
 fn codes_of(slot: &Slot) -> ([usize; 3], QParams) {
     let codes = slot.content.codes();
     codes.expect("a step of codes reads and writes slots of codes")
+}
+
+/// Gives each thread room for `count` words, whether it will need it this time or not: which thread
+/// works is left to chance, and what is allocated should not be.
+fn make_room(words: &[Mutex<Vec<i32>>], count: usize) {
+    for words in words {
+        let mut words = lock(words);
+        if words.len() < count {
+            words.resize(count, 0);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

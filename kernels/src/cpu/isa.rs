@@ -29,33 +29,44 @@ pub(super) trait Loop {
 }
 
 impl Isa {
+    /// From plain to best.
+    const ALL: &[Self] = &[
+        Self::Plain,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Vnni,
+    ];
+
     /// The best of this processor.
     pub(super) fn best() -> Self {
-        *Self::all().last().unwrap_or(&Self::Plain)
+        Self::all().last().unwrap_or(Self::Plain)
     }
 
     /// All that this processor has, from plain to best.
-    pub(super) fn all() -> Vec<Self> {
-        #[cfg_attr(
-            not(target_arch = "x86_64"),
-            expect(unused_mut, reason = "plain Rust is all there is")
-        )]
-        let mut found = vec![Self::Plain];
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            found.push(Self::Avx2);
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-            {
-                found.push(Self::Avx512);
-                if is_x86_feature_detected!("avx512vnni") {
-                    found.push(Self::Vnni);
-                }
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|isa| isa.is_here())
+    }
+
+    /// Whether this processor has it.
+    pub(super) fn is_here(self) -> bool {
+        match self {
+            Self::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_here()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => Self::Avx512.is_here() && is_x86_feature_detected!("avx512vnni"),
         }
-        found
     }
 
     /// The `LANES` that [`Isa::run`] compiles a loop for.
@@ -72,7 +83,7 @@ impl Isa {
     /// Runs `work` as it was compiled for this instruction set, which is one of [`Isa::all`].
     pub(super) fn run<L: Loop>(self, work: L) -> L::Out {
         match self {
-            Self::Plain => work.run::<{ cfg!(target_arch = "aarch64") }, PLAIN_LANES>(),
+            Self::Plain => plain(work),
             // SAFETY: an `Isa` comes from `Isa::all` only, which has asked the processor.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2(work) },
@@ -89,9 +100,15 @@ impl Isa {
 /// NEON has 32 registers of four f32, of which a tile then fills 24.
 const PLAIN_LANES: usize = 16;
 
+/// See [`Isa::Plain`].
+pub(super) fn plain<L: Loop>(work: L) -> L::Out {
+    work.run::<{ cfg!(target_arch = "aarch64") }, PLAIN_LANES>()
+}
+
+/// See [`Isa::Avx2`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<L: Loop>(work: L) -> L::Out {
+pub(super) fn avx2<L: Loop>(work: L) -> L::Out {
     work.run::<true, 16>()
 }
 
@@ -101,9 +118,10 @@ fn avx512<L: Loop>(work: L) -> L::Out {
     work.run::<true, 32>()
 }
 
+/// See [`Isa::Vnni`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn vnni<L: Loop>(work: L) -> L::Out {
+pub(super) fn vnni<L: Loop>(work: L) -> L::Out {
     work.run::<true, 32>()
 }
 

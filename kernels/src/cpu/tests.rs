@@ -311,7 +311,6 @@ fn magnitude(tensor: &Tensor) -> Tensor {
 
 fn cpus() -> Vec<Cpu> {
     Isa::all()
-        .into_iter()
         .flat_map(|isa| [1, 3].map(|threads| Cpu::with(threads, isa)))
         .collect()
 }

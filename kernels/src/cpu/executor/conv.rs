@@ -9,7 +9,7 @@ use super::super::Cpu;
 use super::super::isa::{Isa, Loop};
 use super::lanes::{Finish, Lanes, Rule, ToCodes, ToReal, codes, store};
 use super::tile::{LANES, Plain, Tile, Words};
-use super::{Scratch, lock};
+use super::{Scratch, lock, make_room};
 use crate::plan::{Conv, ConvOutput};
 
 /// Words of packed pixels that one thread works on at once: half of a second-level cache of 512 KB.
@@ -171,23 +171,15 @@ impl Convolution {
     ) {
         let zero = self.zeros[1];
         let rule = self.rule.expect("its output is codes");
-        match (self.has_residual, self.leaky) {
-            (false, false) => {
-                let finish = ToCodes::<false, false> { rule, zero };
-                self.finished(cpu, scratch, x, residual, out, finish);
-            }
-            (false, true) => {
-                let finish = ToCodes::<false, true> { rule, zero };
-                self.finished(cpu, scratch, x, residual, out, finish);
-            }
-            (true, false) => {
-                let finish = ToCodes::<true, false> { rule, zero };
-                self.finished(cpu, scratch, x, residual, out, finish);
-            }
-            (true, true) => {
-                let finish = ToCodes::<true, true> { rule, zero };
-                self.finished(cpu, scratch, x, residual, out, finish);
-            }
+        if self.leaky {
+            let finish = ToCodes::<true, true> { rule, zero };
+            self.finished(cpu, scratch, x, residual, out, finish);
+        } else if self.has_residual {
+            let finish = ToCodes::<true, false> { rule, zero };
+            self.finished(cpu, scratch, x, residual, out, finish);
+        } else {
+            let finish = ToCodes::<false, false> { rule, zero };
+            self.finished(cpu, scratch, x, residual, out, finish);
         }
     }
 
@@ -201,11 +193,7 @@ impl Convolution {
         out: &mut [f32],
     ) {
         let zero = self.zeros[1];
-        if self.has_residual {
-            self.finished(cpu, scratch, x, residual, out, ToReal::<true> { zero });
-        } else {
-            self.finished(cpu, scratch, x, residual, out, ToReal::<false> { zero });
-        }
+        self.finished(cpu, scratch, x, residual, out, ToReal { zero });
     }
 
     fn finished<F: Finish>(
@@ -336,15 +324,13 @@ impl Convolution {
         let depth = runs.len() * run.div_ceil(words.len());
         let wanted = pixels.div_ceil(R).div_ceil(2 * cpu.threads());
         let at_once = R * (BLOCK / (depth * R)).clamp(1, 16).min(wanted.max(1));
+        make_room(rows, at_once * depth);
         let work = out.len() * depth;
         let pieces = out.chunks_mut(at_once * outputs).enumerate();
         cpu.each(work, pieces, |thread, (piece, out)| {
             let mut rows = lock(&rows[thread]);
             let needed = out.len().div_ceil(outputs).next_multiple_of(R) * depth;
-            if rows.len() < needed {
-                rows.resize(needed, 0);
-            }
-            cpu.isa.run(Block {
+            tile.run(Block {
                 conv: self,
                 tile,
                 words: *words,

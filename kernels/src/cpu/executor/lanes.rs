@@ -91,7 +91,8 @@ pub(super) trait Finish: Copy + Sync {
     ) -> [Self::Out; LANES];
 }
 
-/// Codes, behind a residual or not, with a scale of its own below zero or not.
+/// Codes, behind a residual or not, with a scale of its own below zero or not. Where there is no
+/// residual its multiplier is 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToCodes<const RESIDUAL: bool, const LEAKY: bool> {
     pub(super) rule: Rule,
@@ -99,9 +100,9 @@ pub(super) struct ToCodes<const RESIDUAL: bool, const LEAKY: bool> {
     pub(super) zero: u8,
 }
 
-/// Real numbers.
+/// Real numbers, behind a residual or not: without one its multiplier is 0.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ToReal<const RESIDUAL: bool> {
+pub(super) struct ToReal {
     /// As in [`ToCodes`].
     pub(super) zero: u8,
 }
@@ -145,14 +146,14 @@ impl<const RESIDUAL: bool, const LEAKY: bool> Finish for ToCodes<RESIDUAL, LEAKY
     }
 }
 
-impl<const RESIDUAL: bool> Finish for ToReal<RESIDUAL> {
+impl Finish for ToReal {
     type Out = f32;
 
     #[inline(always)]
     fn finish(self, sums: &[i32; LANES], lanes: &Lanes, residual: &[u8; LANES]) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         for i in 0..LANES {
-            let acc = accumulator::<RESIDUAL>(sums[i], lanes, i, residual[i], self.zero);
+            let acc = accumulator::<true>(sums[i], lanes, i, residual[i], self.zero);
             out[i] = acc as f32 * lanes.scale[i];
         }
         out

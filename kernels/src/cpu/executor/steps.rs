@@ -3,7 +3,7 @@
 use super::super::Cpu;
 use super::super::isa::Loop;
 use super::lanes::Rule;
-use super::{Image, Images, Scratch, lock};
+use super::{Image, Images, Scratch, lock, make_room};
 use crate::plan::{Average, Channels, Crop, MaxPool, Mean, Normalise, Pad, Pixels, Sum, Table};
 use crate::quant::QParams;
 
@@ -118,24 +118,17 @@ impl Loop for Means<'_> {
     }
 }
 
-/// Room for `count` sums.
-fn room(words: &mut Vec<i32>, count: usize) -> &mut [i32] {
-    if words.len() < count {
-        words.resize(count, 0);
-    }
-    &mut words[..count]
-}
-
 pub(super) fn average(cpu: &Cpu, scratch: &Scratch, step: &Average, x: &Image<'_>, out: &mut [u8]) {
     let [height, width, channels] = x.size;
     let row = step.columns.len() * channels;
+    make_room(&scratch.words, channels);
     let work = x.codes.len() + out.len();
     cpu.each(
         work,
         out.chunks_mut(row).enumerate(),
         |thread, (number, out)| {
             let mut words = lock(&scratch.words[thread]);
-            let sums = room(&mut words, channels);
+            let sums = &mut words[..channels];
             let (image, i) = (number / step.rows.len(), number % step.rows.len());
             let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
             for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
@@ -165,8 +158,9 @@ pub(super) fn average(cpu: &Cpu, scratch: &Scratch, step: &Average, x: &Image<'_
 /// `out` is `[N, C]`.
 pub(super) fn mean(cpu: &Cpu, scratch: &Scratch, step: &Mean, x: &Image<'_>, out: &mut [f32]) {
     let [height, width, channels] = x.size;
+    make_room(&scratch.words, channels);
     let mut words = lock(&scratch.words[0]);
-    let sums = room(&mut words, channels);
+    let sums = &mut words[..channels];
     let zero = (height * width) as i32 * i32::from(x.params.zero_point);
     let images = x.codes.chunks_exact(height * width * channels);
     for (image, out) in images.zip(out.chunks_exact_mut(channels)) {
@@ -196,13 +190,14 @@ pub(super) fn sum(
     out: &mut [u8],
 ) {
     let row = width * channels;
+    make_room(&scratch.words, row);
     let work = out.len() * (step.products.len() + step.terms.len()) * 4;
     cpu.each(
         work,
         out.chunks_mut(row).enumerate(),
         |thread, (number, out)| {
             let mut words = lock(&scratch.words[thread]);
-            let sums = room(&mut words, row);
+            let sums = &mut words[..row];
             sums.fill(0);
             let of = |image: &Image<'_>| image.params.zero_point.into();
             for &[x, gate] in &step.products {

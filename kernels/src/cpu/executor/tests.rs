@@ -190,3 +190,49 @@ fn what_does_not_fit_is_refused() {
     assert!(found.contains("there is room for 0"), "{found}");
     executor.run(&[], &mut []).unwrap();
 }
+
+/// A block's 3 x 3 of a ResNet on every instruction set, and on the plain executor.
+/// `cargo test --release -p kernels bench_instruction_sets -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn bench_instruction_sets() {
+    use std::time::Instant;
+
+    let mut net = Net::new(1, [32, 16]);
+    let input = net.graph.input();
+    let x = net.q(input);
+    let x = net.conv_q(x, Filter::new(64, 1));
+    let x = net.conv_relu(x, Filter::new(128, 3));
+    let net = net.head(x);
+    let (plan, pixels) = (plan(&net), vec![77; 32 * 16 * 3]);
+    let (step, macs) = (2, 32.0 * 16.0 * 64.0 * 9.0 * 128.0);
+    let mut best = |name: String, run: &mut dyn FnMut(&mut dyn FnMut(usize))| {
+        let mut least = f64::INFINITY;
+        for _ in 0..20 {
+            let mut start = Instant::now();
+            run(&mut |index| {
+                if index == step {
+                    least = least.min(start.elapsed().as_secs_f64());
+                }
+                start = Instant::now();
+            });
+        }
+        println!(
+            "{name:8} {:8.3} ms, {:6.1} GMAC/s",
+            least * 1e3,
+            macs / least / 1e9
+        );
+    };
+    for isa in Isa::all() {
+        let mut executor = Executor::with(&plan, Cpu::with(1, isa)).unwrap();
+        let mut out = vec![0.0; executor.dim()];
+        best(format!("{isa:?}"), &mut |seen| {
+            executor
+                .run_with(&pixels, &mut out, |index, _| seen(index))
+                .unwrap();
+        });
+    }
+    best("slow".to_owned(), &mut |seen| {
+        run_plan(&plan, &pixels, |index, _| seen(index)).unwrap();
+    });
+}

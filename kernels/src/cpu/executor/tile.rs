@@ -3,7 +3,7 @@
 //! Codes and weights are multiplied in words of 32 bits that hold a few of each, and added up in i32.
 //! How many, and how many pixels make a tile, is up to the instruction set.
 
-use super::super::isa::Isa;
+use super::super::isa::{self, Isa, Loop};
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
@@ -17,6 +17,10 @@ pub(super) const LANES: usize = 16;
 pub(super) trait Tile<const R: usize>: Copy + Sync {
     /// The sums over all words: each pixel's word by each filter's. The sums may wrap.
     fn products(self, pixels: &[[i32; R]], filters: &[[i32; LANES]]) -> [[i32; LANES]; R];
+
+    /// Runs a loop around it, compiled for its instruction set: once, whatever the processor has
+    /// besides.
+    fn run<L: Loop>(self, work: L) -> L::Out;
 }
 
 /// What a word holds, as its bytes lie in memory.
@@ -84,6 +88,10 @@ impl Tile<4> for Plain {
             }
         }
         sums
+    }
+
+    fn run<L: Loop>(self, work: L) -> L::Out {
+        isa::plain(work)
     }
 }
 

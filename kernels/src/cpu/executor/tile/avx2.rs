@@ -5,19 +5,20 @@ use std::arch::x86_64::{
     _mm256_setzero_si256,
 };
 
+use super::super::super::isa::{self, Isa, Loop};
 use super::{LANES, Tile};
 
 /// Pixels of a tile. Its sums fill 12 of 16 registers.
 pub(in super::super) const ROWS: usize = 6;
 
-/// Proof that the processor has AVX2.
+/// Proof that the processor has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Avx2(());
 
 impl Avx2 {
     /// None if it has not.
     pub(in super::super) fn new() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        Isa::Avx2.is_here().then_some(Self(()))
     }
 }
 
@@ -26,6 +27,11 @@ impl Tile<ROWS> for Avx2 {
     fn products(self, pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
         // SAFETY: there is an `Avx2` only where the processor has AVX2.
         unsafe { products(pixels, filters) }
+    }
+
+    fn run<L: Loop>(self, work: L) -> L::Out {
+        // SAFETY: as above.
+        unsafe { isa::avx2(work) }
     }
 }
 

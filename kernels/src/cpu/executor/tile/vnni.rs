@@ -5,6 +5,7 @@ use std::arch::x86_64::{
     __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
 };
 
+use super::super::super::isa::{self, Isa, Loop};
 use super::{LANES, Tile};
 
 /// Pixels of a tile: sums enough to hide the four cycles that an instruction takes.
@@ -17,8 +18,7 @@ pub(in super::super) struct Vnni(());
 impl Vnni {
     /// None if it has not.
     pub(in super::super) fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
-        found.then_some(Self(()))
+        Isa::Vnni.is_here().then_some(Self(()))
     }
 }
 
@@ -27,6 +27,11 @@ impl Tile<ROWS> for Vnni {
     fn products(self, pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
         // SAFETY: there is a `Vnni` only where the processor has AVX-512 VNNI.
         unsafe { products(pixels, filters) }
+    }
+
+    fn run<L: Loop>(self, work: L) -> L::Out {
+        // SAFETY: as above.
+        unsafe { isa::vnni(work) }
     }
 }
 
