@@ -1,6 +1,6 @@
 //! From a network to a list of steps that an executor only has to follow.
 //!
-//! In: a [`Graph`](crate::graph::Graph), float or in QDQ form, and how its input is prepared. Out:
+//! In: a [`Graph`], float or in QDQ form, and how its input is prepared. Out:
 //! a [`Plan`]: steps in execution order, the slots they read and write, and the buffers that the
 //! slots lie in. Whatever is decided about integers is decided here, once, in f64: weights in the
 //! order of the steps, biases, multipliers, shifts, tables, and the proof that no accumulator

@@ -11,8 +11,9 @@
 /// The smallest scale of a [`requantise`] whose accumulator may pass 2^24: 2^-15.
 pub const MIN_SCALE: f32 = 1.0 / 32768.0;
 
-/// The largest one: the number below 1.
-pub const MAX_SCALE: f32 = 1.0 - f32::EPSILON / 2.0;
+/// The largest one. A layer that is alive stays below 1, as its accumulators have finer steps than
+/// its codes; one whose result is next to nothing may have a scale above.
+pub const MAX_SCALE: f32 = 32768.0;
 
 /// Integers below this are f32 numbers.
 pub const EXACT: i64 = 1 << 24;
@@ -106,8 +107,7 @@ impl QParams {
     }
 }
 
-/// The scale of a [`requantise`], if every processor computes the same with it: 2^-15 to 1, 1
-/// excluded.
+/// The scale of a [`requantise`], if every processor computes the same with it: 2^-15 to 2^15.
 #[must_use]
 pub fn conversion(scale: f64) -> Option<f32> {
     let scale = scale as f32;
@@ -129,31 +129,44 @@ pub struct Mixing {
     pub multiplier: i32,
 }
 
+/// How many bits of a shift may be left out where there is no room for them.
+pub const SPARE: u8 = 2;
+
+/// How far an accumulator whose unit is `unit` steps of the result is shifted left, so that `terms`
+/// rounded multipliers together are wrong by a quarter of a step at most.
+#[must_use]
+pub fn shift_for(unit: f64, terms: usize) -> Option<u8> {
+    let error = 510.0 * terms as f64 * unit;
+    (0..=30).find(|&k| error <= f64::from(1u32 << k))
+}
+
 /// How an image of scale `residual` is added to an accumulator, known to stay within `bound`, whose
 /// unit is `unit` and which becomes codes of scale `output`.
 ///
 /// The multiplier `residual / unit` is rounded to an integer, which is wrong by up to half a unit
 /// for each of up to 255 steps of the image. The shift makes the unit so fine that this is at most
-/// a quarter of a step of the result: the smallest `k` with `unit / (output * 2^k) <= 1 / 510`.
-/// Where that would leave 31 bits it is the largest that does not; each bit less doubles the error.
+/// a quarter of a step of the result: the smallest `k` with `unit / (output * 2^k) <= 1 / 510`
+/// ([`shift_for`]). Where that would leave 31 bits it is up to [`SPARE`] bits less, and the error a
+/// step at most.
 ///
-/// None if no shift gives a sum below 2^31 and a scale below 1.
+/// None if that leaves 31 bits too.
 #[must_use]
 pub fn residual(unit: f64, residual: QParams, output: f64, bound: i64) -> Option<Mixing> {
-    let scale = unit / output;
-    let wanted = (0..=30).find(|&k| scale <= f64::from(1u32 << k) / 510.0)?;
-    (0..=wanted).rev().find_map(|shift| {
-        let factor = f64::from(1u32 << shift);
-        let multiplier = (factor * f64::from(residual.scale) / unit).round_ties_even();
-        // Saturates, and is then far outside of the bounds.
-        let sum =
-            (bound << shift).saturating_add((multiplier as i64).saturating_mul(residual.reach()));
-        let good = bound < 1 << 31 && fits(sum) && scale / factor < f64::from(MAX_SCALE);
-        good.then_some(Mixing {
-            shift,
-            multiplier: multiplier as i32,
+    let wanted = shift_for(unit / output, 1)?;
+    (wanted.saturating_sub(SPARE)..=wanted)
+        .rev()
+        .find_map(|shift| {
+            let factor = f64::from(1u32 << shift);
+            let multiplier = (factor * f64::from(residual.scale) / unit).round_ties_even();
+            // Saturates, and is then far outside of the bounds.
+            let sum = (bound << shift)
+                .saturating_add((multiplier as i64).saturating_mul(residual.reach()));
+            let good = fits(bound) && fits(sum);
+            good.then_some(Mixing {
+                shift,
+                multiplier: multiplier as i32,
+            })
         })
-    })
 }
 
 #[cfg(test)]
@@ -284,15 +297,11 @@ mod tests {
             scale: 0.02,
             zero_point: 0,
         };
-        // Would be 6 with room for it; 3 fits but for the image.
-        let tight = residual(0.002, codes, 0.02, (1 << 28) - 1000).unwrap();
-        assert_eq!(tight.shift, 2, "{tight:?}");
+        // Would be 6 with room for it; 5 fits but for the image.
+        let tight = residual(0.002, codes, 0.02, (1 << 26) - 1000).unwrap();
+        assert_eq!(tight.shift, 4, "{tight:?}");
         assert_eq!(residual(0.002, codes, 0.02, 1 << 20).unwrap().shift, 6);
-        assert_eq!(
-            residual(0.04, codes, 0.02, (1 << 31) - 1),
-            None,
-            "no scale below 1"
-        );
+        assert_eq!(residual(0.04, codes, 0.02, (1 << 31) - 1), None, "no room");
         assert_eq!(
             residual(1e-12, codes, 0.02, 10),
             None,

@@ -61,3 +61,40 @@ impl Activation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_portable_scales_are_taken() {
+        struct Case(&'static str, f64, Option<f32>, i64, bool);
+        let floor = f64::from(MIN_SCALE);
+        let cases = [
+            Case("common", 0.01, None, 1 << 30, true),
+            Case("the smallest", floor, None, 1 << 30, true),
+            Case("below", floor * 0.999, None, 100, false),
+            Case("the largest", 32768.0, None, 1 << 30, true),
+            Case("above", 32769.0, None, 100, false),
+            Case("not a number", f64::NAN, None, 100, false),
+            Case("leaky", 0.01, Some(0.1), 1 << 30, true),
+            Case("of the other sign", 0.01, Some(-0.1), 1 << 30, true),
+            Case("flat", 0.01, Some(0.0), 1 << 30, true),
+            Case("leaks next to nothing", 0.001, Some(0.01), EXACT, false),
+            Case("of sums that f32 holds", 0.001, Some(0.01), EXACT - 1, true),
+            Case("leaks everything", 0.001, Some(f32::INFINITY), 100, false),
+        ];
+        let params = QParams {
+            scale: 0.1,
+            zero_point: 7,
+        };
+        for Case(name, scale, slope, bound, taken) in cases {
+            let activation = Activation {
+                slope: slope.map(|slope| vec![slope]),
+                ..Activation::NONE
+            };
+            let found = activation.requantise(params, &[scale; 2], &[bound; 2]);
+            assert_eq!(found.is_some(), taken, "{name}");
+        }
+    }
+}

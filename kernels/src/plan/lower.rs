@@ -12,6 +12,7 @@ mod formula;
 mod layout;
 mod weights;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::derive::{pixels, table, windows};
@@ -133,18 +134,30 @@ impl<'a> Lowering<'a> {
         if batch || node.inputs.is_empty() || !node.inputs.iter().all(|&x| self.is_constant(x)) {
             return Ok(false);
         }
-        if matches!(node.op, Op::DequantizeLinear { .. }) {
+        // One whose own scale is dequantised does not: waiting for each other, a file's worth of
+        // them could wait deeper than the stack.
+        let waits = |&operand: &Operand| match operand {
+            Operand::Param(_) => false,
+            Operand::Value(id) => self.known[id.index()].weights.is_some(),
+        };
+        if matches!(node.op, Op::DequantizeLinear { .. }) && !node.inputs.iter().any(waits) {
             self.known[out.index()].weights = Some(index);
             return Ok(true);
         }
-        let tensors: Vec<Tensor> = (node.inputs.iter())
-            .map(|&operand| self.constant(operand))
-            .collect::<Result<_>>()?;
-        let tensors = reference::eval(&node.name, &node.op, &tensors.iter().collect::<Vec<_>>())?;
+        let tensors = self.evaluated(node)?;
         for (out, tensor) in node.outputs.iter().zip(tensors) {
             self.known[out.index()].folded = Some(tensor);
         }
         Ok(true)
+    }
+
+    /// What a node computes of constants.
+    fn evaluated(&self, node: &Node) -> Result<Vec<Tensor>> {
+        let inputs: Vec<Cow<'_, Tensor>> = (node.inputs.iter())
+            .map(|&operand| self.constant(operand))
+            .collect::<Result<_>>()?;
+        let inputs: Vec<&Tensor> = inputs.iter().map(Cow::as_ref).collect();
+        reference::eval(&node.name, &node.op, &inputs)
     }
 
     fn is_constant(&self, operand: Operand) -> bool {
@@ -158,26 +171,22 @@ impl<'a> Lowering<'a> {
     }
 
     /// The tensor of an operand that [is constant](Self::is_constant).
-    fn constant(&self, operand: Operand) -> Result<Tensor> {
+    fn constant(&self, operand: Operand) -> Result<Cow<'_, Tensor>> {
         let id = match operand {
-            Operand::Param(id) => return Ok(self.graph.tensor(id).clone()),
+            Operand::Param(id) => return Ok(Cow::Borrowed(self.graph.tensor(id))),
             Operand::Value(id) => id,
         };
         match &self.known[id.index()] {
             Known {
                 folded: Some(tensor),
                 ..
-            } => Ok(tensor.clone()),
+            } => Ok(Cow::Borrowed(tensor)),
             Known {
                 weights: Some(index),
                 ..
             } => {
                 let node = &self.graph.nodes()[*index];
-                let tensors: Vec<Tensor> = (node.inputs.iter())
-                    .map(|&operand| self.constant(operand))
-                    .collect::<Result<_>>()?;
-                let inputs: Vec<&Tensor> = tensors.iter().collect();
-                Ok(reference::eval(&node.name, &node.op, &inputs)?.swap_remove(0))
+                Ok(Cow::Owned(self.evaluated(node)?.swap_remove(0)))
             }
             _ => Err(unsupported(
                 &self.graph.nodes()[self.graph.producer(id).unwrap_or(0)],
@@ -329,7 +338,7 @@ impl<'a> Lowering<'a> {
             self.compute(&formula)?;
             return self.real(value);
         } else if self.is_constant(value.into()) {
-            let tensor = self.constant(value.into())?;
+            let tensor = self.constant(value.into())?.into_owned();
             self.constants.push(tensor);
             FloatOperand::Constant(self.constants.len() - 1)
         } else if let Some(codes) = self.known[value.index()].codes.clone() {

@@ -9,7 +9,8 @@ use super::SlotId;
 use crate::graph::{self, Op};
 use crate::quant::Clamp;
 
-/// A step and the name of the node of the network that it ends with.
+/// A step and the name of the node of the network that it stands for: the convolution, if it is one
+/// with what follows it, or else the last of its nodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// For messages and reports.
@@ -115,7 +116,7 @@ pub struct Residual {
     pub input: SlotId,
     /// `[O]`, how far the accumulator is shifted left first: 0 to 30.
     pub shift: Vec<u8>,
-    /// `[O]`, positive.
+    /// `[O]`, not negative.
     pub multiplier: Vec<i32>,
 }
 
@@ -135,7 +136,7 @@ pub enum ConvOutput {
 /// `negative[o]` in place of `scale[o]` where `acc < 0`, if there is one (`LeakyReLU`, `PReLU`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requantise {
-    /// `[O]`, each at least 2^-15 and below 1.
+    /// `[O]`, each 2^-15 to 2^15.
     pub scale: Vec<f32>,
     /// `[O]`, of any sign, of magnitude at least 2^-15 unless it is 0 or `|acc| < 2^24` is proved.
     pub negative: Option<Vec<f32>>,
@@ -228,7 +229,7 @@ pub struct Sum {
 pub struct Term {
     /// Codes `[N, H, W, C]`.
     pub input: SlotId,
-    /// Units of the accumulator for each code: positive.
+    /// Units of the accumulator for each code, not negative.
     pub multiplier: i32,
 }
 

@@ -22,9 +22,14 @@ impl Image<'_> {
         self.codes.len() / self.size.iter().product::<usize>()
     }
 
-    pub(super) fn code(&self, n: usize, row: usize, column: usize, channel: usize) -> u8 {
+    /// Every channel of a pixel.
+    pub(super) fn pixel(&self, n: usize, row: usize, column: usize) -> &[u8] {
         let [height, width, channels] = self.size;
-        self.codes[((n * height + row) * width + column) * channels + channel]
+        &self.codes[((n * height + row) * width + column) * channels..][..channels]
+    }
+
+    pub(super) fn code(&self, n: usize, row: usize, column: usize, channel: usize) -> u8 {
+        self.pixel(n, row, column)[channel]
     }
 
     /// `x - z`.

@@ -45,6 +45,13 @@ impl Filters {
         self.weight.len() / self.scale.len()
     }
 
+    fn is_dead(&self, channel: usize) -> bool {
+        let taps = self.taps();
+        self.weight[channel * taps..][..taps]
+            .iter()
+            .all(|&w| w == 0)
+    }
+
     /// One filter in units of `unit`; exactly as in the file for `unit = x.scale * scale`.
     fn filter(&self, channel: usize, x: QParams, unit: f64) -> Option<Filter> {
         let own = f64::from(x.scale) * f64::from(self.scale[channel]);
@@ -90,9 +97,10 @@ impl Filters {
     /// The integers for a code as result.
     ///
     /// A channel whose scale falls outside of what a conversion takes gets the nearest one that it
-    /// does, and its filter is rounded to that unit. That is exact for a channel that is dead (no
-    /// weight but 0), whatever scale a quantiser has given it; else each weight is wrong by at most
-    /// 2^-16 steps of the result for each step of x. A filter that this takes beyond 127 is none.
+    /// does, and its filter is rounded to that unit. A channel that is dead (no weight but 0) may
+    /// come with any scale, and is its bias, to 2^-10 of a step; else each weight is wrong by at
+    /// most 2^-16 steps of the result for each step of x. A filter that this takes beyond 127 is
+    /// none.
     pub(in crate::plan) fn to_codes(
         &self,
         x: QParams,
@@ -109,10 +117,11 @@ impl Filters {
         for channel in 0..channels {
             let own = f64::from(x.scale) * f64::from(self.scale[channel]);
             let lowest = f64::from(MIN_SCALE) * output;
-            let highest = match residual {
-                // A shift brings it down.
-                Some(_) => f64::INFINITY,
-                None => f64::from(MAX_SCALE) * output,
+            let highest = if self.is_dead(channel) {
+                // All that counts is its bias.
+                output / 512.0
+            } else {
+                f64::from(MAX_SCALE) * output
             };
             let mut unit = own.clamp(lowest, highest);
             let filter = self.filter(channel, x, unit)?;
@@ -189,11 +198,7 @@ mod tests {
                 } = &integers.requantise;
                 assert!((MIN_SCALE..=MAX_SCALE).contains(&found[0]), "{scale}");
                 let code = requantise(integers.bias[0], found[0], clamp);
-                let coarse = if scale >= 1.0 { 1 } else { 0 };
-                assert!(
-                    code.abs_diff(Y.code(bias.into())) <= coarse,
-                    "{scale} {bias}"
-                );
+                assert_eq!(code, Y.code(bias.into()), "{scale} {bias}");
             }
         }
     }
@@ -244,7 +249,7 @@ mod tests {
         let ratio = f64::from(X.scale) * 1e-6 / (f64::from(MIN_SCALE) * f64::from(Y.scale));
         let wanted = [127.0, -64.0, 1.0].map(|w: f64| (w * ratio).round_ties_even() as i8);
         assert_eq!(integers.weight, wanted);
-        let strong = filters(vec![127, -64, 1], 100.0, Bias::Real(vec![0.0]));
+        let strong = filters(vec![127, -64, 1], 1e6, Bias::Real(vec![0.0]));
         assert!(strong.to_codes(X, None, &Activation::NONE, Y).is_none());
     }
 }

@@ -1,9 +1,8 @@
 //! Sums of images and of gated images.
 
 use super::Activation;
-use crate::plan::SlotId;
-use crate::plan::{Requantise, Term};
-use crate::quant::{self, Mixing, QParams};
+use crate::plan::{Requantise, SlotId, Term};
+use crate::quant::{self, QParams, SPARE};
 
 /// The integers of a sum.
 pub(in crate::plan) struct Integers {
@@ -12,12 +11,14 @@ pub(in crate::plan) struct Integers {
     pub(in crate::plan) requantise: Requantise,
 }
 
+/// Bits behind the point of a sum without products: its scale is then 2^-15.
+const FINEST: u8 = 15;
+
 /// Sum of `terms`, and of `products` many products of a code of x and one of a gate.
 ///
-/// Products alone have the unit `x.scale * gate.scale`. Terms beside them, or alone, get a unit so
-/// fine that all their rounded multipliers together are wrong by a quarter of a step of the result
-/// at most; with terms alone by less: the scale is then 2^-15 unless a multiplier is too large for
-/// it.
+/// Products have the unit `x.scale * gate.scale`. Terms beside them get a unit so fine that all
+/// their rounded multipliers together are wrong by a quarter of a step of the result at most, or a
+/// step where 31 bits have no room for that; terms alone the finest that there is room for.
 pub(in crate::plan) fn sum(
     products: Option<(usize, QParams, QParams)>,
     terms: &[(SlotId, QParams)],
@@ -26,56 +27,121 @@ pub(in crate::plan) fn sum(
     out: QParams,
 ) -> Option<Integers> {
     let output = f64::from(out.scale);
-    let (unit, bound, finest) = match products {
-        Some((count, x, gate)) => {
-            let unit = f64::from(x.scale) * f64::from(gate.scale);
-            let bound = (x.reach() * gate.reach()).saturating_mul(i64::try_from(count).ok()?);
-            // The smallest shift with a scale of at most 1 / 510 for each term, or below 1.
-            let wanted = if terms.is_empty() {
-                f64::from(quant::MAX_SCALE)
-            } else {
-                1.0 / (510.0 * terms.len() as f64)
-            };
-            let finest = (0..=30).find(|&k| unit / output <= wanted * f64::from(1u32 << k))?;
-            (unit, bound, finest)
-        }
-        None => (output, 0, 15),
+    let (unit, bound) = match products {
+        Some((count, x, gate)) => (
+            f64::from(x.scale) * f64::from(gate.scale),
+            (x.reach() * gate.reach()).saturating_mul(i64::try_from(count).ok()?),
+        ),
+        None => (output, 0),
     };
-    // Each bit less than the finest doubles the error, but leaves room for the sum.
-    (0..=finest).rev().find_map(|shift| {
-        let fine = unit / f64::from(1u32 << shift);
-        let multipliers = terms.iter().map(|&(input, params)| {
-            let Mixing { multiplier, .. } = Mixing {
-                shift,
-                multiplier: whole(f64::from(params.scale) / fine)?,
-            };
-            Some((
-                Term { input, multiplier },
-                i64::from(multiplier) * params.reach(),
-            ))
-        });
-        let terms: Vec<(Term, i64)> = multipliers.collect::<Option<_>>()?;
-        let bound = terms.iter().fold(bound << shift, |bound, (_, reach)| {
-            bound.saturating_add(*reach)
-        });
-        if !quant::fits(bound) {
-            return None;
-        }
-        let scale = fine / output;
-        Some(Integers {
-            shift: if products.is_some() { shift } else { 0 },
-            terms: terms.into_iter().map(|(term, _)| term).collect(),
-            requantise: activation.requantise(
-                out,
-                &vec![scale; channels],
-                &vec![bound; channels],
-            )?,
+    let wanted = quant::shift_for(unit / output, terms.len())?;
+    let finest = match products {
+        Some(_) => wanted,
+        None => wanted.max(FINEST),
+    };
+    (wanted.saturating_sub(SPARE)..=finest)
+        .rev()
+        .find_map(|shift| {
+            let fine = unit / f64::from(1u32 << shift);
+            let mut bound = bound.checked_mul(1 << shift)?;
+            let mut weighed = Vec::with_capacity(terms.len());
+            for &(input, params) in terms {
+                let multiplier = (f64::from(params.scale) / fine).round_ties_even();
+                if multiplier >= f64::from(i32::MAX) {
+                    return None;
+                }
+                let multiplier = multiplier as i32;
+                bound = bound.saturating_add(i64::from(multiplier) * params.reach());
+                weighed.push(Term { input, multiplier });
+            }
+            if !quant::fits(bound) {
+                return None;
+            }
+            let scale = vec![fine / output; channels];
+            Some(Integers {
+                shift: if products.is_some() { shift } else { 0 },
+                terms: weighed,
+                requantise: activation.requantise(out, &scale, &vec![bound; channels])?,
+            })
         })
-    })
 }
 
-/// The nearest integer, if it is one of 31 bits.
-fn whole(x: f64) -> Option<i32> {
-    let x = x.round_ties_even();
-    (x < f64::from(i32::MAX)).then_some(x as i32)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn params(scale: f32, zero_point: u8) -> QParams {
+        QParams { scale, zero_point }
+    }
+
+    /// Shift, multipliers and scale.
+    fn derive(
+        products: Option<(usize, QParams, QParams)>,
+        scales: &[f32],
+        out: f32,
+    ) -> Option<(u8, Vec<i32>, f32)> {
+        let terms: Vec<_> = scales.iter().map(|&s| (SlotId(0), params(s, 0))).collect();
+        let sum = sum(products, &terms, 1, &Activation::NONE, params(out, 0))?;
+        let multipliers = sum.terms.iter().map(|term| term.multiplier).collect();
+        Some((sum.shift, multipliers, sum.requantise.scale[0]))
+    }
+
+    #[test]
+    fn terms_are_weighed_as_finely_as_there_is_room() {
+        struct Case(
+            &'static str,
+            &'static [f32],
+            f32,
+            Option<(u8, Vec<i32>, f32)>,
+        );
+        let two = |bits: i32| 0.5f32.powi(bits);
+        let cases = [
+            Case(
+                "two",
+                &[0.5, 0.25],
+                1.0,
+                Some((0, vec![16384, 8192], two(15))),
+            ),
+            Case("a third", &[1.0], 3.0, Some((0, vec![10923], two(15)))),
+            Case("large", &[512.0], 1.0, Some((0, vec![1 << 23], two(14)))),
+            Case("too large", &[131_072.0], 1.0, None),
+        ];
+        for Case(name, scales, out, wanted) in cases {
+            assert_eq!(derive(None, scales, out), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn products_are_shifted_for_what_is_added() {
+        let unit = |x: f32| Some((1, params(x, 0), params(1.0 / 256.0, 0)));
+        struct Case(
+            &'static str,
+            f32,
+            &'static [f32],
+            Option<(u8, Vec<i32>, f32)>,
+        );
+        let cases = [
+            Case("alone", 1.0, &[], Some((0, vec![], 1.0 / 256.0))),
+            Case("a residual", 1.0, &[1.0], Some((1, vec![512], 1.0 / 512.0))),
+            Case(
+                "two",
+                1.0,
+                &[1.0, 0.5],
+                Some((2, vec![1024, 512], 1.0 / 1024.0)),
+            ),
+            Case(
+                "finer products",
+                1.0 / 64.0,
+                &[1.0],
+                Some((0, vec![16384], 0.5f32.powi(14))),
+            ),
+            Case("too fine", 1.0 / 512.0, &[], None),
+        ];
+        for Case(name, x, scales, wanted) in cases {
+            assert_eq!(derive(unit(x), scales, 1.0), wanted, "{name}");
+        }
+        // 65 * 255 * 255 << 9 is above 2^31: a bit less, with twice the error.
+        let many = Some((65, params(1.0, 0), params(1.0, 0)));
+        assert_eq!(derive(many, &[1.0], 1.0), Some((8, vec![256], 1.0 / 256.0)));
+    }
 }

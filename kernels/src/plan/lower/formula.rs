@@ -1,8 +1,11 @@
 //! Nodes that may become one exact step, once a `QuantizeLinear` says in which codes.
 
+use std::rc::Rc;
+
 use super::{Lowering, size_of};
 use crate::Result;
 use crate::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
+use crate::plan::derive::conv::Filters;
 use crate::plan::derive::windows::Windows;
 use crate::plan::derive::{Activation, sum, table, windows};
 use crate::plan::{self, Average, ConvOutput, FloatOperand, SlotId, StepKind, Sum, Table};
@@ -23,10 +26,8 @@ pub(super) struct Formula {
 
 #[derive(Debug, Clone)]
 enum Body {
-    /// A convolution or matrix product: index of its node.
     Conv {
-        node: usize,
-        input: SlotId,
+        layer: Rc<Layer>,
         residual: Option<SlotId>,
     },
     Sum {
@@ -42,6 +43,17 @@ enum Body {
         input: SlotId,
         functions: Vec<Unary>,
     },
+}
+
+/// A convolution, or a matrix product as one of one pixel.
+#[derive(Debug)]
+struct Layer {
+    /// Index of its node.
+    node: usize,
+    input: SlotId,
+    windows: Conv,
+    kernel: [usize; 2],
+    filters: Filters,
 }
 
 impl Formula {
@@ -88,8 +100,7 @@ impl Formula {
             }
             (
                 Body::Conv {
-                    node,
-                    input,
+                    layer,
                     residual: None,
                 },
                 Body::Sum { products, terms },
@@ -97,14 +108,12 @@ impl Formula {
             | (
                 Body::Sum { products, terms },
                 Body::Conv {
-                    node,
-                    input,
+                    layer,
                     residual: None,
                 },
             ) => match (products.as_slice(), terms.as_slice()) {
                 ([], &[residual]) => Body::Conv {
-                    node,
-                    input,
+                    layer,
                     residual: Some(residual),
                 },
                 _ => return None,
@@ -200,10 +209,20 @@ impl Lowering<'_> {
     fn conv(&mut self, index: usize) -> Option<Formula> {
         let node = &self.graph.nodes()[index];
         let input = self.operand_codes(node, 0)?;
-        self.filters(node)?;
-        Some(Formula::new(Body::Conv {
+        let (filters, kernel) = self.filters(node)?;
+        let windows = match &node.op {
+            Op::Conv(conv) => conv.clone(),
+            _ => Conv::pointwise(),
+        };
+        let layer = Rc::new(Layer {
             node: index,
             input,
+            windows,
+            kernel,
+            filters,
+        });
+        Some(Formula::new(Body::Conv {
+            layer,
             residual: None,
         }))
     }
@@ -278,11 +297,9 @@ impl Lowering<'_> {
         // The slot is made when it is known to be needed.
         let out = SlotId(self.slots.len());
         let kind = match &formula.body {
-            Body::Conv {
-                node,
-                input,
-                residual,
-            } => self.exact_conv(*node, *input, *residual, &formula.activation, params, out)?,
+            Body::Conv { layer, residual } => {
+                self.exact_conv(layer, *residual, &formula.activation, params, out)?
+            }
             Body::Sum { products, terms } => {
                 self.exact_sum(products, terms, &formula.activation, params, out)?
             }
@@ -315,8 +332,8 @@ impl Lowering<'_> {
         };
         let slot = self.codes_slot(value, params);
         debug_assert_eq!(slot, out);
-        let name = match formula.body {
-            Body::Conv { node, .. } => node,
+        let name = match &formula.body {
+            Body::Conv { layer, .. } => layer.node,
             _ => *formula.nodes.last()?,
         };
         let name = &self.graph.nodes()[name].name;
@@ -326,22 +343,19 @@ impl Lowering<'_> {
 
     fn exact_conv(
         &self,
-        index: usize,
-        input: SlotId,
+        layer: &Layer,
         residual: Option<SlotId>,
         activation: &Activation,
         params: QParams,
         out: SlotId,
     ) -> Option<StepKind> {
-        let node = &self.graph.nodes()[index];
-        let (filters, kernel) = self.filters(node)?;
         let residual = residual.map(|slot| (slot, self.meaning(slot).1));
-        let x = self.meaning(input).1;
-        let integers = filters.to_codes(x, residual, activation, params)?;
+        let x = self.meaning(layer.input).1;
+        let integers = layer.filters.to_codes(x, residual, activation, params)?;
         Some(StepKind::Conv(plan::Conv {
-            input,
-            windows: windows_of(node),
-            kernel,
+            input: layer.input,
+            windows: layer.windows.clone(),
+            kernel: layer.kernel,
             weight: integers.weight,
             bias: integers.bias,
             residual: integers.residual,
@@ -390,9 +404,7 @@ impl Lowering<'_> {
         for &index in &formula.nodes {
             let node = &graph.nodes()[index];
             let done = match &formula.body {
-                Body::Conv {
-                    node: conv, input, ..
-                } if *conv == index => self.real_conv(node, *input)?,
+                Body::Conv { layer, .. } if layer.node == index => self.real_conv(layer)?,
                 Body::Average {
                     input,
                     windows: None,
@@ -406,20 +418,18 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn real_conv(&mut self, node: &Node, input: SlotId) -> Result<bool> {
-        let x = self.meaning(input).1;
-        let Some((filters, kernel)) = self.filters(node) else {
+    fn real_conv(&mut self, layer: &Layer) -> Result<bool> {
+        let x = self.meaning(layer.input).1;
+        let Some((weight, bias, scale)) = layer.filters.to_real(x) else {
             return Ok(false);
         };
-        let Some((weight, bias, scale)) = filters.to_real(x) else {
-            return Ok(false);
-        };
+        let node = &self.graph.nodes()[layer.node];
         let value = node.outputs[0];
         let out = self.real_slot(value)?;
         let conv = plan::Conv {
-            input,
-            windows: windows_of(node),
-            kernel,
+            input: layer.input,
+            windows: layer.windows.clone(),
+            kernel: layer.kernel,
             weight,
             bias,
             residual: None,
@@ -429,14 +439,6 @@ impl Lowering<'_> {
         self.step(&node.name, StepKind::Conv(conv));
         self.known[value.index()].real = Some(FloatOperand::Slot(out));
         Ok(true)
-    }
-}
-
-/// Strides, pads, dilations and groups; a matrix product has none.
-fn windows_of(node: &Node) -> Conv {
-    match &node.op {
-        Op::Conv(conv) => conv.clone(),
-        _ => Conv::pointwise(),
     }
 }
 

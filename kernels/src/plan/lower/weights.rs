@@ -1,5 +1,7 @@
 //! Filters in integers, as the file has them.
 
+use std::borrow::Cow;
+
 use super::Lowering;
 use crate::graph::{Node, Op, Operand};
 use crate::plan::derive::conv::{Bias, Filters};
@@ -69,7 +71,11 @@ impl Lowering<'_> {
 
     /// What a constant is dequantised from: integers and scales, along `axis` if several, with zero
     /// points of 0.
-    fn dequantised_constant(&self, operand: Operand, axis: usize) -> Option<(Tensor, Vec<f32>)> {
+    fn dequantised_constant(
+        &self,
+        operand: Operand,
+        axis: usize,
+    ) -> Option<(Cow<'_, Tensor>, Vec<f32>)> {
         let Operand::Value(value) = operand else {
             return None;
         };

@@ -16,6 +16,7 @@ pub(in crate::reference) fn sums(
     let group_channels = channels / conv.windows.groups;
     let group_outputs = outputs / conv.windows.groups;
     let taps = kernel_height * kernel_width * group_channels;
+    let zero_point = i64::from(x.params.zero_point);
     let sum = |[n, i, j, o]: [usize; 4]| {
         let first = o / group_outputs * group_channels;
         let filter = &conv.weight[o * taps..][..taps];
@@ -28,9 +29,10 @@ pub(in crate::reference) fn sums(
                 let (Some(row), Some(column)) = (row, column) else {
                     continue;
                 };
+                let codes = &x.pixel(n, row, column)[first..];
                 let weights = &filter[(ky * kernel_width + kx) * group_channels..];
-                for (c, &weight) in weights[..group_channels].iter().enumerate() {
-                    acc += x.steps(n, row, column, first + c) * i64::from(weight);
+                for (&code, &weight) in codes.iter().zip(&weights[..group_channels]) {
+                    acc += (i64::from(code) - zero_point) * i64::from(weight);
                 }
             }
         }
