@@ -342,7 +342,7 @@ impl Run<'_> {
             if codes.len() < len {
                 codes.resize(len, 0);
             }
-            let result = self.to_codes(&step.work, size_of(slot), &mut codes[..len]);
+            let result = self.write_codes(&step.work, size_of(slot), &mut codes[..len]);
             self.memory.codes[slot.buffer] = codes;
             return result;
         }
@@ -351,12 +351,12 @@ impl Run<'_> {
             Some(tensor) if tensor.shape() == shape => tensor,
             _ => Tensor::zeros(shape)?,
         };
-        let result = self.to_real(&step.work, size_of(slot), &mut tensor);
+        let result = self.write_real(&step.work, size_of(slot), &mut tensor);
         self.memory.reals[slot.buffer] = Some(tensor);
         result
     }
 
-    fn to_codes(&mut self, work: &Work, size: [usize; 3], out: &mut [u8]) -> Result<()> {
+    fn write_codes(&mut self, work: &Work, size: [usize; 3], out: &mut [u8]) -> Result<()> {
         let images = Images {
             slots: self.slots,
             codes: &self.memory.codes,
@@ -396,7 +396,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn to_real(&mut self, work: &Work, size: [usize; 3], out: &mut Tensor) -> Result<()> {
+    fn write_real(&mut self, work: &Work, size: [usize; 3], out: &mut Tensor) -> Result<()> {
         let images = Images {
             slots: self.slots,
             codes: &self.memory.codes,

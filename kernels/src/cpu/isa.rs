@@ -100,9 +100,12 @@ impl Isa {
 /// NEON has 32 registers of four f32, of which a tile then fills 24.
 const PLAIN_LANES: usize = 16;
 
+/// Whether [`Isa::Plain`] multiplies and adds in one instruction.
+pub(super) const PLAIN_FMA: bool = cfg!(target_arch = "aarch64");
+
 /// See [`Isa::Plain`].
 pub(super) fn plain<L: Loop>(work: L) -> L::Out {
-    work.run::<{ cfg!(target_arch = "aarch64") }, PLAIN_LANES>()
+    work.run::<PLAIN_FMA, PLAIN_LANES>()
 }
 
 /// See [`Isa::Avx2`].

@@ -117,7 +117,7 @@ impl Convolution {
                     let first = group * group_outputs + panel * LANES;
                     let count = LANES.min((group + 1) * group_outputs - first);
                     lanes.push(Lanes::new(conv, first, count, |o| match words {
-                        Words::Pairs => 0,
+                        Words::Floats | Words::Pairs => 0,
                         Words::Quads => zero.wrapping_mul(sum(o)),
                     }));
                     for start in (0..depth).step_by(run) {
@@ -252,7 +252,7 @@ impl Convolution {
         }
         let left = left * channels * words.bytes();
         let border = match words {
-            Words::Pairs => 0,
+            Words::Floats | Words::Pairs => 0,
             Words::Quads => self.zeros[0],
         };
         let at_once = ((1 << 14) / pitch).max(1);
@@ -272,9 +272,10 @@ impl Convolution {
                         );
                         match words {
                             Words::Quads => out.copy_from_slice(x),
-                            Words::Pairs => cpu.isa.run(Widen {
+                            words => cpu.isa.run(Widen {
+                                words,
                                 x,
-                                zero: self.zeros[0].into(),
+                                zero: self.zeros[0],
                                 out,
                             }),
                         }
@@ -380,10 +381,11 @@ impl Convolution {
     }
 }
 
-/// `out[i] = x[i] - zero`, as i16.
+/// `out[i] = x[i] - zero`, as words have it.
 struct Widen<'a> {
+    words: Words,
     x: &'a [u8],
-    zero: i16,
+    zero: u8,
     out: &'a mut [u8],
 }
 
@@ -392,9 +394,17 @@ impl Loop for Widen<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool, const LANES: usize>(self) {
-        let (out, _) = self.out.as_chunks_mut::<2>();
-        for (out, &x) in out.iter_mut().zip(self.x) {
-            *out = (i16::from(x) - self.zero).to_ne_bytes();
+        let zero = i16::from(self.zero);
+        if self.words == Words::Pairs {
+            let (out, _) = self.out.as_chunks_mut::<2>();
+            for (out, &x) in out.iter_mut().zip(self.x) {
+                *out = (i16::from(x) - zero).to_ne_bytes();
+            }
+        } else {
+            let (out, _) = self.out.as_chunks_mut::<4>();
+            for (out, &x) in out.iter_mut().zip(self.x) {
+                *out = f32::from(i16::from(x) - zero).to_ne_bytes();
+            }
         }
     }
 }
