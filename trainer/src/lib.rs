@@ -25,5 +25,6 @@ pub mod stripes;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;
+mod workers;
 
 pub use error::{Error, Result};

@@ -29,9 +29,9 @@ mod scene;
 mod shoot;
 mod space;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kernels::retrieval::market;
 use serde::Serialize;
@@ -39,14 +39,15 @@ use serde::Serialize;
 pub use clip::{Clip, ClipOptions, ClipSummary};
 pub use person::Domain;
 
-use crate::{Error, Result};
+use crate::{Error, Result, workers};
 use person::{Person, Side};
 use place::Place;
 
 /// What is rendered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Persons, half of them (rounded down) to learn and the others to test; 2 to 9,000.
+    /// Persons, half of them (rounded down) to learn and the others to test, unless `learn_only`; 2
+    /// to 9,000.
     pub identities: usize,
     /// 2 to 64.
     pub cameras: usize,
@@ -61,6 +62,8 @@ pub struct Options {
     pub domain: Domain,
     /// Share of the persons in the clothes of another, `0.0..=1.0`.
     pub lookalikes: f64,
+    /// All persons are to learn, and there is nothing to test: for who joins several streets.
+    pub learn_only: bool,
 }
 
 impl Default for Options {
@@ -73,6 +76,17 @@ impl Default for Options {
             seed: 0,
             domain: Domain::Street,
             lookalikes: 0.4,
+            learn_only: false,
+        }
+    }
+}
+
+impl Options {
+    /// How many of the persons are to learn.
+    fn learned(&self) -> usize {
+        match self.learn_only {
+            true => self.identities,
+            false => self.identities / 2,
         }
     }
 }
@@ -139,7 +153,7 @@ impl Street {
             lookalikes,
             ..
         } = *options;
-        let learned = options.identities / 2;
+        let learned = options.learned();
         let tested = options.identities - learned;
         let disturbing = tested.div_ceil(6);
         Ok(Self {
@@ -166,13 +180,14 @@ impl Street {
     /// [`Error::File`] if the folder is not empty; [`Error::Io`] if something cannot be written;
     /// [`Error::Argument`] for more than 256 threads.
     pub fn write(&self, out: &Path, threads: usize, tick: impl Fn() + Sync) -> Result<Summary> {
-        let threads = self::threads(threads)?;
-        empty_folder(out)?;
-        for folder in [market::TRAIN, market::QUERY, market::GALLERY] {
+        let threads = workers::count(threads)?;
+        workers::empty_folder(out)?;
+        let folders: BTreeSet<&str> = self.takes.iter().map(|take| take.folder).collect();
+        for folder in folders {
             let folder = out.join(folder);
             fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         }
-        each(&self.takes, threads, |take| {
+        workers::each(&self.takes, threads, |take| {
             let jpeg = self.shoot(take)?;
             let path = out.join(take.folder).join(&take.name);
             fs::write(&path, jpeg).map_err(Error::io(&path))?;
@@ -196,81 +211,14 @@ impl Street {
                 .count()
         };
         Summary {
-            train_identities: self.options.identities / 2,
-            test_identities: self.options.identities - self.options.identities / 2,
+            train_identities: self.options.learned(),
+            test_identities: self.options.identities - self.options.learned(),
             train: count(market::TRAIN),
             query: count(market::QUERY),
             gallery: count(market::GALLERY),
             distractors: starting("0000_"),
             junk: starting("-1_"),
         }
-    }
-}
-
-/// One a core for 0.
-fn threads(wanted: usize) -> Result<usize> {
-    match wanted {
-        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-        1..=256 => Ok(wanted),
-        _ => Err(Error::Argument(format!(
-            "{wanted} threads, wanted 0 to 256"
-        ))),
-    }
-}
-
-/// `work` on every item in `threads` threads; the results in the order of the items. Stops at an
-/// error.
-fn each<T: Sync, R: Send>(
-    items: &[T],
-    threads: usize,
-    work: impl Fn(&T) -> Result<R> + Sync,
-) -> Result<Vec<R>> {
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let worker = || {
-        let mut done = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { break };
-            match work(item) {
-                Ok(result) => done.push((at, result)),
-                Err(error) => {
-                    failed.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(done)
-    };
-    let mut all = Vec::with_capacity(items.len());
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok(done) => all.append(&mut done?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok::<(), Error>(())
-    })?;
-    all.sort_by_key(|&(at, _)| at);
-    Ok(all.into_iter().map(|(_, result)| result).collect())
-}
-
-/// Makes sure that nothing is overwritten.
-fn empty_folder(out: &Path) -> Result<()> {
-    match fs::read_dir(out) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Error::file(
-                out,
-                "the folder is not empty, wanted an empty or a new one",
-            )),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            fs::create_dir_all(out).map_err(Error::io(out))
-        }
-        Err(error) => Err(Error::io(out)(error)),
     }
 }
 

@@ -33,6 +33,7 @@ fn recipes_are_read_and_have_networks() {
         "bot-resnet50-official",
         "bot-resnet50-paper",
         "standard-baseline",
+        "street-osnet_x0_25",
     ];
     assert_eq!(names, wanted);
     for (name, recipe) in &recipes {

@@ -1,17 +1,21 @@
 //! The paper's ladder: what each trick adds to the standard baseline, measured by runs of `trainer`.
 //!
 //! Every run is a folder, kept; a run that is there already is not made again, and one that was cut
-//! off goes on. So the whole can be stopped at any time, and a table grows when it is asked for
+//! off goes on, on a machine that can hold several beside each other with several at once (`--jobs`). So the whole can be stopped at any time, and a table grows when it is asked for
 //! again. Tables are Markdown on stdout: mean and spread over the seeds, without a claim about the
 //! order.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::{cargo, root, run};
+use super::{built_trainer, run};
 
 /// Measure what each trick of the paper adds, on a data set
 #[derive(Debug, Args)]
@@ -32,17 +36,27 @@ pub(crate) struct Ladder {
     /// Seeds of each run, 1 to so many
     #[arg(long, default_value_t = 3)]
     seeds: u64,
+    /// Epochs of the warm-up; a run that is shorter than the paper's wants a shorter one
+    #[arg(long, value_name = "EPOCHS", default_value_t = 10)]
+    warmup: u32,
+    /// Runs that are trained at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// A built trainer to run [default: it is built here]
+    #[arg(long, value_name = "PROGRAM")]
+    trainer: Option<PathBuf>,
     /// More settings for every run, for example schedule.epochs=40; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Passed on to `trainer train`, for example --precision=bf16
+    /// Passed on to `trainer train` and `trainer eval`, for example --precision=bf16
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
 const AFTER_HELP: &str = "\
 Example:
-  cargo xtask ladder --data street --cross mall --set schedule.epochs=40 -- --precision bf16";
+  cargo xtask ladder --data street --cross mall --set schedule.epochs=40 -- --precision bf16
+  cargo xtask ladder --data street --tables rungs,necks,sizes --jobs 6 -- --device cuda";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Table {
@@ -58,10 +72,10 @@ enum Table {
     Backbones,
 }
 
-/// The paper's ladder: name, and what it changes in what came before.
+/// The paper's ladder: name, and what it changes in what came before. `{warmup}` is `--warmup`.
 const RUNGS: [(&str, &[&str]); 7] = [
     ("standard baseline", &[]),
-    ("+ warm-up", &["schedule.warmup=10"]),
+    ("+ warm-up", &["schedule.warmup={warmup}"]),
     ("+ random erasing", &["augment.erasing.p=0.5"]),
     ("+ label smoothing", &["loss.id.smoothing=0.1"]),
     ("+ last stride 1", &["model.last_stride=1"]),
@@ -72,7 +86,7 @@ const RUNGS: [(&str, &[&str]); 7] = [
 /// P and K of a batch of 32 and 64 images.
 const BATCHES: [(usize, usize); 5] = [(8, 4), (4, 8), (16, 4), (8, 8), (32, 2)];
 
-const SIZES: [[usize; 2]; 4] = [[64, 32], [96, 48], [128, 64], [128, 128]];
+const SIZES: [[usize; 2]; 4] = [[48, 24], [64, 32], [96, 48], [128, 64]];
 
 const BACKBONES: [&str; 4] = ["resnet18", "resnet50", "osnet_x0_25", "mobilenet_v2"];
 
@@ -84,51 +98,74 @@ const BEGINNING: [&str; 3] = [
 ];
 
 /// A line of a table.
+#[derive(Debug, Clone)]
 struct Line {
     name: String,
     settings: Vec<String>,
 }
 
+/// What `trainer eval` is asked about a run, and the file beside the run that keeps the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// One row for the data set, and one for each of another domain.
+    Cross,
+    /// One row for each feature and metric.
+    Necks,
+}
+
 impl Ladder {
-    pub(crate) fn run(&self) -> Result<()> {
-        super::libtorch::ensure()?;
-        run(&mut cargo([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "trainer",
-        ]))?;
+    pub(crate) fn run(mut self) -> Result<()> {
+        self.trainer = Some(built_trainer(self.trainer.as_deref())?);
         ensure!(self.seeds > 0, "--seeds is 0, wanted at least 1");
-        for table in &self.tables {
+        ensure!(self.jobs > 0, "--jobs is 0, wanted at least 1");
+        self.work()?;
+        for &table in &self.tables {
             match table {
-                Table::Rungs => self.table("Rung", &rungs())?,
                 Table::Necks => self.necks()?,
-                Table::Batches => self.table(
-                    "P x K",
-                    &varied(BATCHES, |(p, k)| {
-                        let name = format!("{p} x {k}");
-                        (
-                            name,
-                            vec![format!("batch.identities={p}"), format!("batch.images={k}")],
-                        )
-                    }),
-                )?,
-                Table::Sizes => self.table(
-                    "Height x width",
-                    &varied(SIZES, |[h, w]| {
-                        (format!("{h} x {w}"), vec![format!("model.size=[{h}, {w}]")])
-                    }),
-                )?,
-                Table::Backbones => self.table(
-                    "Network",
-                    &varied(BACKBONES, |name| {
-                        (name.to_owned(), vec![format!("model.backbone={name}")])
-                    }),
-                )?,
+                table => self.table(table.title(), &table.lines(self.warmup))?,
             }
         }
         Ok(())
+    }
+
+    /// Trains and judges all that the tables need and that is not there yet, `jobs` at once.
+    fn work(&self) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        let mut all: Vec<(Line, u64, Question)> = Vec::new();
+        for &table in &self.tables {
+            for line in table.lines(self.warmup) {
+                for seed in 1..=self.seeds {
+                    let folder = self.folder(&line, seed);
+                    if folders.insert((folder, table == Table::Necks)) {
+                        all.push((line.clone(), seed, table.question()));
+                    }
+                }
+            }
+        }
+        let next = AtomicUsize::new(0);
+        let training: Mutex<BTreeSet<PathBuf>> = Mutex::default();
+        let worker = || -> Result<()> {
+            while let Some((line, seed, question)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let folder = self.folder(line, *seed);
+                // Two tables may ask for one run at the same time: the second question is answered
+                // when the tables are made.
+                let first = (training.lock().expect("no thread panics here")).insert(folder);
+                if first {
+                    let run = self.trained(line, *seed)?;
+                    self.judged(&run, *question)?;
+                }
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..self.jobs).map(|_| scope.spawn(worker)).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().try_for_each(join)
+        })
     }
 
     /// A row a line: rank-1 and mAP on the data set, and on each of another domain.
@@ -141,8 +178,7 @@ impl Ladder {
         for line in lines {
             let mut columns: Vec<Vec<f64>> = vec![Vec::new(); 2 + 2 * self.cross.len()];
             for seed in 1..=self.seeds {
-                let run = self.trained(line, seed)?;
-                let report = self.judged(&run, "cross.json", &["--cross"])?;
+                let report = self.judged(&self.trained(line, seed)?, Question::Cross)?;
                 let rows = report["rows"].as_array().context("no rows")?;
                 for (row, columns) in rows.iter().zip(columns.chunks_exact_mut(2)) {
                     for (column, key) in columns.iter_mut().zip(["rank1", "map"]) {
@@ -160,25 +196,12 @@ impl Ladder {
     /// Before and behind the neck, by both metrics: the whole ladder, and the same without the neck.
     fn necks(&self) -> Result<()> {
         println!("| Network | feature | metric | rank-1 | mAP |\n|---|---|---|---|---|");
-        let all = rungs().pop().expect("there are rungs");
-        let without = Line {
-            name: "without BNNeck".to_owned(),
-            settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
-        };
-        let whole = Line {
-            name: "with BNNeck".to_owned(),
-            ..all
-        };
-        for line in [&without, &whole] {
+        for line in Table::Necks.lines(self.warmup) {
             let mut rows: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
             for seed in 1..=self.seeds {
-                let report = self.judged(&self.trained(line, seed)?, "necks.json", &["--necks"])?;
-                for (at, row) in report["rows"]
-                    .as_array()
-                    .context("no rows")?
-                    .iter()
-                    .enumerate()
-                {
+                let report = self.judged(&self.trained(&line, seed)?, Question::Necks)?;
+                let found = report["rows"].as_array().context("no rows")?;
+                for (at, row) in found.iter().enumerate() {
                     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
                     if rows.len() <= at {
                         let name = format!("{} | {}", text("feature"), text("metric"));
@@ -202,13 +225,23 @@ impl Ladder {
         Ok(())
     }
 
-    /// The folder of a finished run.
-    fn trained(&self, line: &Line, seed: u64) -> Result<PathBuf> {
+    /// Every setting of a run; those of [`BEGINNING`] first.
+    fn settings(&self, line: &Line, seed: u64) -> Vec<String> {
         let mut settings: Vec<String> = BEGINNING.map(str::to_owned).into();
         settings.extend(line.settings.iter().chain(&self.settings).cloned());
         settings.push(format!("seed={seed}"));
-        // The same settings are the same run, whichever table asks for it.
-        let folder = self.out.join(slug(&settings[BEGINNING.len()..]));
+        settings
+    }
+
+    /// Where a run is kept: the same settings are the same run, whichever table asks for it.
+    fn folder(&self, line: &Line, seed: u64) -> PathBuf {
+        self.out
+            .join(slug(&self.settings(line, seed)[BEGINNING.len()..]))
+    }
+
+    /// The folder of a finished run.
+    fn trained(&self, line: &Line, seed: u64) -> Result<PathBuf> {
+        let folder = self.folder(line, seed);
         if folder.join("final.safetensors").exists() {
             return Ok(folder);
         }
@@ -223,7 +256,7 @@ impl Ladder {
         if folder.join("last.safetensors").exists() {
             trainer.arg("--resume");
         }
-        for setting in settings {
+        for setting in self.settings(line, seed) {
             trainer.args(["--set", &setting]);
         }
         run(trainer.args(&self.rest))?;
@@ -231,8 +264,11 @@ impl Ladder {
     }
 
     /// What `trainer eval` says of a run, kept beside it.
-    fn judged(&self, folder: &Path, file: &str, table: &[&str]) -> Result<Value> {
-        let kept = folder.join(file);
+    fn judged(&self, folder: &Path, question: Question) -> Result<Value> {
+        let kept = folder.join(match question {
+            Question::Cross => "cross.json",
+            Question::Necks => "necks.json",
+        });
         if !kept.exists() {
             let mut trainer = self.trainer();
             trainer
@@ -243,11 +279,13 @@ impl Ladder {
             trainer
                 .arg("--weights")
                 .arg(folder.join("final.safetensors"));
-            match table {
-                ["--cross"] if self.cross.is_empty() => {}
-                ["--cross"] => _ = trainer.arg("--cross").args(&self.cross),
-                table => _ = trainer.args(table),
+            match question {
+                Question::Cross if self.cross.is_empty() => {}
+                Question::Cross => _ = trainer.arg("--cross").args(&self.cross),
+                Question::Necks => _ = trainer.arg("--necks"),
             }
+            // The same machine judges.
+            trainer.args(&self.rest);
             let output = trainer.output()?;
             if !output.status.success() {
                 bail!("{trainer:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -257,18 +295,70 @@ impl Ladder {
         let text = std::fs::read_to_string(&kept)?;
         serde_json::from_str(&text).with_context(|| kept.display().to_string())
     }
+}
 
-    fn trainer(&self) -> std::process::Command {
-        std::process::Command::new(root().join("target/release/trainer"))
+impl Ladder {
+    fn trainer(&self) -> Command {
+        let built = self.trainer.as_ref();
+        Command::new(built.expect("it is built before the first run"))
+    }
+}
+
+impl Table {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Rungs => "Rung",
+            Self::Necks => "Network",
+            Self::Batches => "P x K",
+            Self::Sizes => "Height x width",
+            Self::Backbones => "Network",
+        }
+    }
+
+    fn question(self) -> Question {
+        match self {
+            Self::Necks => Question::Necks,
+            Self::Rungs | Self::Batches | Self::Sizes | Self::Backbones => Question::Cross,
+        }
+    }
+
+    fn lines(self, warmup: u32) -> Vec<Line> {
+        match self {
+            Self::Rungs => rungs(warmup),
+            Self::Necks => {
+                let all = rungs(warmup).pop().expect("there are rungs");
+                let without = Line {
+                    name: "without BNNeck".to_owned(),
+                    settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
+                };
+                let whole = Line {
+                    name: "with BNNeck".to_owned(),
+                    ..all
+                };
+                vec![without, whole]
+            }
+            Self::Batches => varied(warmup, BATCHES, |(p, k)| {
+                let name = format!("{p} x {k}");
+                let settings = [format!("batch.identities={p}"), format!("batch.images={k}")];
+                (name, settings.into())
+            }),
+            Self::Sizes => varied(warmup, SIZES, |[h, w]| {
+                (format!("{h} x {w}"), vec![format!("model.size=[{h}, {w}]")])
+            }),
+            Self::Backbones => varied(warmup, BACKBONES, |name| {
+                (name.to_owned(), vec![format!("model.backbone={name}")])
+            }),
+        }
     }
 }
 
 /// Every rung with all that came before it.
-fn rungs() -> Vec<Line> {
+fn rungs(warmup: u32) -> Vec<Line> {
     let mut settings: Vec<String> = Vec::new();
     let mut rungs = Vec::new();
     for (name, more) in RUNGS {
-        settings.extend(more.iter().map(|&setting| setting.to_owned()));
+        let filled = |setting: &&str| setting.replace("{warmup}", &warmup.to_string());
+        settings.extend(more.iter().map(filled));
         rungs.push(Line {
             name: name.to_owned(),
             settings: settings.clone(),
@@ -279,10 +369,11 @@ fn rungs() -> Vec<Line> {
 
 /// The whole recipe with one thing varied.
 fn varied<T>(
+    warmup: u32,
     values: impl IntoIterator<Item = T>,
     line: impl Fn(T) -> (String, Vec<String>),
 ) -> Vec<Line> {
-    let whole = rungs().pop().expect("there are rungs").settings;
+    let whole = rungs(warmup).pop().expect("there are rungs").settings;
     let line = |value| {
         let (name, more) = line(value);
         Line {
@@ -310,8 +401,10 @@ fn spread(scores: &[f64]) -> String {
     }
 }
 
-/// A folder's name out of settings.
+/// A folder's name out of settings: the last part of each key and its value. File systems take 255
+/// bytes: where there are more, the settings' hash stands for the rest.
 fn slug(settings: &[String]) -> String {
+    const LONGEST: usize = 200;
     let clean = |c: char| {
         if c.is_ascii_alphanumeric() || c == '.' {
             c
@@ -319,10 +412,24 @@ fn slug(settings: &[String]) -> String {
             '-'
         }
     };
-    let text: Vec<String> = (settings.iter())
-        .map(|setting| setting.chars().map(clean).collect())
-        .collect();
-    text.join("_")
+    let short = |setting: &String| {
+        let (key, value) = setting.split_once('=').unwrap_or(("", setting));
+        let last = key.rsplit('.').next().unwrap_or(key);
+        format!("{last}-{value}")
+            .chars()
+            .map(clean)
+            .collect::<String>()
+    };
+    let mut text = settings.iter().map(short).collect::<Vec<_>>().join("_");
+    if text.len() > LONGEST {
+        // FNV-1a.
+        let hash = (text.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        text.truncate(LONGEST);
+        text = format!("{text}_{hash:016x}");
+    }
+    text
 }
 
 fn name_of(folder: &Path) -> String {
@@ -336,15 +443,26 @@ mod tests {
 
     #[test]
     fn every_rung_has_all_that_came_before() {
-        let rungs = rungs();
+        let rungs = rungs(4);
+        assert_eq!(rungs[1].settings, ["schedule.warmup=4"]);
         assert_eq!(rungs.len(), 7);
         for (at, pair) in rungs.windows(2).enumerate() {
             assert!(pair[1].settings.starts_with(&pair[0].settings), "{at}");
             assert_eq!(pair[1].settings.len(), pair[0].settings.len() + 1);
         }
-        let folders: std::collections::BTreeSet<String> =
-            rungs.iter().map(|line| slug(&line.settings)).collect();
+        let folders: BTreeSet<String> = rungs.iter().map(|line| slug(&line.settings)).collect();
         assert_eq!(folders.len(), 7);
+    }
+
+    #[test]
+    fn many_settings_still_make_a_name_of_their_own() {
+        let settings = |last: &str| -> Vec<String> {
+            let many = (0..40).map(|i| format!("loss.some.key{i}=[{i}, {i}]"));
+            many.chain([last.to_owned()]).collect()
+        };
+        let [one, other] = ["seed=1", "seed=2"].map(|last| slug(&settings(last)));
+        assert!(one.len() < 255 && one != other, "{one} {other}");
+        assert_eq!(slug(&["schedule.warmup=3".to_owned()]), "warmup-3");
     }
 
     #[test]

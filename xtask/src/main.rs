@@ -1,5 +1,6 @@
 //! Everything a person runs on this repository: `cargo xtask --help`.
 
+mod default_model;
 mod device_test;
 mod fuzz;
 mod ladder;
@@ -34,6 +35,7 @@ enum Task {
     Example,
     Libtorch(libtorch::Libtorch),
     Ladder(ladder::Ladder),
+    DefaultModel(default_model::DefaultModel),
     /// Run `reid` against a camera driver of the kernel, in an emulated machine: minutes
     DeviceTest,
     /// Run the fuzz targets
@@ -48,6 +50,7 @@ fn main() -> Result<()> {
         Task::Example => example(),
         Task::Libtorch(libtorch) => libtorch.run(),
         Task::Ladder(ladder) => ladder.run(),
+        Task::DefaultModel(model) => model.run(),
         Task::DeviceTest => device_test::run_all(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }
@@ -143,6 +146,22 @@ fn example() -> Result<()> {
         "--threshold",
         "0.8",
     ])
+}
+
+/// The program `trainer`, built in release unless there is one already.
+fn built_trainer(built: Option<&Path>) -> Result<PathBuf> {
+    if let Some(built) = built {
+        return Ok(built.to_owned());
+    }
+    libtorch::ensure()?;
+    run(&mut cargo([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "trainer",
+    ]))?;
+    Ok(root().join("target/release/trainer"))
 }
 
 /// Whether `REID_REQUIRE`, a list with commas, says that something must be there.

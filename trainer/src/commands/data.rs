@@ -1,14 +1,21 @@
-//! `trainer data`: what is in a folder of people.
+//! `trainer data`: what is in a folder of people, and the same folder as other cameras saw it.
+
+mod sheet;
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use kernels::retrieval::metrics::Scores;
+use serde::Serialize;
 use trainer::data::Dataset;
+use trainer::data::augment::Jitter;
 use trainer::data::check::{Part, Report, Spread, check};
 use trainer::data::dataset::{Layout, Options, Split};
+use trainer::data::recolour::recolour;
+use trainer::stripes;
 
-/// Look at data sets
+/// Look at data sets, and give their cameras other colours
 #[derive(Debug, Args)]
 pub(super) struct Data {
     #[command(subcommand)]
@@ -18,6 +25,9 @@ pub(super) struct Data {
 #[derive(Debug, Subcommand)]
 enum DataCommand {
     Check(Check),
+    Recolour(Recolour),
+    Stripes(Stripes),
+    Sheet(sheet::Sheet),
 }
 
 /// Count persons, images and cameras, find persons who are both learned and tested, and decode every
@@ -63,10 +73,75 @@ Layouts:
 
 The exit code is 1 if a file cannot be decoded.";
 
+/// Write a data set as other cameras would have seen it: hue, brightness, contrast and saturation
+/// changed, one way for all images of a camera
+///
+/// Colours alone then no longer say who somebody is: what is found is found by shape and pattern, or
+/// by colours beside each other.
+#[derive(Debug, Args)]
+#[command(after_help = RECOLOUR_HELP)]
+struct Recolour {
+    /// The data set's folder; its files are .jpg and name their cameras
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// The folder to write, new or empty
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+    /// A camera turns hues by at most this part of the circle, 0 to 0.5
+    #[arg(long, value_name = "PART", default_value_t = 0.1)]
+    hue: f64,
+    /// A camera changes brightness by at most this share
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
+    brightness: f64,
+    /// Contrast, the same way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    contrast: f64,
+    /// Saturation, the same way
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
+    saturation: f64,
+    /// Names what each camera does
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Threads, 0 for one a core, at most 256
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const RECOLOUR_HELP: &str = "\
+Examples:
+  trainer data recolour Market-1501 Market-recoloured
+  trainer data recolour crops crops-3 --hue 0.05 --brightness 0.4 --seed 3
+  trainer eval --weights person.safetensors --data crops-3";
+
+/// Find people by colours alone: histograms of hue, saturation and value of eight stripes of a crop
+///
+/// What a network has to beat. Where stripes do well, a data set proves little.
+#[derive(Debug, Args)]
+#[command(after_help = STRIPES_HELP)]
+struct Stripes {
+    /// The data set's folder; several are a row each
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const STRIPES_HELP: &str = "\
+Examples:
+  trainer data stripes street
+  trainer data stripes crops crops-recoloured --json";
+
 impl Data {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self.command {
             DataCommand::Check(check) => check.run(),
+            DataCommand::Recolour(recolour) => recolour.run(),
+            DataCommand::Stripes(stripes) => stripes.run(),
+            DataCommand::Sheet(sheet) => sheet.run(),
         }
     }
 }
@@ -97,6 +172,91 @@ impl Check {
                 cli::count(images, "image")
             ),
         }
+    }
+}
+
+/// What `trainer data recolour --json` prints.
+#[derive(Serialize)]
+struct Recoloured {
+    schema: u32,
+    images: usize,
+    seed: u64,
+}
+
+impl Recolour {
+    fn run(self) -> anyhow::Result<()> {
+        let set = Dataset::open(&self.dir, &Options::default())?;
+        let jitter = Jitter {
+            p: 1.0,
+            brightness: self.brightness,
+            contrast: self.contrast,
+            saturation: self.saturation,
+            hue: self.hue,
+        };
+        let bar = cli::progress(Some(set.images().count() as u64), "images");
+        let (dir, out, seed) = (&self.dir, &self.out, self.seed);
+        let images = recolour(dir, &set, out, jitter, seed, self.threads, || bar.inc(1))?;
+        bar.finish_and_clear();
+        if self.json {
+            return cli::json(&Recoloured {
+                schema: 1,
+                images,
+                seed,
+            });
+        }
+        cli::lines([format!(
+            "{}: {}",
+            out.display(),
+            cli::count(images, "image")
+        )])
+    }
+}
+
+/// What `trainer data stripes --json` prints.
+#[derive(Serialize)]
+struct Found {
+    schema: u32,
+    rows: Vec<StripesRow>,
+}
+
+#[derive(Serialize)]
+struct StripesRow {
+    name: String,
+    #[serde(flatten)]
+    scores: Scores,
+}
+
+impl Stripes {
+    fn run(self) -> anyhow::Result<()> {
+        let bar = cli::progress(Some(self.dirs.len() as u64), "data sets");
+        let mut rows = Vec::new();
+        for dir in &self.dirs {
+            let set = Dataset::open(dir, &Options::default())?;
+            let scores = stripes::evaluate(&set)
+                .with_context(|| format!("{}: query and gallery", dir.display()))?;
+            rows.push(StripesRow {
+                name: set.name,
+                scores,
+            });
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if self.json {
+            return cli::json(&Found { schema: 1, rows });
+        }
+        let header = ["stripes on", "rank-1", "mAP", "mINP", "queries"].map(str::to_owned);
+        let mut table = vec![header.to_vec()];
+        table.extend(rows.iter().map(|StripesRow { name, scores }| {
+            let percent = |share: f64| format!("{:.1}", share * 100.0);
+            vec![
+                name.clone(),
+                percent(scores.rank1),
+                percent(scores.map),
+                percent(scores.minp),
+                scores.queries.to_string(),
+            ]
+        }));
+        cli::lines(cli::table(&table))
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) struct Synth {
     /// Share of the persons who wear the clothes of somebody else
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().lookalikes)]
     lookalikes: f64,
+    /// All persons are to learn, and nothing is there to test with: several such streets, joined,
+    /// have more cameras and more persons than one
+    #[arg(long)]
+    learn_only: bool,
     /// Height and width of the pictures
     #[arg(long, value_name = "HxW", default_value = "128x64", value_parser = super::size)]
     size: [usize; 2],
@@ -47,6 +51,7 @@ Examples:
   trainer synth street
   trainer synth mall --domain mall --seed 7
   trainer synth big --identities 1500 --per-camera 8 --size 256x128
+  trainer synth more/1 --seed 1 --learn-only && trainer synth more/2 --seed 2 --learn-only
   trainer data check street";
 
 /// What `--json` prints.
@@ -71,6 +76,7 @@ impl Synth {
             seed: self.seed,
             domain: self.domain,
             lookalikes: self.lookalikes,
+            learn_only: self.learn_only,
         };
         let street = Street::new(&options)?;
         let bar = cli::progress(Some(street.pictures() as u64), "pictures");

@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use serde::Serialize;
 
 use super::dataset::{Dataset, Image};
 use super::picture::Picture;
-use crate::{Error, Result};
+use crate::{Result, workers};
 
 /// What is in a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -104,18 +102,9 @@ type Looked = Result<[usize; 3], String>;
 /// # Errors
 /// [`Error::Argument`] for more than 256 threads. Broken files are no error: they are in the report.
 pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Result<Report> {
-    const MAX_THREADS: usize = 256;
-    if threads > MAX_THREADS {
-        return Err(Error::Argument(format!(
-            "threads is {threads}, wanted 0 to {MAX_THREADS}"
-        )));
-    }
-    let threads = match threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = workers::count(threads)?;
     let images: Vec<&Image> = dataset.images().collect();
-    let looked = look_at_all(&images, threads, seen);
+    let looked = look_at_all(&images, threads, seen)?;
     let broken = images.iter().zip(&looked).filter_map(|(image, looked)| {
         Some(Broken {
             path: image.path.clone(),
@@ -139,34 +128,15 @@ pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Resul
     })
 }
 
-fn look_at_all(images: &[&Image], threads: usize, seen: impl Fn() + Sync) -> Vec<Looked> {
-    let next = AtomicUsize::new(0);
-    let work = || {
+/// Each with its own memory for a picture: decoding is long beside allocating it.
+fn look_at_all(images: &[&Image], threads: usize, seen: impl Fn() + Sync) -> Result<Vec<Looked>> {
+    workers::each(images, threads, |image| {
         let mut picture = Picture::default();
-        let mut looked = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(image) = images.get(index) else {
-                return looked;
-            };
-            let read = picture.read(&image.path);
-            let size = |()| [picture.width(), picture.height(), picture.file_bytes()];
-            looked.push((index, read.map(size).map_err(|error| error.to_string())));
-            seen();
-        }
-    };
-    let mut all: Vec<(usize, Looked)> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads.min(images.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
-            Ok(looked) => looked,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        running.into_iter().flat_map(join).collect()
-    });
-    all.sort_unstable_by_key(|&(index, _)| index);
-    all.into_iter().map(|(_, looked)| looked).collect()
+        let read = picture.read(&image.path);
+        let size = |()| [picture.width(), picture.height(), picture.file_bytes()];
+        seen();
+        Ok(read.map(size).map_err(|error| error.to_string()))
+    })
 }
 
 impl Part {
@@ -229,6 +199,8 @@ fn without_answer(dataset: &Dataset) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::data::dataset::Options;
 

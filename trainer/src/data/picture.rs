@@ -71,6 +71,12 @@ impl Picture {
         self.bytes.len()
     }
 
+    /// The pixels, `[height, width, 3]`, red first.
+    #[must_use]
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
     /// The pixels, for a [`kernels::crop::Cropper`].
     ///
     /// # Errors

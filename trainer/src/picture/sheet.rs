@@ -1,9 +1,13 @@
-//! Sheets of crops: an augmented batch, or what queries found.
+//! Sheets of crops: an augmented batch, what queries found, or who is in a data set.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use kernels::retrieval::Labelled;
 use kernels::retrieval::metrics::first_answers;
 
 use super::{Anchor, Crop, GREY, INK, Svg};
+use crate::data::{Dataset, Image};
 use crate::evaluate::{Feature, Metric, TestSet};
 use crate::{Error, Result};
 
@@ -147,11 +151,7 @@ pub fn results(
         }
         // A small gallery: the next query begins a row all the same.
         for _ in 0..missing {
-            tiles.push(Tile {
-                crop: Crop::new(1, 2, vec![255; 6])?,
-                border: None,
-                lines: Vec::new(),
-            });
+            tiles.push(Tile::blank()?);
         }
     }
     let by = match metric {
@@ -163,6 +163,72 @@ pub fn results(
         set.name
     );
     contact_sheet(&title, &tiles, count + 1)
+}
+
+/// A row for each of some persons, `columns` images of each, spread over all that there are and
+/// ordered by camera: would somebody call them one, and the rows different? The persons are those to
+/// test, or those to learn where there is no test, spread over all of them.
+///
+/// # Errors
+/// [`Error::Argument`] if there is nobody, or too many for a sheet; what `open` says.
+pub fn persons(
+    set: &Dataset,
+    rows: usize,
+    columns: usize,
+    mut open: impl FnMut(&Path) -> Result<Crop>,
+) -> Result<String> {
+    let tested = set.query.iter().chain(&set.gallery);
+    let images: Vec<&Image> = match set.query.is_empty() {
+        true => set.train.iter().collect(),
+        false => tested.collect(),
+    };
+    let mut by_person: BTreeMap<i32, Vec<&Image>> = BTreeMap::new();
+    for image in images.into_iter().filter(|image| image.label.person > 0) {
+        by_person.entry(image.label.person).or_default().push(image);
+    }
+    if rows.saturating_mul(columns) > MAX_TILES {
+        return Err(Error::Argument(format!(
+            "{rows} persons with {columns} images each, wanted {MAX_TILES} crops at most"
+        )));
+    }
+    let all: Vec<Vec<&Image>> = by_person.into_values().collect();
+    let mut tiles = Vec::new();
+    for mut images in spread(&all, rows).cloned() {
+        images.sort_by_key(|image| (image.label.camera, &image.path));
+        let person = images[0].label.person;
+        let mut row = 0;
+        for image in spread(&images, columns) {
+            tiles.push(Tile {
+                crop: open(&image.path)?,
+                border: None,
+                lines: vec![person.to_string(), camera(image.label.camera)],
+            });
+            row += 1;
+        }
+        // Few images: the next person begins a row all the same.
+        for _ in row..columns {
+            tiles.push(Tile::blank()?);
+        }
+    }
+    let title = format!("{}: a person a row, by camera", set.name);
+    contact_sheet(&title, &tiles, columns)
+}
+
+/// `count` items from all over a list, or all of a shorter one.
+fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
+    let count = count.min(items.len());
+    (0..count).map(move |i| &items[i * items.len() / count])
+}
+
+impl Tile {
+    /// Nothing, where a row is shorter than the others.
+    fn blank() -> Result<Self> {
+        Ok(Self {
+            crop: Crop::new(1, 2, vec![255; 6])?,
+            border: None,
+            lines: Vec::new(),
+        })
+    }
 }
 
 fn camera(number: u32) -> String {

@@ -155,3 +155,40 @@ fn an_image_that_cannot_be_read_is_named() {
     let error = Crop::open(&path).unwrap_err().to_string();
     assert!(error.contains("a.jpg: "), "{error}");
 }
+
+#[test]
+fn a_sheet_of_persons_has_a_row_each_and_no_distractors() {
+    use crate::data::{Dataset, Image};
+    let image = |person, camera| Image {
+        path: format!("{person}_{camera}.jpg").into(),
+        label: label(person, camera),
+    };
+    let set = Dataset {
+        name: "set".to_owned(),
+        train: vec![image(9, 1)],
+        query: vec![image(1, 1), image(2, 2)],
+        gallery: vec![
+            image(2, 3),
+            image(1, 2),
+            image(0, 1),
+            image(2, 1),
+            image(-1, 1),
+        ],
+        cameras: true,
+        left_out: Vec::new(),
+    };
+    let mut opened = Vec::new();
+    let crop = |path: &std::path::Path| {
+        opened.push(path.display().to_string());
+        Crop::new(2, 4, vec![128; 24])
+    };
+    let svg = sheet::persons(&set, 12, 3, crop).unwrap();
+    assert_eq!(
+        opened,
+        ["1_1.jpg", "1_2.jpg", "2_1.jpg", "2_2.jpg", "2_3.jpg"]
+    );
+    // Two rows of three: one place is blank.
+    assert_eq!(svg.matches("<image").count(), 6);
+    let refused = sheet::persons(&set, 1000, 3, |_| Crop::new(2, 4, vec![0; 24]));
+    assert!(refused.unwrap_err().to_string().contains("1000 persons"));
+}

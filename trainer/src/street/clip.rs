@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::avi;
 use super::body::Pose;
 use super::lens::Moment;
 use super::person::{Domain, Person, Side, crowd};
@@ -20,9 +21,8 @@ use super::raster::Window;
 use super::scene::Scene;
 use super::shoot::framed;
 use super::space::{step, v3};
-use super::{avi, each, empty_folder};
 use crate::random::Draw;
-use crate::{Error, Result};
+use crate::{Error, Result, workers};
 
 /// Width and height of a frame, pixels.
 const SIZE: [usize; 2] = [640, 360];
@@ -204,10 +204,10 @@ impl Clip {
     /// [`Error::File`] if the folder is not empty; [`Error::Io`] if something cannot be written;
     /// [`Error::Argument`] for more than 256 threads.
     pub fn write(&self, out: &Path, threads: usize, tick: impl Fn() + Sync) -> Result<ClipSummary> {
-        let threads = super::threads(threads)?;
-        empty_folder(out)?;
+        let threads = workers::count(threads)?;
+        workers::empty_folder(out)?;
         let frames: Vec<usize> = (0..self.frames()).collect();
-        let done = each(&frames, threads, |&frame| {
+        let done = workers::each(&frames, threads, |&frame| {
             let rendered = self.render(frame)?;
             tick();
             Ok(rendered)

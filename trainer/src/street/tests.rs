@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::palette::side_of;
 use super::person::{Bag, Side, Top, UNLIKE, crowd};
@@ -357,4 +358,20 @@ fn bench_pictures_a_second() {
         let rate = street.pictures() as f64 / seconds;
         println!("{threads} threads: {rate:.0} pictures of 128 x 64 a second");
     }
+}
+
+#[test]
+fn a_street_to_learn_from_alone_has_everybody_and_nobody_to_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        learn_only: true,
+        ..small(3)
+    };
+    let street = Street::new(&options).unwrap();
+    let written = street.write(&folder.path().join("more"), 2, || ()).unwrap();
+    assert_eq!((written.train_identities, written.test_identities), (8, 0));
+    assert_eq!(written.train, street.pictures());
+    let read = Dataset::open(&folder.path().join("more"), &Default::default()).unwrap();
+    assert_eq!(read.classes().1, 8);
+    assert!(read.query.is_empty() && read.gallery.is_empty());
 }

@@ -54,6 +54,8 @@ pub fn open(choice: Choice) -> Result<Device> {
         Choice::Cpu => Ok(Device::Cpu),
         Choice::Cuda if env::var_os(RESTARTED).is_some() => {
             if Cuda::is_available() {
+                // Shapes stay the same from step to step: the time to try algorithms is well spent.
+                Cuda::cudnn_set_benchmark(true);
                 return Ok(Device::Cuda(0));
             }
             Err(Error::Argument(

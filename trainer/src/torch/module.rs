@@ -95,7 +95,7 @@ impl Module {
             if copy.is_floating_point() {
                 copy = copy.f_to_kind(precision.kind())?;
             }
-            let copy = channels_last(&copy)?;
+            let copy = laid_out(&copy, device, precision)?;
             params.push(copy.f_set_requires_grad(net.role(id) == Role::Trained)?);
         }
         Ok(Self {
@@ -198,7 +198,11 @@ impl Module {
         }
         let mut uses = graph.uses();
         let mut values: Vec<Option<Tensor>> = graph.values().iter().map(|_| None).collect();
-        values[graph.input().index()] = Some(channels_last(&images.f_to_device(self.device)?)?);
+        values[graph.input().index()] = Some(laid_out(
+            &images.f_to_device(self.device)?,
+            self.device,
+            self.precision,
+        )?);
         for node in graph.nodes() {
             let inputs: Vec<&Tensor> = (node.inputs.iter())
                 .map(|operand| match *operand {
@@ -247,10 +251,12 @@ impl Module {
     }
 }
 
-/// The same tensor, the channels of a pixel beside each other in memory: what convolutions are
-/// fastest on. Only images and kernels of several pixels have such a layout.
-fn channels_last(tensor: &Tensor) -> Result<Tensor> {
-    if tensor.dim() != 4 {
+/// The same tensor as convolutions are fastest on it. On CPUs, and on the matrix units of a GPU, that
+/// is the channels of a pixel beside each other in memory. A GPU's depthwise convolutions in f32
+/// know planes only. Only images and kernels of several pixels have such a layout.
+fn laid_out(tensor: &Tensor, device: Device, precision: Precision) -> Result<Tensor> {
+    let planes = device.is_cuda() && precision != Precision::Bf16;
+    if tensor.dim() != 4 || planes {
         return Ok(tensor.shallow_clone());
     }
     let pixels = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?;

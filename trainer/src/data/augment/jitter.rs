@@ -37,7 +37,7 @@ impl Default for Jitter {
 }
 
 impl Jitter {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::data) fn check(&self) -> Result<()> {
         check_range("jitter.p", self.p, 0.0, 1.0)?;
         check_range("jitter.brightness", self.brightness, 0.0, 10.0)?;
         check_range("jitter.contrast", self.contrast, 0.0, 10.0)?;
@@ -46,7 +46,7 @@ impl Jitter {
     }
 
     /// Changes `rgb`, pixels of three bytes.
-    pub(super) fn apply(&self, rgb: &mut [u8], draw: &mut Draw) {
+    pub(in crate::data) fn apply(&self, rgb: &mut [u8], draw: &mut Draw) {
         if !draw.chance(self.p) {
             return;
         }

@@ -1,0 +1,76 @@
+//! The network that comes with this repository, made again from nothing but seeds: sixteen streets
+//! and malls are rendered and joined, and an `OSNet` learns who walks on them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{built_trainer, run};
+
+/// Train the network that `models/` holds: renders 43,240 pictures of 2,400 persons, then learns
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct DefaultModel {
+    /// Where pictures and the run are kept; what is there is not made again
+    #[arg(long, value_name = "DIR", default_value = "runs/default-model")]
+    out: PathBuf,
+    /// A built trainer to run [default: it is built here]
+    #[arg(long, value_name = "PROGRAM")]
+    trainer: Option<PathBuf>,
+    /// Passed on to `trainer train`, for example --device=cuda
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo xtask default-model -- --device cuda
+  cargo xtask default-model -- --precision bf16";
+
+/// Of the streets, and of the malls: none of them is the seed 0 of `trainer synth`, which is tested
+/// on.
+const SEEDS: std::ops::RangeInclusive<u32> = 101..=108;
+
+/// Persons of each.
+const IDENTITIES: &str = "150";
+
+impl DefaultModel {
+    pub(crate) fn run(&self) -> Result<()> {
+        let trainer = built_trainer(self.trainer.as_deref())?;
+        let mut folders = Vec::new();
+        for seed in SEEDS {
+            for domain in ["street", "mall"] {
+                let folder = self.out.join(format!("{domain}-{seed}"));
+                self.render(&trainer, &folder, domain, seed)?;
+                folders.push(folder);
+            }
+        }
+        let folder = self.out.join("run");
+        let mut train = std::process::Command::new(&trainer);
+        train.args(["train", "configs/street-osnet_x0_25.toml", "--out"]);
+        train.arg(&folder).arg("--data").args(folders);
+        if folder.join("last.safetensors").exists() {
+            train.arg("--resume");
+        }
+        run(train.args(&self.rest))
+    }
+
+    /// Rendered into a folder beside it, which gets its name when it is whole.
+    fn render(&self, trainer: &Path, folder: &Path, domain: &str, seed: u32) -> Result<()> {
+        if folder.exists() {
+            return Ok(());
+        }
+        let unfinished = folder.with_extension("unfinished");
+        if unfinished.exists() {
+            std::fs::remove_dir_all(&unfinished)?;
+        }
+        let seed = seed.to_string();
+        run(std::process::Command::new(trainer)
+            .arg("synth")
+            .arg(&unfinished)
+            .args(["--domain", domain, "--seed", &seed])
+            .args(["--identities", IDENTITIES, "--learn-only"]))?;
+        Ok(std::fs::rename(&unfinished, folder)?)
+    }
+}
