@@ -106,6 +106,12 @@ impl Cpu {
         self.pool.threads()
     }
 
+    /// The instructions that it computes with, for example `avx2`.
+    #[must_use]
+    pub fn instructions(&self) -> &'static str {
+        self.isa.name()
+    }
+
     /// As [`reference::eval`].
     ///
     /// # Errors

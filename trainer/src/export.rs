@@ -5,6 +5,8 @@
 //! [`Exported::verify`] compares with embeddings that another framework has dumped. Both run on the
 //! fast executor, which the slow one judges on the first image.
 
+mod receipt;
+
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +97,8 @@ pub fn float(opened: &Opened, weights: Weights) -> Result<Exported> {
         space: Some(space(&unfolded, &preprocessing)),
         weights,
         thresholds: Vec::new(),
+        quantisation: None,
+        receipt: None,
     };
     Ok(Exported {
         graph: fold(&merge_branches(&unfolded)?)?,
@@ -187,13 +191,13 @@ impl Exported {
         Ok(())
     }
 
-    /// Writes the ONNX file; what was there stays until it is whole.
+    /// Writes the ONNX file, sealed with its own SHA-256; what was there stays until it is whole.
     ///
     /// # Errors
     /// [`Error::Kernels`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let said = [(contract::METADATA_KEY.to_owned(), self.contract.to_json())];
-        Ok(onnx::write_file(&self.graph, &said.into(), path)?)
+        Ok(onnx::write_sealed_file(&self.graph, &said.into(), path)?)
     }
 }
 

@@ -190,6 +190,12 @@ impl Executor {
         self.cpu.threads()
     }
 
+    /// The instructions that it computes with; see [`Cpu::instructions`].
+    #[must_use]
+    pub fn instructions(&self) -> &'static str {
+        self.cpu.instructions()
+    }
+
     /// The embeddings `[N, dim]`, not normalised, of `pixels`: RGB bytes `[N, height, width, 3]`, as
     /// [`Cropper`](crate::crop::Cropper) makes them.
     ///

@@ -69,6 +69,19 @@ impl Isa {
         }
     }
 
+    /// What it is called in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => "avx512-vnni",
+        }
+    }
+
     /// The `LANES` that [`Isa::run`] compiles a loop for.
     pub(super) fn lanes(self) -> usize {
         match self {

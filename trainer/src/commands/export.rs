@@ -82,7 +82,7 @@ impl Export {
             datasets: self.datasets.clone(),
             licence: self.licence.clone(),
         };
-        let exported = export::float(&opened, said)?;
+        let mut exported = export::float(&opened, said)?;
         let images = self.images.as_deref().map(some_images_below).transpose()?;
         let folding = images
             .as_ref()
@@ -102,6 +102,7 @@ impl Export {
             }
             _ => None,
         };
+        exported.add_receipt()?;
         exported.write(&self.out)?;
         let report = Report {
             schema: 1,
