@@ -26,6 +26,8 @@ mod live;
 mod look;
 #[path = "reid/protobuf.rs"]
 mod protobuf;
+#[path = "reid/receipt.rs"]
+mod receipt;
 #[path = "reid/run.rs"]
 mod run;
 #[path = "reid/watch.rs"]

@@ -4,14 +4,21 @@
 //! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model
 //! of other origin has none: what can be recognised in its graph is taken from there, the rest is
 //! [`Preprocessing::default`] or comes from a [`Sidecar`], a TOML file beside the model.
+//!
+//! Versions. A key that an older program may ignore without computing something else is added under
+//! the same version: at the top level unknown keys are passed over. Inside of [`Preprocessing`],
+//! [`Quantisation`] and the other parts every key counts, and an unknown one is refused.
 
+mod quantisation;
 mod sidecar;
 
+pub use quantisation::{Calibration, Layout, Quantisation, Scheme};
 pub use sidecar::{PreprocessingPart, Sidecar};
 
 use serde::{Deserialize, Serialize};
 
 use crate::graph::fold::Affine;
+use crate::receipt::Receipt;
 use crate::retrieval::open_set::Point;
 use crate::{Error, Result};
 
@@ -20,6 +27,9 @@ pub const METADATA_KEY: &str = "reid.contract";
 
 /// The version of the contract that this crate writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
+
+/// The most bytes of a contract: four times that of a network whose embeddings have 8192 numbers.
+pub const MAX_BYTES: usize = 1 << 20;
 
 /// The widest and highest network input: four times the largest in use for re-ID.
 pub const MAX_INPUT_SIDE: usize = 4096;
@@ -37,7 +47,9 @@ pub struct Contract {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
     /// Identity of the embedding space: embeddings of two models can be compared if and only if
-    /// this is the same. An exporter states it; for other models it is computed.
+    /// this is the same. An exporter states it; for other models it is computed. A quantised model
+    /// states that of the float model that it was made from, if its exporter has proven that people
+    /// are recognised across the two, else one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<String>,
     /// Where the weights come from.
@@ -46,6 +58,12 @@ pub struct Contract {
     /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Point>,
+    /// How it was quantised; none for a float network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantisation: Option<Quantisation>,
+    /// What has to come out of it, on every device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
 }
 
 /// What the output of a network means.
@@ -151,9 +169,16 @@ impl Contract {
     ///
     /// # Errors
     /// [`Error::Malformed`] if it is no contract, is newer than [`VERSION`] or holds values out of
-    /// range.
+    /// range, [`Error::Limit`] beyond [`MAX_BYTES`].
     pub fn from_json(json: &str) -> Result<Self> {
         let malformed = |reason: String| Error::malformed("contract", reason);
+        if json.len() > MAX_BYTES {
+            return Err(Error::Limit {
+                what: "size of the contract in bytes".to_owned(),
+                found: json.len() as u64,
+                limit: MAX_BYTES as u64,
+            });
+        }
         let contract: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if contract.version != VERSION {
             let found = contract.version;
@@ -174,6 +199,17 @@ impl Contract {
                     "it states threshold {threshold}, FPIR {fpir}, FNIR {fnir}; wanted -1 to 1 \
                      and shares of 0 to 1"
                 )));
+            }
+        }
+        if let Some(quantisation) = &contract.quantisation {
+            quantisation.check()?;
+        }
+        if let Some(receipt) = &contract.receipt {
+            receipt.check(contract.embedding.dim)?;
+            if receipt.exact.is_some() && contract.quantisation.is_none() {
+                return Err(malformed(
+                    "its receipt is one of integers, but nothing says that it is quantised".into(),
+                ));
             }
         }
         Ok(contract)
@@ -288,6 +324,7 @@ impl std::fmt::Display for Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receipt::{Checksum, Exact, Golden, Step};
 
     fn contract() -> Contract {
         Contract {
@@ -309,6 +346,8 @@ mod tests {
                 fpir: 0.01,
                 fnir: 0.1,
             }],
+            quantisation: None,
+            receipt: None,
         }
     }
 
@@ -316,6 +355,88 @@ mod tests {
     fn json_goes_round() {
         let contract = contract();
         assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    fn quantised() -> Contract {
+        let embedding = |value: f32| {
+            let mut row = vec![0.0; 512];
+            row[0] = value;
+            row
+        };
+        Contract {
+            quantisation: Some(Quantisation {
+                scheme: Scheme::U8,
+                layout: Layout::Fused,
+                exact_until: "layer4.2.relu".into(),
+                calibration: Calibration {
+                    method: "min-max".into(),
+                    crops: 500,
+                },
+                float_layers: vec!["conv1".into()],
+            }),
+            receipt: Some(Receipt {
+                golden: Golden { seed: 1, count: 2 },
+                embeddings: vec![embedding(1.0), embedding(-1.0)],
+                close: 0.99,
+                exact: Some(Exact {
+                    cosine: 0.999_999,
+                    steps: vec![Step {
+                        name: "conv1".into(),
+                        sums: vec![Checksum::of(b"a"), Checksum::of(b"b")],
+                    }],
+                }),
+            }),
+            ..contract()
+        }
+    }
+
+    #[test]
+    fn a_quantised_contract_goes_round() {
+        let contract = quantised();
+        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    /// What this program wrote before there were receipts, and what a later one may add.
+    #[test]
+    fn older_and_younger_contracts_of_this_version_are_read() {
+        let older = r#"{"version":1,"preprocessing":{"height":256,"width":128,"resize":"pil-bilinear","fit":"stretch","colour":"rgb","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]},"embedding":{"output":"f_i","dim":512,"metric":"cosine"}}"#;
+        let read = Contract::from_json(older).unwrap();
+        assert_eq!((read.quantisation, read.receipt), (None, None));
+        let younger = older.replacen('{', r#"{"blessing":"given","#, 1);
+        assert!(Contract::from_json(&younger).is_ok());
+    }
+
+    #[test]
+    fn a_quantised_contract_that_contradicts_itself_is_refused() {
+        let long = "x".repeat(600);
+        let cases = [
+            ("scheme", r#""scheme":"u8""#, r#""scheme":"u4""#, "u4"),
+            ("key", r#""layout""#, r#""lay":1,"layout""#, "lay"),
+            ("nameless", "layer4.2.relu", "", "a name has 0 bytes"),
+            ("long", "layer4.2.relu", &long, "a name has 600 bytes"),
+            (
+                "dim",
+                r#""dim":512"#,
+                r#""dim":511"#,
+                "has 512 numbers, wanted 511",
+            ),
+            (
+                "floats",
+                r#""quantisation":{"#,
+                r#""before":{"#,
+                "nothing says that it is quantised",
+            ),
+        ];
+        for (name, from, to, wanted) in cases {
+            let json = quantised().to_json();
+            assert!(json.contains(from), "{name}: {json}");
+            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            assert!(error.to_string().contains(wanted), "{name}: {error}");
+        }
+        let mut huge = contract().to_json();
+        huge.push_str(&" ".repeat(MAX_BYTES));
+        let error = Contract::from_json(&huge).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
     }
 
     #[test]

@@ -57,6 +57,18 @@ pub enum Error {
         limit: u64,
     },
 
+    /// What was computed here is not what the model's [receipt](crate::receipt) says: compute on
+    /// something else, or get a fresh copy of the file.
+    #[error("the receipt is not reproduced: {what} is {found}, wanted {wanted}")]
+    NotReproduced {
+        /// What was compared, with the golden crop and the step.
+        what: String,
+        /// What came out.
+        found: String,
+        /// What had to come out.
+        wanted: String,
+    },
+
     /// An argument outside of its documented range.
     #[error("{0}")]
     Argument(String),

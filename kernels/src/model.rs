@@ -28,6 +28,9 @@ pub struct Model {
     pub warnings: Vec<String>,
     /// Nodes of the network in the file, before folding.
     pub nodes_in_file: usize,
+    /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; always
+    /// there beside a receipt.
+    pub seal: Option<String>,
 }
 
 /// What is said about a model from outside of its file.
@@ -93,6 +96,24 @@ impl Model {
             contract.preprocessing.check()?;
         }
         fits(&network, &contract)?;
+        if contract.receipt.is_some() && file.seal.is_none() {
+            let reason = format!(
+                "it has a receipt, but states no sha256 of itself under `{}`: it was changed after \
+                 its export; get a fresh copy",
+                onnx::SEAL_KEY
+            );
+            return Err(Error::malformed("model", reason));
+        }
+        // Golden crops have the network's size, so that a kernel more or less does not touch them.
+        let said = &options.preprocessing;
+        if contract.receipt.is_some() && (said.mean, said.std, said.colour) != (None, None, None) {
+            contract.receipt = None;
+            warnings.push(
+                "the pre-processing was overruled: what comes out is not what the receipt says, \
+                 which is left away"
+                    .to_owned(),
+            );
+        }
         if overridden || contract.space.is_none() {
             contract.space = Some(space(&network, &contract.preprocessing));
         }
@@ -101,6 +122,7 @@ impl Model {
             contract,
             warnings,
             nodes_in_file,
+            seal: file.seal,
         })
     }
 
@@ -192,6 +214,8 @@ fn adopt(
         space: None,
         weights: said.weights,
         thresholds: Vec::new(),
+        quantisation: None,
+        receipt: None,
     };
     Ok((network, contract))
 }

@@ -13,6 +13,9 @@
 //! Writing makes a file of operator set 17 that the checker of ONNX accepts. The same graph always
 //! makes the same bytes, and reading them back makes the same graph, up to the order of its
 //! parameters ([`Graph::pruned`] has the order of a file).
+//!
+//! A file can be sealed ([`write_sealed_file`]): it then states its own SHA-256 under [`SEAL_KEY`],
+//! and is refused if a single byte of it has changed.
 
 mod attributes;
 mod extents;
@@ -24,6 +27,7 @@ mod order;
 mod proto;
 mod read;
 mod scope;
+mod seal;
 mod site;
 mod targets;
 mod tensors;
@@ -42,6 +46,7 @@ use crate::graph::Graph;
 use crate::{Error, Result};
 use external::Folder;
 use proto::{GraphProto, ModelProto, ValueInfoProto};
+pub use seal::SEAL_KEY;
 
 /// What malformed bytes were taken for.
 const WHAT: &str = "ONNX model";
@@ -61,6 +66,9 @@ pub struct Model {
     pub producer: String,
     /// What was assumed where the file leaves something open, for people.
     pub warnings: Vec<String>,
+    /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; none of
+    /// a file that is not sealed.
+    pub seal: Option<String>,
 }
 
 /// What to assume where a file leaves something open.
@@ -85,9 +93,7 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Model> {
     file.take(limits::MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(Error::io(path))?;
-    let proto = decode(&bytes)?;
-    drop(bytes);
-    read::model(proto, &Folder::of(path), options)
+    model(bytes, &Folder::of(path), options)
 }
 
 /// Reads the model that `bytes` are the whole file of.
@@ -95,7 +101,22 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Model> {
 /// # Errors
 /// As [`read_file`]; a model with elements in other files is refused.
 pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Model> {
-    read::model(decode(bytes)?, &Folder::none(), options)
+    model(bytes, &Folder::none(), options)
+}
+
+fn model(bytes: impl AsRef<[u8]>, folder: &Folder, options: &ReadOptions) -> Result<Model> {
+    let proto = decode(bytes.as_ref())?;
+    let seal = seal::check(bytes.as_ref(), &proto)?;
+    drop(bytes);
+    let beside = if seal.is_some() {
+        &Folder::none()
+    } else {
+        folder
+    };
+    Ok(Model {
+        seal,
+        ..read::model(proto, beside, options)?
+    })
 }
 
 fn decode(bytes: &[u8]) -> Result<ModelProto> {
@@ -109,7 +130,20 @@ fn decode(bytes: &[u8]) -> Result<ModelProto> {
 /// [`Error::Limit`] if the parameters have more bytes than an ONNX file can hold,
 /// [`Error::Unsupported`] if a node has no form in operator set 17.
 pub fn write_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    let model = write::model(graph, metadata)?;
+    encode(&write::model(graph, metadata)?)
+}
+
+/// As [`write_bytes`], with the file's own SHA-256 under [`SEAL_KEY`].
+///
+/// # Errors
+/// As [`write_bytes`].
+pub fn write_sealed_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let mut bytes = write_bytes(graph, &seal::with_place(metadata))?;
+    seal::seal(&mut bytes);
+    Ok(bytes)
+}
+
+fn encode(model: &ModelProto) -> Result<Vec<u8>> {
     let size = model.encoded_len() as u64;
     limits::limit(
         "size of the ONNX file in bytes",
@@ -125,7 +159,23 @@ pub fn write_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result
 /// # Errors
 /// [`Error::Io`]; as [`write_bytes`].
 pub fn write_file(graph: &Graph, metadata: &BTreeMap<String, String>, path: &Path) -> Result<()> {
-    let bytes = write_bytes(graph, metadata)?;
+    replace(path, &write_bytes(graph, metadata)?)
+}
+
+/// As [`write_file`], with the file's own SHA-256 under [`SEAL_KEY`].
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_sealed_file(
+    graph: &Graph,
+    metadata: &BTreeMap<String, String>,
+    path: &Path,
+) -> Result<()> {
+    replace(path, &write_sealed_bytes(graph, metadata)?)
+}
+
+/// Writes `bytes` to `path`; what was there stays until they are complete.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let Some(name) = path.file_name() else {
         let shown = path.display();
         return Err(Error::Argument(format!(
@@ -138,7 +188,7 @@ pub fn write_file(graph: &Graph, metadata: &BTreeMap<String, String>, path: &Pat
     let partial = path.with_file_name(partial);
     let written = File::create(&partial)
         .and_then(|mut file| {
-            file.write_all(&bytes)?;
+            file.write_all(bytes)?;
             file.sync_all()
         })
         .map_err(Error::io(&partial))

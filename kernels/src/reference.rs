@@ -34,12 +34,16 @@ mod steps;
 
 pub use plan::{SlotValue, run_plan};
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use crate::graph::{Graph, Node, Op, Operand, ValueId};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 use call::Call;
+pub(crate) use elementwise::apply;
+pub(crate) use layout::{Walk, broadcast};
+pub(crate) use pool::Windows;
 
 /// What `op` makes of `inputs`, which stand in the order that [`Op`] documents; optional ones are
 /// left away. `node` is the name used in errors.
@@ -68,17 +72,32 @@ pub fn run(graph: &Graph, input: &Tensor) -> Result<Vec<Tensor>> {
 pub fn run_with(
     graph: &Graph,
     input: &Tensor,
+    observe: impl FnMut(ValueId, &Tensor),
+) -> Result<Vec<Tensor>> {
+    let eval = |_, node: &Node, batch, inputs: &[&Tensor]| {
+        let outputs = eval_for(Some(batch), &node.name, &node.op, inputs)?;
+        Ok(outputs.into_iter().map(Cow::Owned).collect())
+    };
+    walk(graph, input, eval, observe)
+}
+
+/// The loop of [`run_with`], whoever computes: `eval` gets the number of a node, the node, the extent
+/// of the batch and the node's operands.
+pub(crate) fn walk<'a>(
+    graph: &'a Graph,
+    input: &'a Tensor,
+    mut eval: impl FnMut(usize, &Node, usize, &[&Tensor]) -> Result<Vec<Cow<'a, Tensor>>>,
     mut observe: impl FnMut(ValueId, &Tensor),
 ) -> Result<Vec<Tensor>> {
     let batch = batch_of(graph, input)?;
     let mut uses = graph.uses();
-    let mut values: Vec<Option<Tensor>> = vec![None; graph.values().len()];
+    let mut values: Vec<Option<Cow<'_, Tensor>>> = vec![None; graph.values().len()];
     observe(graph.input(), input);
-    values[graph.input().index()] = Some(input.clone());
+    values[graph.input().index()] = Some(Cow::Borrowed(input));
 
-    for node in graph.nodes() {
+    for (index, node) in graph.nodes().iter().enumerate() {
         let inputs = operands(graph, node, &values)?;
-        let outputs = eval_for(Some(batch), &node.name, &node.op, &inputs)?;
+        let outputs = eval(index, node, batch, &inputs)?;
         check_declared(graph, node, batch, &outputs)?;
         for (&id, tensor) in node.outputs.iter().zip(outputs) {
             observe(id, &tensor);
@@ -98,9 +117,10 @@ pub fn run_with(
         .outputs()
         .iter()
         .map(|output| {
-            values[output.value.index()].clone().ok_or_else(|| {
+            let value = values[output.value.index()].clone().ok_or_else(|| {
                 Error::Argument(format!("nothing computes the output `{}`", output.name))
-            })
+            })?;
+            Ok(value.into_owned())
         })
         .collect()
 }
@@ -126,11 +146,11 @@ fn batch_of(graph: &Graph, input: &Tensor) -> Result<usize> {
 fn operands<'a>(
     graph: &'a Graph,
     node: &Node,
-    values: &'a [Option<Tensor>],
+    values: &'a [Option<Cow<'_, Tensor>>],
 ) -> Result<Vec<&'a Tensor>> {
     let operand = |operand: &Operand| match *operand {
         Operand::Param(id) => Ok(graph.tensor(id)),
-        Operand::Value(id) => values[id.index()].as_ref().ok_or_else(|| Error::Shape {
+        Operand::Value(id) => values[id.index()].as_deref().ok_or_else(|| Error::Shape {
             node: node.name.clone(),
             op: node.op.onnx_name(),
             reason: format!(
@@ -143,7 +163,12 @@ fn operands<'a>(
 }
 
 /// Shape inference and execution must tell the same story: plans are made from the first.
-fn check_declared(graph: &Graph, node: &Node, batch: usize, outputs: &[Tensor]) -> Result<()> {
+fn check_declared(
+    graph: &Graph,
+    node: &Node,
+    batch: usize,
+    outputs: &[Cow<'_, Tensor>],
+) -> Result<()> {
     let found: Vec<_> = outputs
         .iter()
         .map(|tensor| (tensor.dtype(), tensor.shape().to_vec()))
@@ -163,7 +188,12 @@ fn check_declared(graph: &Graph, node: &Node, batch: usize, outputs: &[Tensor]) 
 }
 
 /// [`eval`] where a [`Dim::Batch`](crate::graph::Dim::Batch) stands for `batch`, if that is known.
-fn eval_for(batch: Option<usize>, node: &str, op: &Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+pub(crate) fn eval_for(
+    batch: Option<usize>,
+    node: &str,
+    op: &Op,
+    inputs: &[&Tensor],
+) -> Result<Vec<Tensor>> {
     let call = &Call::new(node, op, inputs, arity(op))?;
     let result = match op {
         Op::Conv(conv) => conv::conv(call, conv),
@@ -206,6 +236,11 @@ fn eval_for(batch: Option<usize>, node: &str, op: &Op, inputs: &[&Tensor]) -> Re
         Op::DequantizeLinear { axis } => quantize::dequantize(call, *axis),
     };
     result.map(|tensor| vec![tensor])
+}
+
+/// Refuses any number of `inputs` that `op` does not read.
+pub(crate) fn check_arity(node: &str, op: &Op, inputs: &[&Tensor]) -> Result<()> {
+    Call::new(node, op, inputs, arity(op)).map(|_| ())
 }
 
 /// How many operands `op` reads.

@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kernels::contract::{PreprocessingPart, Resize};
 use kernels::model::Model;
-use runtime::embed::{Device, EmbedOptions, Embedder};
+use runtime::embed::{Device, EmbedOptions, Embedder, Proof};
 
 /// Person re-identification on the device: frames in, people matched against a gallery out.
 #[derive(Debug, Parser)]
@@ -150,13 +150,11 @@ impl ModelArgs {
 impl DeviceArgs {
     /// Makes the model ready, and says on stderr on which device and why.
     fn embedder(&self, model: &Model) -> anyhow::Result<Box<dyn Embedder>> {
-        let options = EmbedOptions {
-            device: self.device,
-            threads: self.threads,
-            batch: self.batch,
-        };
-        let embedder = runtime::embed::open(model, &options)?;
+        let embedder = runtime::embed::open(model, &self.options())?;
         let chosen = embedder.chosen();
+        for reason in &chosen.refused {
+            eprintln!("reid: warning: refused {reason}");
+        }
         eprintln!(
             "reid: embedding on {} ({}, {}): {}",
             chosen.device,
@@ -164,7 +162,19 @@ impl DeviceArgs {
             cli::count(chosen.threads, "thread"),
             chosen.why
         );
+        if let Some(Proof { passed, cached }) = &chosen.receipt {
+            let when = if *cached { ", by an earlier run" } else { "" };
+            eprintln!("reid: receipt reproduced{when}: {passed}");
+        }
         Ok(embedder)
+    }
+
+    fn options(&self) -> EmbedOptions {
+        EmbedOptions {
+            device: self.device,
+            threads: self.threads,
+            batch: self.batch,
+        }
     }
 }
 

@@ -3,15 +3,23 @@
 //! A crop is RGB `[height, width, 3]` u8 as [`kernels::crop`] cuts it; an embedding is `dim` f32 of
 //! length one, or all zeros where the network sees nothing: behind a ReLU, a black crop may give
 //! that. See [`is_empty`].
+//!
+//! Nothing is embedded by a backend that does not reproduce the model's receipt ([`Proof`]).
 
+mod planned;
+mod proof;
 mod tract;
 
 use std::str::FromStr;
 
 use kernels::crop::Normaliser;
 use kernels::model::Model;
+use kernels::receipt::{Passed, Produced, Receipt};
 use serde::Serialize;
 
+pub use self::planned::PlannedEmbedder;
+use self::proof::Passes;
+pub use self::proof::Proof;
 pub use self::tract::TractEmbedder;
 use crate::{Error, Result};
 
@@ -29,6 +37,21 @@ pub trait Embedder {
     /// # Errors
     /// [`Error::Embed`] if the network gives something that is no embedding.
     fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()>;
+
+    /// What becomes of the golden crops of a receipt. Executors of integers give the checksums that
+    /// it names as well.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
+        let _ = receipt;
+        let mut embeddings = Vec::new();
+        self.embed(crops, &mut embeddings)?;
+        Ok(Produced {
+            embeddings,
+            sums: None,
+        })
+    }
 }
 
 /// What a person asks for.
@@ -46,7 +69,7 @@ pub enum Device {
 }
 
 /// What computes, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Chosen {
     /// `cpu` or `gpu`.
     pub device: &'static str,
@@ -58,6 +81,10 @@ pub struct Chosen {
     pub batch: usize,
     /// One sentence for people.
     pub why: String,
+    /// How well it reproduces the model's receipt; none if the model carries none.
+    pub receipt: Option<Proof>,
+    /// Backends that would have been taken before it, and what was wrong with each.
+    pub refused: Vec<String>,
 }
 
 /// How to embed.
@@ -101,51 +128,187 @@ impl FromStr for Device {
     }
 }
 
-/// Makes `model` ready on the device that was asked for.
+/// Makes `model` ready on the device that was asked for: on its fastest backend that reproduces the
+/// model's receipt. What was tried before, and why it was not taken, is in [`Chosen::refused`].
 ///
 /// # Errors
-/// [`Error::Device`] if that device is not there, [`Error::Embed`] if the network does not run on
-/// it.
+/// [`Error::Device`] if that device is not there or none of its backends reproduces the receipt,
+/// [`Error::Embed`] if the network does not run on it.
 pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> {
-    let why = match options.device {
-        Device::Gpu => {
-            return Err(Error::Device {
-                device: "gpu",
-                reason: "this build computes on the CPU only; use --device cpu".to_owned(),
-            });
+    let options = options.checked()?;
+    let passes = Passes::of_user();
+    let mut refused: Vec<(&str, Error)> = Vec::new();
+    let reason = |(name, error): &(&str, Error)| format!("{name}: {error}");
+    for (backend, why) in Backend::of(options.device, model)? {
+        let opened = backend.open(model, &options, why).and_then(|mut embedder| {
+            let receipt = proof::prove(embedder.as_mut(), model, &passes)?;
+            Ok((embedder, receipt))
+        });
+        match opened {
+            Ok((embedder, receipt)) => {
+                let mut chosen = embedder.chosen().clone();
+                if let Some((failed, _)) = refused.last() {
+                    chosen.why = format!("{}, as {failed} was refused", chosen.why);
+                }
+                chosen.receipt = receipt;
+                chosen.refused = refused.iter().map(reason).collect();
+                return Ok(Box::new(Proven { embedder, chosen }));
+            }
+            Err(error) => refused.push((backend.name(), error)),
         }
-        Device::Auto => "no GPU backend is in this build",
-        Device::Cpu => "the CPU was asked for, and tract is its one backend in this build",
-        Device::Tract => "tract was asked for",
-    };
-    let refused = |reason| {
-        Err(Error::Device {
+    }
+    let reasons: Vec<String> = refused.iter().map(reason).collect();
+    match (refused.pop(), refused.is_empty()) {
+        // It says by itself what is wrong with the network or the backend.
+        (Some((_, error @ Error::Embed { .. })), true) => Err(error),
+        _ => Err(Error::Device {
             device: "cpu",
-            reason,
+            reason: reasons.join("; "),
+        }),
+    }
+}
+
+/// What one backend makes of a model's receipt.
+#[derive(Debug)]
+pub struct Verdict {
+    /// `cpu` or `gpu`.
+    pub device: &'static str,
+    /// The executor, with its version if it could be opened.
+    pub backend: String,
+    /// How well it reproduces the receipt, or why it does not.
+    pub result: Result<Passed>,
+}
+
+/// Puts backends to the test of the model's receipt, whatever earlier runs have found out: all of
+/// this build with [`Device::Auto`], else the one that would be taken first.
+///
+/// # Errors
+/// [`Error::Device`] if the device is not there, [`Error::Argument`] if the model carries no
+/// receipt.
+pub fn verify(model: &Model, options: &EmbedOptions) -> Result<Vec<Verdict>> {
+    let options = options.checked()?;
+    if model.contract.receipt.is_none() {
+        let reason = "it carries no receipt, so nothing says what has to come out of it: \
+                      `trainer export` writes one";
+        return Err(Error::Argument(reason.to_owned()));
+    }
+    let mut backends = Backend::of(options.device, model)?;
+    if options.device != Device::Auto {
+        backends.truncate(1);
+    }
+    let verdict = |(backend, why): (Backend, &'static str)| {
+        let mut name = backend.name().to_owned();
+        let result = backend.open(model, &options, why).and_then(|mut embedder| {
+            name.clone_from(&embedder.chosen().backend);
+            proof::replay(embedder.as_mut(), model)
+        });
+        Verdict {
+            device: "cpu",
+            backend: name,
+            result,
+        }
+    };
+    Ok(backends.into_iter().map(verdict).collect())
+}
+
+impl EmbedOptions {
+    /// The same with the number of threads decided.
+    fn checked(self) -> Result<Self> {
+        let refused = |reason| {
+            Err(Error::Device {
+                device: "cpu",
+                reason,
+            })
+        };
+        if !(1..=MAX_BATCH).contains(&self.batch) {
+            let batch = self.batch;
+            return refused(format!("batch is {batch}, wanted 1 to {MAX_BATCH}"));
+        }
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads if threads <= MAX_THREADS => threads,
+            threads => {
+                return refused(format!("threads are {threads}, wanted 0 to {MAX_THREADS}"));
+            }
+        };
+        Ok(Self { threads, ..self })
+    }
+}
+
+/// What can compute a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    /// The plan of a quantised network.
+    Planned,
+    /// tract, which computes any network in floats.
+    Tract,
+}
+
+impl Backend {
+    /// Those to try for a device, best first, and why each of them.
+    fn of(device: Device, model: &Model) -> Result<Vec<(Self, &'static str)>> {
+        let planned = PlannedEmbedder::suits(&model.graph);
+        Ok(match (device, planned) {
+            (Device::Gpu, _) => {
+                return Err(Error::Device {
+                    device: "gpu",
+                    reason: "this build computes on the CPU only; use --device cpu".to_owned(),
+                });
+            }
+            (Device::Auto | Device::Cpu, true) => {
+                let why = "the network is quantised, and computed in its integers";
+                vec![
+                    (Self::Planned, why),
+                    (Self::Tract, "tract computes it in floats"),
+                ]
+            }
+            (Device::Auto, false) => vec![(Self::Tract, "no GPU backend is in this build")],
+            (Device::Cpu, false) => {
+                let why = "the CPU was asked for, and tract is its backend for networks in floats";
+                vec![(Self::Tract, why)]
+            }
+            (Device::Tract, _) => vec![(Self::Tract, "tract was asked for")],
         })
-    };
-    if !(1..=MAX_BATCH).contains(&options.batch) {
-        return refused(format!(
-            "batch is {}, wanted 1 to {MAX_BATCH}",
-            options.batch
-        ));
     }
-    if options.threads > MAX_THREADS {
-        return refused(format!(
-            "threads are {}, wanted 0 to {MAX_THREADS}",
-            options.threads
-        ));
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "kernels int8",
+            Self::Tract => "tract",
+        }
     }
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    Ok(Box::new(TractEmbedder::new(
-        model,
-        threads,
-        options.batch,
-        why,
-    )?))
+
+    fn open(self, model: &Model, options: &EmbedOptions, why: &str) -> Result<Box<dyn Embedder>> {
+        let (threads, batch) = (options.threads, options.batch);
+        Ok(match self {
+            Self::Planned => Box::new(PlannedEmbedder::new(model, threads, batch, why)?),
+            Self::Tract => Box::new(TractEmbedder::new(model, threads, batch, why)?),
+        })
+    }
+}
+
+/// An embedder, with what was found out about it before it was taken.
+struct Proven {
+    embedder: Box<dyn Embedder>,
+    chosen: Chosen,
+}
+
+impl Embedder for Proven {
+    fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
+
+    fn dim(&self) -> usize {
+        self.embedder.dim()
+    }
+
+    fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()> {
+        self.embedder.embed(crops, out)
+    }
+
+    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
+        self.embedder.replay(crops, receipt)
+    }
 }
 
 /// Whether an embedding says nothing, so that nobody can be recognised by it.

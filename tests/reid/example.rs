@@ -85,6 +85,8 @@ pub(crate) fn contract() -> Contract {
         space: None,
         weights: Weights::default(),
         thresholds: Vec::new(),
+        quantisation: None,
+        receipt: None,
     }
 }
 

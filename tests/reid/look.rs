@@ -154,6 +154,7 @@ fn a_bench_reports_what_it_ran_and_how_long_it_took() {
         "model",
         "ms",
         "peak_rss_mb",
+        "receipt",
         "schema",
         "threads",
     ];
@@ -235,6 +236,7 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
         "parameters",
         "path",
         "schema",
+        "seal",
         "space",
     ];
     assert_eq!(keys(&report), wanted);

@@ -4,6 +4,7 @@
 //! itself, did not panic, drew no progress into a pipe, and said why if it failed.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -25,6 +26,7 @@ pub(crate) use reid;
 #[derive(Debug)]
 pub(crate) struct Reid {
     arguments: Vec<OsString>,
+    cache: PathBuf,
 }
 
 /// How a call ended.
@@ -39,7 +41,14 @@ impl Reid {
     pub(crate) fn new(arguments: impl Into<Vec<OsString>>) -> Self {
         Self {
             arguments: arguments.into(),
+            cache: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
         }
+    }
+
+    /// The folder of the user's cache, which no test shares with a person.
+    pub(crate) fn cached_in(mut self, folder: &Path) -> Self {
+        self.cache = folder.to_owned();
+        self
     }
 
     /// One more argument.
@@ -52,6 +61,7 @@ impl Reid {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(&self.arguments);
+        command.env("XDG_CACHE_HOME", &self.cache);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

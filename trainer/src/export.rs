@@ -2,12 +2,16 @@
 //! BatchNorms folded, everything that the device has to know written into it.
 //!
 //! Nothing is believed: the folded network is run beside the unfolded one ([`Exported::proof`]), and
-//! [`Exported::verify`] compares with embeddings that another framework has dumped.
+//! [`Exported::verify`] compares with embeddings that another framework has dumped. Both run on the
+//! fast executor, which the slow one judges on the first image.
+
+mod receipt;
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use kernels::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
+use kernels::cpu::{Cpu, Float};
 use kernels::crop::{Cropper, Normaliser};
 use kernels::graph::fold::{fold, merge_branches};
 use kernels::graph::{Dim, Graph};
@@ -93,6 +97,8 @@ pub fn float(opened: &Opened, weights: Weights) -> Result<Exported> {
         space: Some(space(&unfolded, &preprocessing)),
         weights,
         thresholds: Vec::new(),
+        quantisation: None,
+        receipt: None,
     };
     Ok(Exported {
         graph: fold(&merge_branches(&unfolded)?)?,
@@ -108,7 +114,9 @@ impl Exported {
     /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
     /// images; [`Error::File`] for an image that cannot be read.
     pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let gap = self.compare(images, seen, |input, _| embedding(&self.unfolded, input))?;
+        let cpu = Cpu::new(0);
+        let unfolded = cpu.prepare(&self.unfolded);
+        let gap = self.compare(images, seen, |input, _| embedding(&unfolded, input))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
             return Err(Error::Argument(format!(
                 "folding changed an embedding by {:.1e} of its length, wanted at most {FOLDED:.0e}: the file was not written",
@@ -142,6 +150,8 @@ impl Exported {
                 "there are no images to compare on".to_owned(),
             ));
         }
+        let cpu = Cpu::new(0);
+        let folded = cpu.prepare(&self.graph);
         let mut reader = Reader::new(&self.contract.preprocessing)?;
         let mut gap = Gap {
             images: images.len(),
@@ -151,19 +161,15 @@ impl Exported {
         };
         for (index, path) in images.iter().enumerate() {
             let input = reader.read(path)?;
-            let (ours, theirs) = (embedding(&self.graph, &input)?, other(&input, index)?);
-            let dot = |a: &[f32], b: &[f32]| -> f64 {
-                a.iter()
-                    .zip(b)
-                    .map(|(&a, &b)| f64::from(a) * f64::from(b))
-                    .sum()
-            };
+            let (ours, theirs) = (embedding(&folded, &input)?, other(&input, index)?);
+            if index == 0 {
+                self.judge(&input, &ours)?;
+            }
             let cosine = dot(&ours, &theirs) / (dot(&ours, &ours) * dot(&theirs, &theirs)).sqrt();
             if cosine.is_nan() {
                 return Err(Error::file(path, "an embedding of it is zero or no number"));
             }
-            let apart: Vec<f32> = ours.iter().zip(&theirs).map(|(a, b)| a - b).collect();
-            let relative = (dot(&apart, &apart) / dot(&theirs, &theirs)).sqrt();
+            let relative = relative(&ours, &theirs);
             gap.cosine_min = gap.cosine_min.min(cosine);
             gap.cosine_mean += cosine / images.len() as f64;
             gap.relative_max = gap.relative_max.max(relative);
@@ -172,19 +178,43 @@ impl Exported {
         Ok(gap)
     }
 
-    /// Writes the ONNX file; what was there stays until it is whole.
+    /// Whether the fast executor computes what the slow one does.
+    fn judge(&self, input: &Tensor, ours: &[f32]) -> Result<()> {
+        let slow = reference::run(&self.graph, input)?.swap_remove(0);
+        let off = relative(ours, slow.as_f32().expect("embeddings are f32"));
+        // Where the embedding is zero, nothing is divided by its length.
+        if off > FOLDED {
+            return Err(Error::Argument(format!(
+                "the fast executor is off by {off:.1e} of the length of an embedding, wanted at most {FOLDED:.0e}: please report this processor and this network"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the ONNX file, sealed with its own SHA-256; what was there stays until it is whole.
     ///
     /// # Errors
     /// [`Error::Kernels`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let said = [(contract::METADATA_KEY.to_owned(), self.contract.to_json())];
-        Ok(onnx::write_file(&self.graph, &said.into(), path)?)
+        Ok(onnx::write_sealed_file(&self.graph, &said.into(), path)?)
     }
 }
 
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+    products.sum()
+}
+
+/// Length of the difference, relative to that of `theirs`.
+fn relative(ours: &[f32], theirs: &[f32]) -> f64 {
+    let apart: Vec<f32> = ours.iter().zip(theirs).map(|(a, b)| a - b).collect();
+    (dot(&apart, &apart) / dot(theirs, theirs)).sqrt()
+}
+
 /// What a network makes of one image.
-fn embedding(graph: &Graph, input: &Tensor) -> Result<Vec<f32>> {
-    let output = reference::run(graph, input)?.swap_remove(0);
+fn embedding(network: &Float<'_>, input: &Tensor) -> Result<Vec<f32>> {
+    let output = network.run(input)?.swap_remove(0);
     let values = output.as_f32();
     Ok(values.expect("embeddings are f32").to_vec())
 }

@@ -4,8 +4,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use image::{Rgb, RgbImage};
+use kernels::crop::Normaliser;
 use kernels::graph::Op;
 use kernels::model::{Model, Options};
+use kernels::receipt::{Level, Produced};
+use kernels::tensor::Tensor;
 use npyz::WriterBuilder;
 use serde_json::Value;
 use trainer::nets::{self, Backbone, Spec};
@@ -104,11 +107,35 @@ fn what_is_exported_is_the_network_that_was_kept() {
         assert_eq!(model.contract.weights.datasets, ["a", "b"]);
         assert_eq!(model.contract.weights.licence.as_deref(), Some("MIT"));
         assert_eq!(model.contract.net.as_deref(), Some(backbone.name()));
+        assert!(model.seal.is_some());
+        let receipt = model.contract.receipt.as_ref().unwrap();
+        let passed = receipt.replay([64, 32], |crops| {
+            let normaliser = Normaliser::new(&model.contract.preprocessing).unwrap();
+            let mut planes = vec![0.0; crops.len()];
+            let each = 3 * 64 * 32;
+            for (crop, planes) in crops.chunks(each).zip(planes.chunks_mut(each)) {
+                normaliser.fill(crop, planes)?;
+            }
+            let input = Tensor::f32([receipt.golden.count, 3, 64, 32], planes)?;
+            let rows = kernels::reference::run(&model.graph, &input)?;
+            let embeddings = rows[0].as_f32().unwrap().to_vec();
+            Ok::<_, kernels::Error>(Produced {
+                embeddings,
+                sums: None,
+            })
+        });
+        let passed = passed.unwrap();
+        assert_eq!(
+            (passed.level, passed.crops),
+            (Level::Close, 4),
+            "{backbone}"
+        );
+        assert!(passed.cosine > 0.999_999, "{backbone}: {passed}");
         let left = |op: &Op| matches!(op, Op::BatchNorm { .. });
         assert!(!model.graph.nodes().iter().any(|node| left(&node.op)));
 
         // The file has the numbers of the checkpoint: the reader that knows nothing of it agrees.
-        let input = kernels::tensor::Tensor::f32([1, 3, 64, 32], vec![0.4; 3 * 64 * 32]).unwrap();
+        let input = Tensor::f32([1, 3, 64, 32], vec![0.4; 3 * 64 * 32]).unwrap();
         let run = |graph: &kernels::graph::Graph| {
             let output = kernels::reference::run(graph, &input)
                 .unwrap()

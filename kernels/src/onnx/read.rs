@@ -86,6 +86,7 @@ pub(super) fn model(
         ir_version: proto.ir_version.unwrap_or_default(),
         producer: producer.join(" ").trim().to_owned(),
         warnings: reader.warnings,
+        seal: None,
     })
 }
 

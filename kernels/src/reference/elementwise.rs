@@ -13,7 +13,8 @@ pub(super) fn unary(call: &Call<'_>, unary: Unary) -> Result<Tensor> {
     Tensor::f32(call.x().shape(), y)
 }
 
-fn apply(unary: Unary, x: f64) -> f64 {
+/// The function itself.
+pub(crate) fn apply(unary: Unary, x: f64) -> f64 {
     match unary {
         Unary::Relu => at_least(x, 0.0),
         Unary::LeakyRelu { alpha } if x < 0.0 => f64::from(alpha) * x,

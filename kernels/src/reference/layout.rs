@@ -51,7 +51,7 @@ element!(i8, I8);
 element!(u8, U8);
 
 /// The shape that `a` and `b` broadcast to: aligned at the last dimension, extents of 1 stretch.
-pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let extent = |shape: &[usize], i: usize| match (i + shape.len()).checked_sub(rank) {
         Some(i) => shape[i],
@@ -68,7 +68,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 
 /// Positions in a row-major tensor that lie behind the elements of a result, in the order of the
 /// result.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     shape: Vec<usize>,
     strides: Vec<usize>,
     index: Vec<usize>,
@@ -94,7 +94,7 @@ impl Walk {
     }
 
     /// A tensor of shape `from` broadcast to `to`.
-    pub(super) fn broadcast(from: &[usize], to: &[usize]) -> Self {
+    pub(crate) fn broadcast(from: &[usize], to: &[usize]) -> Self {
         if to.contains(&0) {
             return Self::new(0, to, vec![0; to.len()]);
         }

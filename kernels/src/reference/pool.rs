@@ -47,12 +47,8 @@ fn over_windows(
             "windows {pool:?} do not fit an image of {height} x {width}"
         ))
     })?;
-    let [rows, columns] = [(0, height), (1, width)].map(|(axis, extent)| Windows {
-        kernel: pool.kernel[axis],
-        stride: pool.strides[axis],
-        pads: (pool.pads[axis], pool.pads[axis + 2]),
-        extent,
-    });
+    let [rows, columns] =
+        [(0, height), (1, width)].map(|(axis, extent)| Windows::new(pool, axis, extent));
     let shape = vec![batch, channels, out_height, out_width];
     let len = call.len(&shape)?;
     if len == 0 {
@@ -80,7 +76,7 @@ fn over_windows(
 
 /// The windows along one dimension of the image. [`Pool::output_size`] has seen that each starts
 /// within the padded image and covers a pixel.
-struct Windows {
+pub(crate) struct Windows {
     kernel: usize,
     stride: usize,
     pads: (usize, usize),
@@ -88,9 +84,19 @@ struct Windows {
 }
 
 impl Windows {
+    /// Those of `pool` along one dimension, 0 or 1, of so many pixels.
+    pub(crate) fn new(pool: &Pool, axis: usize, extent: usize) -> Self {
+        Self {
+            kernel: pool.kernel[axis],
+            stride: pool.strides[axis],
+            pads: (pool.pads[axis], pool.pads[axis + 2]),
+            extent,
+        }
+    }
+
     /// The pixels of a window, and its size with padding; what a last window has beyond the padding
     /// (`ceil_mode`) is neither.
-    fn window(&self, index: usize) -> (Range<usize>, usize) {
+    pub(crate) fn window(&self, index: usize) -> (Range<usize>, usize) {
         let start = index * self.stride;
         let end = start
             .saturating_add(self.kernel)

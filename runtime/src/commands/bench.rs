@@ -5,6 +5,7 @@ mod stages;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use kernels::receipt::Level;
 use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome};
@@ -36,6 +37,7 @@ struct Report {
     schema: u32,
     device: &'static str,
     backend: String,
+    receipt: Option<Level>,
     model: String,
     batch: usize,
     threads: usize,
@@ -107,6 +109,7 @@ impl Bench {
             schema: 1,
             device: chosen.device,
             backend: chosen.backend.clone(),
+            receipt: chosen.receipt.map(|proof| proof.passed.level),
             model: self.model.model.display().to_string(),
             batch,
             threads: chosen.threads,

@@ -95,10 +95,16 @@ impl Report {
                     why: "this build has no GPU backend",
                 },
                 Device {
+                    name: "cpu (kernels int8)",
+                    usable: true,
+                    chosen: false,
+                    why: "chosen for quantised networks, which it computes in integers",
+                },
+                Device {
                     name: "cpu (tract)",
                     usable: true,
                     chosen: true,
-                    why: "the only backend in this build",
+                    why: "computes networks in floats",
                 },
             ],
             cameras: cameras(),

@@ -1,9 +1,11 @@
 //! `reid model`: what a model file is.
 
+mod verify;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use kernels::contract::Contract;
+use kernels::contract::{Calibration, Contract, Quantisation};
 use kernels::model::file_identity;
 use serde::Serialize;
 
@@ -11,7 +13,9 @@ use super::{ModelArgs, Outcome};
 
 /// Look at a model file.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  reid model inspect person.onnx")]
+#[command(
+    after_help = "Examples:\n  reid model inspect person.onnx\n  reid model verify person.onnx"
+)]
 pub(super) struct ModelCommand {
     #[command(subcommand)]
     command: Command,
@@ -20,6 +24,7 @@ pub(super) struct ModelCommand {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(Inspect),
+    Verify(verify::Verify),
 }
 
 /// Say what a model reads and gives, what it costs, and what travels with it.
@@ -41,6 +46,7 @@ struct Report<'a> {
     schema: u32,
     path: String,
     file: String,
+    seal: Option<&'a str>,
     bytes: u64,
     space: &'a str,
     parameters: u64,
@@ -54,10 +60,18 @@ struct Report<'a> {
 
 impl ModelCommand {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let Command::Inspect(inspect) = self.command;
+        match self.command {
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Verify(verify) => verify.run(),
+        }
+    }
+}
+
+impl Inspect {
+    fn run(self) -> anyhow::Result<Outcome> {
         let args = ModelArgs {
-            model: inspect.file,
-            sidecar: inspect.sidecar,
+            model: self.file,
+            sidecar: self.sidecar,
             resize: None,
         };
         let model = args.read()?;
@@ -70,6 +84,7 @@ impl ModelCommand {
             schema: 1,
             path: args.model.display().to_string(),
             file: file_identity(&args.model)?,
+            seal: model.seal.as_deref(),
             bytes: std::fs::metadata(&args.model)?.len(),
             space: model.space(),
             parameters: cost.parameters,
@@ -80,7 +95,7 @@ impl ModelCommand {
             contract: &model.contract,
             notes: &model.warnings,
         };
-        if inspect.json {
+        if self.json {
             cli::json(&report)?;
         } else {
             cli::lines(report.text())?;
@@ -100,7 +115,7 @@ impl Report<'_> {
         let weights = &contract.weights;
         let said = |text: Option<&str>| text.unwrap_or("not stated").to_owned();
         let datasets = Some(weights.datasets.join(", ")).filter(|list| !list.is_empty());
-        let rows = [
+        let mut rows = vec![
             ("model", format!("{} ({} bytes)", self.path, self.bytes)),
             ("file", self.file.clone()),
             ("space", self.space.to_owned()),
@@ -126,6 +141,7 @@ impl Report<'_> {
             ("trained on", said(datasets.as_deref())),
             ("licence", said(weights.licence.as_deref())),
         ];
+        rows.extend(self.proof());
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|(key, value)| vec![key.to_owned(), value])
@@ -139,5 +155,52 @@ impl Report<'_> {
         }));
         lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         lines
+    }
+
+    /// How it was quantised, and what proves that a device computes it rightly.
+    fn proof(&self) -> Vec<(&'static str, String)> {
+        let contract = self.contract;
+        let mut rows = Vec::new();
+        if let Some(quantisation) = &contract.quantisation {
+            let Quantisation {
+                scheme,
+                layout,
+                exact_until,
+                calibration: Calibration { method, crops },
+                float_layers,
+            } = quantisation;
+            rows.push((
+                "quantised",
+                format!(
+                    "{scheme}, layout {layout}, ranges by {method} on {}; the same integers \
+                     everywhere up to `{exact_until}`",
+                    cli::count(*crops, "crop")
+                ),
+            ));
+            if !float_layers.is_empty() {
+                rows.push(("layers in floats", float_layers.join(", ")));
+            }
+        }
+        let receipt = contract.receipt.as_ref().map(|receipt| {
+            let exact = receipt.exact.as_ref().map(|exact| {
+                format!(
+                    "; integers: {} equal, cosine at least {}",
+                    cli::count(exact.steps.len(), "step"),
+                    exact.cosine
+                )
+            });
+            format!(
+                "{}; floats: cosine at least {}{}",
+                cli::count(receipt.golden.count, "golden crop"),
+                receipt.close,
+                exact.unwrap_or_default()
+            )
+        });
+        rows.push(("receipt", receipt.unwrap_or_else(|| "none".to_owned())));
+        let seal = self
+            .seal
+            .map(|seal| format!("sha256 {seal}, as the file states"));
+        rows.push(("seal", seal.unwrap_or_else(|| "none".to_owned())));
+        rows
     }
 }

@@ -103,6 +103,7 @@ impl TractEmbedder {
                 threads,
                 batch,
                 why: why.to_owned(),
+                ..Chosen::default()
             },
             plans: [many, one],
             trial: Trial::new(threads),

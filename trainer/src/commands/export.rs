@@ -45,7 +45,7 @@ pub(super) struct Export {
     /// Folder of images to prove the folding on, and to compare with --verify-against
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Images of the folder to use at the most; the slow executor takes a second or more each
+    /// Images of the folder to use at the most
     #[arg(long, value_name = "N", default_value_t = 8)]
     count: usize,
     /// Embeddings of all images of the folder from another framework, in the order of their paths
@@ -113,6 +113,7 @@ impl Export {
         let judged = self
             .judge
             .run(&mut exported, None, images.as_deref().unwrap_or_default())?;
+        exported.add_receipt()?;
         exported.write(&self.out)?;
         let told = Told::default();
         self.judge.write(&exported, &self.out, &judged, told)?;

@@ -1,0 +1,298 @@
+//! Fast executors, of float networks and of plans: what [`mod@crate::reference`] computes, on all cores.
+//!
+//! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
+//! [`crate::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
+//! calibrates, quantises and evaluates with it), or the codes of [`crate::reference::run_plan`], bit by
+//! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets ([`isa`]); the
+//! tile of the integer products alone is written for each. Convolutions and linear layers are products
+//! of packed matrices ([`gemm`]).
+//!
+//! # How exact
+//! A product is summed up in f32, in chains of at most 256 numbers that are then added: each number
+//! is within (256 + ⌈K / 256⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ| of the true one. Sums of pixels are in f64, as
+//! in the reference. `QuantizeLinear`, `DequantizeLinear`, `MaxPool`, `AveragePool` and functions of
+//! one f32 operation are equal to the reference. The number of threads changes no bit.
+//!
+//! # What is not here
+//! An operator, a type or a shape that has no fast path is computed by [`crate::reference::eval`], and
+//! so is whatever cannot be computed: its errors are the errors here.
+
+mod conv;
+mod elementwise;
+mod executor;
+mod gemm;
+mod isa;
+mod matrix;
+mod pool;
+mod quantize;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::graph::{Graph, Node, Op, Operand, ValueId};
+use crate::tensor::Tensor;
+use crate::{Result, reference};
+use conv::Filters;
+use isa::Isa;
+use matrix::Panels;
+use pool::Pool;
+
+pub use executor::{Executor, Written};
+
+/// Elementary operations that are not worth waking a thread for: some 10 us of work.
+const ALONE: usize = 1 << 16;
+
+/// Threads and the instruction set that they compute with.
+#[derive(Debug)]
+pub struct Cpu {
+    pool: Pool,
+    isa: Isa,
+    spare: Spare,
+}
+
+/// A graph made ready: weights packed, and what depends on them alone computed.
+#[derive(Debug)]
+pub struct Float<'a> {
+    cpu: &'a Cpu,
+    graph: &'a Graph,
+    /// For each node.
+    ready: Vec<Ready>,
+}
+
+/// What is known of a node before there is an image.
+#[derive(Debug, Default)]
+struct Ready {
+    /// What it writes, if no image has a part in it.
+    outputs: Option<Vec<Tensor>>,
+    weights: Weights,
+}
+
+/// The second operand of a node as its fast path reads it.
+#[derive(Debug, Default)]
+enum Weights {
+    #[default]
+    Unpacked,
+    Filters(Filters),
+    Panels(Panels),
+}
+
+impl Cpu {
+    /// Computes on `threads` threads, the calling one included; 0 takes one for each core. Fewer,
+    /// if the system gives no more.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self::with(threads, Isa::best())
+    }
+
+    fn with(threads: usize, isa: Isa) -> Self {
+        let threads = match threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        Self {
+            pool: Pool::new(threads),
+            isa,
+            spare: Spare::default(),
+        }
+    }
+
+    /// Threads that compute.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// The instructions that it computes with, for example `avx2`.
+    #[must_use]
+    pub fn instructions(&self) -> &'static str {
+        self.isa.name()
+    }
+
+    /// As [`reference::eval`].
+    ///
+    /// # Errors
+    /// As [`reference::eval`].
+    pub fn eval(&self, node: &str, op: &Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        self.compute(None, node, op, inputs, &Weights::Unpacked)
+    }
+
+    /// Makes `graph` ready to be run.
+    #[must_use]
+    pub fn prepare<'a>(&'a self, graph: &'a Graph) -> Float<'a> {
+        Float::new(self, graph)
+    }
+
+    /// As [`reference::run`]. Who runs a graph several times [prepares](Cpu::prepare) it once.
+    ///
+    /// # Errors
+    /// As [`reference::run`].
+    pub fn run(&self, graph: &Graph, input: &Tensor) -> Result<Vec<Tensor>> {
+        self.prepare(graph).run(input)
+    }
+
+    fn compute(
+        &self,
+        batch: Option<usize>,
+        node: &str,
+        op: &Op,
+        inputs: &[&Tensor],
+        weights: &Weights,
+    ) -> Result<Vec<Tensor>> {
+        reference::check_arity(node, op, inputs)?;
+        match self.fast(op, inputs, weights) {
+            Some(tensor) => Ok(vec![tensor]),
+            None => reference::eval_for(batch, node, op, inputs),
+        }
+    }
+
+    /// The fast path, if there is one; `inputs` are as many as `op` reads.
+    fn fast(&self, op: &Op, inputs: &[&Tensor], weights: &Weights) -> Option<Tensor> {
+        match op {
+            Op::Conv(attributes) => {
+                let filters = match weights {
+                    Weights::Filters(filters) => Some(filters),
+                    _ => None,
+                };
+                conv::conv(self, attributes, inputs, filters)
+            }
+            Op::Gemm(attributes) => {
+                let panels = match weights {
+                    Weights::Panels(panels) => Some(panels),
+                    _ => None,
+                };
+                matrix::gemm(self, attributes, inputs, panels)
+            }
+            Op::MatMul => matrix::matmul(self, inputs),
+            Op::BatchNorm { epsilon } => elementwise::batch_norm(self, *epsilon, inputs),
+            Op::InstanceNorm { epsilon } => elementwise::instance_norm(self, *epsilon, inputs),
+            Op::Unary(unary) => elementwise::unary(self, *unary, inputs[0]),
+            Op::PRelu => elementwise::prelu(self, inputs),
+            Op::Binary(binary) => elementwise::binary(self, *binary, inputs),
+            Op::MaxPool(pool) => window::max(self, pool, inputs[0]),
+            Op::AveragePool {
+                pool,
+                count_include_pad,
+            } => window::average(self, pool, *count_include_pad, inputs[0]),
+            Op::GlobalAveragePool => elementwise::global_average(self, inputs[0]),
+            Op::QuantizeLinear { axis } => quantize::quantize(self, *axis, inputs),
+            Op::DequantizeLinear { axis } => quantize::dequantize(self, *axis, inputs),
+            _ => None,
+        }
+    }
+
+    /// Calls `work` with each of `items`: on all threads, if `operations` of them are worth it.
+    fn each<I>(&self, operations: usize, items: I, work: impl Fn(usize, I::Item) + Sync)
+    where
+        I: Iterator + Send,
+    {
+        if operations < ALONE {
+            items.for_each(|item| work(0, item));
+        } else {
+            self.pool.each(items, work);
+        }
+    }
+}
+
+impl<'a> Float<'a> {
+    fn new(cpu: &'a Cpu, graph: &'a Graph) -> Self {
+        let mut known: Vec<Option<Tensor>> = vec![None; graph.values().len()];
+        let mut ready = Vec::with_capacity(graph.nodes().len());
+        for node in graph.nodes() {
+            let weights = match (&node.op, node.inputs.get(1)) {
+                (op, Some(&operand)) => constant(graph, &known, operand)
+                    .map_or(Weights::Unpacked, |weight| Weights::pack(cpu, op, weight)),
+                _ => Weights::Unpacked,
+            };
+            let inputs: Option<Vec<&Tensor>> = (node.inputs.iter())
+                .map(|&operand| constant(graph, &known, operand))
+                .collect();
+            // What cannot be computed is tried again in every run, which then says why.
+            let outputs = inputs.and_then(|inputs| {
+                let outputs = cpu.compute(None, &node.name, &node.op, &inputs, &weights);
+                outputs
+                    .ok()
+                    .filter(|outputs| outputs.len() == node.outputs.len())
+            });
+            for (&id, tensor) in node.outputs.iter().zip(outputs.iter().flatten()) {
+                known[id.index()] = Some(tensor.clone());
+            }
+            ready.push(Ready { outputs, weights });
+        }
+        Self { cpu, graph, ready }
+    }
+
+    /// As [`reference::run`].
+    ///
+    /// # Errors
+    /// As [`reference::run`].
+    pub fn run(&self, input: &Tensor) -> Result<Vec<Tensor>> {
+        self.run_with(input, |_, _| ())
+    }
+
+    /// As [`reference::run_with`].
+    ///
+    /// # Errors
+    /// As [`reference::run_with`].
+    pub fn run_with(
+        &self,
+        input: &Tensor,
+        observe: impl FnMut(ValueId, &Tensor),
+    ) -> Result<Vec<Tensor>> {
+        let eval = |index: usize, node: &Node, batch, inputs: &[&Tensor]| {
+            let ready = &self.ready[index];
+            Ok(match &ready.outputs {
+                Some(outputs) => outputs.iter().map(Cow::Borrowed).collect(),
+                None => self
+                    .cpu
+                    .compute(Some(batch), &node.name, &node.op, inputs, &ready.weights)?
+                    .into_iter()
+                    .map(Cow::Owned)
+                    .collect(),
+            })
+        };
+        reference::walk(self.graph, input, eval, observe)
+    }
+}
+
+/// The tensor behind an operand that no image has a part in.
+fn constant<'a>(
+    graph: &'a Graph,
+    known: &'a [Option<Tensor>],
+    operand: Operand,
+) -> Option<&'a Tensor> {
+    match operand {
+        Operand::Param(id) => Some(graph.tensor(id)),
+        Operand::Value(id) => known[id.index()].as_ref(),
+    }
+}
+
+impl Weights {
+    fn pack(cpu: &Cpu, op: &Op, weight: &Tensor) -> Self {
+        let packed = match op {
+            Op::Conv(conv) => Filters::pack(conv, weight).map(Self::Filters),
+            Op::Gemm(gemm) => Panels::of(cpu, gemm, weight).map(Self::Panels),
+            _ => None,
+        };
+        packed.unwrap_or_default()
+    }
+}
+
+/// Buffers between two uses. Their elements are what the last user left.
+#[derive(Debug, Default)]
+struct Spare(Mutex<Vec<Vec<f32>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<f32> {
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.pop().unwrap_or_default()
+    }
+
+    fn give(&self, buffer: Vec<f32>) {
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.push(buffer);
+    }
+}

@@ -1,0 +1,408 @@
+//! 2-D convolution: as a product of matrices, a tile of pixels at a time; depthwise, directly.
+
+use super::Cpu;
+use super::gemm::{Multiply, ROWS, Rows};
+use super::isa::{Loop, multiply_add};
+use crate::graph::Conv;
+use crate::tensor::{self, Tensor};
+
+/// Weights as the product reads them, one [`Rows`] for each group; depthwise, as they are.
+#[derive(Debug, Clone)]
+pub(super) struct Filters {
+    groups: Vec<Rows>,
+}
+
+/// The most elements of padded images at once: 64 MB.
+const PADDED: usize = 1 << 24;
+
+/// The most numbers of the image that are packed at once: with K of 576, as in the first block of a
+/// ResNet, 7 or 14 tiles in 256 KB of the second-level cache.
+const PACKED: usize = 1 << 16;
+
+impl Filters {
+    /// Packs `[O, C / groups, kh, kw]`; none if no group divides it, or if there is nothing to pack.
+    pub(super) fn pack(conv: &Conv, weight: &Tensor) -> Option<Self> {
+        let values = weight.as_f32()?;
+        let &[out_channels, group_channels, kh, kw] = weight.shape() else {
+            return None;
+        };
+        if values.is_empty() || conv.groups == 0 || out_channels % conv.groups != 0 {
+            return None;
+        }
+        let depth = group_channels * kh * kw;
+        let count = out_channels / conv.groups;
+        let groups = if group_channels == 1 {
+            Vec::new()
+        } else {
+            let groups = values.chunks_exact(count * depth);
+            groups
+                .map(|group| Rows::pack(count, depth, |row, k| group[row * depth + k]))
+                .collect()
+        };
+        Some(Self { groups })
+    }
+}
+
+/// As [`crate::reference`] does, with f32 sums; none for whatever it would refuse, and for images
+/// too large to be packed.
+pub(super) fn conv(
+    cpu: &Cpu,
+    conv: &Conv,
+    inputs: &[&Tensor],
+    filters: Option<&Filters>,
+) -> Option<Tensor> {
+    let (x, weight) = (inputs[0], inputs[1]);
+    let &[batch, channels, height, width] = x.shape() else {
+        return None;
+    };
+    let &[out_channels, group_channels, kh, kw] = weight.shape() else {
+        return None;
+    };
+    let bias = match inputs.get(2) {
+        Some(bias) if bias.shape() == [out_channels] => Some(bias.as_f32()?),
+        Some(_) => return None,
+        None => None,
+    };
+    let (x, taps) = (x.as_f32()?, weight.as_f32()?);
+    if x.is_empty() || taps.is_empty() || group_channels.checked_mul(conv.groups)? != channels {
+        return None;
+    }
+    let [out_height, out_width] = conv.output_size([kh, kw], [height, width])?;
+    let shape = [batch, out_channels, out_height, out_width];
+    let len = tensor::elements(&shape).ok()?;
+    let window = Window::new(conv, [kh, kw], [height, width], [out_height, out_width])?;
+    let packed;
+    let filters = match filters {
+        Some(filters) => filters,
+        None => {
+            packed = Filters::pack(conv, weight)?;
+            &packed
+        }
+    };
+
+    let (image, out_image) = (channels * height * width, len / batch);
+    let at_once = (PADDED / (channels * window.plane())).clamp(1, batch);
+    let mut y = vec![0.0; len];
+    let mut padded = cpu.spare.take();
+    for (x, y) in x
+        .chunks(image * at_once)
+        .zip(y.chunks_mut(out_image * at_once))
+    {
+        let x = if window.pads == [0; 4] {
+            x
+        } else {
+            pad(cpu, &window, x, &mut padded);
+            &padded
+        };
+        if filters.groups.is_empty() {
+            depthwise(cpu, &window, x, taps, bias, y, [channels, out_channels]);
+        } else {
+            product(cpu, &window, x, &filters.groups, bias, y);
+        }
+    }
+    cpu.spare.give(padded);
+    Tensor::f32(shape, y).ok()
+}
+
+/// How a kernel lies over a padded image.
+struct Window {
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    dilations: [usize; 2],
+    pads: [usize; 4],
+    image: [usize; 2],
+    /// Height and width with padding.
+    padded: [usize; 2],
+    out: [usize; 2],
+}
+
+impl Window {
+    /// None if the padded image is beyond what is worth padding.
+    fn new(conv: &Conv, kernel: [usize; 2], image: [usize; 2], out: [usize; 2]) -> Option<Self> {
+        let [top, left, bottom, right] = conv.pads;
+        let padded = [image[0] + top + bottom, image[1] + left + right];
+        tensor::elements(&padded).ok()?;
+        let mut window = Self {
+            kernel,
+            strides: conv.strides,
+            dilations: conv.dilations,
+            pads: conv.pads,
+            image,
+            padded,
+            out,
+        };
+        if kernel == [1, 1] && conv.strides == [1, 1] && conv.pads == [0; 4] {
+            // One long row: tiles then never end in its middle.
+            let pixels = out[0] * out[1];
+            window.image = [1, pixels];
+            window.padded = [1, pixels];
+            window.out = [1, pixels];
+        }
+        Some(window)
+    }
+
+    /// Elements of a padded plane.
+    fn plane(&self) -> usize {
+        self.padded[0] * self.padded[1]
+    }
+
+    fn pixels(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// First element under the kernel at pixel `pixel`, in a padded plane.
+    fn base(&self, pixel: usize) -> usize {
+        let (row, column) = (pixel / self.out[1], pixel % self.out[1]);
+        row * self.strides[0] * self.padded[1] + column * self.strides[1]
+    }
+
+    /// Distance of every tap from the first, over `channels` padded planes.
+    fn taps(&self, channels: usize) -> Vec<usize> {
+        let mut taps = Vec::with_capacity(channels * self.kernel[0] * self.kernel[1]);
+        for c in 0..channels {
+            for ky in 0..self.kernel[0] {
+                let row = c * self.plane() + ky * self.dilations[0] * self.padded[1];
+                taps.extend((0..self.kernel[1]).map(|kx| row + kx * self.dilations[1]));
+            }
+        }
+        taps
+    }
+}
+
+/// Every plane of `x` with its border of zeros.
+fn pad(cpu: &Cpu, window: &Window, x: &[f32], padded: &mut Vec<f32>) {
+    let [height, width] = window.image;
+    let (pitch, [top, left, ..]) = (window.padded[1], window.pads);
+    let planes = x.len() / (height * width);
+    padded.resize(planes * window.plane(), 0.0);
+    let at_once = planes.div_ceil(4 * cpu.threads());
+    let pieces = x
+        .chunks(at_once * height * width)
+        .zip(padded.chunks_mut(at_once * window.plane()));
+    cpu.each(x.len(), pieces, |_, (x, padded)| {
+        let planes = x.chunks_exact(height * width);
+        for (x, padded) in planes.zip(padded.chunks_exact_mut(window.plane())) {
+            let mut end = top * pitch;
+            padded[..end].fill(0.0);
+            for x in x.chunks_exact(width) {
+                padded[end..end + left].fill(0.0);
+                padded[end + left..][..width].copy_from_slice(x);
+                padded[end + left + width..end + pitch].fill(0.0);
+                end += pitch;
+            }
+            padded[end..].fill(0.0);
+        }
+    });
+}
+
+/// One part of the product: some pixels of an image by some filters.
+struct Part<'a> {
+    /// Padded planes of the group.
+    x: &'a [f32],
+    /// Packed filters from the first on.
+    blocks: &'a [f32],
+    bias: Option<&'a [f32]>,
+    /// First tile of pixels.
+    tile: usize,
+    /// The pixels, for each of the filters.
+    out: Vec<&'a mut [f32]>,
+}
+
+fn product(
+    cpu: &Cpu,
+    window: &Window,
+    x: &[f32],
+    groups: &[Rows],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let depth = groups[0].depth();
+    let channels = depth / (window.kernel[0] * window.kernel[1]);
+    let (taps, in_group) = (window.taps(channels), channels * window.plane());
+    let images = x.len() / (in_group * groups.len());
+    let (pixels, lanes) = (window.pixels(), cpu.isa.lanes());
+    let filters = y.len() / (pixels * groups.len() * images);
+    let (tiles, blocks) = (pixels.div_ceil(lanes), filters.div_ceil(ROWS));
+
+    // Enough parts for all threads; pixels are cut first, since who cuts the filters packs twice.
+    let wanted = (2 * cpu.threads()).div_ceil(images * groups.len());
+    let tiles_at_once = (PACKED / (depth * lanes))
+        .max(4)
+        .min(tiles.div_ceil(wanted));
+    let parts = wanted.div_ceil(tiles.div_ceil(tiles_at_once));
+    let blocks_at_once = blocks.div_ceil(parts).max(blocks.min(4));
+
+    let work = y.len() * depth;
+    let mut parts = Vec::new();
+    for (number, out) in y.chunks_exact_mut(filters * pixels).enumerate() {
+        let group = number % groups.len();
+        for (i, out) in out.chunks_mut(blocks_at_once * ROWS * pixels).enumerate() {
+            let block = i * blocks_at_once;
+            let others = parts.len();
+            parts.extend((0..tiles).step_by(tiles_at_once).map(|tile| Part {
+                x: &x[number * in_group..][..in_group],
+                blocks: groups[group].blocks(block),
+                bias: bias.map(|bias| &bias[group * filters + block * ROWS..]),
+                tile,
+                out: Vec::with_capacity(out.len() / pixels),
+            }));
+            for row in out.chunks_exact_mut(pixels) {
+                let pieces = row.chunks_mut(tiles_at_once * lanes);
+                for (part, piece) in parts[others..].iter_mut().zip(pieces) {
+                    part.out.push(piece);
+                }
+            }
+        }
+    }
+    cpu.each(work, parts.into_iter(), |_, mut part| {
+        let mut panels = cpu.spare.take();
+        let count = part.out[0].len().div_ceil(lanes);
+        panels.resize(panels.len().max(count * depth * lanes), 0.0);
+        cpu.isa.run(Pack {
+            window,
+            taps: &taps,
+            x: part.x,
+            tile: part.tile,
+            panels: &mut panels[..count * depth * lanes],
+        });
+        cpu.isa.run(Multiply {
+            blocks: part.blocks,
+            depth,
+            panels: &panels[..count * depth * lanes],
+            bias: part.bias,
+            out: &mut part.out,
+        });
+        cpu.spare.give(panels);
+    });
+}
+
+/// Packs pixels as [`Multiply`] wants them.
+struct Pack<'a> {
+    window: &'a Window,
+    taps: &'a [usize],
+    x: &'a [f32],
+    /// First tile.
+    tile: usize,
+    panels: &'a mut [f32],
+}
+
+impl Loop for Pack<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool, const LANES: usize>(self) {
+        let width = self.window.out[1];
+        let neighbours = |run: usize| {
+            self.window.strides[1] == 1 && width.is_multiple_of(run) && LANES.is_multiple_of(run)
+        };
+        if neighbours(32) {
+            self.pack::<LANES, 32>();
+        } else if neighbours(16) {
+            self.pack::<LANES, 16>();
+        } else if neighbours(8) {
+            self.pack::<LANES, 8>();
+        } else if neighbours(4) {
+            self.pack::<LANES, 4>();
+        } else {
+            self.pack::<LANES, 1>();
+        }
+    }
+}
+
+impl Pack<'_> {
+    /// With pixels that come `RUN` at a time from one place. Beyond the last pixel it is packed again.
+    #[inline(always)]
+    fn pack<const LANES: usize, const RUN: usize>(self) {
+        let last = self.window.pixels() - RUN;
+        let tiles = self.panels.chunks_exact_mut(self.taps.len() * LANES);
+        for (tile, panel) in (self.tile..).zip(tiles) {
+            let mut bases = [0; LANES];
+            for (i, base) in bases.iter_mut().step_by(RUN).enumerate() {
+                *base = self.window.base((tile * LANES + i * RUN).min(last));
+            }
+            let (columns, _) = panel.as_chunks_mut::<LANES>();
+            for (column, tap) in columns.iter_mut().zip(self.taps) {
+                for i in (0..LANES).step_by(RUN) {
+                    column[i..i + RUN].copy_from_slice(&self.x[tap + bases[i]..][..RUN]);
+                }
+            }
+        }
+    }
+}
+
+/// One filter for each plane, `filters / channels` for each channel.
+fn depthwise(
+    cpu: &Cpu,
+    window: &Window,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    [channels, filters]: [usize; 2],
+) {
+    let taps = window.taps(1);
+    let work = y.len() * taps.len();
+    let planes = y.chunks_exact_mut(window.pixels()).enumerate();
+    cpu.each(work, planes, |_, (number, out)| {
+        let (image, filter) = (number / filters, number % filters);
+        let plane = image * channels + filter / (filters / channels);
+        cpu.isa.run(Plane {
+            window,
+            taps: &taps,
+            x: &x[plane * window.plane()..][..window.plane()],
+            weight: &weight[filter * taps.len()..][..taps.len()],
+            bias: bias.map_or(0.0, |bias| bias[filter]),
+            out,
+        });
+    });
+}
+
+/// A plane of a depthwise convolution.
+struct Plane<'a> {
+    window: &'a Window,
+    taps: &'a [usize],
+    x: &'a [f32],
+    weight: &'a [f32],
+    bias: f32,
+    out: &'a mut [f32],
+}
+
+impl Loop for Plane<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool, const LANES: usize>(self) {
+        let width = self.window.out[1];
+        if self.window.strides[1] != 1 || width < 4 {
+            self.rows::<FMA, 1>();
+        } else if width < 8 {
+            self.rows::<FMA, 4>();
+        } else if width < LANES {
+            self.rows::<FMA, 8>();
+        } else {
+            self.rows::<FMA, LANES>();
+        }
+    }
+}
+
+impl Plane<'_> {
+    /// `RUN` pixels of a row at a time, at most its width; the last ones may be computed twice.
+    #[inline(always)]
+    fn rows<const FMA: bool, const RUN: usize>(self) {
+        let width = self.window.out[1];
+        for (row, out) in self.out.chunks_exact_mut(width).enumerate() {
+            for first in (0..width).step_by(RUN) {
+                let first = first.min(width - RUN);
+                let base = self.window.base(row * width + first);
+                let mut sums = [self.bias; RUN];
+                for (tap, &weight) in self.taps.iter().zip(self.weight) {
+                    let x = &self.x[base + tap..][..RUN];
+                    for (sum, &x) in sums.iter_mut().zip(x) {
+                        *sum = multiply_add::<FMA>(x, weight, *sum);
+                    }
+                }
+                out[first..first + RUN].copy_from_slice(&sums);
+            }
+        }
+    }
+}

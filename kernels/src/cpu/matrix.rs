@@ -1,0 +1,151 @@
+//! Products of matrices: linear layers.
+
+use super::Cpu;
+use super::gemm::{Multiply, Rows};
+use crate::graph::Gemm;
+use crate::tensor::{self, Tensor};
+
+/// The right side of a product as [`Multiply`] wants it: `[tile][K][LANES]`.
+#[derive(Debug, Clone)]
+pub(super) struct Panels {
+    packed: Vec<f32>,
+    depth: usize,
+    columns: usize,
+}
+
+impl Panels {
+    /// Packs `depth` rows of `columns` numbers; number `column` of row `k` is `at(k, column)`.
+    fn pack(cpu: &Cpu, [depth, columns]: [usize; 2], at: impl Fn(usize, usize) -> f32) -> Self {
+        let lanes = cpu.isa.lanes();
+        let mut packed = vec![0.0; columns.next_multiple_of(lanes) * depth];
+        for (tile, packed) in packed.chunks_exact_mut(lanes * depth).enumerate() {
+            for lane in 0..lanes.min(columns - tile * lanes) {
+                let numbers = packed.iter_mut().skip(lane).step_by(lanes);
+                for (k, packed) in numbers.enumerate() {
+                    *packed = at(k, tile * lanes + lane);
+                }
+            }
+        }
+        Self {
+            packed,
+            depth,
+            columns,
+        }
+    }
+
+    /// Packs the second operand of `gemm`; none if it has no element.
+    pub(super) fn of(cpu: &Cpu, gemm: &Gemm, b: &Tensor) -> Option<Self> {
+        let values = b.as_f32().filter(|values| !values.is_empty())?;
+        let &[rows, columns] = b.shape() else {
+            return None;
+        };
+        Some(match gemm.trans_b {
+            false => Self::pack(cpu, [rows, columns], |k, j| values[k * columns + j]),
+            true => Self::pack(cpu, [columns, rows], |k, j| values[j * columns + k]),
+        })
+    }
+
+    /// `out = rows * self`, `[rows][columns]`.
+    fn multiply(&self, cpu: &Cpu, rows: &Rows, out: &mut [f32]) {
+        let lanes = cpu.isa.lanes();
+        let tiles = self.columns.div_ceil(lanes);
+        let tiles_at_once = tiles.div_ceil(2 * cpu.threads());
+        let mut parts: Vec<(&[f32], Vec<&mut [f32]>)> = self
+            .packed
+            .chunks(tiles_at_once * lanes * self.depth)
+            .map(|panels| (panels, Vec::new()))
+            .collect();
+        let work = out.len() * self.depth;
+        for row in out.chunks_exact_mut(self.columns) {
+            let pieces = row.chunks_mut(tiles_at_once * lanes);
+            for (part, piece) in parts.iter_mut().zip(pieces) {
+                part.1.push(piece);
+            }
+        }
+        cpu.each(work, parts.into_iter(), |_, (panels, mut out)| {
+            cpu.isa.run(Multiply {
+                blocks: rows.blocks(0),
+                depth: self.depth,
+                panels,
+                bias: None,
+                out: &mut out,
+            });
+        });
+    }
+}
+
+/// `alpha * A * B + beta * C`; none for whatever the reference would refuse.
+pub(super) fn gemm(
+    cpu: &Cpu,
+    gemm: &Gemm,
+    inputs: &[&Tensor],
+    panels: Option<&Panels>,
+) -> Option<Tensor> {
+    let (a, &[rows, columns]) = (inputs[0].as_f32()?, inputs[0].shape()) else {
+        return None;
+    };
+    let packed;
+    let panels = match panels {
+        Some(panels) => panels,
+        None => {
+            packed = Panels::of(cpu, gemm, inputs[1])?;
+            &packed
+        }
+    };
+    let [n, k] = if gemm.trans_a {
+        [columns, rows]
+    } else {
+        [rows, columns]
+    };
+    let m = panels.columns;
+    if k != panels.depth || n == 0 {
+        return None;
+    }
+    let offsets = match inputs.get(2) {
+        None => None,
+        Some(c) => {
+            let steps = match *c.shape() {
+                [] | [1] | [1, 1] => [0, 0],
+                [found] | [1, found] if found == m => [0, 1],
+                [found, 1] if found == n => [1, 0],
+                [rows, columns] if [rows, columns] == [n, m] => [m, 1],
+                _ => return None,
+            };
+            Some((c.as_f32()?, steps))
+        }
+    };
+    let mut y = vec![0.0; tensor::elements(&[n, m]).ok()?];
+    let a = if gemm.trans_a {
+        Rows::pack(n, k, |row, i| a[i * columns + row])
+    } else {
+        Rows::pack(n, k, |row, i| a[row * columns + i])
+    };
+    panels.multiply(cpu, &a, &mut y);
+    if gemm.alpha != 1.0 {
+        y.iter_mut().for_each(|y| *y *= gemm.alpha);
+    }
+    if let Some((c, [down, right])) = offsets {
+        for (i, row) in y.chunks_exact_mut(m).enumerate() {
+            for (j, y) in row.iter_mut().enumerate() {
+                *y += gemm.beta * c[i * down + j * right];
+            }
+        }
+    }
+    Tensor::f32([n, m], y).ok()
+}
+
+/// A product of two matrices, or of many with one; none for any other.
+pub(super) fn matmul(cpu: &Cpu, inputs: &[&Tensor]) -> Option<Tensor> {
+    let (a, b) = (inputs[0].as_f32()?, inputs[1].as_f32()?);
+    let ([stack @ .., n, k], &[b_k, m]) = (inputs[0].shape(), inputs[1].shape()) else {
+        return None;
+    };
+    if *k != b_k || a.is_empty() || b.is_empty() {
+        return None;
+    }
+    let shape = [stack, &[*n, m]].concat();
+    let mut y = vec![0.0; tensor::elements(&shape).ok()?];
+    let rows = Rows::pack(a.len() / k, *k, |row, i| a[row * k + i]);
+    Panels::pack(cpu, [*k, m], |i, j| b[i * m + j]).multiply(cpu, &rows, &mut y);
+    Tensor::f32(shape, y).ok()
+}

@@ -1,0 +1,104 @@
+//! A quantised network on the CPU by its plan: integers from the pixels to the last feature map.
+//!
+//! The plan is always whole, as what has no exact step becomes a float step: nothing of the network
+//! goes through tract (`docs/adr/0008-planned-networks-alone.md`).
+
+use kernels::cpu::{Executor, Written};
+use kernels::graph::{Graph, Op};
+use kernels::model::Model;
+use kernels::plan::Plan;
+use kernels::receipt::{Produced, Receipt, Watch, exact_steps};
+
+use super::{Chosen, Embedder, Frame};
+use crate::{Error, Result};
+
+/// Embeds on the CPU with the executor of plans.
+///
+/// All threads work on the same crops, so a batch is no more than a size of calls.
+pub struct PlannedEmbedder {
+    chosen: Chosen,
+    executor: Executor,
+    /// Names of the steps that write integers.
+    exact: Vec<String>,
+    /// Bytes of a crop.
+    crop: usize,
+}
+
+impl PlannedEmbedder {
+    /// Whether a network is one of integers, which a plan computes in integers.
+    #[must_use]
+    pub fn suits(graph: &Graph) -> bool {
+        let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
+        graph.nodes().iter().any(|node| quantises(&node.op))
+    }
+
+    /// Plans `model`.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] with the node that contradicts the form of quantised networks.
+    pub fn new(model: &Model, threads: usize, batch: usize, why: &str) -> Result<Self> {
+        let preprocessing = &model.contract.preprocessing;
+        let plan = Plan::new(&model.graph, preprocessing)?;
+        let executor = Executor::new(&plan, threads)?;
+        Ok(Self {
+            chosen: Chosen {
+                device: "cpu",
+                backend: format!("kernels int8, {}", executor.instructions()),
+                threads: executor.threads(),
+                batch,
+                why: why.to_owned(),
+                ..Chosen::default()
+            },
+            executor,
+            exact: exact_steps(&plan),
+            crop: preprocessing.height * preprocessing.width * 3,
+        })
+    }
+}
+
+impl Embedder for PlannedEmbedder {
+    fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
+
+    fn dim(&self) -> usize {
+        self.executor.dim()
+    }
+
+    fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()> {
+        if !crops.len().is_multiple_of(self.crop) {
+            let (found, crop) = (crops.len(), self.crop);
+            let reason = format!("{found} bytes are no whole number of crops of {crop}");
+            return Err(Error::Embed { reason });
+        }
+        let (start, dim) = (out.len(), self.dim());
+        out.resize(start + crops.len() / self.crop * dim, 0.0);
+        let rows = &mut out[start..];
+        let mut result = self.executor.run(crops, rows).map_err(Error::from);
+        if result.is_ok() {
+            result = rows.chunks_mut(dim).try_for_each(Frame::unit);
+        }
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
+        let count = receipt.golden.count;
+        let mut embeddings = vec![0.0; count * self.dim()];
+        if receipt.exact.is_none() {
+            self.executor.run(crops, &mut embeddings)?;
+            let sums = None;
+            return Ok(Produced { embeddings, sums });
+        }
+        let mut watch = Watch::new(&self.exact, receipt.steps(), count)?;
+        let see = |step, written: Written<'_>| {
+            if let Written::Codes(codes) = written {
+                watch.see(step, codes);
+            }
+        };
+        self.executor.run_with(crops, &mut embeddings, see)?;
+        Ok(watch.produced(embeddings)?)
+    }
+}

@@ -1,0 +1,421 @@
+//! A model that proves itself: its seal, its receipt, and what the program does where they do not
+//! hold.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kernels::contract::{Calibration, Contract, Layout, METADATA_KEY, Quantisation, Scheme};
+use kernels::crop::Normaliser;
+use kernels::graph::Graph;
+use kernels::onnx::SEAL_KEY;
+use kernels::plan::Plan;
+use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
+use kernels::reference::{SlotValue, run_plan};
+use kernels::tensor::Tensor;
+use serde_json::Value;
+
+use crate::example::{Folder, contract, crops, network};
+use crate::program::{Reid, keys, reid};
+
+/// The contract of the example's network with a receipt, as the plain executor computes it.
+fn with_receipt() -> Contract {
+    let mut contract = contract();
+    let [height, width] = fixtures::net::SIZE;
+    let golden = Golden { seed: 1, count: 3 };
+    let normaliser = Normaliser::new(&contract.preprocessing).expect("it can be prepared for");
+    let receipt = Receipt::make(golden, [height, width], 0.9999, None, |crops| {
+        let mut planes = vec![0.0; crops.len()];
+        let each = height * width * 3;
+        for (crop, planes) in crops.chunks(each).zip(planes.chunks_mut(each)) {
+            normaliser.fill(crop, planes)?;
+        }
+        let input = Tensor::f32([golden.count, 3, height, width], planes)?;
+        let rows = kernels::reference::run(&network(), &input)?;
+        let embeddings = rows[0].as_f32().expect("embeddings are f32").to_vec();
+        Ok::<_, kernels::Error>(Produced {
+            embeddings,
+            sums: None,
+        })
+    });
+    contract.receipt = Some(receipt.expect("the network sees something"));
+    contract
+}
+
+/// Writes the example's network with what is said of it, sealed as an exporter does.
+fn sealed(json: &str, path: &Path) {
+    let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]);
+    kernels::onnx::write_sealed_file(&network(), &metadata, path)
+        .expect("the model can be written");
+}
+
+/// The example's network in integers.
+fn integers() -> Graph {
+    let preprocessing = contract().preprocessing;
+    fixtures::quantised::quantise(&network(), &preprocessing).expect("it can be quantised")
+}
+
+/// Its contract, with the receipt that the plain executor of plans writes.
+fn with_receipt_of_integers() -> Contract {
+    let mut contract = contract();
+    let plan = Plan::new(&integers(), &contract.preprocessing).expect("it can be planned");
+    let exact = exact_steps(&plan);
+    let names = worth_watching(&exact);
+    let golden = Golden { seed: 1, count: 2 };
+    let said = Some((0.999_999, &names[..]));
+    let receipt = Receipt::make(golden, plan.image(), 0.9, said, |crops| {
+        let mut watch = Watch::new(&exact, names.iter().map(String::as_str), golden.count)?;
+        let rows = run_plan(&plan, crops, |step, value| {
+            if let SlotValue::Codes(codes) = value {
+                watch.see(step, codes);
+            }
+        })?;
+        watch.produced(rows.as_f32().expect("embeddings are f32").to_vec())
+    });
+    contract.receipt = Some(receipt.expect("the network sees something"));
+    contract.quantisation = Some(Quantisation {
+        scheme: Scheme::U8,
+        layout: Layout::Fused,
+        exact_until: exact.last().expect("it has integers").clone(),
+        calibration: Calibration {
+            method: "min-max".to_owned(),
+            crops: 4,
+        },
+        float_layers: vec!["neck".to_owned()],
+    });
+    contract
+}
+
+/// Writes the example's network in integers.
+fn sealed_integers(contract: &Contract, path: &Path) {
+    let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), contract.to_json())]);
+    kernels::onnx::write_sealed_file(&integers(), &metadata, path)
+        .expect("the model can be written");
+}
+
+/// The example's network with its receipt.
+fn model(folder: &Folder) -> PathBuf {
+    let path = folder.at("person.onnx");
+    sealed(&with_receipt().to_json(), &path);
+    path
+}
+
+/// Embeds one crop; passes are kept in the test's folder.
+fn embed(model: &Path, folder: &Folder) -> Reid {
+    let out = folder.at("emb.npy");
+    reid![
+        "embed",
+        crops("query", 1)[0],
+        "--model",
+        model,
+        "--out",
+        out
+    ]
+    .cached_in(&folder.at("cache"))
+}
+
+#[test]
+fn a_receipt_is_reproduced_and_shown() {
+    let folder = Folder::new();
+    let path = model(&folder);
+    let report = reid!["model", "verify", path, "--json"].succeeds().json();
+    assert_eq!(
+        keys(&report),
+        ["backends", "file", "path", "reproduced", "schema", "seal"]
+    );
+    assert_eq!(report["reproduced"], true);
+    let [tract] = report["backends"].as_array().expect("a list").as_slice() else {
+        panic!("{report}");
+    };
+    assert_eq!(keys(tract), ["backend", "device", "error", "passed"]);
+    assert_eq!(
+        (&tract["device"], &tract["error"]),
+        (&"cpu".into(), &Value::Null)
+    );
+    assert!(
+        tract["backend"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("tract"))
+    );
+    let passed = &tract["passed"];
+    assert_eq!(
+        keys(passed),
+        ["cosine", "crops", "level", "steps", "wanted"]
+    );
+    assert_eq!(
+        (&passed["level"], &passed["crops"]),
+        (&"close".into(), &3.into())
+    );
+    assert!(passed["cosine"].as_f64() > Some(0.999_999), "{passed}");
+
+    let text = reid!["model", "verify", path, "--device", "tract"]
+        .succeeds()
+        .stdout;
+    assert!(
+        text.contains("close: 3 golden crops, cosine at least 0.99999"),
+        "{text}"
+    );
+    let text = reid!["model", "inspect", path].succeeds().stdout;
+    assert!(
+        text.contains("3 golden crops; floats: cosine at least 0.9999"),
+        "{text}"
+    );
+    let report = reid!["model", "inspect", path, "--json"].succeeds().json();
+    assert_eq!(report["seal"].as_str().map(str::len), Some(64));
+    assert_eq!(report["contract"]["receipt"]["golden"]["count"], 3);
+
+    reid!["model", "verify", path, "--device", "gpu"]
+        .fails()
+        .says(&["this build computes on the CPU only"]);
+}
+
+#[test]
+fn a_model_without_a_receipt_cannot_be_verified() {
+    let example = &crate::example::example().model;
+    reid!["model", "verify", example]
+        .fails()
+        .says(&["it carries no receipt", "trainer export"]);
+}
+
+#[test]
+fn a_changed_file_is_refused_by_its_sha256() {
+    let folder = Folder::new();
+    let path = model(&folder);
+    let whole = std::fs::read(&path).expect("the model can be read");
+    let find = |text: &str| {
+        let at = whole
+            .windows(text.len())
+            .rposition(|part| part == text.as_bytes());
+        at.unwrap_or_else(|| panic!("no {text}"))
+    };
+    let weight = network().params()[0].tensor.as_f32().expect("f32")[5].to_le_bytes();
+    let weight = whole
+        .windows(4)
+        .position(|part| part == weight)
+        .expect("it is there");
+    let digest = "the sha256 of its content is";
+    for (what, at, why) in [
+        ("a weight", weight, digest),
+        ("a name", find("stripes"), digest),
+        ("the receipt", find("\"embeddings\":[\"") + 20, digest),
+        ("the bound", find("\"close\":0.9999") + 8, digest),
+        ("the digest", find(SEAL_KEY) + SEAL_KEY.len() + 10, digest),
+        (
+            "the key of the digest",
+            find(SEAL_KEY),
+            "states no sha256 of itself",
+        ),
+        ("the key of the contract", find(METADATA_KEY), digest),
+    ] {
+        let mut changed = whole.clone();
+        // Digits stay digits, letters letters.
+        changed[at] ^= 1;
+        let path = folder.file("changed.onnx", &changed);
+        for call in [
+            reid!["model", "inspect", path],
+            reid!["model", "verify", path],
+            embed(&path, &folder),
+        ] {
+            let ended = call.fails().says(&["changed.onnx"]);
+            assert!(ended.stderr.contains(why), "{what}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_receipt_that_contradicts_the_contract_is_refused() {
+    let folder = Folder::new();
+    let path = folder.at("person.onnx");
+    let json = with_receipt().to_json();
+    let row = json.find("\"embeddings\":[\"").expect("embeddings") + "\"embeddings\":[\"".len();
+    // ff 7f is a half float that is no number.
+    let nan = format!("{}/38{}", &json[..row], &json[row + 3..]);
+    let huge = format!("{json}{}", " ".repeat(2 << 20));
+    let one_more = json.replacen("\"count\":3", "\"count\":4", 1);
+    let larger = json.replacen("\"count\":3", "\"count\":3000000000", 1);
+    let certain = json.replacen("\"close\":0.9999", "\"close\":-1.0", 1);
+    let cut = format!("{}{}", &json[..row], &json[row + 8..]);
+    for (name, json, why) in [
+        ("NaN", nan, "golden crop 0 has length NaN"),
+        ("huge", huge, "size of the contract in bytes is"),
+        ("one more", one_more, "3 embeddings for 4 golden crops"),
+        ("a crowd", larger, "3000000000 golden crops, wanted 1 to 16"),
+        ("what passes always", certain, "a cosine of at least -1"),
+        ("cut", cut, "has 61 numbers, wanted 64"),
+    ] {
+        sealed(&json, &path);
+        for call in [reid!["model", "inspect", path], embed(&path, &folder)] {
+            let ended = call.fails().says(&["person.onnx"]);
+            assert!(ended.stderr.contains(why), "{name}: {}", ended.stderr);
+        }
+    }
+}
+
+/// The file is whole, and its exporter computed something else than this device does.
+#[test]
+fn a_backend_that_computes_something_else_is_refused() {
+    let folder = Folder::new();
+    let path = folder.at("person.onnx");
+    let mut contract = with_receipt();
+    let receipt = contract.receipt.as_mut().expect("a receipt");
+    receipt.embeddings.swap(0, 1);
+    sealed(&contract.to_json(), &path);
+    let why = [
+        "the receipt is not reproduced",
+        "golden crop 0 is 0.",
+        "at least 0.9999",
+    ];
+    embed(&path, &folder)
+        .fails()
+        .says(&["cannot compute on cpu: tract"])
+        .says(&why);
+    assert!(!folder.at("emb.npy").exists());
+    let ended = reid!["model", "verify", path, "--json"].fails();
+    let ended = ended.says(&["person.onnx: its receipt is not reproduced by tract"]);
+    let report = ended.json();
+    assert_eq!(report["reproduced"], false);
+    assert_eq!(report["backends"][0]["passed"], Value::Null);
+    let error = report["backends"][0]["error"].as_str().expect("an error");
+    assert!(why.iter().all(|why| error.contains(why)), "{error}");
+}
+
+#[test]
+fn a_pass_is_kept_for_the_file_the_backend_and_the_batch() {
+    let folder = Folder::new();
+    let cache = folder.at("cache");
+    let path = model(&folder);
+    let (fresh, kept) = (
+        "receipt reproduced: close",
+        "receipt reproduced, by an earlier run: close",
+    );
+    let call = || embed(&path, &folder).cached_in(&cache);
+    call().succeeds().says(&[fresh]);
+    call().succeeds().says(&[kept]);
+    call().with("--batch").with("2").succeeds().says(&[fresh]);
+    reid!["model", "verify", path]
+        .cached_in(&cache)
+        .succeeds()
+        .omits("earlier run");
+
+    // Another file of the same network.
+    let mut contract = with_receipt();
+    contract.net = Some("twin".to_owned());
+    sealed(&contract.to_json(), &path);
+    call().succeeds().says(&[fresh]);
+
+    // What is kept of a pass is no more than that: a broken one is none.
+    for entry in std::fs::read_dir(cache.join("reid/receipts")).expect("passes are kept there") {
+        std::fs::write(entry.expect("an entry").path(), "{").expect("it can be written");
+    }
+    call().succeeds().says(&[fresh]);
+    call().succeeds().says(&[kept]);
+
+    // A cache that cannot be written.
+    let nowhere = folder.file("file", b"");
+    for _ in 0..2 {
+        embed(&path, &folder)
+            .cached_in(&nowhere)
+            .succeeds()
+            .says(&[fresh]);
+    }
+}
+
+/// Golden crops have the network's size: how crops are scaled to it does not touch them.
+#[test]
+fn another_kernel_leaves_the_receipt_as_it_is() {
+    let folder = Folder::new();
+    let path = model(&folder);
+    let call = embed(&path, &folder).with("--resize").with("cv-bilinear");
+    call.succeeds().says(&["receipt reproduced"]);
+}
+
+#[test]
+fn a_quantised_model_runs_in_its_integers() {
+    let folder = Folder::new();
+    let path = folder.at("int8.onnx");
+    sealed_integers(&with_receipt_of_integers(), &path);
+    let report = reid!["model", "verify", path, "--json"].succeeds().json();
+    let level = |index: usize| &report["backends"][index]["passed"]["level"];
+    let name = |index: usize| {
+        report["backends"][index]["backend"]
+            .as_str()
+            .unwrap_or_default()
+    };
+    assert!(name(0).starts_with("kernels int8, "), "{report}");
+    assert!(name(1).starts_with("tract"), "{report}");
+    assert_eq!(
+        (level(0), level(1)),
+        (&"exact".into(), &"close".into()),
+        "{report}"
+    );
+    assert!(
+        report["backends"][0]["passed"]["steps"].as_u64() >= Some(3),
+        "{report}"
+    );
+
+    for device in ["auto", "cpu"] {
+        embed(&path, &folder)
+            .with("--device")
+            .with(device)
+            .succeeds()
+            .says(&[
+                "embedding on cpu (kernels int8, ",
+                "receipt reproduced",
+                "exact: 2 golden crops",
+            ])
+            .omits("warning");
+    }
+    embed(&path, &folder)
+        .with("--device")
+        .with("tract")
+        .succeeds()
+        .says(&["embedding on cpu (tract", "close: 2 golden crops"]);
+    let text = reid!["model", "inspect", path].succeeds().stdout;
+    for part in [
+        "u8, layout fused, ranges by min-max on 4 crops",
+        "layers in floats",
+        "neck",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+
+    // Recognises whom the float network recognises.
+    let eval = |model: &Path| {
+        let report = reid![
+            "eval",
+            crate::example::example().crops,
+            "--model",
+            model,
+            "--json"
+        ];
+        report.succeeds().json()["map"].as_f64().expect("a number")
+    };
+    let float = model(&folder);
+    assert!((eval(&path) - eval(&float)).abs() < 0.02);
+}
+
+/// Integers that differ are no rounding: the network is computed in floats, and that is said aloud.
+#[test]
+fn integers_that_differ_fall_back_to_floats_loudly() {
+    let folder = Folder::new();
+    let path = folder.at("int8.onnx");
+    let mut contract = with_receipt_of_integers();
+    let receipt = contract.receipt.as_mut().expect("a receipt");
+    let steps = &mut receipt.exact.as_mut().expect("integers").steps;
+    let name = steps[1].name.clone();
+    steps[1].sums[1] = kernels::receipt::Checksum::of(b"something else");
+    sealed_integers(&contract, &path);
+    let step = format!("what step `{name}` writes for golden crop 1");
+    embed(&path, &folder).succeeds().says(&[
+        "reid: warning: refused kernels int8: the receipt is not reproduced",
+        &step,
+        "embedding on cpu (tract",
+        "as kernels int8 was refused",
+        "receipt reproduced: close",
+    ]);
+    let ended = reid!["model", "verify", path, "--json"].fails();
+    let report = ended.says(&["not reproduced by kernels int8"]).json();
+    assert_eq!(report["backends"][0]["passed"], Value::Null);
+    assert_eq!(report["backends"][1]["passed"]["level"], "close");
+    reid!["model", "verify", path, "--device", "tract"].succeeds();
+    reid!["model", "verify", path, "--device", "cpu"].fails();
+}

@@ -1,0 +1,260 @@
+//! What a device has to compute of the exported network, to be proven there.
+
+use std::collections::BTreeMap;
+
+use kernels::contract::Preprocessing;
+use kernels::cpu::{Cpu, Executor, Written};
+use kernels::crop::Normaliser;
+use kernels::graph::fold::fold;
+use kernels::onnx::{self, ReadOptions};
+use kernels::plan::{Content, Plan};
+use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
+use kernels::reference::{SlotValue, run_plan};
+use kernels::tensor::Tensor;
+
+use super::{Exported, dot, embedding};
+use crate::{Error, Result};
+
+/// Least cosine that a device may compute a float network with. Single precision reaches 0.999999;
+/// planes in another order, another normalisation or a wrong layer are far below this.
+const CLOSE: f64 = 0.999;
+
+/// Least cosine behind equal integers, if nothing but the head computes in floats.
+const EXACT: f64 = 0.999_999;
+
+/// The same if integers follow floats again, so that a rounding can become a step.
+const MIXED: f64 = 0.999;
+
+impl Exported {
+    /// Writes into the contract what comes out of golden crops: checksums of integers and embeddings
+    /// for a quantised network, embeddings alone for a float one. Where integers end is written
+    /// into the contract's `quantisation` as well. To be called last: whatever is changed afterwards
+    /// makes the receipt wrong.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if the network has collapsed: it sees nothing in a golden crop.
+    /// [`Error::Argument`] if a network that is said to be quantised computes nothing in integers.
+    pub fn add_receipt(&mut self) -> Result<()> {
+        let Preprocessing { height, width, .. } = self.contract.preprocessing;
+        let golden = Golden::for_dim(self.contract.embedding.dim);
+        let receipt = match self.contract.quantisation.is_some() {
+            true => self.of_integers(golden)?,
+            false => Receipt::make(golden, [height, width], CLOSE, None, |crops| {
+                let embeddings = self.in_floats(crops)?;
+                Ok::<_, Error>(Produced {
+                    embeddings,
+                    sums: None,
+                })
+            })?,
+        };
+        self.contract.receipt = Some(receipt);
+        Ok(())
+    }
+
+    /// The receipt of a quantised network, by the executor of its plan.
+    ///
+    /// What floats make of the same file is measured, and other runtimes are allowed to be three
+    /// times as far away: they round in other places.
+    fn of_integers(&mut self, golden: Golden) -> Result<Receipt> {
+        // As a device reads it: planning may depend on the order of nodes.
+        let bytes = onnx::write_bytes(&self.graph, &BTreeMap::new())?;
+        let read = onnx::read_bytes(&bytes, &ReadOptions::default())?;
+        let plan = Plan::new(&fold(&read.graph)?, &self.contract.preprocessing)?;
+        let exact = exact_steps(&plan);
+        let names = worth_watching(&exact);
+        let (Some(last), Some(quantisation)) = (exact.last(), &mut self.contract.quantisation)
+        else {
+            let reason = "the network is said to be quantised, but none of it is in integers";
+            return Err(Error::Argument(reason.to_owned()));
+        };
+        quantisation.exact_until.clone_from(last);
+        let codes_again = plan.steps()[plan.exact_until()..].iter().any(|step| {
+            let codes = |&id| matches!(plan.slot(id).content, Content::Codes { .. });
+            step.kind.writes().iter().any(codes)
+        });
+        let cosine = if codes_again { MIXED } else { EXACT };
+        let mut executor = Executor::new(&plan, 0)?;
+        let crops = golden.crops(plan.image());
+        let mut embeddings = vec![0.0; golden.count * executor.dim()];
+        let mut watch = Watch::new(&exact, names.iter().map(String::as_str), golden.count)?;
+        executor.run_with(&crops, &mut embeddings, |step, written| {
+            if let Written::Codes(codes) = written {
+                watch.see(step, codes);
+            }
+        })?;
+        let floats = self.in_floats(&crops)?;
+        let rows = embeddings.chunks_exact(executor.dim());
+        let far = rows
+            .zip(floats.chunks_exact(executor.dim()))
+            .map(|(a, b)| 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
+            .fold(0.0, f64::max);
+        let close = (1.0 - 3.0 * far).clamp(0.5, CLOSE);
+        let said = Some((cosine, &names[..]));
+        let produced = watch.produced(embeddings)?;
+        let each = crops.len() / golden.count;
+        same_as_plain(&plan, &exact, &names, &crops[..each], &produced)?;
+        Receipt::make(golden, plan.image(), close, said, |_| Ok(produced))
+    }
+
+    /// What the network makes of crops in floats, one after the other: a batch of large images would
+    /// need memory for all of them.
+    fn in_floats(&self, crops: &[u8]) -> Result<Vec<f32>> {
+        let normaliser = Normaliser::new(&self.contract.preprocessing)?;
+        let Preprocessing { height, width, .. } = self.contract.preprocessing;
+        let cpu = Cpu::new(0);
+        let network = cpu.prepare(&self.graph);
+        let mut embeddings = Vec::new();
+        for crop in crops.chunks_exact(height * width * 3) {
+            let mut planes = vec![0.0; crop.len()];
+            normaliser.fill(crop, &mut planes)?;
+            let input = Tensor::f32([1, 3, height, width], planes)?;
+            embeddings.extend(embedding(&network, &input)?);
+        }
+        Ok(embeddings)
+    }
+}
+
+/// Whether the fast executor has the integers of the plain one on the first golden crop.
+fn same_as_plain(
+    plan: &Plan,
+    exact: &[String],
+    names: &[String],
+    crop: &[u8],
+    fast: &Produced,
+) -> Result<()> {
+    let mut watch = Watch::new(exact, names.iter().map(String::as_str), 1)?;
+    run_plan(plan, crop, |step, value| {
+        if let SlotValue::Codes(codes) = value {
+            watch.see(step, codes);
+        }
+    })?;
+    let plain = watch.produced(Vec::new())?.sums.unwrap_or_default();
+    let fast = fast.sums.as_deref().unwrap_or_default();
+    match names
+        .iter()
+        .zip(&plain)
+        .zip(fast)
+        .find(|((_, plain), fast)| plain != fast)
+    {
+        None => Ok(()),
+        Some(((name, plain), fast)) => Err(Error::Argument(format!(
+            "step `{name}`: the checksum of the fast executor is {fast}, that of the plain one {plain}: please report this processor and this network"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernels::contract::{
+        self, Calibration, Contract, Embedding, Layout, Metric, Quantisation, Scheme, Weights,
+    };
+    use kernels::graph::{Conv, Graph, Op, Operand, Unary, ValueId};
+    use kernels::receipt::Golden;
+    use kernels::tensor::Data;
+
+    use super::*;
+
+    fn codes(graph: &mut Graph, name: &str, x: ValueId, scale: f32, zero: u8) -> ValueId {
+        let scale = graph.param(format!("{name}.scale"), Tensor::scalar(scale));
+        let zero = Tensor::new(Vec::new(), Data::U8(vec![zero])).unwrap();
+        let zero = graph.param(format!("{name}.zero"), zero);
+        let quantise = Op::QuantizeLinear { axis: 1 };
+        let operands = [x.into(), scale.into(), zero.into()];
+        let x = graph
+            .push1(format!("{name}.q"), quantise, operands)
+            .unwrap();
+        let operands = [x.into(), scale.into(), zero.into()];
+        let back = Op::DequantizeLinear { axis: 1 };
+        graph.push1(format!("{name}.dq"), back, operands).unwrap()
+    }
+
+    /// Eight filters of 3 x 3, their means.
+    fn quantised() -> Exported {
+        let mut graph = Graph::new("small", "images", [3, 8, 4]);
+        let x = graph.input();
+        let x = codes(&mut graph, "images", x, 0.02, 120);
+        let weight = (0..8 * 27).map(|i| (i * 37 % 255 - 127) as i8).collect();
+        let weight = Tensor::new([8, 3, 3, 3], Data::I8(weight)).unwrap();
+        let weight = graph.param("weight", weight);
+        let scale = graph.param("weight.scale", Tensor::f32([8], [0.003; 8]).unwrap());
+        let back = Op::DequantizeLinear { axis: 0 };
+        let operands: [Operand; 2] = [weight.into(), scale.into()];
+        let weight = graph.push1("weight.dq", back, operands).unwrap();
+        let conv = Op::Conv(Conv {
+            pads: [1; 4],
+            ..Conv::pointwise()
+        });
+        let x = graph
+            .push1("conv", conv, [x.into(), weight.into()])
+            .unwrap();
+        let relu = Op::Unary(Unary::Relu);
+        let x = graph.push1("relu", relu, [x.into()]).unwrap();
+        let x = codes(&mut graph, "relu", x, 0.03, 0);
+        let x = graph
+            .push1("mean", Op::GlobalAveragePool, [x.into()])
+            .unwrap();
+        let x = graph
+            .push1("flat", Op::Flatten { axis: 1 }, [x.into()])
+            .unwrap();
+        graph.output("embedding", x);
+        let contract = Contract {
+            version: contract::VERSION,
+            preprocessing: Preprocessing {
+                height: 8,
+                width: 4,
+                ..Preprocessing::default()
+            },
+            embedding: Embedding {
+                output: "embedding".to_owned(),
+                dim: 8,
+                metric: Metric::Cosine,
+            },
+            net: None,
+            space: None,
+            weights: Weights::default(),
+            thresholds: Vec::new(),
+            quantisation: Some(Quantisation {
+                scheme: Scheme::U8,
+                layout: Layout::Fused,
+                exact_until: "unknown".to_owned(),
+                calibration: Calibration {
+                    method: "none".to_owned(),
+                    crops: 1,
+                },
+                float_layers: Vec::new(),
+            }),
+            receipt: None,
+        };
+        Exported {
+            unfolded: graph.clone(),
+            graph,
+            contract,
+        }
+    }
+
+    #[test]
+    fn a_quantised_network_has_a_receipt_of_its_integers() {
+        let mut exported = quantised();
+        exported.add_receipt().unwrap();
+        let contract = Contract::from_json(&exported.contract.to_json()).unwrap();
+        let receipt = contract.receipt.unwrap();
+        assert_eq!(receipt.golden, Golden { seed: 1, count: 4 });
+        let exact = receipt.exact.as_ref().unwrap();
+        assert_eq!(exact.cosine, EXACT);
+        let until = contract.quantisation.unwrap().exact_until;
+        assert_eq!(exact.steps.last().map(|step| &step.name), Some(&until));
+        assert!((0.9..=CLOSE).contains(&receipt.close), "{}", receipt.close);
+    }
+
+    #[test]
+    fn floats_that_are_said_to_be_integers_are_refused() {
+        let mut exported = quantised();
+        let mut graph = Graph::new("floats", "images", [3, 8, 4]);
+        let input = graph.input();
+        let flat = graph.push1("flat", Op::Flatten { axis: 1 }, [input.into()]);
+        graph.output("embedding", flat.unwrap());
+        exported.graph = graph;
+        let error = exported.add_receipt().unwrap_err().to_string();
+        assert!(error.contains("none of it is in integers"), "{error}");
+    }
+}
