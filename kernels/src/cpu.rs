@@ -46,6 +46,9 @@ pub use executor::{Executor, Written};
 /// Elementary operations that are not worth waking a thread for: some 10 us of work.
 const ALONE: usize = 1 << 16;
 
+/// Words that a tile multiplies and adds in the time of one such operation.
+const TILE: usize = 8;
+
 /// Threads and the instruction set that they compute with.
 #[derive(Debug)]
 pub struct Cpu {

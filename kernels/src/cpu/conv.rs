@@ -1,8 +1,8 @@
 //! 2-D convolution: as a product of matrices, a tile of pixels at a time; depthwise, directly.
 
-use super::Cpu;
 use super::gemm::{Multiply, ROWS, Rows};
 use super::isa::{Loop, multiply_add};
+use super::{Cpu, TILE};
 use crate::graph::Conv;
 use crate::tensor::{self, Tensor};
 
@@ -232,7 +232,7 @@ fn product(
     let parts = wanted.div_ceil(tiles.div_ceil(tiles_at_once));
     let blocks_at_once = blocks.div_ceil(parts).max(blocks.min(4));
 
-    let work = y.len() * depth;
+    let work = y.len() * depth / TILE;
     let mut parts = Vec::new();
     for (number, out) in y.chunks_exact_mut(filters * pixels).enumerate() {
         let group = number % groups.len();

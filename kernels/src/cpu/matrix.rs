@@ -1,7 +1,7 @@
 //! Products of matrices: linear layers.
 
-use super::Cpu;
 use super::gemm::{Multiply, Rows};
+use super::{Cpu, TILE};
 use crate::graph::Gemm;
 use crate::tensor::{self, Tensor};
 
@@ -55,7 +55,7 @@ impl Panels {
             .chunks(tiles_at_once * lanes * self.depth)
             .map(|panels| (panels, Vec::new()))
             .collect();
-        let work = out.len() * self.depth;
+        let work = out.len() * self.depth / TILE;
         for row in out.chunks_exact_mut(self.columns) {
             let pieces = row.chunks_mut(tiles_at_once * lanes);
             for (part, piece) in parts.iter_mut().zip(pieces) {

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 /// What a thread does in one call; its argument is the number of the thread.
 type Job<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// How often a thread looks for the next call before it sleeps: some 20 us, the pause between two
+/// How often a thread looks for what it waits for before it sleeps: some 20 us, the pause between two
 /// layers of a small network. Waking a sleeping thread costs 50.
 const LOOKS: u32 = 1000;
 
@@ -30,6 +30,8 @@ pub(super) struct Pool {
 struct Shared {
     /// Number of calls so far, as in the state: read without the lock.
     round: AtomicU64,
+    /// Number of calls that the other threads have finished.
+    ended: AtomicU64,
     state: Mutex<State>,
     begin: Condvar,
     end: Condvar,
@@ -103,15 +105,17 @@ impl Pool {
         // below, after every thread has left `job`, and nothing between here and there can panic:
         // `job` itself runs in `catch_unwind`.
         let job: &'static Job<'static> = unsafe { std::mem::transmute(job) };
-        {
+        let round = {
             let mut state = lock(&self.shared.state);
             state.round += 1;
             state.job = Some(job);
             state.busy = self.others.len();
             self.shared.round.store(state.round, Ordering::Release);
             self.shared.begin.notify_all();
-        }
+            state.round
+        };
         let ours = catch_unwind(AssertUnwindSafe(|| job(0)));
+        look(|| self.shared.ended.load(Ordering::Acquire) == round);
         let theirs = {
             let mut state = lock(&self.shared.state);
             while state.busy > 0 {
@@ -146,11 +150,7 @@ impl Shared {
     fn serve(&self, number: usize) {
         let mut seen = 0;
         loop {
-            let mut looks = 0;
-            while self.round.load(Ordering::Acquire) == seen && looks < LOOKS {
-                looks += 1;
-                std::hint::spin_loop();
-            }
+            look(|| self.round.load(Ordering::Acquire) != seen);
             let mut state = lock(&self.state);
             while state.round == seen && !state.quit {
                 state = wait(&self.begin, state);
@@ -168,9 +168,20 @@ impl Shared {
             }
             state.busy -= 1;
             if state.busy == 0 {
+                self.ended.store(seen, Ordering::Release);
                 self.end.notify_one();
             }
         }
+    }
+}
+
+/// Waits for a moment until `done`.
+fn look(done: impl Fn() -> bool) {
+    for _ in 0..LOOKS {
+        if done() {
+            return;
+        }
+        std::hint::spin_loop();
     }
 }
 

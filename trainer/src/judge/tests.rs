@@ -241,6 +241,8 @@ fn the_curve_fits_into_a_contract() {
         space: None,
         weights: Weights::default(),
         thresholds: Vec::new(),
+        quantisation: None,
+        receipt: None,
     };
     // Thirty persons, every second query exactly at its answer: the highest score is 1 and rounding
     // goes beyond.

@@ -5,8 +5,8 @@
 
 use std::sync::Mutex;
 
-use super::super::Cpu;
 use super::super::isa::{Isa, Loop};
+use super::super::{Cpu, TILE};
 use super::lanes::{Finish, Lanes, Rule, ToCodes, ToReal, codes, store};
 use super::tile::{LANES, Plain, Tile, Words};
 use super::{Scratch, lock, make_room};
@@ -326,7 +326,7 @@ impl Convolution {
         let wanted = pixels.div_ceil(R).div_ceil(2 * cpu.threads());
         let at_once = R * (BLOCK / (depth * R)).clamp(1, 16).min(wanted.max(1));
         make_room(rows, at_once * depth);
-        let work = out.len() * depth;
+        let work = out.len() * (1 + depth / TILE);
         let pieces = out.chunks_mut(at_once * outputs).enumerate();
         cpu.each(work, pieces, |thread, (piece, out)| {
             let mut rows = lock(&rows[thread]);
