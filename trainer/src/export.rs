@@ -5,6 +5,8 @@
 //! [`Exported::verify`] compares with embeddings that another framework has dumped. Both run on the
 //! fast executor, which the slow one judges on the first image.
 
+pub mod int8;
+pub mod quantise;
 mod receipt;
 
 use std::io::BufReader;

@@ -31,20 +31,22 @@ pub struct Quantisation {
 }
 
 /// Integers that stand for activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// 0 to 255 with a zero point for each tensor.
+    #[default]
     U8,
     /// -128 to 127 with zero point 0, for runtimes that refuse others; costs a bit after a ReLU.
     S8Symmetric,
 }
 
 /// Where activations become integers again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// Not between a convolution and the addition after it: both are one step with one rounding.
+    #[default]
     Fused,
     /// There as well, because ONNX Runtime would run such convolutions in floats.
     Ort,

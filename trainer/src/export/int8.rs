@@ -1,0 +1,185 @@
+//! From a float export and a folder of images to an int8 one, and how far apart the two are.
+//!
+//! The images that ranges, biases and roundings were chosen on say nothing about others. So the
+//! images of the folder are divided first ([`split`]), and the two networks are compared on the part
+//! that the quantiser never sees.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use kernels::contract::Preprocessing;
+use kernels::cpu::Cpu;
+use kernels::crop::Normaliser;
+use kernels::graph::Graph;
+use kernels::retrieval::market;
+
+use super::quantise::{Calibrated, Images, Options, Progress, calibrate};
+use super::{Exported, Gap, Reader, embedding};
+use crate::{Error, Result};
+
+/// One in so many persons, or images, is held back.
+const HELD_BACK: usize = 5;
+
+/// The most images that are compared.
+const COMPARED: usize = 64;
+
+/// The images of a folder, divided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// To calibrate on.
+    pub calibration: Vec<PathBuf>,
+    /// To compare on.
+    pub held_back: Vec<PathBuf>,
+}
+
+/// Divides images: the third of every five persons is held back, with all images of theirs, if the
+/// names of all files say who is on them and there are five or more; else the third of every five
+/// images in the order given. From what is left `count` images from all over it are calibrated on.
+#[must_use]
+pub fn split(images: &[PathBuf], count: usize) -> Split {
+    let persons = persons(images);
+    let all: BTreeSet<i32> = persons.iter().flatten().copied().collect();
+    let all: Vec<i32> = all.into_iter().collect();
+    let is_held_back = |index: usize| {
+        let place = match &persons {
+            Some(persons) if all.len() >= HELD_BACK => (all.iter())
+                .position(|person| *person == persons[index])
+                .unwrap_or(index),
+            _ => index,
+        };
+        place % HELD_BACK == HELD_BACK / 2
+    };
+    let (held_back, calibration): (Vec<usize>, Vec<usize>) =
+        (0..images.len()).partition(|&index| is_held_back(index));
+    let of = |indices: &[usize], count: usize| {
+        let taken = count.min(indices.len());
+        (0..taken)
+            .map(|i| images[indices[i * indices.len() / taken]].clone())
+            .collect()
+    };
+    Split {
+        calibration: of(&calibration, count),
+        held_back: of(&held_back, COMPARED),
+    }
+}
+
+/// Who is on each image, if all names say it.
+fn persons(images: &[PathBuf]) -> Option<Vec<i32>> {
+    let person = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        Some(market::parse(name)?.person)
+    };
+    images.iter().map(person).collect()
+}
+
+impl Exported {
+    /// Measures the network on image files; see [`calibrate`].
+    ///
+    /// # Errors
+    /// As [`calibrate`]; [`Error::File`] for an image that cannot be read, and [`Error::Argument`] if
+    /// the names of the files say that all show one person.
+    pub fn calibrate(
+        &self,
+        images: &[PathBuf],
+        options: &Options,
+        progress: &mut Progress<'_>,
+    ) -> Result<Calibrated> {
+        if let Some([first, others @ ..]) = persons(images).as_deref()
+            && !others.is_empty()
+            && others.iter().all(|other| other == first)
+        {
+            return Err(Error::Argument(format!(
+                "all {} calibration images show person {first}: take crops of many people, in the clothes and the light that the network will see",
+                images.len()
+            )));
+        }
+        let mut reader = Reader::new(&self.contract.preprocessing)?;
+        let mut images_read = Images {
+            count: images.len(),
+            read: &mut |index| reader.read(&images[index]),
+            name: &|index| images[index].display().to_string(),
+            range: pixel_range(&self.contract.preprocessing)?,
+        };
+        calibrate(&self.graph, &mut images_read, options, progress)
+    }
+
+    /// Compares the network with a quantised form of it, computed in float as its nodes say. What is
+    /// relative is relative to the quantised embedding.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] without images, [`Error::File`] for an image that cannot be read or whose
+    /// embedding is zero.
+    pub fn compare_with(
+        &self,
+        quantised: &Graph,
+        images: &[PathBuf],
+        seen: impl FnMut(),
+    ) -> Result<Gap> {
+        let cpu = Cpu::new(0);
+        let quantised = cpu.prepare(quantised);
+        self.compare(images, seen, |input, _| embedding(&quantised, input))
+    }
+}
+
+/// Least and greatest number that the pre-processing makes of a pixel.
+fn pixel_range(preprocessing: &Preprocessing) -> Result<[f32; 2]> {
+    let single = Preprocessing {
+        height: 1,
+        width: 2,
+        ..*preprocessing
+    };
+    let mut planes = [0.0; 6];
+    Normaliser::new(&single)?.fill(&[0, 0, 0, 255, 255, 255], &mut planes)?;
+    Ok([
+        planes.iter().copied().fold(f32::INFINITY, f32::min),
+        planes.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(names: impl Iterator<Item = String>) -> Vec<PathBuf> {
+        names.map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn nobody_is_on_both_sides() {
+        let images = paths((0..60).map(|i| format!("{:04}_c1s1_{:06}_00.jpg", i / 6, i)));
+        let Split {
+            calibration,
+            held_back,
+        } = split(&images, 30);
+        let who =
+            |part: &[PathBuf]| -> BTreeSet<i32> { persons(part).unwrap().into_iter().collect() };
+        assert_eq!(calibration.len(), 30);
+        assert_eq!(who(&held_back), BTreeSet::from([2, 7]));
+        assert_eq!(held_back.len(), 12);
+        assert!(who(&calibration).is_disjoint(&who(&held_back)));
+        assert_eq!(who(&calibration).len(), 8, "from all over the folder");
+    }
+
+    #[test]
+    fn unnamed_images_are_divided_by_their_place() {
+        let images = paths((0..12).map(|i| format!("{i:02}.png")));
+        let Split {
+            calibration,
+            held_back,
+        } = split(&images, 500);
+        assert_eq!(
+            held_back,
+            paths(["02.png", "07.png"].map(String::from).into_iter())
+        );
+        assert_eq!(calibration.len(), 10);
+        assert!(split(&[], 5).calibration.is_empty());
+        assert_eq!(split(&images[..1], 5).held_back.len(), 0);
+        assert!(split(&images, 0).calibration.is_empty());
+    }
+
+    #[test]
+    fn pixels_reach_from_black_to_white() {
+        let [low, high] = pixel_range(&Preprocessing::default()).unwrap();
+        assert!((low + 2.1179).abs() < 1e-3 && (high - 2.64).abs() < 1e-3);
+    }
+}

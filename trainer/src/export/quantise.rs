@@ -1,0 +1,538 @@
+//! Post-training quantisation: a folded float network and some images -> the same network in bytes.
+//!
+//! In: a [`Graph`] with one output and [`Images`] as it reads them. Out: [`Quantised`], a graph with
+//! `QuantizeLinear` and `DequantizeLinear` nodes that every reader of ONNX runs and that
+//! `kernels::plan` turns into integer steps, and a record of what was done, for a report.
+//!
+//! What happens, in this order:
+//!
+//! 1. which values become bytes, and which share a scale: `sites`;
+//! 2. channels are made equally large, where their neighbours allow it: `equalise`;
+//! 3. the distribution of each value over all images, in one pass and bounded memory:
+//!    `histogram`;
+//! 4. a range for each value, by one method, or by the one of several that disturbs the layers
+//!    behind it least: `range`, `observe`;
+//! 5. weights and biases in integers, and the graph: `layer`, `insert`;
+//! 6. layer by layer, weights rounded for what they read and biases corrected: `tune`.
+//!
+//! Steps 1 to 4 are a [`Calibrated`]: it can be quantised several times, with other layers kept float
+//! or one layer alone.
+
+mod equalise;
+mod histogram;
+mod insert;
+mod layer;
+mod observe;
+mod range;
+mod rounding;
+mod sites;
+mod tune;
+
+use std::collections::BTreeSet;
+
+use kernels::cpu::Cpu;
+use kernels::graph::Graph;
+use kernels::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+pub use kernels::contract::{Layout, Scheme};
+
+pub use self::equalise::Equalised;
+pub use self::histogram::Bins;
+pub use self::range::Params;
+pub use self::rounding::Rounded;
+
+use self::histogram::Histogram;
+use self::insert::insert;
+use self::layer::Layer;
+use self::sites::Sites;
+use crate::{Error, Result};
+
+/// Bins of a histogram in the record.
+const RECORDED_BINS: usize = 64;
+
+/// How the range of a value follows from its distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Calibration {
+    /// For each value the method that disturbs the layers behind it least.
+    #[default]
+    Best,
+    /// All that was seen.
+    MinMax,
+    /// All but one number in 10,000.
+    Percentile,
+    /// Least mean square error.
+    Mse,
+    /// Least Kullback-Leibler divergence.
+    Kl,
+}
+
+impl std::fmt::Display for Calibration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::MinMax => "min-max",
+            Self::Percentile => "percentile",
+            Self::Mse => "mse",
+            Self::Kl => "kl",
+        })
+    }
+}
+
+/// How weights are rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rounding {
+    /// To the nearest integer.
+    Nearest,
+    /// Up or down, so that errors cancel on real input.
+    #[default]
+    Adaptive,
+}
+
+/// What is wished of a quantised network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Options {
+    /// Where residuals are added.
+    pub layout: Layout,
+    /// The bytes of activations.
+    pub scheme: Scheme,
+    /// How ranges are found.
+    pub calibration: Calibration,
+    /// Whether channels are made equally large first.
+    pub equalise: bool,
+    /// Whether biases take back what rounding moves the mean of a channel by.
+    pub bias_correction: bool,
+    /// How weights are rounded.
+    pub rounding: Rounding,
+    /// Nodes that stay float, by name.
+    pub keep_float: BTreeSet<String>,
+    /// The one layer to be quantised, by name: how much it alone disturbs the network.
+    pub only: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            layout: Layout::default(),
+            scheme: Scheme::default(),
+            calibration: Calibration::default(),
+            equalise: true,
+            bias_correction: true,
+            rounding: Rounding::default(),
+            keep_float: BTreeSet::new(),
+            only: None,
+        }
+    }
+}
+
+/// Images to calibrate on.
+pub struct Images<'a> {
+    /// How many there are.
+    pub count: usize,
+    /// One of them as the network reads it, f32 `[1, 3, height, width]`; asked for several times.
+    pub read: &'a mut dyn FnMut(usize) -> Result<Tensor>,
+    /// What an image is called in errors.
+    pub name: &'a dyn Fn(usize) -> String,
+    /// Least and greatest number that the pre-processing makes of a pixel.
+    pub range: [f32; 2],
+}
+
+/// Hears how far the work is.
+pub struct Progress<'a>(pub Option<&'a mut dyn FnMut(Stage)>);
+
+/// What a [`Progress`] hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Something begins that takes so many steps.
+    Begin(&'static str, usize),
+    /// So many steps are done.
+    Step(usize),
+}
+
+impl Progress<'_> {
+    fn begin(&mut self, what: &'static str, steps: usize) {
+        if let Some(hear) = &mut self.0 {
+            hear(Stage::Begin(what, steps));
+        }
+    }
+
+    fn step(&mut self, steps: usize) {
+        if let Some(hear) = &mut self.0 {
+            hear(Stage::Step(steps));
+        }
+    }
+}
+
+/// A network whose values are measured; see the [module](self).
+#[derive(Debug, Clone)]
+pub struct Calibrated {
+    /// The float network, equalised.
+    graph: Graph,
+    options: Options,
+    histograms: Vec<Histogram>,
+    /// For each group, named by its first value: the method that was chosen, and what it says.
+    chosen: Vec<(usize, &'static str, Params)>,
+    equalised: Vec<Equalised>,
+    /// A few images for the tuning.
+    batch: Tensor,
+}
+
+/// A quantised network and what was done to it.
+#[derive(Debug, Clone)]
+pub struct Quantised {
+    /// With `QuantizeLinear` and `DequantizeLinear`.
+    pub graph: Graph,
+    /// What was done.
+    pub record: Record,
+}
+
+/// What a quantiser has done, for a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// How it was asked to.
+    pub options: Options,
+    /// Each scale, in the order of the network.
+    pub values: Vec<ValueRecord>,
+    /// Each quantised layer, in the order of the network.
+    pub layers: Vec<LayerRecord>,
+    /// Groups of layers whose channels were equalised.
+    pub equalised: Vec<Equalised>,
+    /// Layers that stayed float.
+    pub float: Vec<String>,
+}
+
+/// One scale, and the values that share it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ValueRecord {
+    /// Names of the values; the first is the scale's.
+    pub names: Vec<String>,
+    /// Calibration method that the range comes from.
+    pub method: &'static str,
+    /// Scale and zero point.
+    pub params: Params,
+    /// Least and greatest number seen.
+    pub seen: [f32; 2],
+    /// Share of the numbers seen that are cut.
+    pub cut: f64,
+    /// Power of rounding and cutting, relative to that of the values.
+    pub noise: f64,
+    /// The distribution.
+    pub histogram: Bins,
+}
+
+/// One quantised layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerRecord {
+    /// Name of the node.
+    pub name: String,
+    /// Its operator.
+    pub op: &'static str,
+    /// Weights.
+    pub weights: usize,
+    /// The value it reads, and the one that its result is rounded as.
+    pub between: [String; 2],
+    /// Power of the rounding of its weight, relative to that of the weight.
+    pub noise: f64,
+    /// What adaptive rounding did.
+    pub rounded: Option<Rounded>,
+    /// Greatest correction of its bias, relative to the size of its results.
+    pub bias_correction: Option<f64>,
+}
+
+/// Measures a network on images and quantises it.
+///
+/// # Errors
+/// As [`calibrate`] and [`Calibrated::quantise`].
+pub fn quantise(
+    graph: &Graph,
+    images: &mut Images<'_>,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Quantised> {
+    calibrate(graph, images, options, progress)?.quantise(options, progress)
+}
+
+/// Measures a network on images.
+///
+/// # Errors
+/// [`Error::Argument`] without images, if all of them are of one colour, if a value is no number
+/// (with its name and the image), or if [`Options::keep_float`] names a node that is not there; what
+/// reading an image says.
+pub fn calibrate(
+    graph: &Graph,
+    images: &mut Images<'_>,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Calibrated> {
+    if images.count == 0 {
+        return Err(Error::Argument(
+            "there are no images to calibrate on: take some hundred crops of people, as the network will see them".to_owned(),
+        ));
+    }
+    check_weights(graph)?;
+    let cpu = &Cpu::new(0);
+    let sites = Sites::of(graph, options.layout, &options.keep_float)?;
+    let (graph, equalised) = if options.equalise {
+        let channels = observe::channels(cpu, graph, images, progress)?;
+        equalise::equalise(graph, &sites, &channels)?
+    } else {
+        (graph.clone(), Vec::new())
+    };
+    // What the other layout rounds is measured as well, so that a calibration serves both.
+    let mut measured: Vec<bool> = sites.group_of.iter().map(Option::is_some).collect();
+    for layout in [Layout::Fused, Layout::Ort] {
+        for (measured, group) in measured
+            .iter_mut()
+            .zip(Sites::of(&graph, layout, &BTreeSet::new())?.group_of)
+        {
+            *measured |= group.is_some();
+        }
+    }
+    let mut histograms = observe::histograms(cpu, &graph, &measured, images, progress)?;
+    // Every pixel must have a byte, whatever was seen.
+    histograms[graph.input().index()].add(&images.range);
+
+    let candidates: Vec<_> = (sites.groups.iter())
+        .map(|values| {
+            let input = values.contains(&graph.input());
+            let method = if input {
+                Calibration::MinMax
+            } else {
+                options.calibration
+            };
+            range::candidates(&merged(&histograms, values), method, options.scheme)
+        })
+        .collect();
+    let errors = if options.calibration == Calibration::Best {
+        observe::judge(cpu, &graph, &sites, &candidates, images, progress)?
+    } else {
+        candidates.iter().map(|of| vec![0.0; of.len()]).collect()
+    };
+    let chosen = (sites.groups.iter().zip(candidates).zip(errors))
+        .map(|((values, candidates), errors)| {
+            let best = (errors.iter().zip(candidates))
+                .min_by(|a, b| a.0.total_cmp(b.0))
+                .expect("each method has a candidate");
+            (values[0].index(), best.1.0, best.1.1)
+        })
+        .collect();
+    let batch = batch(&graph, images)?;
+    Ok(Calibrated {
+        graph,
+        options: options.clone(),
+        histograms,
+        chosen,
+        equalised,
+        batch,
+    })
+}
+
+impl Calibrated {
+    /// The float network that is quantised: equalised, if that was asked for.
+    #[must_use]
+    pub fn float(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Names of the layers that can be quantised, in the order of the network.
+    ///
+    /// # Errors
+    /// As [`Calibrated::quantise`].
+    pub fn layers(&self) -> Result<Vec<String>> {
+        let sites = Sites::of(&self.graph, self.options.layout, &BTreeSet::new())?;
+        let nodes = self.graph.nodes().iter().zip(&sites.roles);
+        Ok(nodes
+            .filter(|(_, role)| **role == sites::Role::Layer)
+            .map(|(node, _)| node.name.clone())
+            .collect())
+    }
+
+    /// Quantises the network. `options` may differ from those of the calibration in what is tuned and
+    /// what is kept float; ranges that were chosen for other groups of values are then chosen by least
+    /// mean square error.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if [`Options::keep_float`] or [`Options::only`] names a node that is not
+    /// there or no layer.
+    pub fn quantise(&self, options: &Options, progress: &mut Progress<'_>) -> Result<Quantised> {
+        let graph = &self.graph;
+        let cpu = &Cpu::new(0);
+        let sites = Sites::of(graph, options.layout, &options.keep_float)?;
+        if let Some(only) = &options.only
+            && !self.layers()?.contains(only)
+        {
+            return Err(Error::Argument(format!(
+                "`{only}` is no layer that can be quantised alone"
+            )));
+        }
+        let mut methods = Vec::new();
+        let mut params = Vec::new();
+        let mut seen = Vec::new();
+        for values in &sites.groups {
+            let histogram = merged(&self.histograms, values);
+            if histogram.total() == 0 {
+                return Err(Error::Argument(format!(
+                    "`{}` was not measured: calibrate with what is to be kept float",
+                    graph.value(values[0]).name
+                )));
+            }
+            let first = values[0].index();
+            let (method, own) = (self.chosen.iter())
+                .find(|(value, _, _)| *value == first)
+                .map(|&(_, method, params)| (method, params))
+                .filter(|_| options.scheme == self.options.scheme)
+                .unwrap_or_else(|| {
+                    range::candidates(&histogram, Calibration::Mse, options.scheme)[0]
+                });
+            methods.push(method);
+            params.push(own);
+            seen.push(histogram);
+        }
+        self.raise(&sites, &mut params, options.scheme);
+        let mut inserted = insert(graph, &sites, &params, options)?;
+        let tuned = if options.bias_correction || options.rounding == Rounding::Adaptive {
+            tune::tune(cpu, graph, &mut inserted, &self.batch, options, progress)?
+        } else {
+            vec![tune::Tuned::default(); inserted.layers.len()]
+        };
+
+        let name = |id: kernels::graph::ValueId| graph.value(id).name.clone();
+        let values = (sites.groups.iter().enumerate())
+            .map(|(group, values)| {
+                let (params, histogram) = (params[group], &seen[group]);
+                let [low, high] = params.range().map(f64::from);
+                let (mut cut, mut power) = (0, 0.0);
+                for (value, count) in histogram.bins() {
+                    power += value * value * count as f64;
+                    if value < low || value > high {
+                        cut += count;
+                    }
+                }
+                let total = histogram.total().max(1) as f64;
+                ValueRecord {
+                    names: values.iter().map(|&id| name(id)).collect(),
+                    method: methods[group],
+                    params,
+                    seen: histogram.range(),
+                    cut: cut as f64 / total,
+                    noise: params.mean_square_error(histogram)
+                        / (power / total).max(f64::MIN_POSITIVE),
+                    histogram: histogram.summary(RECORDED_BINS),
+                }
+            })
+            .collect();
+        let layers = (inserted.layers.iter().zip(tuned))
+            .map(|(placed, tuned)| {
+                let node = &graph.nodes()[placed.float];
+                let kernels::graph::Operand::Value(x) = node.inputs[0] else {
+                    unreachable!("a layer reads a value");
+                };
+                let result = sites.result_of[placed.float].expect("a layer has a result");
+                LayerRecord {
+                    name: node.name.clone(),
+                    op: node.op.onnx_name(),
+                    weights: placed.layer.outputs * placed.layer.each,
+                    between: [name(x), name(result)],
+                    noise: weight_noise(graph, &inserted.graph, placed),
+                    rounded: tuned.rounded,
+                    bias_correction: tuned.bias,
+                }
+            })
+            .collect();
+        let float = (graph.nodes().iter().zip(&sites.roles))
+            .filter(|(node, role)| !role.is_integer() && Layer::of(graph, node).is_some())
+            .map(|(node, _)| node.name.clone())
+            .collect();
+        Ok(Quantised {
+            graph: inserted.graph,
+            record: Record {
+                options: options.clone(),
+                values,
+                layers,
+                equalised: self.equalised.clone(),
+                float,
+            },
+        })
+    }
+
+    /// Makes scales of results no finer than a step of the accumulator that they come from.
+    fn raise(&self, sites: &Sites, params: &mut [Params], scheme: Scheme) {
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            let (Some(result), Some(layer)) =
+                (sites.result_of[index], Layer::of(&self.graph, node))
+            else {
+                continue;
+            };
+            let kernels::graph::Operand::Value(x) = node.inputs[0] else {
+                continue;
+            };
+            let group = |id: kernels::graph::ValueId| {
+                sites.group_of[id.index()].expect("what a layer reads and writes is quantised")
+            };
+            let weight = self.graph.tensor(layer.weight).as_f32().expect("checked");
+            let least = layer.coarsest(weight, params[group(x)].scale);
+            let own = &mut params[group(result)];
+            if own.scale < least {
+                let [low, high] = own.range();
+                let wider = least / own.scale;
+                *own = Params::covering([low * wider, high * wider], scheme);
+            }
+        }
+    }
+}
+
+fn weight_noise(float: &Graph, quantised: &Graph, placed: &insert::Placed) -> f64 {
+    let layer = &placed.layer;
+    let weight = float.tensor(layer.weight).as_f32().expect("checked");
+    let kernels::tensor::Data::I8(bytes) = quantised.tensor(placed.weight).data() else {
+        unreachable!("a quantised weight is i8");
+    };
+    let (mut noise, mut power) = (0.0, 0.0);
+    for o in 0..layer.outputs {
+        for k in 0..layer.each {
+            let at = layer.at(o, k);
+            let w = f64::from(weight[at]);
+            let rounded = f64::from(bytes[at]) * f64::from(placed.scales[o]);
+            noise += (w - rounded).powi(2);
+            power += w * w;
+        }
+    }
+    noise / f64::max(power, f64::MIN_POSITIVE)
+}
+
+/// The distribution of values that share a scale.
+fn merged(histograms: &[Histogram], values: &[kernels::graph::ValueId]) -> Histogram {
+    let mut all = Histogram::new();
+    for id in values {
+        all.merge(&histograms[id.index()]);
+    }
+    all
+}
+
+/// Refuses weights that are no numbers.
+fn check_weights(graph: &Graph) -> Result<()> {
+    for param in graph.params() {
+        let values = param.tensor.as_f32().unwrap_or_default();
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::Parameter {
+                name: param.name.clone(),
+                reason: format!("element {at} is {}, wanted a number", values[at]),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Images from all over the calibration set, as one batch.
+fn batch(graph: &Graph, images: &mut Images<'_>) -> Result<Tensor> {
+    let count = tune::images_for(graph, images.count);
+    let mut values = Vec::new();
+    for i in 0..count {
+        let image = (images.read)(i * images.count / count)?;
+        values.extend_from_slice(image.as_f32().unwrap_or_default());
+    }
+    let [channels, height, width] = graph.input_size();
+    Ok(Tensor::f32([count, channels, height, width], values)?)
+}

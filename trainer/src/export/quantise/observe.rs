@@ -1,0 +1,227 @@
+//! Passes of the float network over calibration images: what is counted of its values.
+
+use kernels::cpu::Cpu;
+use kernels::graph::{Graph, Op, ValueId};
+use kernels::tensor::Tensor;
+
+use super::histogram::Histogram;
+use super::layer::Layer;
+use super::range::Params;
+use super::sites::{Role, Sites};
+use super::{Images, Progress};
+use crate::{Error, Result};
+
+/// Images that channels are measured on, and candidates judged on: both differ little between images.
+const CHANNEL_IMAGES: usize = 48;
+const JUDGED_IMAGES: usize = 32;
+
+/// Multiplications that judging candidates may take, some ten seconds of them; but at least so many
+/// images.
+const JUDGED_MACS: u64 = 300_000_000_000;
+const LEAST_JUDGED: usize = 8;
+
+/// What is known of the channels of a value.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Channels {
+    /// Greatest absolute number of each channel in an image, the mean over images.
+    pub(super) peak: Vec<f64>,
+    /// The same, the greatest of all images.
+    pub(super) most: Vec<f64>,
+    /// Mean square of each channel.
+    pub(super) square: Vec<f64>,
+}
+
+/// Runs `graph` on images from all over the calibration set and shows every value of each.
+fn pass(
+    cpu: &Cpu,
+    graph: &Graph,
+    images: &mut Images<'_>,
+    count: usize,
+    progress: &mut Progress<'_>,
+    mut see: impl FnMut(ValueId, &Tensor) -> Result<()>,
+) -> Result<()> {
+    let count = count.min(images.count);
+    let runner = cpu.prepare(graph);
+    for i in 0..count {
+        let at = i * images.count / count;
+        let input = (images.read)(at)?;
+        let mut seen = Ok(());
+        runner.run_with(&input, |id, tensor| {
+            if seen.is_ok() {
+                seen = check(graph, id, tensor)
+                    .map_err(|reason| Error::Argument(format!("calibration image {at}: {reason}")))
+                    .and_then(|()| see(id, tensor));
+            }
+        })?;
+        seen?;
+        progress.step(1);
+    }
+    Ok(())
+}
+
+/// Refuses numbers that cannot be calibrated.
+fn check(graph: &Graph, id: ValueId, tensor: &Tensor) -> Result<(), String> {
+    let values = tensor.as_f32().unwrap_or_default();
+    // A sum is no number as soon as one of its terms is none.
+    let sum: f32 = values.iter().map(|value| value * 0.0).sum();
+    if sum == 0.0 {
+        return Ok(());
+    }
+    let at = values.iter().position(|value| !value.is_finite());
+    let at = at.unwrap_or_default();
+    Err(format!(
+        "`{}` is {} at element {at}: the network does not compute numbers; export float and look there",
+        graph.value(id).name,
+        values[at]
+    ))
+}
+
+/// Measures the channels of every value.
+pub(super) fn channels(
+    cpu: &Cpu,
+    graph: &Graph,
+    images: &mut Images<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<Channels>> {
+    let mut all = vec![Channels::default(); graph.values().len()];
+    let count = CHANNEL_IMAGES.min(images.count);
+    progress.begin("images to measure channels", count);
+    pass(cpu, graph, images, count, progress, |id, tensor| {
+        let own = &mut all[id.index()];
+        let (Some(values), &[batch, channels, ..]) = (tensor.as_f32(), tensor.shape()) else {
+            return Ok(());
+        };
+        let pixels = tensor.len() / (batch * channels).max(1);
+        own.peak.resize(channels, 0.0);
+        own.most.resize(channels, 0.0);
+        own.square.resize(channels, 0.0);
+        for (i, plane) in values.chunks_exact(pixels.max(1)).enumerate() {
+            let (mut most, mut square) = (0f32, 0f32);
+            for &value in plane {
+                most = most.max(value.abs());
+                square += value * value;
+            }
+            let c = i % channels;
+            own.peak[c] += f64::from(most) / (count * batch) as f64;
+            own.most[c] = own.most[c].max(f64::from(most));
+            own.square[c] += f64::from(square) / (count * batch * pixels) as f64;
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The distribution of every value that is `measured`, over all images.
+pub(super) fn histograms(
+    cpu: &Cpu,
+    graph: &Graph,
+    measured: &[bool],
+    images: &mut Images<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<Histogram>> {
+    let mut all = vec![Histogram::new(); graph.values().len()];
+    let count = images.count;
+    let mut plain = 0;
+    let mut first: Option<Vec<f32>> = None;
+    let mut copies = 0;
+    progress.begin("images to calibrate on", count);
+    pass(cpu, graph, images, count, progress, |id, tensor| {
+        let values = tensor.as_f32().unwrap_or_default();
+        if id == graph.input() {
+            let planes = values.chunks(values.len().div_ceil(3).max(1));
+            let one = |plane: &[f32]| plane.iter().all(|value| *value == plane[0]);
+            plain += usize::from(planes.into_iter().all(one));
+            let first = first.get_or_insert_with(|| values.to_vec());
+            copies += usize::from(first == values);
+        }
+        if measured[id.index()] {
+            all[id.index()].add(values);
+        }
+        Ok(())
+    })?;
+    if plain == count {
+        return Err(Error::Argument(format!(
+            "each of the {count} calibration images is of one colour: take crops of people, as the network will see them"
+        )));
+    }
+    if copies == count && count > 1 {
+        return Err(Error::Argument(format!(
+            "all {count} calibration images are the same image: take crops of many people"
+        )));
+    }
+    Ok(all)
+}
+
+/// For each group and candidate: how much what reads the values is changed by rounding them so,
+/// relative to what it computes; the sum of squares over values, readers and some images, so that one
+/// image whose greatest numbers are cut counts for more than many that are rounded a little.
+pub(super) fn judge(
+    cpu: &Cpu,
+    graph: &Graph,
+    sites: &Sites,
+    candidates: &[Vec<(&'static str, Params)>],
+    images: &mut Images<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<Vec<f64>>> {
+    let mut errors: Vec<Vec<f64>> = candidates.iter().map(|of| vec![0.0; of.len()]).collect();
+    let most = candidates.iter().map(Vec::len).max().unwrap_or(0) as u64 + 1;
+    let affordable = JUDGED_MACS / (graph.cost().macs * most).max(1);
+    let count = (affordable as usize)
+        .clamp(LEAST_JUDGED, JUDGED_IMAGES)
+        .min(images.count);
+    progress.begin("images to choose ranges on", count);
+    pass(cpu, graph, images, count, progress, |id, tensor| {
+        let Some(group) = sites.group_of[id.index()] else {
+            return Ok(());
+        };
+        let (own, values) = (&candidates[group], tensor.as_f32().unwrap_or_default());
+        if own.len() < 2 {
+            return Ok(());
+        }
+        // The value itself, then what each candidate changes of it, as one batch.
+        let mut batch = values.to_vec();
+        for (_, params) in own {
+            batch.extend(values.iter().map(|&value| params.rounded(value) - value));
+        }
+        let mut shape = tensor.shape().to_vec();
+        shape[0] = own.len() + 1;
+        let batch = Tensor::f32(shape, batch)?;
+        for &reader in &sites.readers[id.index()] {
+            let relative = effect(cpu, graph, sites, reader, &batch)?;
+            for (error, relative) in errors[group].iter_mut().zip(relative) {
+                *error += relative * relative;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(errors)
+}
+
+/// What a reader makes of the changes in a batch, relative to what it makes of its first element.
+/// Layers and means are linear: they are applied to the change itself.
+fn effect(
+    cpu: &Cpu,
+    graph: &Graph,
+    sites: &Sites,
+    reader: usize,
+    batch: &Tensor,
+) -> Result<Vec<f64>> {
+    let node = &graph.nodes()[reader];
+    let computed: Option<Vec<Tensor>> = match (sites.roles[reader], &node.op) {
+        (Role::Layer, op) => {
+            let weight = graph.tensor(Layer::of(graph, node).expect("a layer").weight);
+            Some(cpu.eval(&node.name, op, &[batch, weight])?)
+        }
+        (_, op @ (Op::GlobalAveragePool | Op::AveragePool { .. })) => {
+            Some(cpu.eval(&node.name, op, &[batch])?)
+        }
+        _ => None,
+    };
+    let result = computed.as_ref().map_or(batch, |computed| &computed[0]);
+    let powers: Vec<f64> = (result.as_f32().unwrap_or_default())
+        .chunks_exact(result.len() / batch.shape()[0])
+        .map(|values| values.iter().map(|&v| f64::from(v) * f64::from(v)).sum())
+        .collect();
+    let whole = powers[0].max(f64::MIN_POSITIVE);
+    Ok(powers[1..].iter().map(|power| power / whole).collect())
+}
