@@ -48,7 +48,7 @@ enum Command {
     #[cfg(feature = "torch")]
     Eval(eval::Eval),
     Import(import::Import),
-    Export(export::Export),
+    Export(Box<export::Export>),
 }
 
 impl Cli {

@@ -269,6 +269,38 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
 }
 
 #[test]
+fn a_network_in_bytes_is_written_and_compared_on_images_held_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder, Backbone::OsNetX0_25);
+    let quick = "--weights net.safetensors --out int8.onnx --quantize --calib images --rounding nearest --calibration min-max";
+    let report = done(folder, quick);
+    let quantised = &report["quantised"];
+    assert_eq!(quantised["images"], 2);
+    assert_eq!(quantised["held_back"]["images"], 1);
+    let cosine = quantised["held_back"]["cosine_min"].as_f64().unwrap();
+    assert!(cosine > 0.9, "{cosine}");
+    let layers = quantised["record"]["layers"].as_array().unwrap();
+    assert!(layers.len() > 100, "{}", layers.len());
+    let model = Model::open(&folder.join("int8.onnx"), &Options::default()).unwrap();
+    let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
+    assert!(model.graph.nodes().iter().any(|node| quantises(&node.op)));
+
+    // One person, by the names of the files.
+    std::fs::create_dir(folder.join("one")).unwrap();
+    for i in 0..3 {
+        let name = format!("one/0007_c1s1_00000{i}_00.png");
+        std::fs::copy(folder.join(format!("images/{i}.png")), folder.join(name)).unwrap();
+    }
+    let said = refused(folder, &quick.replace("images", "one"));
+    assert!(said.contains("show person 7"), "{said}");
+    let said = refused(folder, &format!("{quick} --keep-float layer7"));
+    assert!(said.contains("no node is called `layer7`"), "{said}");
+    let said = refused(folder, &format!("{quick} --calib-count 0"));
+    assert!(said.contains("no image is left to calibrate on"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -1,17 +1,26 @@
 //! `trainer export`: weights to the file that a device reads.
 
 mod judge;
+mod told;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use kernels::contract::Weights;
+use indicatif::ProgressBar;
+use kernels::contract::{self, Quantisation, Weights};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
 use trainer::data::dataset::some_images_below;
-use trainer::export::{self, Gap};
+use trainer::export::int8::split;
+use trainer::export::quantise::{
+    Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme, Stage,
+};
+use trainer::export::{self, Exported, Gap};
 use trainer::import::{Account, Overrides};
+use trainer::judge::drive::Quantiser;
 use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::start::{self, Opened};
 
@@ -20,7 +29,8 @@ use self::judge::{Found, Judge, Told};
 /// Write a network as the ONNX file that `reid` runs
 ///
 /// The classifier is dropped, branches are merged and BatchNorms folded, and the pre-processing is
-/// written into the file. Folding is proven on images before anything is written.
+/// written into the file. Folding is proven on images before anything is written. With --quantize
+/// the network computes in bytes: a quarter of the size, and several times as fast on most devices.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Export {
@@ -51,6 +61,8 @@ pub(super) struct Export {
     /// Embeddings of all images of the folder from another framework, in the order of their paths
     #[arg(long, value_name = "REF.npy", requires = "images")]
     verify_against: Option<PathBuf>,
+    #[command(flatten)]
+    int8: Int8,
     /// What the weights have learnt, for example Market-1501
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     datasets: Vec<String>,
@@ -64,11 +76,62 @@ pub(super) struct Export {
     json: bool,
 }
 
+/// Everything about bytes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quantising")]
+struct Int8 {
+    /// Write an int8 network, as QDQ ONNX
+    #[arg(long, visible_alias = "quantise", requires = "calib")]
+    quantize: bool,
+    /// Folder of crops of people to calibrate on; the third of every five persons (of every five
+    /// images, where names do not say who it is) is held back to compare int8 with float
+    #[arg(long, value_name = "DIR", requires = "quantize")]
+    calib: Option<PathBuf>,
+    /// Images to calibrate on at the most
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "quantize")]
+    calib_count: usize,
+    /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
+    #[arg(long, value_name = "fused|ort", default_value_t, requires = "quantize")]
+    layout: Layout,
+    /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
+    #[arg(
+        long,
+        value_name = "u8|s8-symmetric",
+        default_value_t,
+        requires = "quantize"
+    )]
+    scheme: Scheme,
+    /// How ranges are found
+    #[arg(long, value_enum, default_value_t, requires = "quantize")]
+    calibration: Calibration,
+    /// Leave channels as large as they are
+    #[arg(long, requires = "quantize")]
+    no_equalise: bool,
+    /// Leave biases as they are
+    #[arg(long, requires = "quantize")]
+    no_bias_correction: bool,
+    /// How weights are rounded
+    #[arg(long, value_enum, default_value_t, requires = "quantize")]
+    rounding: Rounding,
+    /// Nodes of the float network that stay float
+    #[arg(
+        long,
+        value_name = "NODE",
+        value_delimiter = ',',
+        requires = "quantize"
+    )]
+    keep_float: Vec<String>,
+}
+
+/// Images that ranges can hardly be known from.
+const FEW: usize = 32;
+
 const AFTER_HELP: &str = "\
 Examples:
   trainer export --weights runs/bot/final.safetensors --out person.onnx --images Market-1501/query
   trainer export --weights osnet_x0_25_market1501.pth --out person.onnx --images crops --verify-against torchreid.npy
   trainer export --weights osnet.safetensors --out person.onnx --eval Market-1501 --report report
+  trainer export --weights runs/bot/final.safetensors --out int8.onnx --quantize --calib Market-1501/bounding_box_train
   trainer export --weights random --arch resnet50 --out r50.onnx";
 
 #[derive(Serialize)]
@@ -80,7 +143,19 @@ struct Report {
     nodes: usize,
     folding: Option<Gap>,
     verified: Option<Gap>,
+    quantised: Option<Quantising>,
     judged: Found,
+}
+
+/// What became of the network in bytes.
+#[derive(Serialize)]
+struct Quantising {
+    /// Images calibrated on.
+    images: usize,
+    /// Int8 against float on the images held back, if there are any.
+    held_back: Option<Gap>,
+    /// What was done.
+    record: Record,
 }
 
 impl Export {
@@ -110,12 +185,13 @@ impl Export {
             }
             _ => None,
         };
-        let judged = self
-            .judge
-            .run(&mut exported, None, images.as_deref().unwrap_or_default())?;
+        let (quantised, judged) = self.int8.run(&mut exported, &self.judge)?;
+        // Whatever the contract says is said by now.
         exported.add_receipt()?;
         exported.write(&self.out)?;
-        let told = Told::default();
+        let told = quantised.as_ref().map_or_else(Told::default, |quantised| {
+            told::of(&exported.graph, &quantised.record, quantised.images)
+        });
         self.judge.write(&exported, &self.out, &judged, told)?;
         let report = Report {
             schema: 1,
@@ -125,6 +201,7 @@ impl Export {
             nodes: exported.graph.nodes().len(),
             folding,
             verified,
+            quantised,
             judged,
         };
         if self.json {
@@ -148,6 +225,9 @@ impl Export {
                     gap.images, gap.cosine_min, gap.relative_max
                 ));
             }
+        }
+        if let Some(quantised) = &report.quantised {
+            lines.extend(quantised.lines());
         }
         lines.extend(report.judged.text());
         cli::lines(lines)
@@ -195,6 +275,148 @@ impl Export {
             account: Account::default(),
             notes: Vec::new(),
         })
+    }
+}
+
+impl Int8 {
+    /// Quantises `exported` where it stands, if that is asked for.
+    fn run(
+        &self,
+        exported: &mut Exported,
+        judge: &Judge,
+    ) -> anyhow::Result<(Option<Quantising>, Found)> {
+        let Some(folder) = self.calib.as_ref().filter(|_| self.quantize) else {
+            return Ok((None, judge.run(exported, None, &[])?));
+        };
+        let images = split(&some_images_below(folder)?, self.calib_count);
+        anyhow::ensure!(
+            !images.calibration.is_empty(),
+            "{}: no image is left to calibrate on: put some hundred crops of people there, and ask for more than --calib-count {}",
+            folder.display(),
+            self.calib_count
+        );
+        if images.calibration.len() < FEW {
+            eprintln!(
+                "note: {} are few to calibrate on: some hundred of many people are wanted",
+                cli::count(images.calibration.len(), "image")
+            );
+        }
+        let options = Options {
+            layout: self.layout,
+            scheme: self.scheme,
+            calibration: self.calibration,
+            equalise: !self.no_equalise,
+            bias_correction: !self.no_bias_correction,
+            rounding: self.rounding,
+            keep_float: self.keep_float.iter().cloned().collect(),
+            only: None,
+        };
+        let mut bar: Option<ProgressBar> = None;
+        let mut hear = |stage: Stage| match stage {
+            Stage::Begin(what, steps) => {
+                if let Some(bar) = bar.replace(cli::progress(Some(steps as u64), what)) {
+                    bar.finish_and_clear();
+                }
+            }
+            Stage::Step(steps) => {
+                if let Some(bar) = &bar {
+                    bar.inc(steps as u64);
+                }
+            }
+        };
+        let progress = &mut Progress(Some(&mut hear));
+        let calibrated = exported
+            .calibrate(&images.calibration, &options, progress)
+            .with_context(|| folder.display().to_string())?;
+        let float = exported.graph.clone();
+        let layers = calibrated.layers()?;
+        let progress = RefCell::new(progress);
+        let made = |change: &dyn Fn(&mut Options)| -> trainer::Result<Quantised> {
+            let mut options = options.clone();
+            change(&mut options);
+            calibrated.quantise(&options, &mut progress.borrow_mut())
+        };
+        let mut records = BTreeMap::new();
+        let quantiser = Quantiser {
+            layers,
+            all_but: &mut |kept| {
+                let quantised = made(&|options| options.keep_float.extend(kept.iter().cloned()))?;
+                records.insert(kept.to_vec(), quantised.record);
+                Ok(quantised.graph)
+            },
+            // Rounded to nearest and not corrected: tuning takes longer than all else, for each layer.
+            only: &mut |layer| {
+                let alone = made(&|options| {
+                    options.only = Some(layer.to_owned());
+                    options.bias_correction = false;
+                    options.rounding = Rounding::Nearest;
+                })?;
+                Ok(alone.graph)
+            },
+        };
+        let shown = match images.held_back.len() {
+            0 | 1 => &images.calibration,
+            _ => &images.held_back,
+        };
+        let found = judge.run(exported, Some(quantiser), shown)?;
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let held_back = if images.held_back.is_empty() {
+            eprintln!("note: too few images to hold some back: int8 was not compared with float");
+            None
+        } else {
+            let count = images.held_back.len() as u64;
+            let bar = cli::progress(Some(count), "images int8 and float");
+            let int8 = std::mem::replace(&mut exported.graph, float);
+            let gap = exported.compare_with(&int8, &images.held_back, || bar.inc(1))?;
+            exported.graph = int8;
+            Some(gap)
+        };
+        let record = records
+            .remove(found.kept())
+            .expect("what is written was quantised");
+        exported.contract.quantisation = Some(Quantisation {
+            scheme: self.scheme,
+            layout: self.layout,
+            // The receipt says it.
+            exact_until: String::new(),
+            calibration: contract::Calibration {
+                method: self.calibration.to_string(),
+                crops: images.calibration.len(),
+            },
+            float_layers: record.float.clone(),
+        });
+        let quantising = Quantising {
+            images: images.calibration.len(),
+            held_back,
+            record,
+        };
+        Ok((Some(quantising), found))
+    }
+}
+
+impl Quantising {
+    fn lines(&self) -> Vec<String> {
+        let record = &self.record;
+        let mut lines = vec![format!(
+            "int8: {}, {}, calibrated on {}",
+            cli::count(record.layers.len(), "layer"),
+            cli::count(record.values.len(), "scale"),
+            cli::count(self.images, "image"),
+        )];
+        if !record.float.is_empty() {
+            lines.push(format!("left float: {}", record.float.join(", ")));
+        }
+        if let Some(gap) = &self.held_back {
+            lines.push(format!(
+                "int8 against float: {} held back, cosine {:.5} in the mean, at least {:.5}",
+                cli::count(gap.images, "image"),
+                gap.cosine_mean,
+                gap.cosine_min
+            ));
+        }
+        lines
     }
 }
 

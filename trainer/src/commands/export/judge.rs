@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use kernels::cpu::{Cpu, Float};
 use kernels::graph::Graph;
-use kernels::reference;
 use kernels::retrieval::open_set::OpenSet;
 use kernels::retrieval::{Embeddings, Labelled, Metric, metrics};
 use kernels::tensor::Tensor;
@@ -113,11 +113,14 @@ impl Judge {
         let preprocessing = exported.contract.preprocessing;
         let embed = |graph: &Graph, images: &[Image]| {
             let bar = cli::progress(Some(images.len() as u64), "images embedded");
+            // An image to each thread, which then waits for no other.
+            let cpu = Cpu::new(1);
+            let network = cpu.prepare(graph);
             embed::images(
                 images,
                 &preprocessing,
                 embed::threads(),
-                |input| computed(graph, input),
+                |input| computed(&network, input),
                 || bar.inc(1),
             )
         };
@@ -224,8 +227,8 @@ impl Judge {
 }
 
 /// What a network makes of one image.
-fn computed(graph: &Graph, input: &Tensor) -> trainer::Result<Vec<f32>> {
-    let output = reference::run(graph, input)?.swap_remove(0);
+fn computed(network: &Float<'_>, input: &Tensor) -> trainer::Result<Vec<f32>> {
+    let output = network.run(input)?.swap_remove(0);
     Ok(output.as_f32().expect("embeddings are f32").to_vec())
 }
 
@@ -260,6 +263,11 @@ fn retrieval(set: &Dataset, embedded: &Embedded) -> anyhow::Result<[f64; 3]> {
 }
 
 impl Found {
+    /// Layers that a budget has kept float.
+    pub(super) fn kept(&self) -> &[String] {
+        self.budget.as_ref().map_or(&[], |budget| &budget.kept)
+    }
+
     /// Lines for people; none if nothing was measured.
     pub(super) fn text(&self) -> Vec<String> {
         let mut lines = Vec::new();

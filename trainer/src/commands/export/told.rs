@@ -1,0 +1,132 @@
+//! What the quantiser has done, as the report shows it.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use kernels::graph::{Graph, Node};
+use trainer::export::quantise::{Bins, Record, ValueRecord};
+use trainer::judge::report::{Bars, Layer};
+
+use super::judge::Told;
+
+/// A record and the network that it is of.
+pub(super) fn of(graph: &Graph, record: &Record, images: usize) -> Told {
+    let nodes: BTreeMap<&str, &Node> = (graph.nodes().iter())
+        .map(|node| (node.name.as_str(), node))
+        .collect();
+    let mut layers: Vec<Layer> = (record.values.iter())
+        .map(|value| of_value(graph, &nodes, record, value))
+        .collect();
+    layers.extend(record.float.iter().map(|name| {
+        let (op, macs, weights) = cost(graph, &nodes, name);
+        Layer {
+            macs,
+            weights,
+            float: true,
+            ..empty(name, op)
+        }
+    }));
+    let options = &record.options;
+    let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let settings = [
+        ("Scheme", options.scheme.to_string()),
+        ("Layout", options.layout.to_string()),
+        ("Calibration", options.calibration.to_string()),
+        ("Rounding", word(options.rounding)),
+        ("Equalised", yes(options.equalise)),
+        ("Bias correction", yes(options.bias_correction)),
+        ("Calibration images", images.to_string()),
+    ];
+    Told {
+        settings: (settings.into_iter())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        layers,
+        ..Told::default()
+    }
+}
+
+/// The word of a setting on the command line.
+fn word(value: impl ValueEnum) -> String {
+    let word = value.to_possible_value();
+    word.map_or_else(String::new, |word| word.get_name().to_owned())
+}
+
+/// A scale, and the layer whose result it is.
+fn of_value(
+    graph: &Graph,
+    nodes: &BTreeMap<&str, &Node>,
+    record: &Record,
+    value: &ValueRecord,
+) -> Layer {
+    let name = &value.names[0];
+    let layer = (record.layers.iter()).find(|layer| layer.between[1] == *name);
+    let (op, macs, weights) = match layer {
+        Some(layer) => cost(graph, nodes, &layer.name),
+        None => (
+            nodes
+                .get(name.as_str())
+                .map_or("", |node| node.op.onnx_name()),
+            0,
+            0,
+        ),
+    };
+    let params = value.params;
+    let edge = |byte: i32| (byte - params.zero) as f32 * params.scale;
+    let Bins {
+        from,
+        width,
+        counts,
+        zeros,
+    } = value.histogram.clone();
+    Layer {
+        method: value.method.to_owned(),
+        range: Some(params.bytes.map(edge)),
+        scale: Some(params.scale),
+        zero: Some(params.zero),
+        histogram: Some(Bars {
+            from,
+            width,
+            counts,
+            zeros,
+        }),
+        sqnr: decibels(value.noise),
+        weight_sqnr: layer.and_then(|layer| decibels(layer.noise)),
+        macs,
+        weights,
+        ..empty(layer.map_or(name, |layer| &layer.name), op)
+    }
+}
+
+/// A layer of which nothing is known but its name.
+fn empty(name: &str, op: &str) -> Layer {
+    Layer {
+        name: name.to_owned(),
+        op: op.to_owned(),
+        float: false,
+        method: String::new(),
+        range: None,
+        scale: None,
+        zero: None,
+        histogram: None,
+        mse: None,
+        sqnr: None,
+        weight_sqnr: None,
+        macs: 0,
+        weights: 0,
+    }
+}
+
+/// Operator, multiply-accumulates and weights of a node.
+fn cost(graph: &Graph, nodes: &BTreeMap<&str, &Node>, name: &str) -> (&'static str, u64, u64) {
+    let Some(node) = nodes.get(name) else {
+        return ("", 0, 0);
+    };
+    let weights: usize = graph.fact(node.inputs[1]).shape_for(1).iter().product();
+    (node.op.onnx_name(), graph.macs(node), weights as u64)
+}
+
+/// A relative power of noise in dB; none without noise.
+fn decibels(noise: f64) -> Option<f64> {
+    (noise > 0.0).then(|| -10.0 * noise.log10())
+}
