@@ -1,7 +1,8 @@
 //! After warm-up, a frame of the loop allocates nothing in our own stages.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "allocations/counting.rs"]
+mod counting;
+
 use std::time::Duration;
 
 use fixtures::script::{BOX, CROP, Camera, Colours, DIM, Shot, Time};
@@ -13,41 +14,6 @@ use runtime::people::{People, Spec};
 use runtime::pipeline::{Input, Lane, Parts, Pipeline, Settings};
 use runtime::quality::Gates;
 use runtime::track::{self, Numbers};
-
-/// The system's allocator, with a count for each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is being torn down has nothing to count any more.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the promises that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Allocations of the last half of 200 frames in which one person stands.
 fn allocations(people: People) -> u64 {
@@ -92,11 +58,11 @@ fn allocations(people: People) -> u64 {
     for _ in 0..100 {
         pipeline.run_once().unwrap();
     }
-    let before = COUNT.get();
+    let before = counting::COUNT.get();
     for _ in 0..100 {
         pipeline.run_once().unwrap();
     }
-    COUNT.get() - before
+    counting::COUNT.get() - before
 }
 
 #[test]
@@ -116,7 +82,7 @@ fn motion_allocates_nothing() {
 
 #[test]
 fn the_count_counts() {
-    let before = COUNT.get();
+    let before = counting::COUNT.get();
     drop(std::hint::black_box(vec![1u8; 100]));
-    assert_eq!(COUNT.get() - before, 1);
+    assert_eq!(counting::COUNT.get() - before, 1);
 }
