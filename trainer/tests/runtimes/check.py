@@ -110,7 +110,7 @@ def main():
                 line += f", cosine to {which} {values.mean():.5f} in the mean, at least {values.min():.5f}"
                 failed |= which == "ours" and values.mean() < WANTED
         print(line)
-    sys.exit(failed)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
