@@ -105,7 +105,7 @@ fn a_restored_optimiser_goes_on_bit_for_bit() {
 #[test]
 #[ignore = "measures speed"]
 fn bench_a_step_of_eleven_million_parameters() {
-    let x = Tensor::ones([11_000_000], (Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
+    let x = Tensor::ones([11_000_000], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let mut optimiser = Optimiser::new(Rule::Adam, 5e-4, [("x", &x)]).unwrap();
     x.sum(Kind::Float).backward();
     let gradient = x.grad();
