@@ -3,9 +3,9 @@
 //! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
 //! [`crate::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
 //! calibrates, quantises and evaluates with it), or the codes of [`crate::reference::run_plan`], bit by
-//! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets ([`isa`]); the
+//! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets (`isa`); the
 //! tile of the integer products alone is written for each. Convolutions and linear layers are products
-//! of packed matrices ([`gemm`]).
+//! of packed matrices (`gemm`).
 //!
 //! # How exact
 //! A product is summed up in f32, in chains of at most 256 numbers that are then added: each number

@@ -100,7 +100,7 @@ type Looked = Result<[usize; 3], String>;
 /// `seen` is called for each image, in no order.
 ///
 /// # Errors
-/// [`Error::Argument`] for more than 256 threads. Broken files are no error: they are in the report.
+/// [`Error::Argument`](crate::Error::Argument) for more than 256 threads. Broken files are no error: they are in the report.
 pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Result<Report> {
     let threads = workers::count(threads)?;
     let images: Vec<&Image> = dataset.images().collect();
