@@ -6,6 +6,7 @@
 //! fast executor, which the slow one judges on the first image.
 
 pub mod int8;
+pub mod network;
 pub mod quantise;
 mod receipt;
 
@@ -13,7 +14,6 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use kernels::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
-use kernels::cpu::{Cpu, Float};
 use kernels::crop::{Cropper, Normaliser};
 use kernels::graph::fold::{fold, merge_branches};
 use kernels::graph::{Dim, Graph};
@@ -23,6 +23,7 @@ use kernels::{onnx, reference};
 use npyz::NpyFile;
 use serde::Serialize;
 
+use self::network::Network;
 use crate::data::picture::Picture;
 use crate::start::Opened;
 use crate::{Error, Result};
@@ -58,67 +59,82 @@ pub struct Gap {
 }
 
 /// Folds a network and says what has to be known of it. `weights` says which data it has learnt and
-/// whose licence it has.
+/// whose licence it has. A network that is quantised already stays so.
 ///
 /// # Errors
 /// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
 /// number, [`Error::Kernels`] if it cannot be folded.
 pub fn float(opened: &Opened, weights: Weights) -> Result<Exported> {
-    let mut unfolded = opened.net.graph().with_output("f_i")?;
-    let feature = unfolded.take_outputs()[0].value;
-    unfolded.output(OUTPUT, feature);
-    let dim = match unfolded.value(feature).fact.shape.as_slice() {
-        [Dim::Batch, Dim::Fixed(dim)] => *dim,
-        shape => {
-            let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
-            return Err(Error::Argument(format!(
-                "the feature is [{}], wanted [N, dim]",
-                shape.join(", ")
-            )));
-        }
-    };
-    for param in unfolded.params() {
-        let values = param.tensor.as_f32().unwrap_or_default();
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::Parameter {
-                name: param.name.clone(),
-                reason: format!("element {at} is {}, wanted a number", values[at]),
-            });
-        }
-    }
-    let preprocessing = opened.about.preprocessing;
+    let exported = Exported::new(opened.net.graph(), opened.about.preprocessing, weights)?;
     let contract = Contract {
-        version: contract::VERSION,
-        preprocessing,
-        embedding: Embedding {
-            output: OUTPUT.to_owned(),
-            dim,
-            metric: Metric::Cosine,
-        },
-        net: Some(unfolded.name().to_owned()),
-        space: Some(space(&unfolded, &preprocessing)),
-        weights,
-        thresholds: Vec::new(),
-        quantisation: None,
-        receipt: None,
+        quantisation: opened.quantisation.clone(),
+        ..exported.contract
     };
     Ok(Exported {
-        graph: fold(&merge_branches(&unfolded)?)?,
-        unfolded,
         contract,
+        ..exported
     })
 }
 
 impl Exported {
+    /// The output `f_i` of a network, folded; see [`float`].
+    ///
+    /// # Errors
+    /// As [`float`].
+    pub fn new(graph: &Graph, preprocessing: Preprocessing, weights: Weights) -> Result<Self> {
+        let mut unfolded = graph.with_output("f_i")?;
+        let feature = unfolded.take_outputs()[0].value;
+        unfolded.output(OUTPUT, feature);
+        let dim = match unfolded.value(feature).fact.shape.as_slice() {
+            [Dim::Batch, Dim::Fixed(dim)] => *dim,
+            shape => {
+                let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+                return Err(Error::Argument(format!(
+                    "the feature is [{}], wanted [N, dim]",
+                    shape.join(", ")
+                )));
+            }
+        };
+        for param in unfolded.params() {
+            let values = param.tensor.as_f32().unwrap_or_default();
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::Parameter {
+                    name: param.name.clone(),
+                    reason: format!("element {at} is {}, wanted a number", values[at]),
+                });
+            }
+        }
+        let contract = Contract {
+            version: contract::VERSION,
+            preprocessing,
+            embedding: Embedding {
+                output: OUTPUT.to_owned(),
+                dim,
+                metric: Metric::Cosine,
+            },
+            net: Some(unfolded.name().to_owned()),
+            space: Some(space(&unfolded, &preprocessing)),
+            weights,
+            thresholds: Vec::new(),
+            quantisation: None,
+            receipt: None,
+        };
+        Ok(Self {
+            graph: fold(&merge_branches(&unfolded)?)?,
+            unfolded,
+            contract,
+        })
+    }
+
     /// Compares the folded network with the unfolded one on some images.
     ///
     /// # Errors
     /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
     /// images; [`Error::File`] for an image that cannot be read.
     pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let cpu = Cpu::new(0);
-        let unfolded = cpu.prepare(&self.unfolded);
-        let gap = self.compare(images, seen, |input, _| embedding(&unfolded, input))?;
+        let unfolded = Network::in_floats(&self.unfolded, &self.contract.preprocessing, 0);
+        let mut unfolded = unfolded.worker()?;
+        let gap = self.compare(images, seen, |crop, _| unfolded.embed(crop))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
             return Err(Error::Argument(format!(
                 "folding changed an embedding by {:.1e} of its length, wanted at most {FOLDED:.0e}: the file was not written",
@@ -145,15 +161,15 @@ impl Exported {
         &self,
         images: &[PathBuf],
         mut seen: impl FnMut(),
-        other: impl Fn(&Tensor, usize) -> Result<Vec<f32>>,
+        mut other: impl FnMut(&[u8], usize) -> Result<Vec<f32>>,
     ) -> Result<Gap> {
         if images.is_empty() {
             return Err(Error::Argument(
                 "there are no images to compare on".to_owned(),
             ));
         }
-        let cpu = Cpu::new(0);
-        let folded = cpu.prepare(&self.graph);
+        let folded = Network::new(&self.graph, &self.contract.preprocessing, 0)?;
+        let mut folded = folded.worker()?;
         let mut reader = Reader::new(&self.contract.preprocessing)?;
         let mut gap = Gap {
             images: images.len(),
@@ -162,10 +178,10 @@ impl Exported {
             relative_max: 0.0,
         };
         for (index, path) in images.iter().enumerate() {
-            let input = reader.read(path)?;
-            let (ours, theirs) = (embedding(&folded, &input)?, other(&input, index)?);
+            let crop = reader.crop(path)?;
+            let (ours, theirs) = (folded.embed(crop)?, other(crop, index)?);
             if index == 0 {
-                self.judge(&input, &ours)?;
+                self.judge(&reader.read(path)?, &ours)?;
             }
             let cosine = dot(&ours, &theirs) / (dot(&ours, &ours) * dot(&theirs, &theirs)).sqrt();
             if cosine.is_nan() {
@@ -214,13 +230,6 @@ fn relative(ours: &[f32], theirs: &[f32]) -> f64 {
     (dot(&apart, &apart) / dot(theirs, theirs)).sqrt()
 }
 
-/// What a network makes of one image.
-fn embedding(network: &Float<'_>, input: &Tensor) -> Result<Vec<f32>> {
-    let output = network.run(input)?.swap_remove(0);
-    let values = output.as_f32();
-    Ok(values.expect("embeddings are f32").to_vec())
-}
-
 /// Image files as a network reads them.
 pub(crate) struct Reader {
     picture: Picture,
@@ -242,13 +251,17 @@ impl Reader {
         })
     }
 
-    pub(crate) fn read(&mut self, path: &Path) -> Result<Tensor> {
+    /// RGB bytes of the network's size, `[height, width, 3]`.
+    pub(crate) fn crop(&mut self, path: &Path) -> Result<&[u8]> {
         self.picture.read(path)?;
         self.cropper.whole(self.picture.view()?, &mut self.bytes)?;
-        let mut planes = vec![0.0; self.bytes.len()];
-        self.normaliser.fill(&self.bytes, &mut planes)?;
-        let [height, width] = self.size;
-        Ok(Tensor::f32([1, 3, height, width], planes)?)
+        Ok(&self.bytes)
+    }
+
+    /// What a float network reads, `[1, 3, height, width]`.
+    pub(crate) fn read(&mut self, path: &Path) -> Result<Tensor> {
+        self.crop(path)?;
+        network::input(&self.normaliser, self.size, &self.bytes)
     }
 }
 

@@ -8,13 +8,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use kernels::contract::Preprocessing;
-use kernels::cpu::Cpu;
 use kernels::crop::Normaliser;
 use kernels::graph::Graph;
+use kernels::graph::fold::{fold, merge_branches};
 use kernels::retrieval::market;
 
+use super::network::Network;
 use super::quantise::{Calibrated, Images, Options, Progress, calibrate};
-use super::{Exported, Gap, Reader, embedding};
+use super::{Exported, Gap, Reader};
+use crate::nets::Net;
+use crate::qat::Trainable;
 use crate::{Error, Result};
 
 /// One in so many persons, or images, is held back.
@@ -72,38 +75,59 @@ fn persons(images: &[PathBuf]) -> Option<Vec<i32>> {
     images.iter().map(person).collect()
 }
 
-impl Exported {
-    /// Measures the network on image files; see [`calibrate`].
-    ///
-    /// # Errors
-    /// As [`calibrate`]; [`Error::File`] for an image that cannot be read, and [`Error::Argument`] if
-    /// the names of the files say that all show one person.
-    pub fn calibrate(
-        &self,
-        images: &[PathBuf],
-        options: &Options,
-        progress: &mut Progress<'_>,
-    ) -> Result<Calibrated> {
-        if let Some([first, others @ ..]) = persons(images).as_deref()
-            && !others.is_empty()
-            && others.iter().all(|other| other == first)
-        {
-            return Err(Error::Argument(format!(
-                "all {} calibration images show person {first}: take crops of many people, in the clothes and the light that the network will see",
-                images.len()
-            )));
-        }
-        let mut reader = Reader::new(&self.contract.preprocessing)?;
-        let mut images_read = Images {
-            count: images.len(),
-            read: &mut |index| reader.read(&images[index]),
-            name: &|index| images[index].display().to_string(),
-            range: pixel_range(&self.contract.preprocessing)?,
-        };
-        calibrate(&self.graph, &mut images_read, options, progress)
+/// Measures a folded float network on image files; see [`calibrate`].
+///
+/// # Errors
+/// As [`calibrate`]; [`Error::File`] for an image that cannot be read, and [`Error::Argument`] if
+/// the names of the files say that all show one person.
+pub fn calibrate_on(
+    images: &[PathBuf],
+    graph: &Graph,
+    preprocessing: &Preprocessing,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Calibrated> {
+    if let Some([first, others @ ..]) = persons(images).as_deref()
+        && !others.is_empty()
+        && others.iter().all(|other| other == first)
+    {
+        return Err(Error::Argument(format!(
+            "all {} calibration images show person {first}: take crops of many people, in the clothes and the light that the network will see",
+            images.len()
+        )));
     }
+    let mut reader = Reader::new(preprocessing)?;
+    let mut images_read = Images {
+        count: images.len(),
+        read: &mut |index| reader.read(&images[index]),
+        name: &|index| images[index].display().to_string(),
+        range: pixel_range(preprocessing)?,
+    };
+    calibrate(graph, &mut images_read, options, progress)
+}
 
-    /// Compares the network with a quantised form of it, computed in float as its nodes say. What is
+/// A float network, quantised on image files and ready to be trained in its integers. All its
+/// outputs stay, the classifier's too.
+///
+/// # Errors
+/// As [`calibrate_on`]; [`Error::Kernels`] if the network cannot be folded.
+pub fn trainable(
+    images: &[PathBuf],
+    net: &Net,
+    preprocessing: &Preprocessing,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Trainable> {
+    let folded = fold(&merge_branches(net.graph())?)?;
+    let calibrated = calibrate_on(images, &folded, preprocessing, options, progress)?;
+    let quantised = calibrated.quantise(options, progress)?;
+    let mut trainable = Trainable::new(quantised.graph)?;
+    trainable.approach(calibrated.float())?;
+    Ok(trainable)
+}
+
+impl Exported {
+    /// Compares the network with a quantised form of it, computed in integers as devices do. What is
     /// relative is relative to the quantised embedding.
     ///
     /// # Errors
@@ -115,9 +139,9 @@ impl Exported {
         images: &[PathBuf],
         seen: impl FnMut(),
     ) -> Result<Gap> {
-        let cpu = Cpu::new(0);
-        let quantised = cpu.prepare(quantised);
-        self.compare(images, seen, |input, _| embedding(&quantised, input))
+        let quantised = Network::new(quantised, &self.contract.preprocessing, 0)?;
+        let mut quantised = quantised.worker()?;
+        self.compare(images, seen, |crop, _| quantised.embed(crop))
     }
 }
 

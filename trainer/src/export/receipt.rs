@@ -1,18 +1,13 @@
 //! What a device has to compute of the exported network, to be proven there.
 
-use std::collections::BTreeMap;
-
 use kernels::contract::Preprocessing;
-use kernels::cpu::{Cpu, Executor, Written};
-use kernels::crop::Normaliser;
-use kernels::graph::fold::fold;
-use kernels::onnx::{self, ReadOptions};
+use kernels::cpu::{Executor, Written};
 use kernels::plan::{Content, Plan};
 use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
 use kernels::reference::{SlotValue, run_plan};
-use kernels::tensor::Tensor;
 
-use super::{Exported, dot, embedding};
+use super::network::{Network, planned};
+use super::{Exported, dot};
 use crate::{Error, Result};
 
 /// Least cosine that a device may compute a float network with. Single precision reaches 0.999999;
@@ -56,10 +51,7 @@ impl Exported {
     /// What floats make of the same file is measured, and other runtimes are allowed to be three
     /// times as far away: they round in other places.
     fn of_integers(&mut self, golden: Golden) -> Result<Receipt> {
-        // As a device reads it: planning may depend on the order of nodes.
-        let bytes = onnx::write_bytes(&self.graph, &BTreeMap::new())?;
-        let read = onnx::read_bytes(&bytes, &ReadOptions::default())?;
-        let plan = Plan::new(&fold(&read.graph)?, &self.contract.preprocessing)?;
+        let plan = planned(&self.graph, &self.contract.preprocessing)?;
         let exact = exact_steps(&plan);
         let names = worth_watching(&exact);
         let (Some(last), Some(quantisation)) = (exact.last(), &mut self.contract.quantisation)
@@ -99,18 +91,12 @@ impl Exported {
     /// What the network makes of crops in floats, one after the other: a batch of large images would
     /// need memory for all of them.
     fn in_floats(&self, crops: &[u8]) -> Result<Vec<f32>> {
-        let normaliser = Normaliser::new(&self.contract.preprocessing)?;
-        let Preprocessing { height, width, .. } = self.contract.preprocessing;
-        let cpu = Cpu::new(0);
-        let network = cpu.prepare(&self.graph);
-        let mut embeddings = Vec::new();
-        for crop in crops.chunks_exact(height * width * 3) {
-            let mut planes = vec![0.0; crop.len()];
-            normaliser.fill(crop, &mut planes)?;
-            let input = Tensor::f32([1, 3, height, width], planes)?;
-            embeddings.extend(embedding(&network, &input)?);
-        }
-        Ok(embeddings)
+        let preprocessing = &self.contract.preprocessing;
+        let network = Network::in_floats(&self.graph, preprocessing, 0);
+        let mut worker = network.worker()?;
+        let crops = crops.chunks_exact(preprocessing.height * preprocessing.width * 3);
+        let embeddings = crops.map(|crop| worker.embed(crop));
+        Ok(embeddings.collect::<Result<Vec<_>>>()?.concat())
     }
 }
 
@@ -150,7 +136,7 @@ mod tests {
     };
     use kernels::graph::{Conv, Graph, Op, Operand, Unary, ValueId};
     use kernels::receipt::Golden;
-    use kernels::tensor::Data;
+    use kernels::tensor::{Data, Tensor};
 
     use super::*;
 

@@ -11,23 +11,22 @@ use std::thread;
 
 use kernels::contract::Preprocessing;
 use kernels::retrieval::Embeddings;
-use kernels::tensor::Tensor;
 
 use crate::data::dataset::Image;
 use crate::export::Reader;
 use crate::{Error, Result};
 
-/// The embeddings that `run` makes of images, a row each. `run` gets one image at a time, `[1, 3,
-/// height, width]`, on each of `threads` threads; `seen` is called after each image.
+/// The embeddings of images, a row each. On each of `threads` threads `worker` makes somebody who
+/// gets one crop at a time, RGB bytes `[height, width, 3]`; `seen` is called after each image.
 ///
 /// # Errors
-/// [`Error::File`] for an image that cannot be read, what `run` says, [`Error::Argument`] without
+/// [`Error::File`] for an image that cannot be read, what a worker says, [`Error::Argument`] without
 /// images or threads, or if embeddings differ in length.
-pub fn images(
+pub fn images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
     images: &[Image],
     preprocessing: &Preprocessing,
     threads: usize,
-    run: impl Fn(&Tensor) -> Result<Vec<f32>> + Sync,
+    worker: impl Fn() -> Result<W> + Sync,
     seen: impl Fn() + Sync,
 ) -> Result<Embeddings> {
     if images.is_empty() || threads == 0 {
@@ -41,10 +40,11 @@ pub fn images(
     let done: Mutex<Vec<(usize, Vec<f32>)>> = Mutex::new(Vec::with_capacity(images.len()));
     let work = || -> Result<()> {
         let mut reader = Reader::new(preprocessing)?;
+        let mut embed = worker()?;
         while !stopped.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(image) = images.get(at) else { break };
-            let row = reader.read(&image.path).and_then(|input| run(&input));
+            let row = reader.crop(&image.path).and_then(&mut embed);
             let row = row.inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
             done.lock().expect("nobody panics with it").push((at, row));
             seen();
@@ -115,26 +115,21 @@ mod tests {
         let preprocessing = Preprocessing {
             height: 2,
             width: 2,
-            mean: [0.0; 3],
-            std: [1.0 / 255.0; 3],
             ..Preprocessing::default()
         };
-        let run = |input: &Tensor| Ok(vec![input.as_f32().expect("pixels")[0], 1.0]);
+        let run = || Ok(|crop: &[u8]| Ok(vec![f32::from(crop[0]), 1.0]));
         for threads in [1, 2, 30] {
             let count = AtomicUsize::new(0);
             let seen = || _ = count.fetch_add(1, Ordering::Relaxed);
             let found = images(&all, &preprocessing, threads, run, seen).unwrap();
-            let firsts: Vec<f32> = (0..9).map(|row| found.row(row)[0].round()).collect();
+            let firsts: Vec<f32> = (0..9).map(|row| found.row(row)[0]).collect();
             assert_eq!(
                 firsts,
                 [0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 140.0, 160.0]
             );
             assert_eq!(count.into_inner(), 9);
         }
-        let uneven = |input: &Tensor| {
-            let first = input.as_f32().expect("pixels")[0];
-            Ok(vec![1.0; if first > 150.0 { 2 } else { 1 }])
-        };
+        let uneven = || Ok(|crop: &[u8]| Ok(vec![1.0; if crop[0] > 150 { 2 } else { 1 }]));
         let error = images(&all, &preprocessing, 2, uneven, || ()).unwrap_err();
         assert!(
             error.to_string().contains("8.png: its embedding has 2"),

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kernels::cpu::{Cpu, Float};
 use kernels::graph::Graph;
 use kernels::retrieval::open_set::OpenSet;
 use kernels::retrieval::{Embeddings, Labelled, Metric, metrics};
-use kernels::tensor::Tensor;
 use serde::Serialize;
 use trainer::data::dataset::{Dataset, Image, Options};
 use trainer::export::Exported;
+use trainer::export::network::Network;
 use trainer::judge::alarm::{self, Health};
 use trainer::judge::bootstrap::{Bootstrap, Interval};
 use trainer::judge::budget::Price;
@@ -114,15 +113,14 @@ impl Judge {
         let embed = |graph: &Graph, images: &[Image]| {
             let bar = cli::progress(Some(images.len() as u64), "images embedded");
             // An image to each thread, which then waits for no other.
-            let cpu = Cpu::new(1);
-            let network = cpu.prepare(graph);
-            embed::images(
-                images,
-                &preprocessing,
-                embed::threads(),
-                |input| computed(&network, input),
-                || bar.inc(1),
-            )
+            let network = Network::new(graph, &preprocessing, 1)?;
+            let worker = || {
+                let mut worker = network.worker()?;
+                Ok(move |crop: &[u8]| worker.embed(crop))
+            };
+            embed::images(images, &preprocessing, embed::threads(), worker, || {
+                bar.inc(1)
+            })
         };
         let set = self.eval.as_deref().map(open).transpose()?;
         match (set, quantiser) {
@@ -224,12 +222,6 @@ impl Judge {
         report.notes = told.notes;
         Ok(report.write(folder)?)
     }
-}
-
-/// What a network makes of one image.
-fn computed(network: &Float<'_>, input: &Tensor) -> trainer::Result<Vec<f32>> {
-    let output = network.run(input)?.swap_remove(0);
-    Ok(output.as_f32().expect("embeddings are f32").to_vec())
 }
 
 /// A data set with something to search for and in.
