@@ -16,6 +16,7 @@ pub mod import;
 pub mod judge;
 pub mod nets;
 pub mod picture;
+pub mod qat;
 pub mod random;
 pub mod recipe;
 pub mod run;

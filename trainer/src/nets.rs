@@ -310,7 +310,9 @@ fn implied(op: &Op, at: usize) -> Role {
     match (op, at) {
         (Op::BatchNorm { .. }, 3 | 4) => Role::Statistic,
         (Op::Conv(_) | Op::Gemm(_) | Op::MatMul | Op::PRelu, _)
-        | (Op::BatchNorm { .. } | Op::InstanceNorm { .. }, 1 | 2) => Role::Trained,
+        | (Op::BatchNorm { .. } | Op::InstanceNorm { .. }, 1 | 2)
+        // A weight that is rounded on its way.
+        | (Op::QuantizeLinear { .. }, 0) => Role::Trained,
         _ => Role::Frozen,
     }
 }

@@ -6,6 +6,7 @@
 //! | `log.jsonl` | one [`Record`] a line, as it happens |
 //! | `last.safetensors` | everything that the run needs to go on: from its beginning, and after every epoch |
 //! | `final.safetensors` | the network, when the run is over |
+//! | `final.onnx` | the same in place of it, if the network was trained in integers |
 //!
 //! Pictures stand beside them. Every file but the log is written under another name first and then
 //! renamed, so that a run that is killed leaves whole files.
@@ -25,6 +26,9 @@ pub const LAST: &str = "last.safetensors";
 
 /// File of the finished network.
 pub const FINAL: &str = "final.safetensors";
+
+/// File of the finished network, if it was trained in integers.
+pub const FINAL_INT8: &str = "final.onnx";
 
 /// The folder of a run.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use kernels::contract::Quantisation;
+use kernels::graph::Graph;
 use kernels::model::{Model, Options};
 use kernels::onnx::{self, ReadOptions};
 
@@ -11,6 +13,9 @@ use crate::import::{self, Account, Ignored, Overrides};
 use crate::nets::{self, Net, Role};
 use crate::weights::Weights;
 use crate::{Error, Result};
+
+/// Metadata of a kept network that says how it was quantised, JSON.
+const QUANTISATION: &str = "reid.quantisation";
 
 /// A network out of a file.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub struct Opened {
     pub account: Account,
     /// What a person should know before trusting it, one line each.
     pub notes: Vec<String>,
+    /// How it was quantised, if it was.
+    pub quantisation: Option<Quantisation>,
 }
 
 impl Opened {
@@ -77,6 +84,7 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
         family: family.name(),
         account,
         notes: deduced.notes,
+        quantisation: None,
     })
 }
 
@@ -98,6 +106,7 @@ fn open_onnx(path: &Path) -> Result<Opened> {
         family: "onnx",
         account: Account::default(),
         notes: model.warnings,
+        quantisation: model.contract.quantisation,
     })
 }
 
@@ -171,14 +180,59 @@ pub fn fresh(about: &About, seed: u64) -> Result<Net> {
     nets::build(spec, about.classes, seed)
 }
 
-/// A network from an ONNX file, as a run keeps it for when it goes on.
-///
-/// # Errors
-/// [`Error::Kernels`] if it cannot be written.
-pub fn keep_adopted(net: &Net, about: &About) -> Result<Vec<u8>> {
-    let mut said = Weights::default();
-    about.note(&mut said);
-    Ok(onnx::write_bytes(net.graph(), &said.metadata)?)
+/// A network that no name stands for, as a run keeps it for when it goes on: one from an ONNX file,
+/// or a quantised one.
+#[derive(Debug)]
+pub struct Kept {
+    /// The network.
+    pub graph: Graph,
+    /// What is known of it.
+    pub about: About,
+    /// How it was quantised, if it was.
+    pub quantisation: Option<Quantisation>,
+}
+
+impl Kept {
+    /// As a file.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if it cannot be written.
+    ///
+    /// # Panics
+    /// Never: plain data always has a JSON form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut said = Weights::default();
+        self.about.note(&mut said);
+        if let Some(quantisation) = &self.quantisation {
+            let json = serde_json::to_string(quantisation).expect("plain data has a JSON form");
+            said.metadata.insert(QUANTISATION.to_owned(), json);
+        }
+        Ok(onnx::write_bytes(&self.graph, &said.metadata)?)
+    }
+
+    /// From a file.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = onnx::read_file(path, &ReadOptions::default())?;
+        let said = Weights {
+            metadata: file.metadata,
+            ..Weights::default()
+        };
+        let about = About::of(&said)?.ok_or_else(|| {
+            Error::file(path, "it does not say how it is trained: no file of a run")
+        })?;
+        let quantisation = (said.metadata.get(QUANTISATION))
+            .map(|json| serde_json::from_str(json))
+            .transpose()
+            .map_err(|e| Error::file(path, format!("metadata `{QUANTISATION}`: {e}")))?;
+        Ok(Self {
+            graph: file.graph,
+            about,
+            quantisation,
+        })
+    }
 }
 
 /// The network of a run that began with an ONNX file, as the run has kept it.
@@ -186,17 +240,11 @@ pub fn keep_adopted(net: &Net, about: &About) -> Result<Vec<u8>> {
 /// # Errors
 /// What is wrong with the file.
 pub fn adopted(path: &Path) -> Result<(Net, About)> {
-    let file = onnx::read_file(path, &ReadOptions::default())?;
-    let said = Weights {
-        metadata: file.metadata,
-        ..Weights::default()
-    };
-    let about = About::of(&said)?
-        .ok_or_else(|| Error::file(path, "it does not say how it is trained: no file of a run"))?;
-    let bias = (file.graph.param_ids())
+    let Kept { graph, about, .. } = Kept::read(path)?;
+    let bias = (graph.param_ids())
         .find(|(_, param)| param.name == "bottleneck.bias")
         .map(|(id, _)| id);
-    let mut net = Net::from_graph(file.graph);
+    let mut net = Net::from_graph(graph);
     if let Some(bias) = bias {
         net.set_role(bias, Role::Frozen);
     }

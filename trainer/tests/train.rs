@@ -288,6 +288,75 @@ fn a_network_from_an_onnx_file_trains_and_goes_on() {
     assert!(bench.path("float/final.safetensors").exists());
 }
 
+/// A network goes on in integers, also after it was interrupted, and comes out as a device reads it.
+#[test]
+fn a_network_trains_in_integers() {
+    let bench = Bench::new();
+    let net = "--set schedule.epochs=2";
+    done(bench.train(&format!("--out float {net}")));
+    let settings = format!("{net} --set optimiser.rate=1e-4 --set loss.distil.logits=0");
+    let teacher = "--set loss.distil.teacher=float/final.safetensors";
+    let begin = "--qat --init float/final.safetensors";
+    done(bench.train(&format!("--out int8 {begin} {settings} {teacher}")));
+    let finished = bench.path("int8/final.onnx");
+    assert!(!bench.path("int8/final.safetensors").exists());
+    let model = kernels::model::Model::open(&finished, &Default::default()).unwrap();
+    let quantisation = model.contract.quantisation.unwrap();
+    assert_eq!(quantisation.calibration.crops, 48);
+    assert!(quantisation.calibration.method.contains("trained"));
+    assert!(model.contract.receipt.unwrap().exact.is_some());
+
+    // The rest of a run that lost its end is the same run.
+    let whole = read(&finished);
+    std::fs::remove_file(&finished).unwrap();
+    done(bench.train(&format!("--out int8 --resume {settings} {teacher}")));
+    assert!(read(&finished) == whole, "it went on as another network");
+
+    let output = done(bench.trainer(
+        "export --weights int8/final.onnx --out judged.onnx --eval people --against float/final.safetensors --fmr 0.1 --json",
+    ));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cosine = report["judged"]["judgement"]["cosine"]["mean"].as_f64();
+    assert!(cosine.unwrap() > 0.95, "{report}");
+    let judged = kernels::model::Model::open(&bench.path("judged.onnx"), &Default::default());
+    let judged = judged.unwrap().contract;
+    assert_eq!(
+        judged.quantisation.unwrap().calibration,
+        quantisation.calibration
+    );
+    assert!(!judged.thresholds.is_empty());
+    // What the log says of the network in training holds for the file.
+    let log = read_log(&bench.path("int8/log.jsonl")).unwrap();
+    let Some(Record::Evaluation(said)) = log.last() else {
+        panic!("a run ends with an evaluation");
+    };
+    let output = done(bench.trainer("eval --weights int8/final.onnx --data people --json"));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = report["rows"][0]["plain"]["map"].as_f64().unwrap();
+    assert!((found - said.test.map).abs() < 0.02, "{found} {said:?}");
+
+    for (arguments, wanted) in [
+        ("train small.toml --data people --out q --qat", "--init"),
+        (
+            "train small.toml --data people --out q --init int8/final.onnx",
+            "a quantised network cannot be trained",
+        ),
+    ] {
+        let output = bench.trainer(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(wanted), "{said}");
+    }
+    let said = refused(bench.trainer(
+        "export --weights float/final.safetensors --out x.onnx --eval people --against float/final.safetensors",
+    ));
+    assert!(said.contains("it is not quantised"), "{said}");
+    let said =
+        refused(bench.trainer(
+            "export --weights int8/final.onnx --out x.onnx --quantize --calib people/query",
+        ));
+    assert!(said.contains("quantised already"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_trained_is_said_before_it_is_tried() {
     let bench = Bench::new();

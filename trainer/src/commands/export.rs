@@ -14,7 +14,7 @@ use kernels::contract::{self, Quantisation, Weights};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
 use trainer::data::dataset::some_images_below;
-use trainer::export::int8::split;
+use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
     Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme, Stage,
 };
@@ -63,6 +63,9 @@ pub(super) struct Export {
     verify_against: Option<PathBuf>,
     #[command(flatten)]
     int8: Int8,
+    /// The float network that a quantised one (`trainer train --qat`) is judged against on --eval
+    #[arg(long, value_name = "W", requires = "eval")]
+    against: Option<PathBuf>,
     /// What the weights have learnt, for example Market-1501
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     datasets: Vec<String>,
@@ -132,6 +135,7 @@ Examples:
   trainer export --weights osnet_x0_25_market1501.pth --out person.onnx --images crops --verify-against torchreid.npy
   trainer export --weights osnet.safetensors --out person.onnx --eval Market-1501 --report report
   trainer export --weights runs/bot/final.safetensors --out int8.onnx --quantize --calib Market-1501/bounding_box_train
+  trainer export --weights runs/qat/final.onnx --out int8.onnx --eval Market-1501 --against runs/bot/final.safetensors
   trainer export --weights random --arch resnet50 --out r50.onnx";
 
 #[derive(Serialize)]
@@ -185,7 +189,10 @@ impl Export {
             }
             _ => None,
         };
-        let (quantised, judged) = self.int8.run(&mut exported, &self.judge)?;
+        let (quantised, judged) = match &self.against {
+            Some(float) => (None, self.judged_against(float, &mut exported)?),
+            None => self.int8.run(&mut exported, &self.judge)?,
+        };
         // Whatever the contract says is said by now.
         exported.add_receipt()?;
         exported.write(&self.out)?;
@@ -233,6 +240,46 @@ impl Export {
         cli::lines(lines)
     }
 
+    /// Judges a network that is quantised already against the float one at `path`.
+    fn judged_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Found> {
+        anyhow::ensure!(
+            exported.contract.quantisation.is_some(),
+            "{}: it is not quantised: --against compares a quantised network with the float one that it was",
+            self.weights.display()
+        );
+        let opened = start::open(path, &Overrides::default())?;
+        let mut float = export::float(&opened, Weights::default())?;
+        let [own, others] = [&exported.contract, &float.contract];
+        anyhow::ensure!(
+            others.quantisation.is_none()
+                && own.embedding.dim == others.embedding.dim
+                && own.preprocessing == others.preprocessing,
+            "{}: it gives {} numbers of {}, wanted a float network of {} numbers of {}",
+            path.display(),
+            others.embedding.dim,
+            others.preprocessing,
+            own.embedding.dim,
+            own.preprocessing
+        );
+        let graph = exported.graph.clone();
+        let trained = |_: &str| {
+            Err(trainer::Error::Argument(
+                "--sensitivity and --max-map-drop take layers back to float: this network was trained in integers".to_owned(),
+            ))
+        };
+        let quantiser = Quantiser {
+            layers: Vec::new(),
+            all_but: &mut |kept| match kept {
+                [] => Ok(graph.clone()),
+                [first, ..] => trained(first),
+            },
+            only: &mut |layer| trained(layer),
+        };
+        let found = self.judge.run(&mut float, Some(quantiser), &[])?;
+        exported.contract.thresholds = float.contract.thresholds;
+        Ok(found)
+    }
+
     fn open(&self) -> anyhow::Result<Opened> {
         if self.weights != Path::new("random") {
             let overrides = Overrides {
@@ -274,6 +321,7 @@ impl Export {
             family: "random",
             account: Account::default(),
             notes: Vec::new(),
+            quantisation: None,
         })
     }
 }
@@ -288,6 +336,10 @@ impl Int8 {
         let Some(folder) = self.calib.as_ref().filter(|_| self.quantize) else {
             return Ok((None, judge.run(exported, None, &[])?));
         };
+        anyhow::ensure!(
+            exported.contract.quantisation.is_none(),
+            "it is quantised already: export it without --quantize, or quantise the float network"
+        );
         let images = split(&some_images_below(folder)?, self.calib_count);
         anyhow::ensure!(
             !images.calibration.is_empty(),
@@ -325,9 +377,14 @@ impl Int8 {
             }
         };
         let progress = &mut Progress(Some(&mut hear));
-        let calibrated = exported
-            .calibrate(&images.calibration, &options, progress)
-            .with_context(|| folder.display().to_string())?;
+        let calibrated = calibrate_on(
+            &images.calibration,
+            &exported.graph,
+            &exported.contract.preprocessing,
+            &options,
+            progress,
+        )
+        .with_context(|| folder.display().to_string())?;
         let float = exported.graph.clone();
         let layers = calibrated.layers()?;
         let progress = RefCell::new(progress);

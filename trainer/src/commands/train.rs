@@ -1,27 +1,32 @@
 //! `trainer train`: a recipe and photos of people to a network.
 
+mod qat;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernels::contract::Preprocessing;
-use trainer::checkpoint::About;
+use trainer::checkpoint::{self, About};
 use trainer::data::dataset::{Dataset, Layout, Options};
 use trainer::data::loader::Batch;
 use trainer::evaluate::Metric;
 use trainer::import::Overrides;
+use trainer::nets::Net;
 use trainer::picture::sheet::Tile;
 use trainer::picture::{self, Crop};
 use trainer::recipe::Recipe;
-use trainer::run::{FINAL, LAST, Record, Run};
-use trainer::start;
+use trainer::run::{FINAL, FINAL_INT8, LAST, Record, Run};
+use trainer::start::{self, Kept};
 use trainer::torch::extract::{self, Reading};
 use trainer::torch::train::{self, Machine, Start, Watch};
 use trainer::torch::{Module, Step};
 use trainer::weights::Weights;
 
+use self::qat::{InIntegers, Qat};
 use super::hardware::Hardware;
+
 /// Train a network by a recipe
 ///
 /// Everything that happens is kept in a folder: the whole recipe, a log, curves, pictures of the
@@ -51,6 +56,8 @@ pub(super) struct Train {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
+    qat: Qat,
+    #[command(flatten)]
     hardware: Hardware,
     /// MiB of decoded images kept in memory: 96 KiB each at 256x128
     #[arg(long, value_name = "MB", default_value_t = 2048)]
@@ -64,7 +71,8 @@ const AFTER_HELP: &str = "\
 Examples:
   trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
   trainer train configs/bot-resnet18.toml --data shop --set schedule.epochs=60 --device cuda
-  trainer train configs/bot-resnet18.toml --data shop --resume";
+  trainer train configs/bot-resnet18.toml --data shop --resume
+  trainer train configs/qat.toml --data shop --init runs/bot-resnet18/final.safetensors --qat";
 
 /// The network that came from an ONNX file, in the folder of its run.
 const ADOPTED: &str = "net.onnx";
@@ -92,15 +100,25 @@ impl Train {
         );
         let folder = self.folder();
         train::check(&recipe, &set)?;
-        let begun = self.begin(&recipe, &set, &folder)?;
+        let (begun, integers) = self.begin(&recipe, &set, &folder)?;
         let (mut run, checkpoint) = if self.resume {
             let (run, checkpoint) = self.go_on(&recipe, &folder)?;
             (run, Some(checkpoint))
         } else {
             (Run::create(&folder, &recipe)?, None)
         };
-        if begun.about.spec.is_none() && !self.resume {
-            run.write(ADOPTED, &start::keep_adopted(&begun.net, &begun.about)?)?;
+        match &integers {
+            _ if self.resume => {}
+            Some(integers) => integers.keep(&begun.about, &run)?,
+            None if begun.about.spec.is_none() => {
+                let kept = Kept {
+                    graph: begun.net.graph().clone(),
+                    about: begun.about.clone(),
+                    quantisation: None,
+                };
+                run.write(ADOPTED, &kept.to_bytes()?)?;
+            }
+            None => {}
         }
         let preprocessing = begun.about.preprocessing;
         let machine = Machine {
@@ -126,7 +144,7 @@ impl Train {
                 folder.display()
             );
         }
-        let net = train::train(
+        let (net, about) = train::train(
             &recipe,
             &set,
             begun,
@@ -136,6 +154,18 @@ impl Train {
             &mut watch,
         )?;
         watch.done();
+        let finished = match &integers {
+            Some(integers) => {
+                integers.write(&net, preprocessing, &run)?;
+                FINAL_INT8
+            }
+            None => {
+                let mut weights = checkpoint::weights(&net);
+                about.note(&mut weights);
+                weights.write(&run.path(FINAL))?;
+                FINAL
+            }
+        };
         run.write(
             "curves.svg",
             picture::curves::of_log(run.path("log.jsonl"))?.as_bytes(),
@@ -151,7 +181,7 @@ impl Train {
             run.write("queries.svg", sheet.as_bytes())?;
         }
         if !self.json {
-            eprintln!("{}", run.path(FINAL).display());
+            eprintln!("{}", run.path(finished).display());
         }
         Ok(())
     }
@@ -162,18 +192,60 @@ impl Train {
         })
     }
 
-    /// The network before its first step, and what it learns from.
-    fn begin(&self, recipe: &Recipe, set: &Dataset, folder: &Path) -> anyhow::Result<Start> {
+    /// The network before its first step and what it learns from; and its integers, if it is trained
+    /// in them.
+    fn begin(
+        &self,
+        recipe: &Recipe,
+        set: &Dataset,
+        folder: &Path,
+    ) -> anyhow::Result<(Start, Option<InIntegers>)> {
+        let kept = match self.resume {
+            true => InIntegers::kept(folder)?,
+            false => None,
+        };
+        if let Some((integers, about)) = kept {
+            let start = Start {
+                net: integers.net().clone(),
+                about,
+                teacher: teacher(recipe)?,
+                frozen_norms: true,
+            };
+            return Ok((start, Some(integers)));
+        }
+        let start = self.begin_in_floats(recipe, set, folder)?;
+        if self.resume {
+            return Ok((start, None));
+        }
+        let Some(integers) = self.qat.begin(&start.net, &start.about, set)? else {
+            return Ok((start, None));
+        };
+        let start = Start {
+            net: integers.net().clone(),
+            // No name stands for a quantised network.
+            about: About {
+                spec: None,
+                ..start.about
+            },
+            frozen_norms: true,
+            ..start
+        };
+        Ok((start, Some(integers)))
+    }
+
+    fn begin_in_floats(
+        &self,
+        recipe: &Recipe,
+        set: &Dataset,
+        folder: &Path,
+    ) -> anyhow::Result<Start> {
         let asked = About {
             spec: Some(recipe.model.clone()),
             classes: set.classes().1,
             preprocessing: recipe.preprocessing(),
             epoch: 0,
         };
-        let teacher = match recipe.loss.distil.teacher.as_str() {
-            "" => None,
-            path => Some(start::open(path.as_ref(), &Overrides::default())?.net),
-        };
+        let teacher = teacher(recipe)?;
         let adopted = folder.join(ADOPTED);
         if self.resume && adopted.is_file() {
             let (net, about) = start::adopted(&adopted)?;
@@ -181,6 +253,7 @@ impl Train {
                 net,
                 about,
                 teacher,
+                frozen_norms: false,
             });
         }
         // What a resumed run began with is in its checkpoint.
@@ -189,6 +262,7 @@ impl Train {
                 net: start::fresh(&asked, recipe.seed)?,
                 about: asked,
                 teacher,
+                frozen_norms: false,
             });
         };
         let begun = start::init(init, &asked, recipe.seed)?;
@@ -218,6 +292,7 @@ impl Train {
             net: begun.net,
             about: begun.about,
             teacher,
+            frozen_norms: false,
         })
     }
 
@@ -240,6 +315,14 @@ impl Train {
         let epoch = about.map_or(0, |about| about.epoch);
         Ok((Run::resume(folder, epoch)?.0, weights))
     }
+}
+
+/// The network that a recipe learns from.
+fn teacher(recipe: &Recipe) -> anyhow::Result<Option<Net>> {
+    Ok(match recipe.loss.distil.teacher.as_str() {
+        "" => None,
+        path => Some(start::open(path.as_ref(), &Overrides::default())?.net),
+    })
 }
 
 /// A sheet of queries from all over the test set and their answers.

@@ -34,6 +34,8 @@ pub struct Learner {
     loss: recipe::Loss,
     ema: f64,
     rate: f64,
+    /// Whether BatchNorms follow the batches.
+    norms: Mode,
 }
 
 #[derive(Debug)]
@@ -100,7 +102,13 @@ impl Learner {
             loss: recipe.loss.clone(),
             ema: recipe.optimiser.ema,
             rate: recipe.optimiser.rate,
+            norms: Mode::Train,
         })
+    }
+
+    /// From now on BatchNorms compute with the statistics that they have, and keep them.
+    pub fn freeze_norms(&mut self) {
+        self.norms = Mode::Eval;
     }
 
     /// The network that is judged and kept: the running mean where there is one.
@@ -130,7 +138,7 @@ impl Learner {
     pub fn step(&mut self, images: &Tensor, labels: &Tensor, share: f64) -> Result<Step> {
         let device = self.module.device();
         let (images, labels) = (images.f_to_device(device)?, labels.f_to_device(device)?);
-        let outputs = self.module.forward(&images, Mode::Train)?;
+        let outputs = self.module.forward(&images, self.norms)?;
         let (total, step) = self.judge(&images, &outputs, &labels)?;
         self.optimiser.zero_grad();
         if let Some(centres) = &mut self.centres {

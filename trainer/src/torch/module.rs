@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::graph::{Graph, Operand, ParamId};
+use kernels::graph::{Graph, Operand, ParamId, ValueId};
 use tch::{Device, Kind, Tensor};
 
 use super::{ops, tensor};
@@ -186,6 +186,20 @@ impl Module {
     /// # Errors
     /// [`Error::Torch`] naming the node that could not be computed.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Outputs> {
+        self.forward_with(images, mode, |_, value| Ok(value))
+    }
+
+    /// As [`Module::forward`]; `see` gets each value that a node has written, and gives what its
+    /// readers read.
+    ///
+    /// # Errors
+    /// As [`Module::forward`], and what `see` says.
+    pub fn forward_with(
+        &self,
+        images: &Tensor,
+        mode: Mode,
+        mut see: impl FnMut(ValueId, Tensor) -> Result<Tensor>,
+    ) -> Result<Outputs> {
         let graph = self.net.graph();
         let batch = usize::try_from(images.size().first().copied().unwrap_or(0))
             .expect("extents are not negative");
@@ -229,7 +243,7 @@ impl Module {
                 other => other,
             })?;
             for (&id, value) in node.outputs.iter().zip(computed) {
-                values[id.index()] = Some(value).filter(|_| uses[id.index()] > 0);
+                values[id.index()] = Some(see(id, value)?).filter(|_| uses[id.index()] > 0);
             }
             for operand in &node.inputs {
                 if let Operand::Value(id) = operand {

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::module::{Mode, Precision};
 use super::tensor::{size, sizes};
-use crate::{Error, Result};
+use crate::{Error, Result, qat};
 
 /// How far a batch moves running statistics: PyTorch's default, which every recipe keeps.
 const MOMENTUM: f64 = 0.1;
@@ -44,6 +44,11 @@ impl Call<'_> {
     /// What all that is no product computes with.
     fn kind(&self) -> Kind {
         self.precision.kind()
+    }
+
+    /// Steps between codes, f32: a step is what the file says it is.
+    fn scale(&self) -> Result<Tensor> {
+        self.inputs[1].f_to_kind_of(Kind::Float)
     }
 
     /// The first operand as that.
@@ -144,14 +149,55 @@ pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
         Op::Transpose { perm } => x.f_permute(sizes(perm))?,
         Op::Expand { .. } => x.f_expand(&call.shapes[0], false)?,
         Op::Softmax { axis } => x.f_softmax(size(*axis), call.kind())?,
+        Op::QuantizeLinear { axis } => quantise(*axis, call)?,
+        Op::DequantizeLinear { axis } => dequantise(*axis, call)?,
         other => {
             return Err(Error::Torch {
                 what: other.onnx_name().to_owned(),
-                reason: "quantised networks cannot be trained: start from the float one".to_owned(),
+                reason: "the trainer has no such operator".to_owned(),
             });
         }
     };
     Ok(vec![one])
+}
+
+/// Numbers rounded to codes, and kept as what the codes stand for: gradients go straight through, and
+/// stop where a code has no neighbour.
+fn quantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
+    let [x, scale, zero] = [call.float()?, call.scale()?, call.inputs[2].shallow_clone()];
+    if scale.numel() == 1 {
+        let [low, high] = match zero.kind() {
+            Kind::Uint8 => [0, 255],
+            _ => [-128, 127],
+        };
+        let zero = i64::try_from(zero.f_reshape([-1])?.f_get(0)?)?;
+        let scale = f64::try_from(scale.f_reshape([-1])?.f_get(0)?)?;
+        return Ok(x.f_fake_quantize_per_tensor_affine(scale, zero, low, high)?);
+    }
+    // Only weights have a scale for each row.
+    let [low, high] = qat::WEIGHT_CODES.map(|code| code as i64);
+    let zero = zero.f_to_kind(Kind::Int)?;
+    Ok(x.f_fake_quantize_per_channel_affine(&scale, &zero, size(axis), low, high)?)
+}
+
+/// What codes stand for. Those that [`quantise`] has made stand for themselves.
+fn dequantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
+    let codes = call.inputs[0];
+    if codes.is_floating_point() {
+        return Ok(codes.shallow_clone());
+    }
+    let along = |tensor: Tensor| -> Result<Tensor> {
+        let mut shape = vec![1; codes.dim()];
+        if tensor.numel() > 1 {
+            shape[axis] = -1;
+        }
+        Ok(tensor.f_reshape(&shape)?)
+    };
+    let mut codes = codes.f_to_kind(call.kind())?;
+    if let Some(zero) = call.inputs.get(2) {
+        codes = codes.f_sub(&along(zero.f_to_kind(call.kind())?)?)?;
+    }
+    Ok(codes.f_mul(&along(call.scale()?)?)?)
 }
 
 fn elementwise(unary: Unary, call: &Call<'_>) -> Result<Tensor> {

@@ -12,13 +12,13 @@ use kernels::contract::Preprocessing;
 
 use super::extract::{self, Reading, images_of};
 use super::{Learner, Module, Precision, Step};
-use crate::checkpoint::{self, About};
+use crate::checkpoint::About;
 use crate::data::dataset::Dataset;
 use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
 use crate::evaluate::{self, Metric, Row, Settings};
 use crate::nets::Net;
 use crate::recipe::Recipe;
-use crate::run::{Epoch, Evaluation, FINAL, LAST, Record, Run, Test};
+use crate::run::{Epoch, Evaluation, LAST, Record, Run, Test};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -31,6 +31,8 @@ pub struct Start {
     pub about: About,
     /// A network to learn from.
     pub teacher: Option<Net>,
+    /// Whether BatchNorms keep the statistics that they have.
+    pub frozen_norms: bool,
 }
 
 /// What the machine gives to a run. It decides how long it takes, and with one CPU thread nothing
@@ -69,7 +71,7 @@ pub trait Watch {
 /// Nobody does.
 impl Watch for () {}
 
-/// Trains, and gives the finished network. `resume` is the last checkpoint of the same run.
+/// Trains, and gives the finished network and what is known of it. `resume` is the last checkpoint of the same run.
 ///
 /// # Errors
 /// Whatever is wrong with the data or the recipe, before anything is computed; what goes wrong on
@@ -82,7 +84,7 @@ pub fn train(
     run: &mut Run,
     machine: Machine,
     watch: &mut impl Watch,
-) -> Result<Net> {
+) -> Result<(Net, About)> {
     check(recipe, set)?;
     let (labels, classes) = set.classes();
     let sampler = recipe.sampler();
@@ -96,6 +98,9 @@ pub fn train(
         machine.device,
         machine.precision,
     )?;
+    if start.frozen_norms {
+        learner.freeze_norms();
+    }
     match resume {
         Some(weights) => {
             learner.restore(weights)?;
@@ -155,11 +160,7 @@ pub fn train(
         keep(&learner, &about, run)?;
     }
 
-    let net = learner.judged().net()?;
-    let mut weights = checkpoint::weights(&net);
-    about.note(&mut weights);
-    weights.write(&run.path(FINAL))?;
-    Ok(net)
+    Ok((learner.judged().net()?, about))
 }
 
 /// Refuses a data set that makes no batch of the recipe's: before anything is written.

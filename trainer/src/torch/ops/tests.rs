@@ -78,3 +78,45 @@ fn a_strided_point_of_few_channels_has_its_gradient() {
         assert!(off < 1e-2, "{off}");
     }
 }
+
+#[test]
+fn gradients_pass_straight_through_rounding_and_stop_at_the_ends() {
+    let x = Tensor::from_slice(&[-0.3f32, 0.26, 0.24, 9.0]).set_requires_grad(true);
+    let scale = Tensor::from_slice(&[0.5f32]).reshape([0i64; 0]);
+    let zero = Tensor::from_slice(&[10u8]).reshape([0i64; 0]);
+    let call = Call {
+        inputs: &[&x, &scale, &zero],
+        shapes: &[vec![4]],
+        mode: Mode::Train,
+        precision: Precision::F32,
+    };
+    let y = compute(&Op::QuantizeLinear { axis: 0 }, &call)
+        .unwrap()
+        .remove(0);
+    (&y * Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0]))
+        .sum(Kind::Float)
+        .backward();
+    assert_eq!(Vec::<f32>::try_from(&y).unwrap(), [-0.5, 0.5, 0.0, 9.0]);
+    assert_eq!(
+        Vec::<f32>::try_from(x.grad()).unwrap(),
+        [1.0, 2.0, 3.0, 4.0]
+    );
+    // Beyond the last code nothing is to be gained.
+    let x = Tensor::from_slice(&[-5.1f32, -6.0, 122.5, 123.0]).set_requires_grad(true);
+    let call = Call {
+        inputs: &[&x, &scale, &zero],
+        ..call
+    };
+    let y = compute(&Op::QuantizeLinear { axis: 0 }, &call)
+        .unwrap()
+        .remove(0);
+    y.sum(Kind::Float).backward();
+    assert_eq!(
+        Vec::<f32>::try_from(&y).unwrap(),
+        [-5.0, -5.0, 122.5, 122.5]
+    );
+    assert_eq!(
+        Vec::<f32>::try_from(x.grad()).unwrap(),
+        [1.0, 0.0, 1.0, 0.0]
+    );
+}

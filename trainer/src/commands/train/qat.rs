@@ -1,0 +1,157 @@
+//! `trainer train --qat`: a network that is trained in the integers of a device.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use kernels::contract::{Calibration, Preprocessing, Quantisation, Weights};
+use trainer::checkpoint::About;
+use trainer::data::dataset::Dataset;
+use trainer::export::Exported;
+use trainer::export::int8::trainable;
+use trainer::export::quantise::{Layout, Options, Progress, Scheme, Stage};
+use trainer::nets::Net;
+use trainer::qat::Trainable;
+use trainer::run::{FINAL_INT8, Run};
+use trainer::start::Kept;
+
+/// The quantised network as it was before it was trained, in the folder of its run.
+const KEPT: &str = "qat.onnx";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quantisation-aware training")]
+pub(super) struct Qat {
+    /// Train the network of --init on in the integers that devices will compute it in: what was
+    /// learnt is written as final.onnx, codes and scales unchanged
+    #[arg(long, requires = "init")]
+    qat: bool,
+    /// Images to train with that ranges of activations are found on, at the most
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "qat")]
+    calib_count: usize,
+    /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
+    #[arg(long, value_name = "fused|ort", default_value_t, requires = "qat")]
+    int8_layout: Layout,
+    /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
+    #[arg(
+        long,
+        value_name = "u8|s8-symmetric",
+        default_value_t,
+        requires = "qat"
+    )]
+    scheme: Scheme,
+}
+
+/// A network in training, and what its file will say of it.
+pub(super) struct InIntegers {
+    trainable: Trainable,
+    quantisation: Quantisation,
+}
+
+impl Qat {
+    /// Quantises `net`, if that is asked for.
+    pub(super) fn begin(
+        &self,
+        net: &Net,
+        about: &About,
+        set: &Dataset,
+    ) -> anyhow::Result<Option<InIntegers>> {
+        if !self.qat {
+            return Ok(None);
+        }
+        let options = Options {
+            layout: self.int8_layout,
+            scheme: self.scheme,
+            ..Options::default()
+        };
+        let every = set.train.len().div_ceil(self.calib_count.max(1)).max(1);
+        let images: Vec<PathBuf> = (set.train.iter().step_by(every))
+            .map(|image| image.path.clone())
+            .collect();
+        let mut bar: Option<ProgressBar> = None;
+        let mut hear = |stage: Stage| match stage {
+            Stage::Begin(what, steps) => {
+                if let Some(bar) = bar.replace(cli::progress(Some(steps as u64), what)) {
+                    bar.finish_and_clear();
+                }
+            }
+            Stage::Step(steps) => {
+                if let Some(bar) = &bar {
+                    bar.inc(steps as u64);
+                }
+            }
+        };
+        let progress = &mut Progress(Some(&mut hear));
+        let trainable = trainable(&images, net, &about.preprocessing, &options, progress)
+            .with_context(|| set.name.clone())?;
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        Ok(Some(InIntegers {
+            trainable,
+            quantisation: Quantisation {
+                scheme: options.scheme,
+                layout: options.layout,
+                // The receipt says it.
+                exact_until: String::new(),
+                calibration: Calibration {
+                    method: format!("{}, then trained", options.calibration),
+                    crops: images.len(),
+                },
+                float_layers: Vec::new(),
+            },
+        }))
+    }
+}
+
+impl InIntegers {
+    /// The network to be trained.
+    pub(super) fn net(&self) -> &Net {
+        self.trainable.net()
+    }
+
+    /// Keeps it for when the run goes on.
+    pub(super) fn keep(&self, about: &About, run: &Run) -> anyhow::Result<()> {
+        let kept = Kept {
+            graph: self.trainable.quantised().clone(),
+            about: about.clone(),
+            quantisation: Some(self.quantisation.clone()),
+        };
+        Ok(run.write(KEPT, &kept.to_bytes()?)?)
+    }
+
+    /// What a run that goes on has kept; none if it does not train in integers.
+    pub(super) fn kept(folder: &Path) -> anyhow::Result<Option<(Self, About)>> {
+        let path = folder.join(KEPT);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let Kept {
+            graph,
+            about,
+            quantisation,
+        } = Kept::read(&path)?;
+        let named = || path.display().to_string();
+        let kept = Self {
+            trainable: Trainable::new(graph).with_context(named)?,
+            quantisation: quantisation
+                .context("it does not say how it was quantised")
+                .with_context(named)?,
+        };
+        Ok(Some((kept, about)))
+    }
+
+    /// Writes the finished network as devices read it.
+    pub(super) fn write(
+        &self,
+        net: &Net,
+        preprocessing: Preprocessing,
+        run: &Run,
+    ) -> anyhow::Result<()> {
+        let settled = self.trainable.settled(net)?;
+        let mut exported = Exported::new(&settled, preprocessing, Weights::default())?;
+        exported.contract.quantisation = Some(self.quantisation.clone());
+        exported.add_receipt()?;
+        Ok(exported.write(&run.path(FINAL_INT8))?)
+    }
+}

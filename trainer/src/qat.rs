@@ -1,0 +1,407 @@
+//! Quantisation-aware training: a quantised network as one that learns.
+//!
+//! In: the network that the quantiser made of a float one. Out: a [`Net`] that computes the same,
+//! and whose weights are real numbers behind a `QuantizeLinear` (Jacob et al. 2018). A step of
+//! training rounds them on the way forward and passes gradients straight through the rounding, so
+//! that weights cross to the next code where the loss wants them there. Scales, zero points, ties
+//! and residuals are the quantiser's and stay; so do BatchNorms, which are folded already or, in the
+//! neck, frozen. What was learnt goes back as codes into the quantised network, unchanged
+//! ([`Trainable::settled`]).
+
+use kernels::graph::{Graph, Op, Operand, ParamId};
+use kernels::tensor::{Data, Tensor};
+
+use crate::nets::{Net, Role};
+use crate::{Error, Result};
+
+/// Codes of weights: -127 to 127.
+pub(crate) const WEIGHT_CODES: [f32; 2] = [-127.0, 127.0];
+
+/// How far from its code's centre a weight begins at the most, in steps: the first rounding is the
+/// quantiser's.
+const WITHIN: f32 = 0.49;
+
+/// Ending of a quantised parameter's name.
+const QUANTISED: &str = "/quantised";
+
+/// A quantised network and its trainable form.
+#[derive(Debug, Clone)]
+pub struct Trainable {
+    quantised: Graph,
+    net: Net,
+    latents: Vec<Latent>,
+}
+
+/// A parameter of integers and the real one that is trained in its place.
+#[derive(Debug, Clone)]
+struct Latent {
+    /// Of the quantised network.
+    codes: ParamId,
+    /// Of the net.
+    real: ParamId,
+    /// Steps, one for each index along `axis`.
+    scales: Vec<f32>,
+    axis: usize,
+    /// Whether it is a bias, which is rounded only when it has been learnt.
+    bias: bool,
+}
+
+impl Trainable {
+    /// The trainable form of a network as the quantiser writes it: weights of 8 bits and biases of
+    /// 32 bits, each behind its `DequantizeLinear`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it has no such weight.
+    pub fn new(quantised: Graph) -> Result<Self> {
+        let input = &quantised.value(quantised.input()).name;
+        let mut soft = Soften {
+            new: Graph::new(quantised.name(), input.clone(), quantised.input_size()),
+            values: vec![None; quantised.values().len()],
+            copied: vec![None; quantised.params().len()],
+            latents: Vec::new(),
+            old: &quantised,
+        };
+        soft.values[quantised.input().index()] = Some(Operand::Value(soft.new.input()));
+        for at in 0..quantised.nodes().len() {
+            soft.node(at)?;
+        }
+        let Soften {
+            mut new,
+            values,
+            latents,
+            ..
+        } = soft;
+        if latents.is_empty() {
+            return Err(Error::Argument(
+                "the network has no weight of 8 bits to train: quantise it first".to_owned(),
+            ));
+        }
+        for output in quantised.outputs() {
+            let Some(Operand::Value(value)) = values[output.value.index()] else {
+                return Err(Error::Argument(format!(
+                    "output `{}` does not depend on the image",
+                    output.name
+                )));
+            };
+            new.output(output.name.clone(), value);
+        }
+        let mut net = Net::from_graph(new);
+        freeze_norms(&mut net);
+        Ok(Self {
+            net,
+            latents,
+            quantised,
+        })
+    }
+
+    /// Moves each weight as close to that of the float network as its code allows: what training has
+    /// to know is on which side of a code a weight lay. `float` is the network that was quantised,
+    /// with the same names.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if it is another network.
+    pub fn approach(&mut self, float: &Graph) -> Result<()> {
+        for latent in self.latents.iter().filter(|latent| !latent.bias) {
+            let name = &self.quantised.params()[latent.codes.index()].name;
+            let name = name.strip_suffix(QUANTISED).unwrap_or(name);
+            let wanted = (float.params().iter()).find(|param| param.name == name);
+            let Some(wanted) = wanted.and_then(|param| param.tensor.as_f32()) else {
+                continue;
+            };
+            let mut own = self.net.graph().tensor(latent.real).clone();
+            let steps = latent.steps(own.shape());
+            let values = own.as_f32_mut().unwrap_or_default();
+            for (i, (own, &wanted)) in values.iter_mut().zip(wanted).enumerate() {
+                let reach = WITHIN * steps(i);
+                *own = wanted.clamp(*own - reach, *own + reach);
+            }
+            self.net.set_tensor(latent.real, own)?;
+        }
+        Ok(())
+    }
+
+    /// The network to be trained.
+    #[must_use]
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// The quantised network, as it was before training.
+    #[must_use]
+    pub fn quantised(&self) -> &Graph {
+        &self.quantised
+    }
+
+    /// The quantised network with what `net`, the trained form of [`Trainable::net`], has learnt.
+    /// Codes of weights are those that training computed with; biases are rounded to steps of the
+    /// accumulator.
+    ///
+    /// # Errors
+    /// [`Error::Kernels`] if `net` is another network, [`Error::Parameter`] if it has learnt what is
+    /// no number.
+    pub fn settled(&self, net: &Net) -> Result<Graph> {
+        let mut graph = self.quantised.clone();
+        for latent in &self.latents {
+            let learnt = net.graph().tensor(latent.real);
+            let steps = latent.steps(learnt.shape());
+            let values = learnt.as_f32().unwrap_or_default();
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::Parameter {
+                    name: net.graph().params()[latent.real.index()].name.clone(),
+                    reason: format!("element {at} is {}, wanted a number", values[at]),
+                });
+            }
+            let codes = values.iter().enumerate();
+            let data = if latent.bias {
+                let code = |(i, &v): (usize, &f32)| {
+                    (f64::from(v) / f64::from(steps(i))).round_ties_even() as i32
+                };
+                Data::I32(codes.map(code).collect())
+            } else {
+                let code = |(i, &v): (usize, &f32)| weight_code(v, steps(i));
+                Data::I8(codes.map(code).collect())
+            };
+            graph.set_tensor(latent.codes, Tensor::new(learnt.shape(), data)?)?;
+        }
+        // What is float was trained as well: the head.
+        for (id, param) in self.quantised.param_ids() {
+            let integers = self.latents.iter().any(|latent| latent.codes == id);
+            let learnt = (net.graph().params().iter()).find(|own| own.name == param.name);
+            if let (false, Some(learnt)) = (integers, learnt) {
+                graph.set_tensor(id, learnt.tensor.clone())?;
+            }
+        }
+        Ok(graph)
+    }
+}
+
+/// The code that training rounds a weight to: libtorch multiplies by the reciprocal.
+fn weight_code(value: f32, step: f32) -> i8 {
+    let [low, high] = WEIGHT_CODES;
+    (value * (1.0 / step)).round_ties_even().clamp(low, high) as i8
+}
+
+/// Nothing moves a BatchNorm: what is left of them belongs to the neck.
+fn freeze_norms(net: &mut Net) {
+    let norm = |op: &Op| matches!(op, Op::BatchNorm { .. } | Op::InstanceNorm { .. });
+    let params: Vec<ParamId> = (net.graph().nodes().iter())
+        .filter(|node| norm(&node.op))
+        .flat_map(|node| &node.inputs)
+        .filter_map(|input| match input {
+            Operand::Param(id) => Some(*id),
+            Operand::Value(_) => None,
+        })
+        .collect();
+    for id in params {
+        net.set_role(id, Role::Frozen);
+    }
+}
+
+impl Latent {
+    /// The step of each element of a tensor of this shape.
+    fn steps<'a>(&'a self, shape: &[usize]) -> impl Fn(usize) -> f32 + use<'a> {
+        let inner: usize = shape.iter().skip(self.axis + 1).product();
+        move |i| self.scales[i / inner.max(1) % self.scales.len()]
+    }
+}
+
+/// A quantised network on its way to a trainable one.
+struct Soften<'a> {
+    old: &'a Graph,
+    new: Graph,
+    values: Vec<Option<Operand>>,
+    copied: Vec<Option<ParamId>>,
+    latents: Vec<Latent>,
+}
+
+impl Soften<'_> {
+    fn node(&mut self, at: usize) -> Result<()> {
+        let node = &self.old.nodes()[at];
+        if let (&Op::DequantizeLinear { axis }, [Operand::Param(codes), Operand::Param(scale), ..]) =
+            (&node.op, node.inputs.as_slice())
+            && let Some(read) = self.soften(*codes, *scale, axis)?
+        {
+            self.values[node.outputs[0].index()] = Some(read);
+            return Ok(());
+        }
+        let inputs: Vec<Operand> = (node.inputs.iter())
+            .map(|&input| match input {
+                Operand::Value(id) => self.values[id.index()].expect("written before it is read"),
+                Operand::Param(id) => Operand::Param(self.copy(id)),
+            })
+            .collect();
+        let outputs = self.new.push(node.name.clone(), node.op.clone(), inputs)?;
+        for (&old, new) in node.outputs.iter().zip(outputs) {
+            self.new.rename(new, self.old.value(old).name.clone());
+            self.values[old.index()] = Some(Operand::Value(new));
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, id: ParamId) -> ParamId {
+        let param = &self.old.params()[id.index()];
+        let new = &mut self.new;
+        *self.copied[id.index()]
+            .get_or_insert_with(|| new.param(param.name.clone(), param.tensor.clone()))
+    }
+
+    /// A real parameter in place of one of integers; none for others.
+    fn soften(&mut self, codes: ParamId, scale: ParamId, axis: usize) -> Result<Option<Operand>> {
+        let param = &self.old.params()[codes.index()];
+        let shape = param.tensor.shape().to_vec();
+        let integers: Vec<f64> = match param.tensor.data() {
+            Data::I8(codes) => codes.iter().map(|&code| f64::from(code)).collect(),
+            Data::I32(codes) => codes.iter().map(|&code| f64::from(code)).collect(),
+            _ => return Ok(None),
+        };
+        let bias = matches!(param.tensor.data(), Data::I32(_));
+        let scales = self.old.tensor(scale).as_f32().unwrap_or_default().to_vec();
+        let name = param.name.strip_suffix(QUANTISED).unwrap_or(&param.name);
+        let mut latent = Latent {
+            codes,
+            real: codes,
+            scales,
+            axis,
+            bias,
+        };
+        let steps = latent.steps(&shape);
+        let values: Vec<f32> = (integers.iter().enumerate())
+            .map(|(i, code)| (code * f64::from(steps(i))) as f32)
+            .collect();
+        drop(steps);
+        latent.real = self.new.param(name, Tensor::f32(shape, values)?);
+        let real = Operand::Param(latent.real);
+        let count = latent.scales.len();
+        self.latents.push(latent);
+        if bias {
+            return Ok(Some(real));
+        }
+        let scale = Operand::Param(self.copy(scale));
+        let zeros = Tensor::new([count], Data::I8(vec![0; count]))?;
+        let zeros = Operand::Param(self.new.param(format!("{name}/zero_point"), zeros));
+        let bytes = self.new.push1(
+            format!("{name}/quantise"),
+            Op::QuantizeLinear { axis },
+            [real, scale, zeros],
+        )?;
+        let read = self.new.push1(
+            format!("{name}/dequantise"),
+            Op::DequantizeLinear { axis },
+            [Operand::Value(bytes), scale, zeros],
+        )?;
+        Ok(Some(Operand::Value(read)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernels::reference;
+
+    use super::*;
+    use crate::export::quantise::{Calibration, Images, Options, Progress, calibrate};
+    use crate::nets::{self, Backbone, Spec};
+    use crate::random::Draw;
+
+    fn image(at: usize) -> Tensor {
+        let mut draw = Draw::new(7, "image", &[at as u64]);
+        let values: Vec<f32> = (0..3 * 32 * 16).map(|_| draw.normal() as f32).collect();
+        Tensor::f32([1, 3, 32, 16], values).unwrap()
+    }
+
+    /// A quantised OSNet with three outputs, and the float one.
+    fn quantised() -> (Graph, Graph) {
+        let spec = Spec {
+            backbone: Backbone::OsNetX0_25,
+            size: [32, 16],
+            ..Spec::default()
+        };
+        let net = nets::build(&spec, 5, 1).unwrap();
+        let graph = kernels::graph::fold::fold(net.graph()).unwrap();
+        let mut images = Images {
+            count: 8,
+            read: &mut |at| Ok(image(at)),
+            name: &|at| at.to_string(),
+            range: [-4.0, 4.0],
+        };
+        let options = Options {
+            calibration: Calibration::MinMax,
+            ..Options::default()
+        };
+        let calibrated = calibrate(&graph, &mut images, &options, &mut Progress(None)).unwrap();
+        let quantised = calibrated.quantise(&options, &mut Progress(None)).unwrap();
+        (quantised.graph, calibrated.float().clone())
+    }
+
+    #[test]
+    fn the_trainable_form_computes_the_same_and_comes_back_unchanged() {
+        let (quantised, float) = quantised();
+        assert_eq!(quantised.outputs().len(), 3);
+        let mut trainable = Trainable::new(quantised.clone()).unwrap();
+        let before = reference::run(&quantised, &image(1)).unwrap();
+        let same = |trainable: &Trainable| {
+            let now = reference::run(trainable.net().graph(), &image(1)).unwrap();
+            for (before, now) in before.iter().zip(&now) {
+                let values = before.as_f32().unwrap().iter().zip(now.as_f32().unwrap());
+                for (a, b) in values {
+                    assert!((a - b).abs() <= 2e-3 * a.abs().max(1.0), "{a} {b}");
+                }
+            }
+            assert_eq!(trainable.settled(trainable.net()).unwrap(), quantised);
+        };
+        same(&trainable);
+        let centres = trainable.net().clone();
+        trainable.approach(&float).unwrap();
+        assert_ne!(
+            *trainable.net(),
+            centres,
+            "it has moved towards the float one"
+        );
+        same(&trainable);
+    }
+
+    #[test]
+    fn weights_and_biases_are_trained_and_nothing_else() {
+        let (quantised, _) = quantised();
+        let net = Trainable::new(quantised).unwrap().net;
+        for (id, param) in net.graph().param_ids() {
+            let name = &param.name;
+            let frozen = ["/scale", "/zero_point", "bottleneck."]
+                .iter()
+                .any(|part| name.contains(part));
+            assert_eq!(net.role(id) == Role::Trained, !frozen, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_weight_that_crosses_is_another_code() {
+        let (quantised, _) = quantised();
+        let trainable = Trainable::new(quantised).unwrap();
+        let latent = trainable
+            .latents
+            .iter()
+            .find(|latent| !latent.bias)
+            .unwrap();
+        let mut net = trainable.net().clone();
+        let mut weight = net.graph().tensor(latent.real).clone();
+        let step = latent.scales[0];
+        weight.as_f32_mut().unwrap()[0] = 3.4 * step;
+        weight.as_f32_mut().unwrap()[1] = 1e9;
+        net.set_tensor(latent.real, weight.clone()).unwrap();
+        let settled = trainable.settled(&net).unwrap();
+        let Data::I8(codes) = settled.tensor(latent.codes).data() else {
+            panic!("weights are bytes");
+        };
+        assert_eq!(codes[..2], [3, 127]);
+        weight.as_f32_mut().unwrap()[0] = f32::NAN;
+        net.set_tensor(latent.real, weight).unwrap();
+        let error = trainable.settled(&net).unwrap_err().to_string();
+        assert!(error.contains("element 0 is NaN"), "{error}");
+    }
+
+    #[test]
+    fn a_float_network_has_nothing_to_train_in_bytes() {
+        let net = nets::build(&Spec::default(), 2, 1).unwrap();
+        let error = Trainable::new(net.graph().clone()).unwrap_err().to_string();
+        assert!(error.contains("no weight of 8 bits"), "{error}");
+    }
+}
