@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use super::super::isa::{Isa, Loop};
 use super::super::{Cpu, TILE};
 use super::lanes::{Finish, Lanes, Rule, ToCodes, ToReal, codes, store};
-use super::tile::{LANES, Plain, Tile, Words};
+use super::tile::{LANES, Tile, Words};
 use super::{Scratch, lock, make_room};
 use crate::plan::{Conv, ConvOutput};
 
@@ -236,7 +236,16 @@ impl Convolution {
                 let tile = Avx2::new().expect("this instruction set was found");
                 self.product(cpu, rows, image, residual, out, finish, tile);
             }
-            (_, Isa::Plain) => self.product(cpu, rows, image, residual, out, finish, Plain),
+            #[cfg(target_arch = "x86_64")]
+            (_, Isa::Plain) => {
+                use super::tile::sse2::Sse2;
+                self.product(cpu, rows, image, residual, out, finish, Sse2);
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            (_, Isa::Plain) => {
+                use super::tile::Plain;
+                self.product(cpu, rows, image, residual, out, finish, Plain);
+            }
         }
     }
 

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use super::super::isa::Isa;
 use super::*;
-use crate::graph::{Unary, ValueId};
+use crate::graph::{Conv, Op, Unary, ValueId};
 use crate::plan::Plan;
+use crate::quant::QParams;
 use crate::reference::{SlotValue, run_plan};
+use crate::tensor::{Data, Tensor};
 use net::{FAMILIES, Filter, Net};
 
 #[path = "../../../tests/qdq/net.rs"]
@@ -160,6 +162,52 @@ fn random_convolutions_have_the_codes_of_the_plain_executor() {
         };
         let pixels = net.pixels(1 + seed as usize % 3);
         compare(&format!("layer {seed}"), &plan(&net), &pixels);
+    }
+}
+
+/// Accumulators up to 31 bits, where f32 rounds, where a result saturates, and halves between codes.
+#[test]
+fn every_accumulator_has_the_code_of_the_plain_executor() {
+    const FILTERS: usize = 35;
+    let most = i32::MAX - 3 * 255 * 127;
+    let cases = [
+        (most, 2.0),
+        (-most, 2.0),
+        (most, 32_000.0),
+        (1 << 24, 32_000.0),
+        ((1 << 24) - 1, 32_000.0),
+        (3 << 20, 16_384.0),
+        (0, 2.0),
+        (-300, 4.0),
+    ];
+    for (case, (bias, out)) in cases.into_iter().enumerate() {
+        let code = QParams {
+            scale: 1.0,
+            zero_point: 0,
+        };
+        let (mut net, x) = Net::of_codes(case as u64, [3, 5], code);
+        let weights = (0..FILTERS * 3).map(|i| [127, -127, 1, 0, -1, 77][i * 5 % 6]);
+        let weights = Tensor::new([FILTERS, 3, 1, 1], Data::I8(weights.collect())).unwrap();
+        let biases = (0..FILTERS as i32).map(|i| bias - i * bias.signum());
+        let biases = Tensor::new([FILTERS], Data::I32(biases.collect())).unwrap();
+        let weights = net.dequantised(weights, vec![1.0; FILTERS], 0);
+        let biases = net.dequantised(biases, vec![1.0; FILTERS], 0);
+        let y = net.push1(Op::Conv(Conv::pointwise()), &[x.into(), weights, biases]);
+        let y = net.quantise(
+            y,
+            QParams {
+                scale: out,
+                zero_point: 7,
+            },
+        );
+        let mut net = net.end(y);
+        let plan = plan(&net);
+        assert_eq!(plan.exact_until(), 2, "{bias} in steps of {out}");
+        let mut pixels = net.pixels(2);
+        for (pixel, end) in pixels.iter_mut().zip([0, 255].iter().cycle()).take(12) {
+            *pixel = *end;
+        }
+        compare(&format!("{bias} in steps of {out}"), &plan, &pixels);
     }
 }
 

@@ -8,6 +8,8 @@ use super::super::isa::{self, Isa, Loop, multiply_add};
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
+pub(super) mod sse2;
+#[cfg(target_arch = "x86_64")]
 pub(super) mod vnni;
 
 /// Filters of a tile.
@@ -25,6 +27,10 @@ pub(super) trait Tile<const R: usize>: Copy + Sync {
 
 /// What a word holds, as its bytes lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(dead_code, reason = "x86-64 has a better tile everywhere")
+)]
 pub(super) enum Words {
     /// A difference to the code of 0 by a weight, f32 both.
     Floats,
@@ -41,7 +47,8 @@ impl Words {
             #[cfg(target_arch = "x86_64")]
             Isa::Vnni => Self::Quads,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 => Self::Pairs,
+            Isa::Plain | Isa::Avx2 | Isa::Avx512 => Self::Pairs,
+            #[cfg(not(target_arch = "x86_64"))]
             Isa::Plain => Self::Floats,
         }
     }
@@ -77,6 +84,10 @@ impl Words {
 /// Plain Rust, with [`Words::Floats`]: integers below 2^24 are f32 numbers, and there every processor
 /// multiplies and adds four f32 at least as fast as four i32.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(dead_code, reason = "x86-64 has a better tile everywhere")
+)]
 pub(super) struct Plain;
 
 /// Pixels of a tile of [`Plain`].
@@ -173,6 +184,7 @@ mod tests {
         check(Plain, Words::Floats, "plain");
         #[cfg(target_arch = "x86_64")]
         {
+            check(sse2::Sse2, Words::Pairs, "sse2");
             if let Some(tile) = avx2::Avx2::new() {
                 check(tile, Words::Pairs, "avx2");
             }
