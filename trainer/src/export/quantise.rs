@@ -216,7 +216,9 @@ pub struct ValueRecord {
     pub seen: [f32; 2],
     /// Share of the numbers seen that are cut.
     pub cut: f64,
-    /// Power of rounding and cutting, relative to that of the values.
+    /// Mean square of what rounding and cutting do.
+    pub mse: f64,
+    /// The same relative to the mean square of the values.
     pub noise: f64,
     /// The distribution.
     pub histogram: Bins,
@@ -411,14 +413,15 @@ impl Calibrated {
                     }
                 }
                 let total = histogram.total().max(1) as f64;
+                let mse = params.mean_square_error(histogram);
                 ValueRecord {
                     names: values.iter().map(|&id| name(id)).collect(),
                     method: methods[group],
                     params,
                     seen: histogram.range(),
                     cut: cut as f64 / total,
-                    noise: params.mean_square_error(histogram)
-                        / (power / total).max(f64::MIN_POSITIVE),
+                    mse,
+                    noise: mse / (power / total).max(f64::MIN_POSITIVE),
                     histogram: histogram.summary(RECORDED_BINS),
                 }
             })

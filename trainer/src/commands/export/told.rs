@@ -90,6 +90,7 @@ fn of_value(
             counts,
             zeros,
         }),
+        mse: Some(value.mse),
         sqnr: decibels(value.noise),
         weight_sqnr: layer.and_then(|layer| decibels(layer.noise)),
         macs,
