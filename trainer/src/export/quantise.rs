@@ -56,13 +56,13 @@ const RECORDED_BINS: usize = 64;
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
     /// For each value the method that disturbs the layers behind it least.
+    #[default]
     Best,
     /// All that was seen.
     MinMax,
     /// All but one number in 10,000.
     Percentile,
     /// Least mean square error.
-    #[default]
     Mse,
     /// Least Kullback-Leibler divergence.
     Kl,
