@@ -4,7 +4,8 @@
 //! each image and which camera took it ([`Label`], from file names by [`market::parse`]). Out: how
 //! well the first few answers fit ([`metrics`]), which threshold to set ([`open_set`]), how often a
 //! pair of images is taken for one person or two at a threshold ([`verification`]), a better order
-//! ([`rerank`]), and on the device the nearest identities ([`scan`]).
+//! ([`rerank`]), on the device the nearest identities ([`scan`]), and what colours alone would have found
+//! ([`stripes`]).
 
 mod distance;
 pub mod market;
@@ -12,6 +13,7 @@ pub mod metrics;
 pub mod open_set;
 pub mod rerank;
 pub mod scan;
+pub mod stripes;
 pub mod verification;
 
 pub use distance::Metric;
