@@ -140,6 +140,19 @@ pub(super) struct SynthClip {
     /// Share of the persons who wear the clothes of somebody else
     #[arg(long, value_name = "SHARE", default_value_t = ClipOptions::default().lookalikes)]
     lookalikes: f64,
+    /// Width and height of a frame: 16 to 9, at most 1280x720
+    #[arg(long, value_name = "WxH", default_value = "640x360", value_parser = wide)]
+    size: [usize; 2],
+    /// Frames a second, 1 to 60
+    #[arg(long, value_name = "N", default_value_t = ClipOptions::default().rate)]
+    fps: u32,
+    /// Quality of the pictures, 1 to 100: the lower, the smaller the file [default: what the camera
+    /// happens to have, 55 to 92]
+    #[arg(long, value_name = "N")]
+    quality: Option<u8>,
+    /// Mean of the seconds between two who come
+    #[arg(long, value_name = "SECONDS", default_value_t = ClipOptions::default().every)]
+    every: f64,
     /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -149,12 +162,13 @@ pub(super) struct SynthClip {
 }
 
 const CLIP_HELP: &str = "\
-Writes OUT/clip.avi (Motion-JPEG, 640 x 360, 10 frames a second), OUT/boxes.csv (what a detector
-finds: frame,x,y,w,h) and OUT/truth.csv (who is where: frame,person,visit,x,y,w,h).
+Writes OUT/clip.avi (Motion-JPEG), OUT/boxes.csv (what a detector finds: frame,x,y,w,h) and
+OUT/truth.csv (who is where: frame,person,visit,x,y,w,h).
 
 Examples:
   trainer synth-clip door
   trainer synth-clip door --domain mall --identities 20 --visits 60 --seed 7
+  trainer synth-clip small --fps 5 --quality 40 --every 3
   reid run door/clip.avi --boxes door/boxes.csv --model person.onnx --threshold 0.7";
 
 /// What `--json` prints for a clip.
@@ -176,6 +190,10 @@ impl SynthClip {
             seed: self.seed,
             domain: self.domain,
             lookalikes: self.lookalikes,
+            size: self.size,
+            rate: self.fps,
+            quality: self.quality,
+            every: self.every,
         })?;
         let bar = cli::progress(Some(clip.frames() as u64), "frames");
         let started = std::time::Instant::now();
@@ -208,4 +226,13 @@ impl SynthClip {
             format!("{seconds:.1} s"),
         ])
     }
+}
+
+/// `640x360`: width and height, as screens have them.
+fn wide(text: &str) -> Result<[usize; 2], String> {
+    let parsed = text.split_once('x').and_then(|(width, height)| {
+        let extent = |text: &str| text.parse().ok();
+        Some([extent(width)?, extent(height)?])
+    });
+    parsed.ok_or_else(|| "wanted WIDTHxHEIGHT, for example 640x360".to_owned())
 }

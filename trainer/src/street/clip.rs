@@ -24,11 +24,11 @@ use super::space::{step, v3};
 use crate::random::Draw;
 use crate::{Error, Result, workers};
 
-/// Width and height of a frame, pixels.
-const SIZE: [usize; 2] = [640, 360];
+/// Moments a second that a clip is planned in; frames are taken at some of them, or between.
+const TICKS: u32 = 10;
 
-/// Frames a second.
-const RATE: u32 = 10;
+/// Mean of the seconds between two who come, if nobody says otherwise.
+const EVERY: f64 = 4.75;
 
 /// Pixels rendered for one of the clip, each way.
 const FINER: f32 = 1.25;
@@ -52,6 +52,16 @@ pub struct ClipOptions {
     pub domain: Domain,
     /// Share of the persons in the clothes of another, `0.0..=1.0`.
     pub lookalikes: f64,
+    /// Width and height of a frame, pixels: 16 to 9, 160 x 90 to 1280 x 720, the width
+    /// a multiple of 16.
+    pub size: [usize; 2],
+    /// Frames a second, 1 to 60.
+    pub rate: u32,
+    /// Quality of the JPEG pictures, 1 to 100; none for what the camera happens to have. The lower,
+    /// the smaller the file.
+    pub quality: Option<u8>,
+    /// Mean of the seconds between two who come, `0.5..=60.0`.
+    pub every: f64,
 }
 
 impl Default for ClipOptions {
@@ -62,6 +72,53 @@ impl Default for ClipOptions {
             seed: 0,
             domain: Domain::Street,
             lookalikes: 0.4,
+            size: [640, 360],
+            rate: 10,
+            quality: None,
+            every: EVERY,
+        }
+    }
+}
+
+impl ClipOptions {
+    /// Refuses what cannot be rendered.
+    fn check(&self) -> Result<()> {
+        let Self {
+            identities,
+            visits,
+            lookalikes,
+            size: [width, height],
+            rate,
+            quality,
+            every,
+            ..
+        } = *self;
+        if !(1..=500).contains(&identities)
+            || !(identities..=2000).contains(&visits)
+            || !(0.0..=1.0).contains(&lookalikes)
+        {
+            return Err(Error::Argument(format!(
+                "{visits} visits of {identities} persons, {lookalikes} of them look-alikes; wanted 1 \
+                 to 500 persons, as many visits at least and 2000 at the most, and a share of 0 to 1"
+            )));
+        }
+        if !(160..=1280).contains(&width) || width % 16 != 0 || height * 16 != width * 9 {
+            return Err(Error::Argument(format!(
+                "frames of {width} x {height}, wanted 16 to 9 from 160 x 90 to 1280 x 720, the width \
+                 a multiple of 16"
+            )));
+        }
+        if !(1..=60).contains(&rate) || !(0.5..=60.0).contains(&every) {
+            return Err(Error::Argument(format!(
+                "{rate} frames a second and somebody every {every} s; wanted 1 to 60 frames and 0.5 \
+                 to 60 s"
+            )));
+        }
+        match quality {
+            Some(quality) if !(1..=100).contains(&quality) => Err(Error::Argument(format!(
+                "JPEG quality {quality}, wanted 1 to 100"
+            ))),
+            _ => Ok(()),
         }
     }
 }
@@ -85,12 +142,12 @@ pub struct ClipSummary {
 #[derive(Debug, Clone)]
 struct Visit {
     person: usize,
-    /// The frame they set out in.
+    /// The tick they set out at.
     start: usize,
-    frames: usize,
+    ticks: usize,
     from: [f32; 2],
     to: [f32; 2],
-    /// Frames for which they stand in the middle and look at the camera.
+    /// Ticks for which they stand in the middle and look at the camera.
     pause: usize,
 }
 
@@ -120,23 +177,20 @@ impl Clip {
     /// # Errors
     /// [`Error::Argument`] naming the option that is out of its range.
     pub fn new(options: &ClipOptions) -> Result<Self> {
+        options.check()?;
         let ClipOptions {
             identities,
             visits,
             seed,
             domain,
             lookalikes,
+            every,
+            ..
         } = *options;
-        if !(1..=500).contains(&identities)
-            || !(identities..=2000).contains(&visits)
-            || !(0.0..=1.0).contains(&lookalikes)
-        {
-            return Err(Error::Argument(format!(
-                "{visits} visits of {identities} persons, {lookalikes} of them look-alikes; wanted 1 \
-                 to 500 persons, as many visits at least and 2000 at the most, and a share of 0 to 1"
-            )));
+        let mut place = Place::draw(seed, domain, 0);
+        if let Some(quality) = options.quality {
+            place.film.quality = quality;
         }
-        let place = Place::draw(seed, domain, 0);
         let mut draw = Draw::new(seed, &format!("street clip {domain}"), &[]);
         let light = place.light(&mut draw);
         // Everybody once, then those who return.
@@ -161,22 +215,22 @@ impl Clip {
             let (from, to) = ([-side * edge(near), near], [side * edge(far), far]);
             let pause = if draw.chance(0.35) { 18 } else { 0 };
             let long = (to[0] - from[0]).hypot(to[1] - from[1]);
-            let frames = (long / SPEED * RATE as f32) as usize + pause;
+            let ticks = (long / SPEED * TICKS as f32) as usize + pause;
             // Nobody comes while they are still there.
             let last = planned
                 .iter()
                 .filter(|visit| visit.person == person)
-                .map(|visit| visit.start + visit.frames);
+                .map(|visit| visit.start + visit.ticks);
             start = start.max(last.max().map_or(0, |end| end + 20));
             planned.push(Visit {
                 person,
                 start,
-                frames,
+                ticks,
                 from,
                 to,
                 pause,
             });
-            start += draw.between(25.0, 70.0) as usize;
+            start += (draw.between(25.0, 70.0) * (every / EVERY)) as usize;
         }
         Ok(Self {
             people: crowd(seed, domain, Side::Tested, identities, lookalikes),
@@ -190,11 +244,12 @@ impl Clip {
     /// How many frames it has.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.visits
+        let ends = self
+            .visits
             .iter()
-            .map(|visit| visit.start + visit.frames + 5)
-            .max()
-            .unwrap_or(0)
+            .map(|visit| visit.start + visit.ticks + 5);
+        let ticks = ends.max().unwrap_or(0);
+        (ticks * self.options.rate as usize).div_ceil(TICKS as usize)
     }
 
     /// Renders it in `threads` threads (0 for one a core) into the folder `out`, which is made if it
@@ -225,7 +280,7 @@ impl Clip {
             let mut draw = Draw::new(self.options.seed, "street clip boxes", &[frame as u64]);
             for sighting in &sightings {
                 let visit = &self.visits[sighting.visit];
-                if let Some([x, y, w, h]) = visible(sighting.bounds, 0.05) {
+                if let Some([x, y, w, h]) = visible(sighting.bounds, 0.05, self.options.size) {
                     summary.sightings += 1;
                     let (person, visit) = (visit.person + 1, sighting.visit + 1);
                     // Writing to a string cannot fail.
@@ -233,7 +288,7 @@ impl Clip {
                 }
                 let found = framed(sighting.bounds, &mut draw);
                 let missed = draw.chance(0.03) || hidden(sighting, &sightings);
-                if let Some([x, y, w, h]) = visible(found, SEEN)
+                if let Some([x, y, w, h]) = visible(found, SEEN, self.options.size)
                     && !missed
                 {
                     summary.boxes += 1;
@@ -251,8 +306,8 @@ impl Clip {
         avi::write(
             &mut BufWriter::new(file),
             &pictures,
-            SIZE.map(|side| side as u16),
-            RATE,
+            self.options.size.map(|side| side as u16),
+            self.options.rate,
         )
         .map_err(Error::io(&path))?;
         Ok(summary)
@@ -262,13 +317,12 @@ impl Clip {
     fn render(&self, frame: usize) -> Result<(Vec<u8>, Vec<Sighting>)> {
         let mut scene = Scene::new(&self.place);
         let mut sightings = Vec::new();
+        let tick = frame as f32 * TICKS as f32 / self.options.rate as f32;
         for (number, visit) in self.visits.iter().enumerate() {
-            let Some(age) = frame
-                .checked_sub(visit.start)
-                .filter(|&age| age < visit.frames)
-            else {
+            let age = tick - visit.start as f32;
+            if !(0.0..visit.ticks as f32).contains(&age) {
                 continue;
-            };
+            }
             let (at, heading, pose) = visit.moment(age, self.people[visit.person].stride);
             let at = v3(at[0], 0.0, at[1]);
             if let Some(bounds) = scene.add(&self.people[visit.person], &pose, at, heading) {
@@ -279,8 +333,8 @@ impl Clip {
                 });
             }
         }
-        let [width, height] = SIZE;
-        let fine = SIZE.map(|side| (side as f32 * FINER) as usize);
+        let size = self.options.size;
+        let fine = size.map(|side| (side as f32 * FINER) as usize);
         let window = Window {
             corner: [0.0; 2],
             scale: [fine[0] as f32 / FRAME[0], fine[1] as f32 / FRAME[1]],
@@ -291,40 +345,38 @@ impl Clip {
         let shadow = scene.shadow(self.light.to, middle, 5.5, 512);
         let image = scene.light(&self.light, &window, &shadow);
         let mut draw = Draw::new(self.options.seed, "street clip noise", &[frame as u64]);
-        let jpeg = self.place.film.expose(
-            &image,
-            [fine, SIZE, [width, height]],
-            Moment::STEADY,
-            &mut draw,
-        )?;
+        let jpeg = self
+            .place
+            .film
+            .expose(&image, [fine, size, size], Moment::STEADY, &mut draw)?;
         Ok((jpeg, sightings))
     }
 }
 
 impl Visit {
-    /// Where somebody is `age` frames after they set out, where they look, and how they walk.
-    fn moment(&self, age: usize, stride: f32) -> ([f32; 2], f32, Pose) {
-        let moving = self.frames - self.pause;
-        let half = moving / 2;
+    /// Where somebody is `age` ticks after they set out, where they look, and how they walk.
+    fn moment(&self, age: f32, stride: f32) -> ([f32; 2], f32, Pose) {
+        let moving = self.ticks - self.pause;
+        let (half, pause) = ((moving / 2) as f32, self.pause as f32);
         let steps = if age < half {
             age
         } else {
-            age.saturating_sub(self.pause).max(half)
+            (age - pause).max(half)
         };
-        let standing = age >= half && age < half + self.pause;
-        let share = steps as f32 / moving as f32;
+        let standing = age >= half && age < half + pause;
+        let share = steps / moving as f32;
         let at = [0, 1].map(|i| self.from[i] + (self.to[i] - self.from[i]) * share);
         let way = (self.to[0] - self.from[0]).atan2(self.to[1] - self.from[1]);
         // Turns to the camera and back.
-        let into = age as f32 - half as f32;
-        let out = (half + self.pause) as f32 - age as f32;
+        let into = age - half;
+        let out = half + pause - age;
         let turned = if self.pause == 0 {
             0.0
         } else {
             step(-3.0, 3.0, into) * step(-3.0, 3.0, out)
         };
         let back = if way > 0.0 { PI } else { -PI };
-        let metres = steps as f32 * SPEED / RATE as f32;
+        let metres = steps * SPEED / TICKS as f32;
         let pose = Pose {
             phase: metres / (1.4 * stride) * 2.0 * PI,
             walk: if standing { 0.1 } else { 1.0 },
@@ -335,14 +387,14 @@ impl Visit {
     }
 }
 
-/// A box of [`FRAME`] as left, top, width and height in whole pixels of the clip, cut at its edges;
-/// `None` if less than `share` of it is inside.
-fn visible(bounds: [f32; 4], share: f32) -> Option<[usize; 4]> {
-    let scale = SIZE[0] as f32 / FRAME[0];
+/// A box of [`FRAME`] as left, top, width and height in whole pixels of a clip of `size`, cut at its
+/// edges; `None` if less than `share` of it is inside.
+fn visible(bounds: [f32; 4], share: f32, size: [usize; 2]) -> Option<[usize; 4]> {
+    let scale = size[0] as f32 / FRAME[0];
     let [left, top, right, bottom] = bounds.map(|value| value * scale);
     let cut = |value: f32, side: usize| value.clamp(0.0, side as f32).round() as usize;
-    let [l, r] = [left, right].map(|x| cut(x, SIZE[0]));
-    let [t, b] = [top, bottom].map(|y| cut(y, SIZE[1]));
+    let [l, r] = [left, right].map(|x| cut(x, size[0]));
+    let [t, b] = [top, bottom].map(|y| cut(y, size[1]));
     let inside = (r - l) as f32 * (b - t) as f32;
     (r > l && b > t && inside >= share * (right - left) * (bottom - top)).then_some([
         l,

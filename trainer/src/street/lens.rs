@@ -22,7 +22,7 @@ pub(super) struct Film {
     /// Chance of being shaken or out of focus.
     shake: f64,
     /// JPEG, 1..=100.
-    quality: u8,
+    pub(super) quality: u8,
     /// Pixels of the sensor for one of the crop.
     pub(super) sharpness: f32,
 }

@@ -160,13 +160,54 @@ fn options_out_of_range_are_named() {
     for (options, wanted) in cases {
         assert_eq!(Street::new(&options).unwrap_err().to_string(), wanted);
     }
-    let clip = ClipOptions {
-        identities: 9,
-        visits: 8,
-        ..ClipOptions::default()
-    };
-    let error = Clip::new(&clip).unwrap_err().to_string();
-    assert!(error.starts_with("8 visits of 9 persons"), "{error}");
+    let base = ClipOptions::default;
+    let cases = [
+        (
+            ClipOptions {
+                identities: 9,
+                visits: 8,
+                ..base()
+            },
+            "8 visits of 9 persons",
+        ),
+        (
+            ClipOptions {
+                size: [640, 480],
+                ..base()
+            },
+            "frames of 640 x 480, wanted 16 to 9",
+        ),
+        (
+            ClipOptions {
+                size: [0, 0],
+                ..base()
+            },
+            "frames of 0 x 0",
+        ),
+        (ClipOptions { rate: 0, ..base() }, "0 frames a second"),
+        (
+            ClipOptions {
+                quality: Some(101),
+                ..base()
+            },
+            "JPEG quality 101, wanted 1 to 100",
+        ),
+        (
+            ClipOptions {
+                every: f64::NAN,
+                ..base()
+            },
+            "10 frames a second and somebody every NaN s",
+        ),
+    ];
+    for (options, wanted) in cases {
+        let error = Clip::new(&options).unwrap_err().to_string();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+    // The plan is one of seconds: a clip of half the frames is as long.
+    let half = ClipOptions { rate: 5, ..base() };
+    let [whole, half] = [base(), half].map(|options| Clip::new(&options).unwrap().frames());
+    assert_eq!(half, whole.div_ceil(2));
 }
 
 /// Every colour and every seed of what a person wears.
