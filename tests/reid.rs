@@ -4,6 +4,8 @@
 #[path = "reid/program.rs"]
 mod program;
 
+#[path = "reid/demo.rs"]
+mod demo;
 #[path = "reid/embed.rs"]
 mod embed;
 #[path = "reid/eval.rs"]

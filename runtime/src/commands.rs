@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod demo;
 mod doctor;
 mod embed;
 mod eval;
@@ -37,6 +38,7 @@ Exit codes:
   3  done, but part of the input could not be read; stderr says which
 
 Examples:
+  reid demo
   reid run clip.avi --boxes boxes.csv --model person.onnx --gallery shop.redb --json
   reid eval Market-1501 --model person.onnx --open-set
   reid enroll Ada ada/*.jpg --gallery shop.redb --model person.onnx
@@ -44,6 +46,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Embed(embed::Embed),
     Match(matching::Match),
@@ -77,6 +80,7 @@ impl From<Outcome> for ExitCode {
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
+            Command::Demo(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Embed(command) => command.run(),
             Command::Match(command) => command.run(),

@@ -88,6 +88,11 @@ pub trait Sink {
         Ok(())
     }
 
+    /// The sources at hand, `lanes` of them, have ended; what comes next is of others.
+    fn ended(&mut self, lanes: usize) {
+        let _ = lanes;
+    }
+
     /// Takes something that a person should know and that stops nothing.
     fn note(&mut self, note: &dyn std::fmt::Display) {
         eprintln!("reid: note: {note}");

@@ -438,6 +438,7 @@ impl<'a> Pipeline<'a> {
             self.summary.tracks.add(lane.tracks.counts());
         }
         self.summary.dropped_frames = self.input.dropped();
+        self.sink.ended(self.lanes.len());
         (self.summary, self.lanes)
     }
 

@@ -2,14 +2,17 @@
 //! page go out.
 //!
 //! [`draw`] paints boxes and names into a frame, [`video`] writes such frames into a file,
-//! [`crops`] keeps the crop behind each exemplar, and [`report`] makes one HTML page of a run. None
-//! of them decides anything, and a full disk in one of them is no reason to stop recognising
-//! people: each says so once, as an [`Error`] with a name, and what it then leaves out is counted.
+//! [`crops`] keeps the crop behind each exemplar, [`report`] makes one HTML page of a run, and
+//! [`verdicts`] one of what was decided beside what is true. None of them decides anything, and a
+//! full disk in one of them is no reason to stop recognising people: each says so once, as an
+//! [`Error`] with a name, and what it then leaves out is counted.
 
 pub mod crops;
 pub mod draw;
 mod font;
+mod html;
 pub mod report;
+pub mod verdicts;
 pub mod video;
 
 use std::fs::{self, File};

@@ -18,7 +18,8 @@ fn the_help_of_every_command_has_an_example() {
         );
     }
     for command in [
-        &["run"][..],
+        &["demo"][..],
+        &["run"],
         &["embed"],
         &["match"],
         &["enroll"],

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{cargo, required, root, run};
+use crate::{cargo, required, root, run, said};
 
 /// Packages that are used even if the machine has them installed: files are taken out of them.
 const PACKAGES: [&str; 6] = [
@@ -297,21 +297,6 @@ fn starts(name: &OsStr, with: &str) -> bool {
 /// Where cargo builds.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-/// What a command writes to stdout.
-fn said(command: &mut Command) -> Result<String> {
-    let name = format!("{command:?}");
-    let output = command
-        .env("LC_ALL", "C")
-        .output()
-        .with_context(|| name.clone())?;
-    ensure!(
-        output.status.success(),
-        "{name}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Everything a person runs on this repository: `cargo xtask --help`.
 
 mod default_model;
+mod demo_files;
 mod device_test;
 mod fuzz;
 mod ladder;
@@ -10,7 +11,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 
 /// Everything a person runs on this repository.
@@ -31,11 +32,10 @@ enum Task {
     },
     /// Formatting, clippy, documentation and licences, each without a warning
     Check,
-    /// Make an example out of nothing and run the program on it
-    Example,
     Libtorch(libtorch::Libtorch),
     Ladder(ladder::Ladder),
     DefaultModel(default_model::DefaultModel),
+    DemoFiles(demo_files::DemoFiles),
     /// Run `reid` against a camera driver of the kernel, in an emulated machine: minutes
     DeviceTest,
     /// Run the fuzz targets
@@ -47,10 +47,10 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Test { rest } => test(&rest),
         Task::Check => check(),
-        Task::Example => example(),
         Task::Libtorch(libtorch) => libtorch.run(),
         Task::Ladder(ladder) => ladder.run(),
         Task::DefaultModel(model) => model.run(),
+        Task::DemoFiles(files) => files.run(),
         Task::DeviceTest => device_test::run_all(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }
@@ -113,41 +113,6 @@ fn licences() -> Result<()> {
     ]))
 }
 
-/// The main job on input that anybody can make: renders a small clip, evaluates, then watches it.
-fn example() -> Result<()> {
-    let folder = root().join("target/example");
-    let profile = ["--release", "--locked", "--quiet"];
-    run(cargo(["run", "--package", "fixtures"])
-        .args(profile)
-        .arg("--")
-        .arg(&folder))?;
-    let file = |name: &str| folder.join(name).display().to_string();
-    let (model, clip, boxes, crops) = (
-        file("figures.onnx"),
-        file("figures.avi"),
-        file("figures.csv"),
-        file("crops"),
-    );
-    let reid = |args: &[&str]| {
-        println!("\n$ reid {}", args.join(" "));
-        run(cargo(["run", "--package", "runtime", "--bin", "reid"])
-            .args(profile)
-            .arg("--")
-            .args(args))
-    };
-    reid(&["eval", &crops, "--model", &model, "--open-set"])?;
-    reid(&[
-        "run",
-        &clip,
-        "--boxes",
-        &boxes,
-        "--model",
-        &model,
-        "--threshold",
-        "0.8",
-    ])
-}
-
 /// The program `trainer`, built in release unless there is one already.
 fn built_trainer(built: Option<&Path>) -> Result<PathBuf> {
     if let Some(built) = built {
@@ -183,6 +148,21 @@ fn run(command: &mut Command) -> Result<()> {
         bail!("{name}: {status}");
     }
     Ok(())
+}
+
+/// What a command writes to stdout.
+fn said(command: &mut Command) -> Result<String> {
+    let name = format!("{command:?}");
+    let output = command
+        .env("LC_ALL", "C")
+        .output()
+        .with_context(|| name.clone())?;
+    ensure!(
+        output.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn root() -> PathBuf {

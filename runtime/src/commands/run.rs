@@ -5,12 +5,15 @@ mod outputs;
 mod settings;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use kernels::model::Model;
+use runtime::embed::Embedder;
+use runtime::event::Sink;
 use runtime::gallery::Gallery;
 use runtime::people::People;
-use runtime::pipeline::{Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
+use runtime::pipeline::{self, Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
 use runtime::show::crops::{self, Crops};
 use runtime::source::camera::Counts;
 use runtime::source::clock::{SteadyClock, Stop};
@@ -20,8 +23,8 @@ use runtime::track::Numbers;
 
 use self::interrupt::Interrupt;
 use self::outputs::Outputs;
-pub(super) use self::settings::check;
-use self::settings::{Open, Settings, Watched};
+pub(super) use self::settings::{Flags, STRANGERS, Settings, check};
+use self::settings::{Open, Watched};
 use super::Outcome;
 
 /// Watch sources, and say who is seen again.
@@ -34,7 +37,7 @@ use super::Outcome;
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Run {
     #[command(flatten)]
-    flags: settings::Flags,
+    flags: Flags,
 }
 
 const AFTER_HELP: &str = "\
@@ -48,44 +51,101 @@ impl Run {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let settings = Settings::of(self.flags)?;
         settings.check_sources()?;
+        let mut ready = Ready::of(&settings)?;
+        let mut outputs = Outputs::new(&settings, &ready.model)?;
+        let Seen {
+            summary,
+            elapsed,
+            ended,
+        } = ready.watch(&mut outputs)?;
+        let passed_over = passed_over(&summary);
+        let shown = outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err());
+        let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
+        match settings.json {
+            true => lines.iter().for_each(|line| eprintln!("{line}")),
+            false => cli::lines(lines)?,
+        }
+        match (ended, shown) {
+            (Ok(outcome), shown) => shown.map(|()| outcome),
+            (Err(error), Ok(())) => Err(error),
+            (Err(error), Err(also)) => {
+                eprintln!("reid: note: {also:#}");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Everything that sources are watched with, opened.
+pub(super) struct Ready<'a> {
+    settings: &'a Settings,
+    pub(super) model: Model,
+    tracks: pipeline::Settings,
+    embedder: Box<dyn Embedder>,
+    pub(super) gallery: Gallery,
+    keep: Option<Crops>,
+    interrupt: Interrupt,
+}
+
+/// What has been watched, to the end or to an error.
+pub(super) struct Seen {
+    pub(super) summary: Summary,
+    pub(super) elapsed: Duration,
+    pub(super) ended: anyhow::Result<Outcome>,
+}
+
+impl<'a> Ready<'a> {
+    pub(super) fn of(settings: &'a Settings) -> anyhow::Result<Self> {
         let model = settings.model.open()?;
         let tracks = settings.tracks(&model)?;
-        let mut embedder = settings.device.embedder(&model)?;
+        let embedder = settings.device.embedder(&model)?;
         let dim = model.contract.embedding.dim;
         let gallery = match &settings.gallery {
             Some(path) => Gallery::create_or_open(path, model.space(), dim)?,
             None => Gallery::in_memory(model.space(), dim)?,
         };
-        let mut gallery = gallery.with_limits(settings.limits)?;
         let keep = |folder| Crops::new(folder, crops::MAX_FILES);
-        let mut keep = settings.crops.as_ref().map(keep).transpose()?;
-        let mut outputs = Outputs::new(&settings, &model)?;
-        let numbers = Numbers::default();
-        let interrupt = Interrupt::listen()?;
+        Ok(Self {
+            settings,
+            tracks,
+            embedder,
+            gallery: gallery.with_limits(settings.limits)?,
+            keep: settings.crops.as_ref().map(keep).transpose()?,
+            model,
+            interrupt: Interrupt::listen()?,
+        })
+    }
 
+    /// Watches all sources, those of files one after the other.
+    ///
+    /// # Errors
+    /// If the first source cannot be opened. What happens later is in [`Seen::ended`]: what was
+    /// seen before counts.
+    pub(super) fn watch(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Seen> {
+        let dim = self.model.contract.embedding.dim;
+        let numbers = Numbers::default();
         let start = Instant::now();
         let mut summary = Summary::default();
-        let mut outcome = Outcome::Done;
         let mut ended = Ok(Outcome::Done);
-        for sources in settings.batches() {
-            if interrupt.said() {
+        for sources in self.settings.batches() {
+            if self.interrupt.said() {
                 break;
             }
             let parts = Parts {
-                preprocessing: &model.contract.preprocessing,
-                embedder: embedder.as_mut(),
-                gallery: &mut gallery,
-                sink: &mut outputs,
+                preprocessing: &self.model.contract.preprocessing,
+                embedder: self.embedder.as_mut(),
+                gallery: &mut self.gallery,
+                sink,
                 clock: &SystemClock,
-                settings: tracks,
-                keep: keep.as_mut(),
+                settings: self.tracks,
+                keep: self.keep.as_mut(),
             };
             let lane = |watched: &Watched, source: &dyn Source| {
                 let people = People::open(&watched.people)?;
                 if let Some(note) = people.note() {
                     eprintln!("reid: note: {}: {note}", watched.people.how);
                 }
-                Lane::new(watched.name(source), people, dim, &tracks, &numbers)
+                Lane::new(watched.name(source), people, dim, &self.tracks, &numbers)
             };
             let Opened {
                 input,
@@ -101,38 +161,26 @@ impl Run {
                 Err(error) => return Err(error),
             };
             let pipeline = Pipeline::new(input, lanes, parts)?;
-            let (part, result) = watch(pipeline, settings.max_frames, &interrupt);
+            let (part, result) = watch(pipeline, self.settings.max_frames, &self.interrupt);
             summary.add(&part);
-            outputs.next_batch(sources.len());
             tell(&cameras);
             match result {
                 Ok(Outcome::Done) => {}
-                Ok(Outcome::Partly) => outcome = Outcome::Partly,
+                Ok(Outcome::Partly) => ended = Ok(Outcome::Partly),
                 Err(error) => {
                     ended = Err(error);
                     break;
                 }
             }
         }
-        if let Err(error) = gallery.flush() {
+        if let Err(error) = self.gallery.flush() {
             ended = ended.and(Err(error.into()));
         }
-        let elapsed = start.elapsed();
-        let passed_over = passed_over(&summary);
-        let shown = outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err());
-        let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
-        match settings.json {
-            true => lines.iter().for_each(|line| eprintln!("{line}")),
-            false => cli::lines(lines)?,
-        }
-        match (ended, shown) {
-            (Ok(_), shown) => shown.map(|()| outcome),
-            (Err(error), Ok(())) => Err(error),
-            (Err(error), Err(also)) => {
-                eprintln!("reid: note: {also:#}");
-                Err(error)
-            }
-        }
+        Ok(Seen {
+            summary,
+            elapsed: start.elapsed(),
+            ended,
+        })
     }
 }
 

@@ -15,7 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::chart::{Histogram, Timeline};
-use self::strip::{Strip, Thumb, thumbnail};
+pub(in crate::show) use self::strip::thumbnail;
+use self::strip::{Strip, Thumb};
 use super::{Result, check, fnv, write_whole};
 use crate::event::State;
 

@@ -80,14 +80,6 @@ impl Outputs {
         })
     }
 
-    /// The sources at hand have ended: the next ones get videos of their own.
-    pub(super) fn next_batch(&mut self, sources: usize) {
-        self.close();
-        if let Some(video) = &mut self.video {
-            video.before += sources;
-        }
-    }
-
     fn close(&mut self) {
         for video in self.videos.drain(..).flatten() {
             if let Err(error) = video.finish() {
@@ -158,6 +150,14 @@ impl Sink for Outputs {
         match &mut self.lines {
             Some(lines) => lines.emit(observation, evidence),
             None => Ok(()),
+        }
+    }
+
+    /// The next sources get videos of their own.
+    fn ended(&mut self, lanes: usize) {
+        self.close();
+        if let Some(video) = &mut self.video {
+            video.before += lanes;
         }
     }
 

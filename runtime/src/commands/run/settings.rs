@@ -23,9 +23,9 @@ use runtime::track::{self, Numbers, Tracks};
 use crate::commands::{DeviceArgs, ModelArgs};
 
 /// Share of strangers that the default threshold lets in.
-const DEFAULT_FPIR: f64 = 0.01;
+pub(in crate::commands) const STRANGERS: f64 = 0.01;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(in crate::commands) struct Flags {
     /// What to watch: a Motion-JPEG file (clip.avi), a folder of images, a pattern of images, a
     /// camera (/dev/video0, or camera: and part of its name), a named pipe, or - for Motion-JPEG or
@@ -55,14 +55,14 @@ pub(in crate::commands) struct Flags {
     /// Where people are: motion, whole, a file of boxes (.csv with a header, MOT .txt, .jsonl), or
     /// a detector (.onnx) [default: motion]
     #[arg(long)]
-    boxes: Option<String>,
+    pub(in crate::commands) boxes: Option<String>,
     /// Parts of the picture in which people count, by their feet: polygons of shares of the
     /// picture, such as '0,0.5 1,0.5 1,1 0,1'
     #[arg(long, value_name = "POLYGON")]
     zone: Vec<String>,
     /// Who is known; made if it is not there [default: nobody, and forgotten at the end]
     #[arg(long, value_name = "FILE")]
-    gallery: Option<PathBuf>,
+    pub(in crate::commands) gallery: Option<PathBuf>,
     /// Cosine similarities at or above it mean the same person; `reid eval --open-set` shows what a
     /// threshold brings [default: the model's own at 1 % strangers let in, if it states one]
     #[arg(long, value_name = "T", value_parser = threshold)]
@@ -75,7 +75,7 @@ pub(in crate::commands) struct Flags {
     fps: Option<f64>,
     /// Stop after at most this many frames of each source
     #[arg(long, value_name = "N")]
-    max_frames: Option<u64>,
+    pub(in crate::commands) max_frames: Option<u64>,
     /// One JSON line an observation on stdout; the table goes to stderr
     #[arg(long)]
     json: bool,
@@ -95,7 +95,7 @@ pub(in crate::commands) struct Flags {
 
 /// What a run is to do.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(in crate::commands) struct Settings {
     pub(super) model: ModelArgs,
     pub(super) device: DeviceArgs,
     pub(super) sources: Vec<Watched>,
@@ -133,12 +133,28 @@ pub(super) struct Open {
     pub(super) counts: Option<Arc<Counts>>,
 }
 
+impl Flags {
+    /// What a person types who names a source and a model and leaves the rest.
+    pub(in crate::commands) fn of(source: String, model: PathBuf) -> Self {
+        Self {
+            sources: vec![source],
+            model: Some(model),
+            ..Self::default()
+        }
+    }
+}
+
 impl Settings {
     pub(super) fn of(flags: Flags) -> anyhow::Result<Self> {
         let config = match &flags.config {
             Some(path) => Config::read(path, std::env::vars())?,
             None => Config::parse("", "environment", std::env::vars())?,
         };
+        Self::over(flags, config)
+    }
+
+    /// Flags over a config that was read.
+    pub(in crate::commands) fn over(flags: Flags, config: Config) -> anyhow::Result<Self> {
         let model = flags.model.or(config.model).context(
             "which model? Name it with --model, with `model` in the config, or with REID_MODEL",
         )?;
@@ -186,8 +202,8 @@ impl Settings {
 
     /// What was asked for, else what the model states. A number for all models would be wrong for
     /// most: see docs/adr/0004-no-default-threshold.md.
-    pub(super) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
-        let stated = || model.contract.threshold_at(DEFAULT_FPIR);
+    pub(in crate::commands) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
+        let stated = || model.contract.threshold_at(STRANGERS);
         self.threshold.or_else(stated).with_context(|| {
             format!(
                 "{} states no threshold: find one with `reid eval DATA --model {0} --open-set` on \

@@ -103,7 +103,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A small JPEG of a picture, `[height, width, 3]` u8, of at most [`MAX_CROP_BYTES`].
-pub(super) fn thumbnail(rgb: &[u8], [width, height]: [usize; 2]) -> Vec<u8> {
+pub(in crate::show) fn thumbnail(rgb: &[u8], [width, height]: [usize; 2]) -> Vec<u8> {
     let picture = ImageBuffer::<Rgb<u8>, _>::from_raw(width as u32, height as u32, rgb)
         .expect("the report checks sizes before");
     let mut shrink = (width as f64 / SIZE[0] as f64)
