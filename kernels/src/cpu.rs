@@ -53,6 +53,8 @@ const TILE: usize = 8;
 #[derive(Debug)]
 pub struct Cpu {
     pool: Pool,
+    /// Whether only the calling thread works.
+    alone: bool,
     isa: Isa,
     spare: Spare,
 }
@@ -98,6 +100,7 @@ impl Cpu {
         };
         Self {
             pool: Pool::new(threads),
+            alone: false,
             isa,
             spare: Spare::default(),
         }
@@ -192,7 +195,7 @@ impl Cpu {
     where
         I: Iterator + Send,
     {
-        if operations < ALONE {
+        if self.alone || operations < ALONE {
             items.for_each(|item| work(0, item));
         } else {
             self.pool.each(items, work);

@@ -9,6 +9,7 @@
 mod planned;
 mod proof;
 mod tract;
+mod trial;
 
 use std::str::FromStr;
 

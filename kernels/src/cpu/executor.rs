@@ -190,6 +190,12 @@ impl Executor {
         self.cpu.threads()
     }
 
+    /// Whether the calling thread works alone from now on, and the others sleep: small networks lose
+    /// more by handing work around than they win. What comes out is the same.
+    pub fn work_alone(&mut self, alone: bool) {
+        self.cpu.alone = alone;
+    }
+
     /// The instructions that it computes with; see [`Cpu::instructions`].
     #[must_use]
     pub fn instructions(&self) -> &'static str {
@@ -207,6 +213,7 @@ impl Executor {
         // More images at once than threads find work in gain nothing and leave the caches.
         let at_once = match self.threads() {
             1 => 1,
+            _ if self.cpu.alone => 1,
             threads => 2 * threads,
         };
         let image = 3 * self.image[0] * self.image[1];

@@ -9,12 +9,14 @@ use kernels::model::Model;
 use kernels::plan::Plan;
 use kernels::receipt::{Produced, Receipt, Watch, exact_steps};
 
+use super::trial::Trial;
 use super::{Chosen, Embedder, Frame};
 use crate::{Error, Result};
 
 /// Embeds on the CPU with the executor of plans.
 ///
-/// All threads work on the same crops, so a batch is no more than a size of calls.
+/// A single batch is computed by one thread or by all together, whatever has proven faster; several
+/// are computed by all.
 pub struct PlannedEmbedder {
     chosen: Chosen,
     executor: Executor,
@@ -22,6 +24,8 @@ pub struct PlannedEmbedder {
     exact: Vec<String>,
     /// Bytes of a crop.
     crop: usize,
+    /// Of a single batch: whether one thread computes it alone.
+    trial: Trial<bool>,
 }
 
 impl PlannedEmbedder {
@@ -49,9 +53,13 @@ impl PlannedEmbedder {
                 why: why.to_owned(),
                 ..Chosen::default()
             },
-            executor,
             exact: exact_steps(&plan),
             crop: preprocessing.height * preprocessing.width * 3,
+            trial: Trial::new(match executor.threads() {
+                1 => vec![true],
+                _ => vec![true, false],
+            }),
+            executor,
         })
     }
 }
@@ -74,7 +82,16 @@ impl Embedder for PlannedEmbedder {
         let (start, dim) = (out.len(), self.dim());
         out.resize(start + crops.len() / self.crop * dim, 0.0);
         let rows = &mut out[start..];
-        let mut result = self.executor.run(crops, rows).map_err(Error::from);
+        let executor = &mut self.executor;
+        let mut compute = |alone| {
+            executor.work_alone(alone);
+            executor.run(crops, rows).map_err(Error::from)
+        };
+        let count = crops.len() / self.crop;
+        let mut result = match count <= self.chosen.batch {
+            true => self.trial.run(count, compute),
+            false => compute(false),
+        };
         if result.is_ok() {
             result = rows.chunks_mut(dim).try_for_each(Frame::unit);
         }

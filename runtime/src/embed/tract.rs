@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use kernels::model::Model;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
@@ -11,6 +10,7 @@ use tract_onnx::prelude::{
     Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedRunnableModel, tvec,
 };
 
+use super::trial::Trial;
 use super::{Chosen, Embedder, Frame};
 use crate::{Error, Result};
 
@@ -23,53 +23,8 @@ pub struct TractEmbedder {
     chosen: Chosen,
     /// For `batch` crops, and for one.
     plans: [Plan; 2],
-    trial: Trial,
-}
-
-/// Which executor is faster for a single batch. Small nets lose more by handing work around than
-/// they win: an OSNet x0.25 crop takes 12.2 ms on one thread of two x86-64 cores and 15.1 ms on
-/// both, so the first calls try each in turn.
-struct Trial {
-    executors: Vec<Executor>,
-    /// Fastest time of each for one crop so far.
-    fastest: Vec<Duration>,
-    calls: usize,
-}
-
-impl Trial {
-    /// How often each executor is tried. The first time is slow for either: its memory is cold.
-    const EACH: usize = 3;
-
-    fn new(threads: usize) -> Self {
-        let mut executors = vec![Executor::SingleThread];
-        if threads > 1 {
-            executors.push(Executor::multithread(threads));
-        }
-        Self {
-            fastest: vec![Duration::MAX; executors.len()],
-            executors,
-            calls: 0,
-        }
-    }
-
-    /// Computes a batch with the executor whose turn it is, or with the faster one.
-    fn run<T>(&mut self, batch: usize, work: impl FnOnce() -> T) -> T {
-        let trying = self.calls < Self::EACH * self.executors.len();
-        let turn = match trying {
-            true => self.calls % self.executors.len(),
-            false => (0..self.fastest.len())
-                .min_by_key(|&i| self.fastest[i])
-                .unwrap_or(0),
-        };
-        let start = Instant::now();
-        let result = multithread_tract_scope(self.executors[turn].clone(), work);
-        if trying {
-            let each = start.elapsed() / batch as u32;
-            self.fastest[turn] = self.fastest[turn].min(each);
-            self.calls += 1;
-        }
-        result
-    }
+    /// Of a single batch.
+    trial: Trial<Executor>,
 }
 
 type Runnable = Arc<TypedRunnableModel>;
@@ -106,7 +61,10 @@ impl TractEmbedder {
                 ..Chosen::default()
             },
             plans: [many, one],
-            trial: Trial::new(threads),
+            trial: Trial::new(match threads {
+                1 => vec![Executor::SingleThread],
+                threads => vec![Executor::SingleThread, Executor::multithread(threads)],
+            }),
         })
     }
 }
@@ -146,7 +104,8 @@ impl TractEmbedder {
         let work = |jobs: Vec<Job<'_>>| jobs.into_iter().try_for_each(|job| job.run(frame));
         if let [only] = jobs.as_slice() {
             let batch = only.plan.batch;
-            return self.trial.run(batch, || work(jobs));
+            let work = || work(jobs);
+            return (self.trial).run(batch, |executor| multithread_tract_scope(executor, work));
         }
         let workers = self.chosen.threads.min(jobs.len());
         if workers <= 1 {

@@ -68,6 +68,10 @@ fn compare(name: &str, plan: &Plan, pixels: &[u8]) {
             out.fill(f32::NAN);
             executor.run(pixels, &mut out).unwrap();
             assert_eq!(out, at_once, "{case}");
+            executor.work_alone(true);
+            out.fill(f32::NAN);
+            executor.run(pixels, &mut out).unwrap();
+            assert_eq!(out, at_once, "{case}, alone");
         }
     }
 }
