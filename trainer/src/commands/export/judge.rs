@@ -118,9 +118,8 @@ impl Judge {
                 let mut worker = network.worker()?;
                 Ok(move |crop: &[u8]| worker.embed(crop))
             };
-            embed::images(images, &preprocessing, embed::threads(), worker, || {
-                bar.inc(1)
-            })
+            let seen = || bar.inc(1);
+            embed::images(images, &preprocessing, embed::threads(), worker, seen)
         };
         let set = self.eval.as_deref().map(open).transpose()?;
         match (set, quantiser) {
