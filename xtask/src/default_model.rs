@@ -32,6 +32,19 @@ Examples:
 /// on.
 const SEEDS: std::ops::RangeInclusive<u32> = 101..=108;
 
+/// File of a finished run.
+const FINAL: &str = "final.safetensors";
+
+/// What is different when it learns again.
+const AGAIN: [&str; 6] = [
+    "--set",
+    "schedule.epochs=24",
+    "--set",
+    "schedule.warmup=2",
+    "--set",
+    "optimiser.rate=1e-3",
+];
+
 /// Persons of each.
 const IDENTITIES: &str = "150";
 
@@ -46,11 +59,23 @@ impl DefaultModel {
                 folders.push(folder);
             }
         }
-        let folder = self.out.join("run");
-        let mut train = std::process::Command::new(&trainer);
+        let [first, again] = ["run", "again"].map(|name| self.out.join(name));
+        self.train(&trainer, &first, &folders, &[])?;
+        // A second, longer cosine from where the first has ended.
+        let weights = first.join(FINAL).display().to_string();
+        let init = ["--init", weights.as_str()];
+        self.train(&trainer, &again, &folders, &[&init[..], &AGAIN].concat())
+    }
+
+    /// A run, gone on with if it was cut off; what is finished is not made again.
+    fn train(&self, trainer: &Path, out: &Path, data: &[PathBuf], more: &[&str]) -> Result<()> {
+        if out.join(FINAL).exists() {
+            return Ok(());
+        }
+        let mut train = std::process::Command::new(trainer);
         train.args(["train", "configs/street-osnet_x0_25.toml", "--out"]);
-        train.arg(&folder).arg("--data").args(folders);
-        if folder.join("last.safetensors").exists() {
+        train.arg(out).arg("--data").args(data).args(more);
+        if out.join("last.safetensors").exists() {
             train.arg("--resume");
         }
         run(train.args(&self.rest))
