@@ -8,6 +8,7 @@ mod export;
 mod hardware;
 mod import;
 mod nets;
+mod stages;
 mod synth;
 #[cfg(feature = "torch")]
 mod train;

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::ProgressBar;
 use kernels::contract::{self, Quantisation, Weights};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
 use trainer::data::dataset::some_images_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
-    Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme, Stage,
+    Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme,
 };
 use trainer::export::{self, Exported, Gap};
 use trainer::import::{Account, Overrides};
@@ -25,6 +24,7 @@ use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::start::{self, Opened};
 
 use self::judge::{Found, Judge, Told};
+use super::stages::Stages;
 
 /// Write a network as the ONNX file that `reid` runs
 ///
@@ -363,19 +363,8 @@ impl Int8 {
             keep_float: self.keep_float.iter().cloned().collect(),
             only: None,
         };
-        let mut bar: Option<ProgressBar> = None;
-        let mut hear = |stage: Stage| match stage {
-            Stage::Begin(what, steps) => {
-                if let Some(bar) = bar.replace(cli::progress(Some(steps as u64), what)) {
-                    bar.finish_and_clear();
-                }
-            }
-            Stage::Step(steps) => {
-                if let Some(bar) = &bar {
-                    bar.inc(steps as u64);
-                }
-            }
-        };
+        let mut stages = Stages::default();
+        let mut hear = |stage| stages.hear(stage);
         let progress = &mut Progress(Some(&mut hear));
         let calibrated = calibrate_on(
             &images.calibration,
@@ -416,9 +405,7 @@ impl Int8 {
             _ => &images.held_back,
         };
         let found = judge.run(exported, Some(quantiser), shown)?;
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
+        drop(stages);
         let held_back = if images.held_back.is_empty() {
             eprintln!("note: too few images to hold some back: int8 was not compared with float");
             None

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::ProgressBar;
 use kernels::contract::{Calibration, Preprocessing, Quantisation, Weights};
 use trainer::checkpoint::About;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{Layout, Options, Progress, Scheme, Stage};
+use trainer::export::quantise::{Layout, Options, Progress, Scheme};
 use trainer::nets::Net;
 use trainer::qat::Trainable;
 use trainer::run::{FINAL_INT8, Run};
 use trainer::start::Kept;
+
+use crate::commands::stages::Stages;
 
 /// The quantised network as it was before it was trained, in the folder of its run.
 const KEPT: &str = "qat.onnx";
@@ -68,25 +69,11 @@ impl Qat {
         let images: Vec<PathBuf> = (set.train.iter().step_by(every))
             .map(|image| image.path.clone())
             .collect();
-        let mut bar: Option<ProgressBar> = None;
-        let mut hear = |stage: Stage| match stage {
-            Stage::Begin(what, steps) => {
-                if let Some(bar) = bar.replace(cli::progress(Some(steps as u64), what)) {
-                    bar.finish_and_clear();
-                }
-            }
-            Stage::Step(steps) => {
-                if let Some(bar) = &bar {
-                    bar.inc(steps as u64);
-                }
-            }
-        };
+        let mut stages = Stages::default();
+        let mut hear = |stage| stages.hear(stage);
         let progress = &mut Progress(Some(&mut hear));
         let trainable = trainable(&images, net, &about.preprocessing, &options, progress)
             .with_context(|| set.name.clone())?;
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
         Ok(Some(InIntegers {
             trainable,
             quantisation: Quantisation {

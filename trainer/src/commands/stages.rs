@@ -1,0 +1,37 @@
+//! How far quantising is: a bar for each of its stages.
+
+use indicatif::ProgressBar;
+use trainer::export::quantise::Stage;
+
+/// The bar of the stage that runs; gone with this.
+#[derive(Debug, Default)]
+pub(super) struct Stages(Option<ProgressBar>);
+
+impl Stages {
+    /// Shows what has begun, or how far it is.
+    pub(super) fn hear(&mut self, stage: Stage) {
+        match stage {
+            Stage::Begin(what, steps) => {
+                self.finish();
+                self.0 = Some(cli::progress(Some(steps as u64), what));
+            }
+            Stage::Step(steps) => {
+                if let Some(bar) = &self.0 {
+                    bar.inc(steps as u64);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
