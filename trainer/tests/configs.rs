@@ -32,8 +32,10 @@ fn recipes_are_read_and_have_networks() {
         "bot-resnet18",
         "bot-resnet50-official",
         "bot-resnet50-paper",
+        "qat",
         "standard-baseline",
         "street-osnet_x0_25",
+        "street-osnet_x0_25-int8",
     ];
     assert_eq!(names, wanted);
     for (name, recipe) in &recipes {

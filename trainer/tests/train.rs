@@ -338,6 +338,10 @@ fn a_network_trains_in_integers() {
     for (arguments, wanted) in [
         ("train small.toml --data people --out q --qat", "--init"),
         (
+            "train small.toml --data people --out q --qat --init float/final.safetensors --precision bf16",
+            "train in integers with f32",
+        ),
+        (
             "train small.toml --data people --out q --init int8/final.onnx",
             "a quantised network cannot be trained",
         ),

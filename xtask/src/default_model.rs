@@ -32,6 +32,10 @@ Examples:
 /// on.
 const SEEDS: std::ops::RangeInclusive<u32> = 101..=108;
 
+/// Recipes: in floats, and in integers.
+const FLOAT: &str = "configs/street-osnet_x0_25.toml";
+const INT8: &str = "configs/street-osnet_x0_25-int8.toml";
+
 /// File of a finished run.
 const FINAL: &str = "final.safetensors";
 
@@ -59,26 +63,39 @@ impl DefaultModel {
                 folders.push(folder);
             }
         }
-        let [first, again] = ["run", "again"].map(|name| self.out.join(name));
-        self.train(&trainer, &first, &folders, &[])?;
+        let [first, again, int8] = ["run", "again", "int8"].map(|name| self.out.join(name));
+        let weights = |run: &Path| run.join(FINAL).display().to_string();
+        self.train(&trainer, &first, FLOAT, &folders, &self.rest)?;
         // A second, longer cosine from where the first has ended.
-        let weights = first.join(FINAL).display().to_string();
-        let init = ["--init", weights.as_str()];
-        self.train(&trainer, &again, &folders, &[&init[..], &AGAIN].concat())
+        let begin = ["--init".to_owned(), weights(&first)];
+        let more = [&begin[..], &AGAIN.map(str::to_owned), &self.rest].concat();
+        self.train(&trainer, &again, FLOAT, &folders, &more)?;
+        // And in integers, near to what it is in floats.
+        let teacher = format!("loss.distil.teacher={}", weights(&again));
+        let begin = ["--qat", "--init", &weights(&again), "--set", &teacher].map(str::to_owned);
+        let more = [&begin[..], &in_f32(&self.rest)].concat();
+        self.train(&trainer, &int8, INT8, &folders[..2], &more)
     }
 
     /// A run, gone on with if it was cut off; what is finished is not made again.
-    fn train(&self, trainer: &Path, out: &Path, data: &[PathBuf], more: &[&str]) -> Result<()> {
-        if out.join(FINAL).exists() {
+    fn train(
+        &self,
+        trainer: &Path,
+        out: &Path,
+        recipe: &str,
+        data: &[PathBuf],
+        more: &[String],
+    ) -> Result<()> {
+        if out.join("curves.svg").exists() {
             return Ok(());
         }
         let mut train = std::process::Command::new(trainer);
-        train.args(["train", "configs/street-osnet_x0_25.toml", "--out"]);
-        train.arg(out).arg("--data").args(data).args(more);
+        train.arg("train").arg(recipe).arg("--out").arg(out);
+        train.arg("--data").args(data).args(more);
         if out.join("last.safetensors").exists() {
             train.arg("--resume");
         }
-        run(train.args(&self.rest))
+        run(&mut train)
     }
 
     /// Rendered into a folder beside it, which gets its name when it is whole.
@@ -97,5 +114,36 @@ impl DefaultModel {
             .args(["--domain", domain, "--seed", &seed])
             .args(["--identities", IDENTITIES, "--learn-only"]))?;
         Ok(std::fs::rename(&unfinished, folder)?)
+    }
+}
+
+/// What is passed on, but for the precision: integers are trained in f32.
+fn in_f32(rest: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--precision" => _ = words.next(),
+            word if word.starts_with("--precision=") => {}
+            _ => kept.push(word.clone()),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn integers_are_trained_in_f32() {
+        let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        for rest in [
+            "--device cpu --precision bf16 --threads 1",
+            "--device cpu --precision=bf16 --threads 1",
+        ] {
+            assert_eq!(
+                super::in_f32(&words(rest)),
+                words("--device cpu --threads 1")
+            );
+        }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) struct DemoFiles {
     /// What these crops are, for the model's card
     #[arg(long, value_name = "TEXT", requires = "real_crops")]
     real_crops_are: Option<String>,
+    /// The network as it was trained in integers, `final.onnx` of `cargo xtask default-model`
+    /// [default: the float network is quantised after training]
+    #[arg(long, value_name = "FILE.onnx")]
+    int8: Option<PathBuf>,
     /// Leave the clip as it is
     #[arg(long)]
     keep_clip: bool,
@@ -35,7 +39,7 @@ pub(crate) struct DemoFiles {
 
 const AFTER_HELP: &str = "\
 Examples:
-  cargo xtask demo-files
+  cargo xtask demo-files --int8 runs/default-model/int8/final.onnx
   cargo xtask demo-files --real-crops crops --real-crops-are '104 crops of six real people, recoloured three ways,'";
 
 /// The default network and what is made of it.
@@ -108,21 +112,26 @@ impl DemoFiles {
                 .args(["--seed", STREET]))?;
             fs::rename(&unfinished, &street)?;
         }
-        eprintln!("quantising {MODEL}.safetensors");
-        let report = answer(
-            Command::new(trainer)
-                .args(["export", "--json", "--quantize", "--calibration", "best"])
-                .args(["--weights", &format!("{MODEL}.safetensors")])
-                .args(["--out", &format!("{MODEL}-int8.onnx")])
-                .arg("--calib")
-                .arg(street.join("bounding_box_train"))
-                .arg("--eval")
-                .arg(&street)
-                .arg("--images")
-                .arg(street.join("query"))
-                .args(["--datasets", "trainer synth"])
-                .args(["--licence", "MIT OR Apache-2.0"]),
-        )?;
+        let float = format!("{MODEL}.safetensors");
+        let mut export = Command::new(trainer);
+        export.args(["export", "--json", "--out", &format!("{MODEL}-int8.onnx")]);
+        export.arg("--eval").arg(&street);
+        export.args(["--datasets", "trainer synth"]);
+        export.args(["--licence", "MIT OR Apache-2.0"]);
+        match &self.int8 {
+            Some(trained) => {
+                eprintln!("judging {} against {float}", trained.display());
+                export.arg("--weights").arg(trained);
+                export.args(["--against", &float]);
+            }
+            None => {
+                eprintln!("quantising {float}");
+                export.args(["--quantize", "--calibration", "best", "--weights", &float]);
+                export.arg("--calib").arg(street.join("bounding_box_train"));
+                export.arg("--images").arg(street.join("query"));
+            }
+        }
+        let report = answer(&mut export)?;
         let judged = &report["judged"]["judgement"];
         let operating = report["judged"]["open_set"]["operating"].as_array();
         let lowest = operating

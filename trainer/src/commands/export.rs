@@ -171,15 +171,16 @@ impl Export {
         };
         let mut exported = export::float(&opened, said)?;
         let images = self.images.as_deref().map(some_images_below).transpose()?;
-        let folding = images
-            .as_ref()
+        // A quantised network was folded before.
+        let foldable = exported.contract.quantisation.is_none();
+        let folding = (images.as_ref().filter(|_| foldable))
             .map(|images| {
                 let some = spread(images, self.count);
                 let bar = cli::progress(Some(some.len() as u64), "images folded and unfolded");
                 exported.proof(&some, || bar.inc(1))
             })
             .transpose()?;
-        if folding.is_none() {
+        if folding.is_none() && foldable {
             eprintln!("note: folding was not proven: --images DIR does it");
         }
         let verified = match (&self.verify_against, &images) {

@@ -21,7 +21,7 @@ use trainer::run::{FINAL, FINAL_INT8, LAST, Record, Run};
 use trainer::start::{self, Kept};
 use trainer::torch::extract::{self, Reading};
 use trainer::torch::train::{self, Machine, Start, Watch};
-use trainer::torch::{Module, Step};
+use trainer::torch::{Module, Precision, Step};
 use trainer::weights::Weights;
 
 use self::qat::{InIntegers, Qat};
@@ -100,6 +100,11 @@ impl Train {
         );
         let folder = self.folder();
         train::check(&recipe, &set)?;
+        let in_integers = self.qat.is_wanted() || self.resume && InIntegers::are_kept(&folder);
+        anyhow::ensure!(
+            !in_integers || self.hardware.precision() == Precision::F32,
+            "--precision is bf16: codes times their step have no exact bf16, train in integers with f32"
+        );
         let (begun, integers) = self.begin(&recipe, &set, &folder)?;
         let (mut run, checkpoint) = if self.resume {
             let (run, checkpoint) = self.go_on(&recipe, &folder)?;

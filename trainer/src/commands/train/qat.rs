@@ -50,6 +50,11 @@ pub(super) struct InIntegers {
 }
 
 impl Qat {
+    /// Whether it is asked for.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.qat
+    }
+
     /// Quantises `net`, if that is asked for.
     pub(super) fn begin(
         &self,
@@ -107,12 +112,17 @@ impl InIntegers {
         Ok(run.write(KEPT, &kept.to_bytes()?)?)
     }
 
+    /// Whether the run in a folder trains in integers.
+    pub(super) fn are_kept(folder: &Path) -> bool {
+        folder.join(KEPT).is_file()
+    }
+
     /// What a run that goes on has kept; none if it does not train in integers.
     pub(super) fn kept(folder: &Path) -> anyhow::Result<Option<(Self, About)>> {
-        let path = folder.join(KEPT);
-        if !path.is_file() {
+        if !Self::are_kept(folder) {
             return Ok(None);
         }
+        let path = folder.join(KEPT);
         let Kept {
             graph,
             about,
