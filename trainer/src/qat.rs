@@ -304,15 +304,15 @@ mod tests {
 
     fn image(at: usize) -> Tensor {
         let mut draw = Draw::new(7, "image", &[at as u64]);
-        let values: Vec<f32> = (0..3 * 32 * 16).map(|_| draw.normal() as f32).collect();
-        Tensor::f32([1, 3, 32, 16], values).unwrap()
+        let values: Vec<f32> = (0..3 * 64 * 32).map(|_| draw.normal() as f32).collect();
+        Tensor::f32([1, 3, 64, 32], values).unwrap()
     }
 
     /// A quantised OSNet with three outputs, and the float one.
     fn quantised() -> (Graph, Graph) {
         let spec = Spec {
             backbone: Backbone::OsNetX0_25,
-            size: [32, 16],
+            size: [64, 32],
             ..Spec::default()
         };
         let net = nets::build(&spec, 5, 1).unwrap();
