@@ -1,8 +1,8 @@
 //! The paper's ladder: what each trick adds to the standard baseline, measured by runs of `trainer`.
 //!
 //! Every run is a folder, kept; a run that is there already is not made again, and one that was cut
-//! off goes on, on a machine that can hold several beside each other with several at once (`--jobs`). So the whole can be stopped at any time, and a table grows when it is asked for
-//! again. Tables are Markdown on stdout: mean and spread over the seeds, without a claim about the
+//! off goes on: the whole can be stopped at any time, and a table grows when it is asked for again. A
+//! machine that can hold several makes several at once (`--jobs`). Tables are Markdown on stdout: mean and spread over the seeds, without a claim about the
 //! order.
 
 use std::collections::BTreeSet;
@@ -89,7 +89,8 @@ const RUNGS: [(&str, &[&str]); 7] = [
 /// P and K of a batch of 32 and 64 images.
 const BATCHES: [(usize, usize); 5] = [(8, 4), (4, 8), (16, 4), (8, 8), (32, 2)];
 
-const SIZES: [[usize; 2]; 4] = [[48, 24], [64, 32], [96, 48], [128, 64]];
+/// No network reads less than 32 x 32.
+const SIZES: [[usize; 2]; 3] = [[64, 32], [96, 48], [128, 64]];
 
 const BACKBONES: [&str; 4] = ["resnet18", "resnet50", "osnet_x0_25", "mobilenet_v2"];
 
@@ -467,6 +468,11 @@ mod tests {
         let [one, other] = ["seed=1", "seed=2"].map(|last| slug(&settings(last)));
         assert!(one.len() < 255 && one != other, "{one} {other}");
         assert_eq!(slug(&["schedule.warmup=3".to_owned()]), "warmup-3");
+    }
+
+    #[test]
+    fn every_size_is_one_that_networks_read() {
+        assert!(SIZES.as_flattened().iter().all(|&side| side >= 32));
     }
 
     #[test]
