@@ -21,7 +21,7 @@ pub struct Quantisation {
     /// Where activations become integers again.
     pub layout: Layout,
     /// The last step whose integers are the same on every integer executor. After it come float
-    /// steps, of which only closeness is claimed.
+    /// steps, of which only closeness is claimed. `nothing` if the first step is a float one.
     pub exact_until: String,
     /// How ranges of activations were found.
     pub calibration: Calibration,

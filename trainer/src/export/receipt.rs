@@ -2,7 +2,7 @@
 
 use kernels::contract::Preprocessing;
 use kernels::cpu::{Executor, Written};
-use kernels::plan::{Content, Plan};
+use kernels::plan::{Content, Plan, SlotId};
 use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
 use kernels::reference::{SlotValue, run_plan};
 
@@ -19,6 +19,9 @@ const EXACT: f64 = 0.999_999;
 
 /// The same if integers follow floats again, so that a rounding can become a step.
 const MIXED: f64 = 0.999;
+
+/// What a contract says where no integers are shared: the first step is a float one.
+const NOTHING: &str = "nothing";
 
 impl Exported {
     /// Writes into the contract what comes out of golden crops: checksums of integers and embeddings
@@ -54,23 +57,28 @@ impl Exported {
         let plan = planned(&self.graph, &self.contract.preprocessing)?;
         let exact = exact_steps(&plan);
         let names = worth_watching(&exact);
-        let (Some(last), Some(quantisation)) = (exact.last(), &mut self.contract.quantisation)
-        else {
+        let codes = |&id: &SlotId| matches!(plan.slot(id).content, Content::Codes { .. });
+        if !(plan.steps().iter()).any(|step| step.kind.writes().iter().any(codes)) {
             let reason = "the network is said to be quantised, but none of it is in integers";
             return Err(Error::Argument(reason.to_owned()));
-        };
-        quantisation.exact_until.clone_from(last);
-        let codes_again = plan.steps()[plan.exact_until()..].iter().any(|step| {
-            let codes = |&id| matches!(plan.slot(id).content, Content::Codes { .. });
-            step.kind.writes().iter().any(codes)
-        });
+        }
+        if let Some(quantisation) = &mut self.contract.quantisation {
+            let last = exact.last().map_or(NOTHING, String::as_str);
+            last.clone_into(&mut quantisation.exact_until);
+        }
+        let codes_again = plan.steps()[plan.exact_until()..]
+            .iter()
+            .any(|step| step.kind.writes().iter().any(codes));
         let cosine = if codes_again { MIXED } else { EXACT };
         let mut executor = Executor::new(&plan, 0)?;
         let crops = golden.crops(plan.image());
         let mut embeddings = vec![0.0; golden.count * executor.dim()];
-        let mut watch = Watch::new(&exact, names.iter().map(String::as_str), golden.count)?;
+        // Where the first step is a float one, there are no integers that all executors share.
+        let mut watch = (!names.is_empty())
+            .then(|| Watch::new(&exact, names.iter().map(String::as_str), golden.count))
+            .transpose()?;
         executor.run_with(&crops, &mut embeddings, |step, written| {
-            if let Written::Codes(codes) = written {
+            if let (Some(watch), Written::Codes(codes)) = (&mut watch, written) {
                 watch.see(step, codes);
             }
         })?;
@@ -81,10 +89,19 @@ impl Exported {
             .map(|(a, b)| 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
             .fold(0.0, f64::max);
         let close = (1.0 - 3.0 * far).clamp(0.5, CLOSE);
-        let said = Some((cosine, &names[..]));
-        let produced = watch.produced(embeddings)?;
-        let each = crops.len() / golden.count;
-        same_as_plain(&plan, &exact, &names, &crops[..each], &produced)?;
+        let said = watch.is_some().then_some((cosine, &names[..]));
+        let produced = match watch {
+            Some(watch) => {
+                let produced = watch.produced(embeddings)?;
+                let each = crops.len() / golden.count;
+                same_as_plain(&plan, &exact, &names, &crops[..each], &produced)?;
+                produced
+            }
+            None => Produced {
+                embeddings,
+                sums: None,
+            },
+        };
         Receipt::make(golden, plan.image(), close, said, |_| Ok(produced))
     }
 
@@ -154,10 +171,18 @@ mod tests {
         graph.push1(format!("{name}.dq"), back, operands).unwrap()
     }
 
-    /// Eight filters of 3 x 3, their means.
-    fn quantised() -> Exported {
+    /// Eight filters of 3 x 3, their means; behind a layer that was kept float, if that is asked for.
+    fn quantised(float_first: bool) -> Exported {
         let mut graph = Graph::new("small", "images", [3, 8, 4]);
-        let x = graph.input();
+        let mut x = graph.input();
+        if float_first {
+            let weight = [0.9, 0.1, 0.0, 0.0, 0.9, 0.1, 0.1, 0.0, 0.9];
+            let weight = graph.param("first", Tensor::f32([3, 3, 1, 1], weight).unwrap());
+            let operands = [x.into(), weight.into()];
+            x = graph
+                .push1("first", Op::Conv(Conv::pointwise()), operands)
+                .unwrap();
+        }
         let x = codes(&mut graph, "images", x, 0.02, 120);
         let weight = (0..8 * 27).map(|i| (i * 37 % 255 - 127) as i8).collect();
         let weight = Tensor::new([8, 3, 3, 3], Data::I8(weight)).unwrap();
@@ -220,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_quantised_network_has_a_receipt_of_its_integers() {
-        let mut exported = quantised();
+        let mut exported = quantised(false);
         exported.add_receipt().unwrap();
         let contract = Contract::from_json(&exported.contract.to_json()).unwrap();
         let receipt = contract.receipt.unwrap();
@@ -233,8 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn integers_behind_a_float_layer_are_only_close() {
+        let mut exported = quantised(true);
+        exported.add_receipt().unwrap();
+        let contract = Contract::from_json(&exported.contract.to_json()).unwrap();
+        assert!(contract.receipt.unwrap().exact.is_none());
+        assert_eq!(contract.quantisation.unwrap().exact_until, NOTHING);
+    }
+
+    #[test]
     fn floats_that_are_said_to_be_integers_are_refused() {
-        let mut exported = quantised();
+        let mut exported = quantised(false);
         let mut graph = Graph::new("floats", "images", [3, 8, 4]);
         let input = graph.input();
         let flat = graph.push1("flat", Op::Flatten { axis: 1 }, [input.into()]);
