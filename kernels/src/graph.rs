@@ -411,6 +411,13 @@ impl Graph {
             .position(|node| node.outputs.contains(&value))
     }
 
+    /// Whether it computes in integers: it has a `QuantizeLinear`.
+    #[must_use]
+    pub fn is_quantised(&self) -> bool {
+        let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
+        self.nodes.iter().any(|node| quantises(&node.op))
+    }
+
     /// How often each value is read: by nodes, and as an output. Indexed as [`Graph::values`].
     #[must_use]
     pub fn uses(&self) -> Vec<usize> {

@@ -412,13 +412,7 @@ fn said(visit: &VisitReport) -> String {
         [] => "nobody was decided".to_owned(),
         names => names.join(", then "),
     };
-    let verdict = match visit.verdict {
-        Verdict::Enrolled => "new",
-        Verdict::Undecided => "undecided",
-        Verdict::Found => "found",
-        Verdict::Missed => "missed",
-        Verdict::False => "false match",
-    };
+    let verdict = visit.verdict.word();
     match visit.similarity {
         Some(similarity) => format!("{verdict}: {names}, similarity {similarity:.3}"),
         None => format!("{verdict}: {names}"),
@@ -456,14 +450,7 @@ fn page<'a>(
             when: seen.when.unwrap_or_default(),
             said: said(visit),
             right: visit.verdict.is_right(),
-            verdict: match visit.verdict {
-                Verdict::Enrolled => "new",
-                Verdict::Undecided => "undecided",
-                Verdict::Found => "found",
-                Verdict::Missed => "missed",
-                Verdict::False => "false match",
-            }
-            .to_owned(),
+            verdict: visit.verdict.word().to_owned(),
             others: vec![("HSV stripes:".to_owned(), stripes.is_right())],
             crops: seen.crops.clone(),
             mistaken_for: judged.mistaken_for.and_then(best),

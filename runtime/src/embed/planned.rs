@@ -4,7 +4,7 @@
 //! goes through tract (`docs/adr/0008-planned-networks-alone.md`).
 
 use kernels::cpu::{Executor, Written};
-use kernels::graph::{Graph, Op};
+use kernels::graph::Graph;
 use kernels::model::Model;
 use kernels::plan::Plan;
 use kernels::receipt::{Produced, Receipt, Watch, exact_steps};
@@ -32,8 +32,7 @@ impl PlannedEmbedder {
     /// Whether a network is one of integers, which a plan computes in integers.
     #[must_use]
     pub fn suits(graph: &Graph) -> bool {
-        let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
-        graph.nodes().iter().any(|node| quantises(&node.op))
+        graph.is_quantised()
     }
 
     /// Plans `model`.

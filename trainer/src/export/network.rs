@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use kernels::contract::Preprocessing;
 use kernels::cpu::{Cpu, Executor, Float};
 use kernels::crop::Normaliser;
+use kernels::graph::Graph;
 use kernels::graph::fold::fold;
-use kernels::graph::{Graph, Op};
 use kernels::onnx::{self, ReadOptions};
 use kernels::plan::Plan;
 use kernels::tensor::Tensor;
@@ -42,9 +42,7 @@ impl<'a> Network<'a> {
     /// # Errors
     /// [`Error::Kernels`](crate::Error::Kernels) if a quantised network cannot be planned.
     pub fn new(graph: &'a Graph, preprocessing: &Preprocessing, threads: usize) -> Result<Self> {
-        let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
-        let quantised = graph.nodes().iter().any(|node| quantises(&node.op));
-        let plan = quantised
+        let plan = (graph.is_quantised())
             .then(|| planned(graph, preprocessing))
             .transpose()?;
         Ok(Self {

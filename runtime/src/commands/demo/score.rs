@@ -65,6 +65,17 @@ pub(super) struct Tally {
 }
 
 impl Verdict {
+    /// What it is called.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Enrolled => "new",
+            Self::Undecided => "undecided",
+            Self::Found => "found",
+            Self::Missed => "missed",
+            Self::False => "false match",
+        }
+    }
+
     /// Whether it is what should have been decided.
     pub(super) fn is_right(self) -> bool {
         matches!(self, Self::Enrolled | Self::Found)
