@@ -1,36 +1,62 @@
 //! Tests of the product: the built program `reid`, driven as a person drives it, on a small example
-//! that is made from nothing.
+//! that is made from nothing. A build without tract runs the demo alone: the example is a network in
+//! floats.
+
+#![cfg_attr(
+    not(feature = "tract"),
+    allow(
+        dead_code,
+        unused_macros,
+        reason = "the demo needs little of what others share"
+    )
+)]
 
 #[path = "reid/program.rs"]
 mod program;
 
 #[path = "reid/demo.rs"]
 mod demo;
+#[cfg(feature = "tract")]
 #[path = "reid/embed.rs"]
 mod embed;
+#[cfg(feature = "tract")]
 #[path = "reid/eval.rs"]
 mod eval;
 #[path = "reid/example.rs"]
 mod example;
+#[cfg(feature = "tract")]
 #[path = "reid/full_disk.rs"]
 mod full_disk;
+#[cfg(feature = "tract")]
 #[path = "reid/gallery.rs"]
 mod gallery;
+#[cfg(feature = "tract")]
 #[path = "reid/hostile_galleries.rs"]
 mod hostile_galleries;
+#[cfg(feature = "tract")]
 #[path = "reid/hostile_models.rs"]
 mod hostile_models;
+#[cfg(feature = "tract")]
 #[path = "reid/hostile_sources.rs"]
 mod hostile_sources;
+#[cfg(feature = "tract")]
 #[path = "reid/live.rs"]
 mod live;
+#[cfg(feature = "tract")]
 #[path = "reid/look.rs"]
 mod look;
+#[cfg(feature = "tract")]
 #[path = "reid/protobuf.rs"]
 mod protobuf;
+#[cfg(feature = "tract")]
 #[path = "reid/receipt.rs"]
 mod receipt;
+#[cfg(feature = "tract")]
 #[path = "reid/run.rs"]
 mod run;
+#[cfg(feature = "tract")]
 #[path = "reid/watch.rs"]
 mod watch;
+#[cfg(not(feature = "tract"))]
+#[path = "reid/without_tract.rs"]
+mod without_tract;

@@ -8,12 +8,12 @@
 
 mod planned;
 mod proof;
+#[cfg(feature = "tract")]
 mod tract;
 mod trial;
 
 use std::str::FromStr;
 
-use kernels::crop::Normaliser;
 use kernels::model::Model;
 use kernels::receipt::{Passed, Produced, Receipt};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use serde::Serialize;
 pub use self::planned::PlannedEmbedder;
 use self::proof::Passes;
 pub use self::proof::Proof;
+#[cfg(feature = "tract")]
 pub use self::tract::TractEmbedder;
 use crate::{Error, Result};
 
@@ -101,6 +102,9 @@ pub struct EmbedOptions {
 
 /// The most crops that are computed at once.
 pub const MAX_BATCH: usize = 256;
+
+/// Whether this build has tract, which networks in floats and detectors need.
+pub const HAS_TRACT: bool = cfg!(feature = "tract");
 
 /// The most threads that compute: more than any edge device has cores.
 pub const MAX_THREADS: usize = 256;
@@ -258,10 +262,11 @@ impl Backend {
             }
             (Device::Auto | Device::Cpu, true) => {
                 let why = "the network is quantised, and computed in its integers";
-                vec![
-                    (Self::Planned, why),
-                    (Self::Tract, "tract computes it in floats"),
-                ]
+                let mut backends = vec![(Self::Planned, why)];
+                if HAS_TRACT {
+                    backends.push((Self::Tract, "tract computes it in floats"));
+                }
+                backends
             }
             (Device::Auto, false) => vec![(Self::Tract, "no GPU backend is in this build")],
             (Device::Cpu, false) => {
@@ -283,7 +288,17 @@ impl Backend {
         let (threads, batch) = (options.threads, options.batch);
         Ok(match self {
             Self::Planned => Box::new(PlannedEmbedder::new(model, threads, batch, why)?),
+            #[cfg(feature = "tract")]
             Self::Tract => Box::new(TractEmbedder::new(model, threads, batch, why)?),
+            #[cfg(not(feature = "tract"))]
+            Self::Tract => {
+                let reason = "this build has no tract, and computes quantised networks only: \
+                              quantise it (`trainer export --quantize`), or build reid with the \
+                              feature `tract`";
+                return Err(Error::Embed {
+                    reason: reason.to_owned(),
+                });
+            }
         })
     }
 }
@@ -318,45 +333,19 @@ pub fn is_empty(embedding: &[f32]) -> bool {
     embedding.iter().all(|&value| value == 0.0)
 }
 
-/// What every embedder does around its network: the size of a crop, the normalisation before, the
-/// length after.
-#[derive(Debug, Clone)]
-struct Frame {
-    normaliser: Normaliser,
-    /// Height and width of a crop.
-    size: [usize; 2],
-    dim: usize,
-}
-
-impl Frame {
-    fn new(model: &Model) -> Result<Self> {
-        let preprocessing = &model.contract.preprocessing;
-        Ok(Self {
-            normaliser: Normaliser::new(preprocessing)?,
-            size: [preprocessing.height, preprocessing.width],
-            dim: model.contract.embedding.dim,
-        })
+/// Scales an embedding to length one, unless it is all zeros.
+fn unit(embedding: &mut [f32]) -> Result<()> {
+    if is_empty(embedding) {
+        return Ok(());
     }
-
-    /// Bytes of a crop, and numbers of a network input.
-    fn crop_len(&self) -> usize {
-        self.size[0] * self.size[1] * 3
+    let square: f64 = embedding.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    let length = square.sqrt();
+    if !length.is_finite() {
+        let reason = format!("the network gave an embedding of length {length}");
+        return Err(Error::Embed { reason });
     }
-
-    /// Scales an embedding to length one, unless it is all zeros.
-    fn unit(embedding: &mut [f32]) -> Result<()> {
-        if is_empty(embedding) {
-            return Ok(());
-        }
-        let square: f64 = embedding.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-        let length = square.sqrt();
-        if !length.is_finite() {
-            let reason = format!("the network gave an embedding of length {length}");
-            return Err(Error::Embed { reason });
-        }
-        for value in embedding {
-            *value = (f64::from(*value) / length) as f32;
-        }
-        Ok(())
+    for value in embedding {
+        *value = (f64::from(*value) / length) as f32;
     }
+    Ok(())
 }

@@ -4,13 +4,11 @@
 //! [`people`], [`kernels::crop`], [`embed`], [`gallery`], [`event`].
 
 pub mod config;
-#[cfg(feature = "tract")]
 pub mod embed;
 mod error;
 pub mod event;
 pub mod gallery;
 pub mod people;
-#[cfg(feature = "tract")]
 pub mod pipeline;
 pub mod quality;
 pub mod show;

@@ -25,6 +25,10 @@ use given::{Format, Given};
 use motion::{Motion, MotionOptions};
 use zones::{Polygon, Zones};
 
+/// What boxes can come from.
+const SUPPORTED: &str = "supported are `motion`, `whole`, a detector (.onnx), and files of boxes: \
+                         .csv with a header, MOT .txt, .jsonl";
+
 /// The most people of one frame.
 pub const MAX_PEOPLE: usize = 64;
 
@@ -170,12 +174,15 @@ impl People {
             _ => match Format::of(path).filter(|_| !is_network) {
                 Some(format) => Finder::Given(Given::open(path, format)?),
                 None => {
+                    let reason = match is_network {
+                        true => {
+                            "this build has no tract, which detectors need: build reid with the feature `tract`"
+                        }
+                        false => SUPPORTED,
+                    };
                     return Err(Error::Unsupported {
                         spec: spec.how.clone(),
-                        reason:
-                            "supported are `motion`, `whole`, a detector (.onnx), and files of \
-                                 boxes: .csv with a header, MOT .txt, .jsonl"
-                                .to_owned(),
+                        reason: reason.to_owned(),
                     });
                 }
             },

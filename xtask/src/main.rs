@@ -56,21 +56,33 @@ fn main() -> Result<()> {
     }
 }
 
+/// The trainer for those who do not train.
+const WITHOUT_TORCH: [&str; 3] = ["--package", "trainer", "--no-default-features"];
+
+/// `reid` for those whose networks are quantised.
+const WITHOUT_TRACT: [&str; 5] = [
+    "--package",
+    "runtime",
+    "--no-default-features",
+    "--features",
+    "camera",
+];
+
 fn test(rest: &[String]) -> Result<()> {
     let torch = libtorch::ensure()?;
     let packages = ["test", "--locked", "--workspace", "--exclude", "fuzz"];
     if torch {
-        return run(cargo(packages).args(rest));
+        run(cargo(packages).args(rest))?;
+    } else {
+        run(cargo(packages).args(["--exclude", "trainer"]).args(rest))?;
+        run(cargo(["test", "--locked"]).args(WITHOUT_TORCH).args(rest))?;
     }
-    run(cargo(packages).args(["--exclude", "trainer"]).args(rest))?;
-    run(cargo([
-        "test",
-        "--locked",
-        "--package",
-        "trainer",
-        "--no-default-features",
-    ])
-    .args(rest))
+    // `reid` as `cargo demo` builds it.
+    let demo = ["--test", "reid"];
+    run(cargo(["test", "--locked"])
+        .args(WITHOUT_TRACT)
+        .args(demo)
+        .args(rest))
 }
 
 fn check() -> Result<()> {
@@ -84,7 +96,8 @@ fn check() -> Result<()> {
     let strict = ["--all-targets", "--locked", "--", "--deny", "warnings"];
     run(cargo(["clippy", "--workspace"]).args(trainer).args(strict))?;
     // The border with libtorch: everything else of the trainer builds without it.
-    run(cargo(["clippy", "--package", "trainer", "--no-default-features"]).args(strict))?;
+    run(cargo(["clippy"]).args(WITHOUT_TORCH).args(strict))?;
+    run(cargo(["clippy"]).args(WITHOUT_TRACT).args(strict))?;
     let documentation = ["--no-deps", "--locked", "--document-private-items"];
     run(cargo(["doc", "--workspace"])
         .args(trainer)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use kernels::retrieval::scan;
+use runtime::embed::HAS_TRACT;
 use runtime::source::camera::{Info, Offer, list};
 use serde::Serialize;
 
@@ -97,14 +98,17 @@ impl Report {
                 Device {
                     name: "cpu (kernels int8)",
                     usable: true,
-                    chosen: false,
+                    chosen: !HAS_TRACT,
                     why: "chosen for quantised networks, which it computes in integers",
                 },
                 Device {
                     name: "cpu (tract)",
-                    usable: true,
-                    chosen: true,
-                    why: "computes networks in floats",
+                    usable: HAS_TRACT,
+                    chosen: HAS_TRACT,
+                    why: match HAS_TRACT {
+                        true => "computes networks in floats",
+                        false => "this build has no tract",
+                    },
                 },
             ],
             cameras: cameras(),

@@ -10,7 +10,7 @@ use kernels::plan::Plan;
 use kernels::receipt::{Produced, Receipt, Watch, exact_steps};
 
 use super::trial::Trial;
-use super::{Chosen, Embedder, Frame};
+use super::{Chosen, Embedder, unit};
 use crate::{Error, Result};
 
 /// Embeds on the CPU with the executor of plans.
@@ -92,7 +92,7 @@ impl Embedder for PlannedEmbedder {
             false => compute(false),
         };
         if result.is_ok() {
-            result = rows.chunks_mut(dim).try_for_each(Frame::unit);
+            result = rows.chunks_mut(dim).try_for_each(unit);
         }
         if result.is_err() {
             out.truncate(start);

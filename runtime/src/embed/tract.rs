@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kernels::crop::Normaliser;
 use kernels::model::Model;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::{DatumExt, IntoTValue};
@@ -11,7 +12,7 @@ use tract_onnx::prelude::{
 };
 
 use super::trial::Trial;
-use super::{Chosen, Embedder, Frame};
+use super::{Chosen, Embedder, unit};
 use crate::{Error, Result};
 
 /// Embeds on the CPU with tract.
@@ -25,6 +26,31 @@ pub struct TractEmbedder {
     plans: [Plan; 2],
     /// Of a single batch.
     trial: Trial<Executor>,
+}
+
+/// What comes in and what goes out.
+#[derive(Debug, Clone)]
+struct Frame {
+    normaliser: Normaliser,
+    /// Height and width of a crop.
+    size: [usize; 2],
+    dim: usize,
+}
+
+impl Frame {
+    fn new(model: &Model) -> Result<Self> {
+        let preprocessing = &model.contract.preprocessing;
+        Ok(Self {
+            normaliser: Normaliser::new(preprocessing)?,
+            size: [preprocessing.height, preprocessing.width],
+            dim: model.contract.embedding.dim,
+        })
+    }
+
+    /// Bytes of a crop, and numbers of a network input.
+    fn crop_len(&self) -> usize {
+        self.size[0] * self.size[1] * 3
+    }
 }
 
 type Runnable = Arc<TypedRunnableModel>;
@@ -189,7 +215,7 @@ impl Job<'_> {
             let reason = format!("the network gave {found} numbers, wanted {wanted}");
             return Err(Error::Embed { reason });
         }
-        self.out.chunks_mut(frame.dim).try_for_each(Frame::unit)
+        self.out.chunks_mut(frame.dim).try_for_each(unit)
     }
 }
 
