@@ -210,6 +210,7 @@ fn a_device_computes_what_training_saw() {
     for backbone in [
         Backbone::OsNetX0_25,
         Backbone::ResNet18,
+        Backbone::ResNet18IbnA,
         Backbone::MobileNetV2,
     ] {
         let (trainable, module) = bench.trained(backbone);
