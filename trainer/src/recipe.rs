@@ -86,6 +86,22 @@ pub struct Loss {
     pub distil: Distil,
 }
 
+impl Loss {
+    /// Whether there is anything to learn from: a loss with a weight, or a teacher.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        let own = [
+            self.id.weight,
+            self.triplet.weight,
+            self.centre.weight,
+            self.circle.weight,
+        ];
+        let taught = [self.distil.logits, self.distil.features];
+        let any = |weights: &[f64]| weights.iter().any(|&weight| weight > 0.0);
+        any(&own) || !self.distil.teacher.is_empty() && any(&taught)
+    }
+}
+
 /// Cross-entropy of the classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

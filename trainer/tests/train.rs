@@ -342,6 +342,10 @@ fn a_network_trains_in_integers() {
             "train in integers with f32",
         ),
         (
+            "train small.toml --data people --out q --qat --init float/final.safetensors --set loss.id.weight=0 --set loss.triplet.weight=0 --set loss.centre.weight=0",
+            "loss.distil.teacher names nobody",
+        ),
+        (
             "train small.toml --data people --out q --init int8/final.onnx",
             "a quantised network cannot be trained",
         ),

@@ -72,7 +72,9 @@ Examples:
   trainer train configs/bot-resnet50-official.toml --data Market-1501 --init resnet50.pth
   trainer train configs/bot-resnet18.toml --data shop --set schedule.epochs=60 --device cuda
   trainer train configs/bot-resnet18.toml --data shop --resume
-  trainer train configs/qat.toml --data shop --init runs/bot-resnet18/final.safetensors --qat";
+  trainer train configs/qat.toml --data shop --qat --set model.backbone=resnet18
+    --init runs/bot-resnet18/final.safetensors
+    --set loss.distil.teacher=runs/bot-resnet18/final.safetensors";
 
 /// The network that came from an ONNX file, in the folder of its run.
 const ADOPTED: &str = "net.onnx";

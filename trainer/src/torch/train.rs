@@ -168,6 +168,10 @@ pub fn train(
 /// # Errors
 /// [`Error::Argument`] with what the data set has and what a batch wants.
 pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
+    if !recipe.loss.teaches() {
+        let reason = "every loss has the weight 0 and loss.distil.teacher names nobody: there is nothing to learn from";
+        return Err(Error::Argument(reason.to_owned()));
+    }
     let (labels, classes) = set.classes();
     if recipe
         .sampler()
