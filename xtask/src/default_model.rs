@@ -1,6 +1,7 @@
 //! The network that comes with this repository, made again from nothing but seeds: sixteen streets
-//! and malls are rendered and joined, and an `OSNet` learns who walks on them.
+//! and malls are rendered and joined, and an `OSNet` learns who walks on them; then fourteen others.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use clap::Args;
 
 use super::{built_trainer, run};
 
-/// Train the network that `models/` holds: renders 43,240 pictures of 2,400 persons, then learns
+/// Train the network that `models/` holds: renders PICTURES pictures of 4,500 persons, and learns
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct DefaultModel {
@@ -30,7 +31,10 @@ Examples:
 
 /// Of the streets, and of the malls: none of them is the seed 0 of `trainer synth`, which is tested
 /// on.
-const SEEDS: std::ops::RangeInclusive<u32> = 101..=108;
+const SEEDS: RangeInclusive<u32> = 101..=108;
+
+/// Of the others. One less, so that the classifier is another one: it begins with fresh weights.
+const OTHER_SEEDS: RangeInclusive<u32> = 109..=115;
 
 /// Recipes: in floats, and in integers.
 const FLOAT: &str = "configs/street-osnet_x0_25.toml";
@@ -39,15 +43,8 @@ const INT8: &str = "configs/street-osnet_x0_25-int8.toml";
 /// File of a finished run.
 const FINAL: &str = "final.safetensors";
 
-/// What is different when it learns again.
-const AGAIN: [&str; 6] = [
-    "--set",
-    "schedule.epochs=24",
-    "--set",
-    "schedule.warmup=2",
-    "--set",
-    "optimiser.rate=1e-3",
-];
+/// What is different when it learns again, but for the epochs: 24 with the same people, 16 with others.
+const AGAIN: [&str; 4] = ["--set", "schedule.warmup=2", "--set", "optimiser.rate=1e-3"];
 
 /// Persons of each.
 const IDENTITIES: &str = "150";
@@ -55,26 +52,40 @@ const IDENTITIES: &str = "150";
 impl DefaultModel {
     pub(crate) fn run(&self) -> Result<()> {
         let trainer = built_trainer(self.trainer.as_deref())?;
+        let folders = self.places(&trainer, SEEDS)?;
+        let [first, again, others, int8] =
+            ["run", "again", "others", "int8"].map(|name| self.out.join(name));
+        let weights = |run: &Path| run.join(FINAL).display().to_string();
+        self.train(&trainer, &first, FLOAT, &folders, &self.rest)?;
+        // A second, longer cosine from where the first has ended, and a third with other people.
+        let other = self.places(&trainer, OTHER_SEEDS)?;
+        let mut before = &first;
+        for (run, folders, epochs) in [(&again, &folders, 24), (&others, &other, 16)] {
+            let begin = ["--init".to_owned(), weights(before), "--set".to_owned()];
+            let epochs = [format!("schedule.epochs={epochs}")];
+            let again = AGAIN.map(str::to_owned);
+            let more = [&begin[..], &epochs, &again, &self.rest].concat();
+            self.train(&trainer, run, FLOAT, folders, &more)?;
+            before = run;
+        }
+        // And in integers, near to what it is in floats.
+        let teacher = format!("loss.distil.teacher={}", weights(before));
+        let begin = ["--qat", "--init", &weights(before), "--set", &teacher].map(str::to_owned);
+        let more = [&begin[..], &in_f32(&self.rest)].concat();
+        self.train(&trainer, &int8, INT8, &folders[..2], &more)
+    }
+
+    /// A street and a mall of each seed.
+    fn places(&self, trainer: &Path, seeds: RangeInclusive<u32>) -> Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
-        for seed in SEEDS {
+        for seed in seeds {
             for domain in ["street", "mall"] {
                 let folder = self.out.join(format!("{domain}-{seed}"));
-                self.render(&trainer, &folder, domain, seed)?;
+                self.render(trainer, &folder, domain, seed)?;
                 folders.push(folder);
             }
         }
-        let [first, again, int8] = ["run", "again", "int8"].map(|name| self.out.join(name));
-        let weights = |run: &Path| run.join(FINAL).display().to_string();
-        self.train(&trainer, &first, FLOAT, &folders, &self.rest)?;
-        // A second, longer cosine from where the first has ended.
-        let begin = ["--init".to_owned(), weights(&first)];
-        let more = [&begin[..], &AGAIN.map(str::to_owned), &self.rest].concat();
-        self.train(&trainer, &again, FLOAT, &folders, &more)?;
-        // And in integers, near to what it is in floats.
-        let teacher = format!("loss.distil.teacher={}", weights(&again));
-        let begin = ["--qat", "--init", &weights(&again), "--set", &teacher].map(str::to_owned);
-        let more = [&begin[..], &in_f32(&self.rest)].concat();
-        self.train(&trainer, &int8, INT8, &folders[..2], &more)
+        Ok(folders)
     }
 
     /// A run, gone on with if it was cut off; what is finished is not made again.

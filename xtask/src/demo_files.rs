@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{cargo, libtorch, root, run, said};
+use super::{WITHOUT_TRACT, cargo, libtorch, root, run, said};
 
 /// Make the files in `models/` that the program carries: int8 network, clip, boxes, truth
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ Examples:
 const MODEL: &str = "models/street-osnet_x0_25";
 
 /// Of the street to calibrate and to find thresholds on. Its persons and cameras were neither learned
-/// (101 to 108) nor are they those that the network's figures are measured on (0).
+/// (101 to 115) nor are they those that the network's figures are measured on (0).
 const STREET: &str = "201";
 
 /// How the clip is rendered. 120 seeds of each domain were planned so, and five of the dozen were
@@ -170,13 +170,7 @@ impl DemoFiles {
     /// Writes the model's card: what the network that the program carries reaches on real crops, and
     /// what colours alone reach on the same.
     fn measure(&self, trainer: &Path, crops: &Path) -> Result<()> {
-        run(&mut cargo([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "runtime",
-        ]))?;
+        run(cargo(["build", "--release", "--locked"]).args(WITHOUT_TRACT))?;
         let (mut map, mut stripes_map) = (Vec::new(), Vec::new());
         for seed in RECOLOURED {
             let recoloured = self.out.join(format!("recoloured-{seed}"));
