@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{built_trainer, run};
 
-/// Train the network that `models/` holds: renders PICTURES pictures of 4,500 persons, and learns
+/// Train the network that `models/` holds: renders 81,472 pictures of 4,500 persons, and learns
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct DefaultModel {
