@@ -1,7 +1,17 @@
 //! A build without tract computes quantised networks, and says what it lacks for others.
 
+use std::path::PathBuf;
+
 use crate::example::{Folder, example};
 use crate::program::reid;
+
+/// A folder with the clip and the quantised network of the demo.
+fn demo() -> (Folder, PathBuf) {
+    let folder = Folder::new();
+    let out = folder.at("demo");
+    reid!["demo", "--out", out, "--max-frames", "1"].succeeds();
+    (folder, out)
+}
 
 #[test]
 fn a_network_in_floats_is_refused() {
@@ -19,12 +29,7 @@ fn a_network_in_floats_is_refused() {
 
 #[test]
 fn a_detector_is_refused() {
-    let folder = Folder::new();
-    let out = folder.at("demo");
-    reid!["demo", "--out", out]
-        .with("--max-frames")
-        .with("1")
-        .succeeds();
+    let (_folder, out) = demo();
     let model = out.join("person.onnx");
     reid![
         "run",
@@ -47,12 +52,7 @@ fn the_doctor_and_the_receipt_name_what_is_there() {
         .collect();
     assert_eq!(usable, ["cpu (kernels int8)"]);
 
-    let folder = Folder::new();
-    let out = folder.at("demo");
-    reid!["demo", "--out", out]
-        .with("--max-frames")
-        .with("1")
-        .succeeds();
+    let (_folder, out) = demo();
     let model = out.join("person.onnx");
     let report = reid!["model", "verify", model, "--json"].succeeds().json();
     assert_eq!(report["backends"].as_array().expect("a list").len(), 1);
