@@ -47,7 +47,7 @@ begin "doctor lists the camera"; reid doctor > out 2> err; CODE=$?; code 0; wrot
 begin "by path"; run /dev/video0 --max-frames 5; code 0; lines 5; wrote '"source":"/dev/video0".*"box":\[0.0,0.0,1280.0,720.0\]'; end
 begin "by a part of its name"; run camera:vid-cap --max-frames 3; code 0; lines 3; end
 begin "demo"; timeout 60 reid demo --camera --max-frames 40 --out demo > out 2> err; CODE=$?; code 0
-said 'watching /dev/video0'; wrote 'only seen rendered people'; wrote 'in 40 frames; nobody was kept'; end
+said 'watching /dev/video0'; wrote 'only ever seen rendered people'; wrote 'in 40 frames; nobody was kept'; end
 begin "demo, unplugged and back"; timeout 60 reid demo --camera --max-frames 60 --out demo > out 2> err & JOB=$!
 until_said 'watching /dev/video0'; sleep 1; set_control disconnect=1; finish; code 3; said 'has gone'; wrote 'in 60 frames; nobody was kept'; end
 load n_devs=1
