@@ -166,7 +166,7 @@ pub fn train(
 /// Refuses a data set that makes no batch of the recipe's: before anything is written.
 ///
 /// # Errors
-/// [`Error::Argument`] with what the data set has and what a batch wants.
+/// [`Error::Argument`] with what the data set has and what a batch wants, or if no loss teaches anything.
 pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
     if !recipe.loss.teaches() {
         let reason = "every loss has the weight 0 and loss.distil.teacher names nobody: there is nothing to learn from";
