@@ -288,6 +288,24 @@ fn streams_and_gates_of_a_block_share_their_scales() {
 }
 
 #[test]
+fn gates_have_room_for_what_was_not_seen() {
+    let (_, calibrated) = &*OSNET;
+    let Quantised { record, .. } = calibrated.quantise(&plain(), &mut Progress(None)).unwrap();
+    let mut gates = 0;
+    for value in record.values {
+        let seen = value.seen[1].max(0.0) - value.seen[0].min(0.0);
+        let room = 255.0 * value.params.scale / seen;
+        if value.names[0].contains(".gate.") {
+            gates += 1;
+            assert!(room > 1.49 && value.method == "pooled", "{value:?}");
+        } else {
+            assert!(room < 1.02 && value.method != "pooled", "{value:?}");
+        }
+    }
+    assert!(gates > 0);
+}
+
+#[test]
 fn layers_stay_float_or_are_quantised_alone() {
     let float = network(Backbone::ResNet18);
     let cheap = plain();

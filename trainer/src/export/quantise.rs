@@ -31,7 +31,7 @@ mod tune;
 use std::collections::BTreeSet;
 
 use kernels::cpu::Cpu;
-use kernels::graph::Graph;
+use kernels::graph::{Graph, ValueId};
 use kernels::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -298,13 +298,14 @@ pub fn calibrate(
 
     let candidates: Vec<_> = (sites.groups.iter())
         .map(|values| {
-            let input = values.contains(&graph.input());
-            let method = if input {
-                Calibration::MinMax
-            } else {
-                options.calibration
-            };
-            range::candidates(&merged(&histograms, values), method, options.scheme)
+            let histogram = merged(&histograms, values);
+            candidates(
+                &graph,
+                values,
+                &histogram,
+                options.calibration,
+                options.scheme,
+            )
         })
         .collect();
     let errors = if options.calibration == Calibration::Best {
@@ -386,7 +387,7 @@ impl Calibrated {
                 .map(|&(_, method, params)| (method, params))
                 .filter(|_| options.scheme == self.options.scheme)
                 .unwrap_or_else(|| {
-                    range::candidates(&histogram, Calibration::Mse, options.scheme)[0]
+                    candidates(graph, values, &histogram, Calibration::Mse, options.scheme)[0]
                 });
             methods.push(method);
             params.push(own);
@@ -400,7 +401,7 @@ impl Calibrated {
             vec![tune::Tuned::default(); inserted.layers.len()]
         };
 
-        let name = |id: kernels::graph::ValueId| graph.value(id).name.clone();
+        let name = |id: ValueId| graph.value(id).name.clone();
         let values = (sites.groups.iter().enumerate())
             .map(|(group, values)| {
                 let (params, histogram) = (params[group], &seen[group]);
@@ -471,7 +472,7 @@ impl Calibrated {
             let kernels::graph::Operand::Value(x) = node.inputs[0] else {
                 continue;
             };
-            let group = |id: kernels::graph::ValueId| {
+            let group = |id: ValueId| {
                 sites.group_of[id.index()].expect("what a layer reads and writes is quantised")
             };
             let weight = self.graph.tensor(layer.weight).as_f32().expect("checked");
@@ -505,8 +506,31 @@ fn weight_noise(float: &Graph, quantised: &Graph, placed: &insert::Placed) -> f6
     noise / f64::max(power, f64::MIN_POSITIVE)
 }
 
+/// The ranges that values which share a scale may get: what was asked for, but for the input, whose
+/// pixels are known, and for values behind a pool.
+fn candidates(
+    graph: &Graph,
+    values: &[ValueId],
+    histogram: &Histogram,
+    method: Calibration,
+    scheme: Scheme,
+) -> Vec<(&'static str, Params)> {
+    let pooled = |id: &ValueId| {
+        (graph.value(*id).fact.shape_for(1).iter())
+            .skip(2)
+            .all(|&side| side == 1)
+    };
+    if values.contains(&graph.input()) {
+        range::candidates(histogram, Calibration::MinMax, scheme)
+    } else if values.iter().all(pooled) {
+        vec![range::pooled(histogram, scheme)]
+    } else {
+        range::candidates(histogram, method, scheme)
+    }
+}
+
 /// The distribution of values that share a scale.
-fn merged(histograms: &[Histogram], values: &[kernels::graph::ValueId]) -> Histogram {
+fn merged(histograms: &[Histogram], values: &[ValueId]) -> Histogram {
     let mut all = Histogram::new();
     for id in values {
         all.merge(&histograms[id.index()]);
