@@ -1,5 +1,6 @@
 //! The network that comes with this repository, made again from nothing but seeds: sixteen streets
-//! and malls are rendered and joined, and an `OSNet` learns who walks on them; then fourteen others.
+//! and malls are rendered and joined, and an `OSNet` learns who walks on them; then fourteen others,
+//! and sixteen more.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use clap::Args;
 
 use super::{built_trainer, run};
 
-/// Train the network that `models/` holds: renders 81,472 pictures of 4,500 persons, and learns
+/// Train the network that `models/` holds: renders 125,256 pictures of 6,900 persons, and learns
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct DefaultModel {
@@ -29,12 +30,40 @@ Examples:
   cargo xtask default-model -- --device cuda
   cargo xtask default-model -- --precision bf16";
 
-/// Of the streets, and of the malls: none of them is the seed 0 of `trainer synth`, which is tested
-/// on.
-const SEEDS: RangeInclusive<u32> = 101..=108;
+/// One training after the other, each from where the one before has ended.
+struct Round {
+    /// Its folder.
+    name: &'static str,
+    /// Of the streets, and of the malls: none of them is the seed 0 of `trainer synth`, which is tested
+    /// on. Where the people change, their number does too: a classifier of other people is not taken
+    /// over.
+    seeds: RangeInclusive<u32>,
+    /// Epochs, if they are not the recipe's.
+    epochs: Option<u32>,
+}
 
-/// Of the others. One less, so that the classifier is another one: it begins with fresh weights.
-const OTHER_SEEDS: RangeInclusive<u32> = 109..=115;
+const ROUNDS: [Round; 4] = [
+    Round {
+        name: "run",
+        seeds: 101..=108,
+        epochs: None,
+    },
+    Round {
+        name: "again",
+        seeds: 101..=108,
+        epochs: Some(24),
+    },
+    Round {
+        name: "others",
+        seeds: 109..=115,
+        epochs: Some(16),
+    },
+    Round {
+        name: "more",
+        seeds: 116..=123,
+        epochs: Some(12),
+    },
+];
 
 /// Recipes: in floats, and in integers.
 const FLOAT: &str = "configs/street-osnet_x0_25.toml";
@@ -43,7 +72,7 @@ const INT8: &str = "configs/street-osnet_x0_25-int8.toml";
 /// File of a finished run.
 const FINAL: &str = "final.safetensors";
 
-/// What is different when it learns again, but for the epochs: 24 with the same people, 16 with others.
+/// What is different when it learns again, beside the epochs: half the rate, along another cosine.
 const AGAIN: [&str; 4] = ["--set", "schedule.warmup=2", "--set", "optimiser.rate=1e-3"];
 
 /// Persons of each.
@@ -52,33 +81,35 @@ const IDENTITIES: &str = "150";
 impl DefaultModel {
     pub(crate) fn run(&self) -> Result<()> {
         let trainer = built_trainer(self.trainer.as_deref())?;
-        let folders = self.places(&trainer, SEEDS)?;
-        let [first, again, others, int8] =
-            ["run", "again", "others", "int8"].map(|name| self.out.join(name));
-        let weights = |run: &Path| run.join(FINAL).display().to_string();
-        self.train(&trainer, &first, FLOAT, &folders, &self.rest)?;
-        // A second, longer cosine from where the first has ended, and a third with other people.
-        let other = self.places(&trainer, OTHER_SEEDS)?;
-        let mut before = &first;
-        for (run, folders, epochs) in [(&again, &folders, 24), (&others, &other, 16)] {
-            let begin = ["--init".to_owned(), weights(before), "--set".to_owned()];
-            let epochs = [format!("schedule.epochs={epochs}")];
-            let again = AGAIN.map(str::to_owned);
-            let more = [&begin[..], &epochs, &again, &self.rest].concat();
-            self.train(&trainer, run, FLOAT, folders, &more)?;
-            before = run;
+        let weights = |run: &str| self.out.join(run).join(FINAL).display().to_string();
+        let mut before: Option<&Round> = None;
+        for round in &ROUNDS {
+            let folders = self.places(&trainer, &round.seeds)?;
+            let mut more = Vec::new();
+            if let Some(before) = before {
+                more.extend(["--init".to_owned(), weights(before.name)]);
+                more.extend(AGAIN.map(str::to_owned));
+            }
+            if let Some(epochs) = round.epochs {
+                more.extend(["--set".to_owned(), format!("schedule.epochs={epochs}")]);
+            }
+            more.extend_from_slice(&self.rest);
+            self.train(&trainer, round.name, FLOAT, &folders, &more)?;
+            before = Some(round);
         }
         // And in integers, near to what it is in floats.
-        let teacher = format!("loss.distil.teacher={}", weights(before));
-        let begin = ["--qat", "--init", &weights(before), "--set", &teacher].map(str::to_owned);
+        let last = weights(ROUNDS[ROUNDS.len() - 1].name);
+        let teacher = format!("loss.distil.teacher={last}");
+        let begin = ["--qat", "--init", &last, "--set", &teacher].map(str::to_owned);
         let more = [&begin[..], &in_f32(&self.rest)].concat();
-        self.train(&trainer, &int8, INT8, &folders[..2], &more)
+        let folders = self.places(&trainer, &ROUNDS[0].seeds)?;
+        self.train(&trainer, "int8", INT8, &folders[..2], &more)
     }
 
     /// A street and a mall of each seed.
-    fn places(&self, trainer: &Path, seeds: RangeInclusive<u32>) -> Result<Vec<PathBuf>> {
+    fn places(&self, trainer: &Path, seeds: &RangeInclusive<u32>) -> Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
-        for seed in seeds {
+        for seed in seeds.clone() {
             for domain in ["street", "mall"] {
                 let folder = self.out.join(format!("{domain}-{seed}"));
                 self.render(trainer, &folder, domain, seed)?;
@@ -92,11 +123,12 @@ impl DefaultModel {
     fn train(
         &self,
         trainer: &Path,
-        out: &Path,
+        name: &str,
         recipe: &str,
         data: &[PathBuf],
         more: &[String],
     ) -> Result<()> {
+        let out = &self.out.join(name);
         if out.join("curves.svg").exists() {
             return Ok(());
         }
