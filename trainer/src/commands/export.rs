@@ -104,7 +104,7 @@ struct Int8 {
         requires = "quantize"
     )]
     scheme: Scheme,
-    /// How ranges are found
+    /// How ranges are found; behind a pool the range is half as wide again as what was seen, whatever the method
     #[arg(long, value_enum, default_value_t, requires = "quantize")]
     calibration: Calibration,
     /// Leave channels as large as they are

@@ -51,7 +51,8 @@ use crate::{Error, Result};
 /// Bins of a histogram in the record.
 const RECORDED_BINS: usize = 64;
 
-/// How the range of a value follows from its distribution.
+/// How the range of a value follows from its distribution. Behind a pool it is half as wide again as
+/// what was seen, whatever the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
