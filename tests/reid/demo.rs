@@ -188,6 +188,20 @@ fn a_camera_says_who_comes() {
     demo(&out).with("--camera").with("--json").misuses();
 }
 
+#[cfg(feature = "tract")]
+#[test]
+fn a_gallery_of_another_model_is_not_written_to() {
+    let folder = Folder::new();
+    let out = folder.at("demo");
+    std::fs::create_dir(&out).expect("a folder");
+    let example = crate::example::example();
+    reid!["enroll", "Ada", example.crops, "--model", example.model]
+        .with("--gallery")
+        .with(out.join("gallery.redb"))
+        .succeeds();
+    demo(&out).fails().says(&["another model", "--out"]);
+}
+
 #[test]
 fn where_nothing_can_be_written_is_said() {
     let folder = Folder::new();

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use runtime::Error;
 use runtime::config::Config;
 use runtime::show::verdicts::{Page, Visit};
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,19 @@ impl Demo {
         }
     }
 
+    /// A gallery that another version of this program has left is nothing that the user has chosen.
+    fn of_another_model(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast_ref() {
+            Some(Error::GallerySpace { .. } | Error::GalleryDimension { .. }) => {
+                error.context(format!(
+                    "{} holds a demo with another model: remove it, or name another folder with --out",
+                    self.out.display()
+                ))
+            }
+            _ => error,
+        }
+    }
+
     /// Nobody is kept: these are real people.
     fn watch_camera(&self, device: String) -> anyhow::Result<Outcome> {
         let mut flags = Flags::of(device.clone(), bundle::unpack_model(&self.out)?);
@@ -176,7 +190,7 @@ impl Demo {
         flags.gallery = Some(gallery.clone());
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
-        let mut ready = Ready::of(&settings)?;
+        let mut ready = Ready::of(&settings).map_err(|error| self.of_another_model(error))?;
         let known: BTreeSet<String> = ready.gallery.list().map(|known| known.name).collect();
         let kept = self.out.join("demo.json");
         let before = before(&kept, &known);
