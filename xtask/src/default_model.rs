@@ -176,6 +176,25 @@ fn in_f32(rest: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::ROUNDS;
+
+    /// `--init` takes over a classifier of as many people, whoever they are.
+    #[test]
+    fn other_people_have_another_classifier() {
+        for pair in ROUNDS.windows(2) {
+            let [before, after] = [&pair[0].seeds, &pair[1].seeds];
+            let as_many = before.clone().count() == after.clone().count();
+            assert_eq!(before == after, as_many, "{}", pair[1].name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_learned_that_figures_are_measured_on() {
+        for measured in [0, 201] {
+            assert!(ROUNDS.iter().all(|round| !round.seeds.contains(&measured)));
+        }
+    }
+
     #[test]
     fn integers_are_trained_in_f32() {
         let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };

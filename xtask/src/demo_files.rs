@@ -46,7 +46,7 @@ Examples:
 const MODEL: &str = "models/street-osnet_x0_25";
 
 /// Of the street to calibrate and to find thresholds on. Its persons and cameras were neither learned
-/// (101 to 115) nor are they those that the network's figures are measured on (0).
+/// (101 to 123) nor are they those that the network's figures are measured on (0).
 const STREET: &str = "201";
 
 /// How the clip is rendered. 120 seeds of each domain were planned so, and five of the dozen were

@@ -130,7 +130,7 @@ pub(super) fn candidates(
 
 /// For a value with one number a channel, such as a gate behind a global pool: some thousand numbers
 /// tell little of the greatest ones to come, and a gate that is cut changes a whole channel. Found on
-/// the gates of an `OSNet`, where one image in sixty made most of the network's error (ADR 10).
+/// the gates of an `OSNet`, where one image in sixty made nearly all of a gate's error (ADR 10).
 pub(super) fn pooled(histogram: &Histogram, scheme: Scheme) -> (&'static str, Params) {
     let seen = histogram.range();
     (
