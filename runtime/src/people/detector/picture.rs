@@ -41,22 +41,27 @@ struct Place {
 }
 
 impl Place {
-    /// As the programs do it that the networks come from: YOLOX rounds the scaled size down,
-    /// Ultralytics rounds it to the nearest and the border to the left and the top down.
+    /// The arithmetic of the programs that the networks come from, in f64 as in Python: f32 would
+    /// lose a row of 1280 x 720 in 416 x 416. YOLOX rounds the scaled size down (`int(h * r)`,
+    /// yolox/data/data_augment.py, `preproc`); Ultralytics rounds it to the nearest, halves to even
+    /// (`round(h * r)`, ultralytics/data/augment.py, `LetterBox`), and the border to the left and
+    /// the top down.
     fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> Self {
-        let [across, down] = [0, 1].map(|i| input[i] as f32 / frame[i] as f32);
+        let [across, down] = [0, 1].map(|i| input[i] as f64 / frame[i] as f64);
         let scale = match fit {
             Fit::Stretch => [across, down],
             Fit::TopLeft | Fit::Centre => [across.min(down); 2],
         };
         let [width, height] = [0, 1].map(|i| {
-            let exact = frame[i] as f32 * scale[i];
+            let exact = frame[i] as f64 * scale[i];
             let whole = match fit {
                 Fit::TopLeft => exact.floor(),
-                Fit::Centre | Fit::Stretch => exact.round(),
+                Fit::Centre => exact.round_ties_even(),
+                Fit::Stretch => input[i] as f64,
             };
             (whole as usize).clamp(1, input[i])
         });
+        let scale = scale.map(|scale| scale as f32);
         let [left, top] = match fit {
             Fit::Centre => [(input[0] - width) / 2, (input[1] - height) / 2],
             Fit::TopLeft | Fit::Stretch => [0, 0],
@@ -182,9 +187,16 @@ mod tests {
             (
                 "YOLOX",
                 Fit::TopLeft,
-                [768, 432],
+                [1280, 720],
                 [416, 416],
                 [0, 0, 416, 234],
+            ),
+            (
+                "YOLOX loses a row: 432 * (416 / 768) is 233.99999999999997",
+                Fit::TopLeft,
+                [768, 432],
+                [416, 416],
+                [0, 0, 416, 233],
             ),
             (
                 "YOLOX rounds down",
@@ -233,6 +245,38 @@ mod tests {
                 ..
             } = Place::new(fit, frame, size);
             assert_eq!([left, top, width, height], wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_size_is_placed_as_by_the_origin() {
+        // FNV-1a of width and height in the input (and left and top, when centred) for all frames
+        // of 1 to 4096 pixels a side: tests/references/letterbox.py.
+        let cases = [
+            (
+                "YOLOX-nano",
+                Fit::TopLeft,
+                [416, 416],
+                0x0901_a8e6_9ee4_80ca,
+            ),
+            (
+                "Ultralytics, wide",
+                Fit::Centre,
+                [640, 384],
+                0xecc6_6ce1_86c2_b3f3,
+            ),
+        ];
+        for (name, fit, input, wanted) in cases {
+            let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+            for height in 1..=4096 {
+                for width in 1..=4096 {
+                    let place = Place::new(fit, [width, height], input);
+                    let packed =
+                        place.width | place.height << 12 | place.left << 24 | place.top << 36;
+                    hash = (hash ^ packed as u64).wrapping_mul(0x0100_0000_01b3);
+                }
+            }
+            assert_eq!(hash, wanted, "{name}");
         }
     }
 
