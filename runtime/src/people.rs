@@ -40,7 +40,7 @@ pub type Persons = heapless::Vec<Person, MAX_PEOPLE>;
 pub struct Person {
     /// Where, in pixels; may reach beyond the frame.
     pub bbox: BBox,
-    /// How sure the detector is; its own scale, larger is surer. `None` if nobody said.
+    /// Confidence of the detector on a scale of its own, larger is surer. `None` if unknown.
     pub score: Option<f32>,
     /// Number of the track that the box belongs to, if it was tracked before.
     pub track: Option<u64>,
@@ -237,9 +237,22 @@ impl People {
         match &self.finder {
             #[cfg(feature = "tract")]
             Finder::Detector(detector) => Some(detector.assumed().to_owned()),
-            Finder::Given(given) if given.is_empty() => {
-                Some("the file holds no boxes: nobody will be seen".to_owned())
+            Finder::Given(given) => {
+                let empty = "the file holds no boxes of persons: no person will be seen";
+                let empty = given.is_empty().then(|| empty.to_owned());
+                let notes: Vec<_> = given.notes().iter().cloned().chain(empty).collect();
+                (!notes.is_empty()).then(|| notes.join("; "))
             }
+            _ => None,
+        }
+    }
+
+    /// Boxes of a file that fit the frame before or behind their own better, to be asked at the end
+    /// of a source.
+    #[must_use]
+    pub fn misaligned(&self) -> Option<given::Misaligned> {
+        match &self.finder {
+            Finder::Given(given) => given.misaligned(),
             _ => None,
         }
     }

@@ -280,6 +280,31 @@ fn every_format_of_boxes_gives_the_same_observations() {
 }
 
 #[test]
+fn what_a_file_of_boxes_leaves_open_is_noted() {
+    let folder = Folder::new();
+    let mut later = "frame,x,y,w,h\n".to_owned();
+    for sighting in Clip::render().sightings {
+        let (frame, [x, y, w, h]) = (sighting.frame + 1, sighting.bbox);
+        writeln!(later, "{frame},{x},{y},{w},{h}").expect("a text grows");
+    }
+    let from_one = folder.file("from-one.csv", later);
+    run(&from_one).succeeds().says(&[
+        "the boxes fit the previous frame better than their own",
+        "does the file count frames from 1?",
+    ]);
+    run(&example().boxes)
+        .succeeds()
+        .omits("frame better than their own");
+    let gt = folder.file("gt.txt", "1,1,16,22,45,126,1,1,1\n2,1,16,22,45,126,0,1,1\n2,2,16,22,45,126,1,3,1\n2,3,16,22,0,126,1,1,1\n");
+    let ended = run(&gt).succeeds().says(&[
+        "1 row left out: flag 0 of the ground truth (first on line 2); ",
+        "1 row left out: class 3, which is no person (first on line 3); ",
+        "1 row left out: impossible box (first on line 4: w is 0, wanted more than 0)",
+    ]);
+    assert_eq!(ended.lines().len(), 1);
+}
+
+#[test]
 fn tracks_of_the_boxes_are_passed_on() {
     let folder = Folder::new();
     let boxes = folder.file(

@@ -286,6 +286,9 @@ fn watch(
     {
         eprintln!("reid: note: {unused}");
     }
+    for misaligned in lanes.iter().filter_map(|lane| lane.people().misaligned()) {
+        eprintln!("reid: note: {misaligned}");
+    }
     (summary, ended)
 }
 

@@ -5,20 +5,60 @@ use super::row::{Key, Row, excerpt, number, whole};
 /// The most fields of a line.
 const MAX_FIELDS: usize = 256;
 
+/// What stands between the fields of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Separator {
+    Byte(u8),
+    /// Any number of blanks and tabs. No field can be empty.
+    Blanks,
+}
+
+impl Separator {
+    /// The separator of a file, from its first line.
+    pub(super) fn of(line: &str) -> Self {
+        let byte = b",;\t".iter().find(|byte| line.as_bytes().contains(byte));
+        byte.map_or(Self::Blanks, |&byte| Self::Byte(byte))
+    }
+
+    /// The separator of a file in which no field is empty: tabs and blanks may be mixed.
+    pub(super) fn of_full(line: &str) -> Self {
+        match Self::of(line) {
+            Self::Byte(b'\t') => Self::Blanks,
+            separator => separator,
+        }
+    }
+
+    /// The fields of one line, unquoted and trimmed.
+    pub(super) fn fields(self, line: &str) -> Result<Vec<String>, String> {
+        match self {
+            Self::Byte(byte) => fields(line, byte),
+            Self::Blanks => {
+                let fields: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+                match fields.len() {
+                    0..=MAX_FIELDS => Ok(fields),
+                    _ => Err(format!("more than {MAX_FIELDS} fields")),
+                }
+            }
+        }
+    }
+}
+
 /// Where the columns that we read are, from 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Columns {
+    separator: Separator,
     count: usize,
     frame: usize,
     bbox: [usize; 4],
-    score: Option<usize>,
+    score: Option<(usize, &'static str)>,
     track: Option<(usize, &'static str)>,
 }
 
 impl Columns {
     /// Reads the header line.
     pub(super) fn of(header: &str) -> Result<Self, String> {
-        let names = fields(header)?;
+        let separator = Separator::of(header);
+        let names = separator.fields(header)?;
         let find = |wanted: &str| {
             let mut found = (0..names.len()).filter(|&at| names[at].eq_ignore_ascii_case(wanted));
             match (found.next(), found.next()) {
@@ -34,24 +74,33 @@ impl Columns {
                 )
             })
         };
-        let track = match (find("track")?, find("id")?) {
-            (Some(_), Some(_)) => return Err("there are both `track` and `id`".to_owned()),
-            (Some(at), None) => Some((at, "track")),
-            (None, Some(at)) => Some((at, "id")),
-            (None, None) => None,
+        // Other programs' names of a column that need not be there.
+        let any = |wanted: &[&'static str]| {
+            let mut found = None;
+            for &name in wanted {
+                match (find(name)?, found) {
+                    (Some(_), Some((_, other))) => {
+                        return Err(format!("there are both `{other}` and `{name}`"));
+                    }
+                    (Some(at), None) => found = Some((at, name)),
+                    (None, _) => {}
+                }
+            }
+            Ok(found)
         };
         Ok(Self {
+            separator,
             count: names.len(),
             frame: need("frame")?,
             bbox: [need("x")?, need("y")?, need("w")?, need("h")?],
-            score: find("score")?,
-            track,
+            score: any(&["score", "confidence", "conf"])?,
+            track: any(&["track", "id"])?,
         })
     }
 
     /// Reads a box. Score and track may be empty.
     pub(super) fn row(&self, line: &str) -> Result<Row, String> {
-        let fields = fields(line)?;
+        let fields = self.separator.fields(line)?;
         if fields.len() != self.count {
             return Err(format!(
                 "{} fields, wanted {} as in the header",
@@ -71,20 +120,19 @@ impl Columns {
             ],
             score: self
                 .score
-                .and_then(optional)
-                .map(|text| number("score", text))
+                .and_then(|(at, name)| optional(at).map(|text| number(name, text)))
                 .transpose()?,
             track: self
                 .track
                 .and_then(|(at, name)| optional(at).map(|text| whole(name, text)))
                 .transpose()?,
+            left_out: None,
         })
     }
 }
 
-/// The fields of one line, unquoted and trimmed.
-pub(super) fn fields(line: &str) -> Result<Vec<String>, String> {
-    let mut reader = csv_core::Reader::new();
+fn fields(line: &str, separator: u8) -> Result<Vec<String>, String> {
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
     let mut text = vec![0; line.len()];
     let mut ends = [0; MAX_FIELDS];
     let (result, _, written, count) = reader.read_record(line.as_bytes(), &mut text, &mut ends);

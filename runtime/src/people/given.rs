@@ -1,10 +1,11 @@
-//! Boxes that somebody else found, from a file: read once, then looked up by the frame's index or
-//! file name.
+//! Boxes from a file: read once, then looked up by the frame's index or file name.
 //!
 //! Lines are parsed by `csv`, `mot` and `jsonl`; here they are bounded,
 //! checked and sorted by frame.
 
-use std::collections::HashMap;
+mod alignment;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -12,9 +13,12 @@ use std::path::Path;
 
 use kernels::crop::BBox;
 
+use self::alignment::Alignment;
+pub use self::alignment::Misaligned;
+use super::csv::{Columns, Separator};
 use super::lines::Lines;
-use super::row::{Key, Row};
-use super::{Error, MAX_PEOPLE, Person, Persons, Result, csv, jsonl, mot};
+use super::row::{Key, LeftOut, Row};
+use super::{Error, MAX_PEOPLE, Person, Persons, Result, jsonl, mot};
 use crate::source::Frame;
 
 /// The most boxes of one file: 2^22, or 200 MB of memory. Ten people at 25 frames a second fill it
@@ -28,13 +32,17 @@ const MAX_COORDINATE: f32 = 16_777_216.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A header that names the columns, then a box a line: `frame` (index from 0, or the file name
-    /// of an image), `x`, `y`, `w`, `h`, and if present `score` and `track` or `id`. Any other
-    /// column is ignored.
+    /// of an image), `x`, `y`, `w`, `h`, and if present `score`, `confidence` or `conf`, and `track`
+    /// or `id`. Any other column is ignored. Commas, semicolons, tabs or blanks stand between
+    /// fields, as in the header.
     Csv,
-    /// MOT Challenge without a header: `frame, id, x, y, w, h, confidence, ...`, frames and pixels
-    /// counted from 1. In ground truth (nine columns, or a file called `gt.txt`) the seventh column
-    /// is a flag instead of a confidence, and rows with a 0 there are passed over; so are rows
-    /// whose eighth column of nine is not class 1, a pedestrian.
+    /// MOT Challenge without a header: `frame, id, x, y, w, h, confidence, ...`, with commas,
+    /// semicolons or blanks between them. "All frame numbers, target IDs and bounding boxes are
+    /// 1-based" (<https://motchallenge.net/instructions/>): frame 1 is index 0, and pixel 1 is
+    /// pixel 0. A file with a frame 0 counts both from 0. In ground truth (a file called `gt.txt`,
+    /// or nine columns with 0 or 1 in the seventh) the seventh column is a flag instead of a
+    /// confidence, and rows with a 0 there are left out; so are rows whose eighth column of nine is
+    /// a class other than 1 (MOT's pedestrian), 0 (COCO's person) or -1 (none).
     Mot {
         /// Whether the file is known to be ground truth.
         truth: bool,
@@ -61,8 +69,8 @@ impl Format {
     }
 }
 
-/// Reads a line; `None` if its box is not to be considered.
-type Parse = dyn Fn(&str) -> Result<Option<Row>, String>;
+/// Reads a line.
+type Parse = dyn FnMut(&str) -> Result<Row, String>;
 
 /// The boxes of a file, by frame.
 #[derive(Debug)]
@@ -72,6 +80,8 @@ pub struct Given {
     groups: Vec<Group>,
     /// Numbers that stand for frames which are named by files; `None` if they are named by index.
     names: Option<HashMap<String, u64>>,
+    notes: Vec<String>,
+    alignment: Alignment,
 }
 
 /// The people of one frame: a range of [`Given::people`].
@@ -129,24 +139,35 @@ impl Given {
     /// As [`Given::open`].
     pub fn read(input: impl BufRead, name: &str, format: Format) -> Result<Self> {
         let mut lines = Lines::new(input, name);
-        let parse: Box<Parse> = match format {
+        let mut parse: Box<Parse> = match format {
             Format::Csv => {
                 let Some(header) = lines.next()? else {
                     return Err(lines.error("the file is empty, wanted a header line".to_owned()));
                 };
-                let columns = csv::Columns::of(header).map_err(|reason| lines.error(reason))?;
-                Box::new(move |line| columns.row(line).map(Some))
+                let columns = Columns::of(header).map_err(|reason| lines.error(reason))?;
+                Box::new(move |line| columns.row(line))
             }
-            Format::Mot { truth } => Box::new(move |line| mot::row(line, truth)),
-            Format::JsonLines => Box::new(|line| jsonl::row(line).map(Some)),
+            Format::Mot { truth } => {
+                let mut separator = None;
+                Box::new(move |line| {
+                    let separator = separator.get_or_insert_with(|| Separator::of_full(line));
+                    mot::row(line, *separator, truth)
+                })
+            }
+            Format::JsonLines => Box::new(jsonl::row),
         };
         let mut rows = Rows::default();
         while let Some(line) = lines.next()? {
             if line.trim().is_empty() {
                 continue;
             }
-            let row = parse(line).and_then(|row| row.map_or(Ok(()), |row| rows.push(row)));
-            row.map_err(|reason| lines.error(reason))?;
+            let row = parse(line);
+            let number = lines.number();
+            row.and_then(|row| rows.push(row, number))
+                .map_err(|reason| lines.error(reason))?;
+        }
+        if matches!(format, Format::Mot { .. }) {
+            rows.begin_at_zero();
         }
         Ok(rows.into_given())
     }
@@ -176,12 +197,31 @@ impl Given {
             let at = self.groups.binary_search_by_key(&key, |group| group.frame);
             at.ok().map(|at| &mut self.groups[at])
         });
-        let Some(group) = group else { return 0 };
-        group.seen = true;
-        let range = group.start as usize..(group.start + group.kept) as usize;
-        out.extend_from_slice(&self.people[range])
-            .expect("no more than MAX_PEOPLE are kept of a frame");
-        group.dropped as usize
+        let dropped = group.map_or(0, |group| {
+            group.seen = true;
+            let range = group.start as usize..(group.start + group.kept) as usize;
+            out.extend_from_slice(&self.people[range])
+                .expect("no more than MAX_PEOPLE are kept of a frame");
+            group.dropped as usize
+        });
+        // A name leaves no doubt about its frame.
+        if self.names.is_none() {
+            self.alignment.see(frame, out);
+        }
+        dropped
+    }
+
+    /// What a person should know of the file: rows that were left out, frames that count from 0
+    /// against the format's rule.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether the boxes seen so far fit the frame before or behind their own better.
+    #[must_use]
+    pub fn misaligned(&self) -> Option<Misaligned> {
+        self.alignment.verdict()
     }
 
     pub(super) fn unused(&self) -> Option<Unused> {
@@ -208,29 +248,42 @@ impl Given {
 struct Rows {
     people: Vec<(u64, Person)>,
     names: Option<HashMap<String, u64>>,
+    /// The lowest index of a frame, boxes that are left out included.
+    first: Option<u64>,
+    left_out: BTreeMap<LeftOut, Reason>,
+    notes: Vec<String>,
 }
 
+/// The boxes that are left out for one reason.
+#[derive(Debug)]
+struct Reason {
+    count: u64,
+    /// The first of them, from 1.
+    line: u64,
+    detail: Option<String>,
+}
+
+/// Reasons that are told apart; a file of random classes must not fill the terminal.
+const MAX_REASONS: usize = 8;
+
 impl Rows {
-    fn push(&mut self, row: Row) -> Result<(), String> {
+    /// Takes a row from line `line`, or counts it among those that are left out.
+    fn push(&mut self, row: Row, line: u64) -> Result<(), String> {
+        if let Key::Index(index) = row.frame {
+            self.first = Some(self.first.map_or(index, |first| first.min(index)));
+        }
+        if let Some(reason) = row.left_out {
+            self.leave_out(reason, line, None);
+            return Ok(());
+        }
+        if let Err(detail) = check(&row) {
+            self.leave_out(LeftOut::Box, line, Some(detail));
+            return Ok(());
+        }
         if self.people.len() == MAX_BOXES {
             return Err(format!("one box more than the limit of {MAX_BOXES}"));
         }
         let [x, y, w, h] = row.bbox;
-        for (name, value) in [("x", x), ("y", y), ("w", w), ("h", h)] {
-            if value.is_nan() || value.abs() > MAX_COORDINATE {
-                return Err(format!(
-                    "{name} is {value}, wanted a number of pixels up to {MAX_COORDINATE}"
-                ));
-            }
-        }
-        for (name, value) in [("w", w), ("h", h)] {
-            if value <= 0.0 {
-                return Err(format!("{name} is {value}, wanted more than 0"));
-            }
-        }
-        if let Some(score) = row.score.filter(|score| !score.is_finite()) {
-            return Err(format!("score is {score}, wanted a finite number"));
-        }
         if self.people.is_empty() && matches!(row.frame, Key::Name(_)) {
             self.names = Some(HashMap::new());
         }
@@ -260,6 +313,34 @@ impl Rows {
         Ok(())
     }
 
+    fn leave_out(&mut self, reason: LeftOut, line: u64, detail: Option<String>) {
+        let reason = match self.left_out.len() {
+            MAX_REASONS.. if !self.left_out.contains_key(&reason) => LeftOut::Other,
+            _ => reason,
+        };
+        let found = self.left_out.entry(reason).or_insert(Reason {
+            count: 0,
+            line,
+            detail,
+        });
+        found.count += 1;
+    }
+
+    /// Turns numbers of MOT into indices: its frames and pixels count from 1, except in a file that
+    /// has a frame 0.
+    fn begin_at_zero(&mut self) {
+        if self.first == Some(0) {
+            let note = "there is a frame 0: frames and pixels are taken to count from 0";
+            self.notes.push(note.to_owned());
+            return;
+        }
+        for (frame, person) in &mut self.people {
+            *frame -= 1;
+            person.bbox.x -= 1.0;
+            person.bbox.y -= 1.0;
+        }
+    }
+
     /// Sorts by frame, keeping the order of the file within one, and leaves the best of a crowded
     /// frame.
     fn into_given(mut self) -> Given {
@@ -287,11 +368,52 @@ impl Rows {
                 seen: false,
             });
         }
+        for (
+            why,
+            Reason {
+                count,
+                line,
+                detail,
+            },
+        ) in &self.left_out
+        {
+            let rows = if *count == 1 { "row" } else { "rows" };
+            let detail = detail.iter().map(|detail| format!(": {detail}"));
+            let detail: String = detail.collect();
+            self.notes.push(format!(
+                "{count} {rows} left out: {why} (first on line {line}{detail})"
+            ));
+        }
         Given {
             people,
             groups,
             names: self.names,
+            notes: self.notes,
+            alignment: Alignment::default(),
         }
+    }
+}
+
+/// Whether the numbers of a row can be those of a box.
+fn check(row: &Row) -> Result<(), String> {
+    let [x, y, w, h] = row.bbox;
+    for (name, value) in [("x", x), ("y", y), ("w", w), ("h", h)] {
+        if value.is_nan() || value.abs() > MAX_COORDINATE {
+            return Err(format!(
+                "{name} is {value}, wanted a number of pixels up to {MAX_COORDINATE}"
+            ));
+        }
+    }
+    for (name, value) in [("w", w), ("h", h)] {
+        if value <= 0.0 {
+            return Err(format!("{name} is {value}, wanted more than 0"));
+        }
+    }
+    match row.score {
+        Some(score) if !score.is_finite() => {
+            Err(format!("score is {score}, wanted a finite number"))
+        }
+        _ => Ok(()),
     }
 }
 

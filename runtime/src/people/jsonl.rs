@@ -2,21 +2,47 @@
 
 use serde::Deserialize;
 
-use super::row::{Key, Row, excerpt};
+use super::row::{Key, Row, excerpt, integer_of};
 
 #[derive(Debug, Deserialize)]
 struct Line {
     frame: Frame,
     r#box: [f32; 4],
     score: Option<f32>,
-    track: Option<u64>,
+    track: Option<Whole>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "frame: wanted an index from 0 or a file name")]
 enum Frame {
-    Index(u64),
+    Index(Whole),
     Name(String),
+}
+
+/// A whole number from 0; `7.0` is one.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Number")]
+struct Whole(u64);
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "wanted a whole number from 0")]
+enum Number {
+    Integer(u64),
+    Float(f64),
+}
+
+impl TryFrom<Number> for Whole {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        match number {
+            Number::Integer(value) => Ok(Self(value)),
+            Number::Float(value) => integer_of(value)
+                .and_then(|value| u64::try_from(value).ok())
+                .map(Self)
+                .ok_or_else(|| format!("found {value}, wanted a whole number from 0")),
+        }
+    }
 }
 
 /// Reads a line.
@@ -33,11 +59,12 @@ pub(super) fn row(line: &str) -> Result<Row, String> {
     })?;
     Ok(Row {
         frame: match line.frame {
-            Frame::Index(index) => Key::Index(index),
+            Frame::Index(Whole(index)) => Key::Index(index),
             Frame::Name(name) => Key::Name(name),
         },
         bbox: line.r#box,
         score: line.score,
-        track: line.track,
+        track: line.track.map(|Whole(track)| track),
+        left_out: None,
     })
 }

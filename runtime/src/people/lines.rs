@@ -53,6 +53,11 @@ impl<'a, R: BufRead> Lines<'a, R> {
         Ok(Some(text.trim_end_matches(['\r', '\n'])))
     }
 
+    /// The number of the line that came last, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     pub(super) fn error(&self, reason: String) -> Error {
         Error::Line {
             name: self.name.to_owned(),

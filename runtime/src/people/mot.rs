@@ -1,14 +1,15 @@
 //! Boxes as the MOT Challenge writes them: see [`super::given::Format::Mot`].
 
-use super::csv::fields;
-use super::row::{Key, Row, number};
+use super::csv::Separator;
+use super::row::{Key, LeftOut, Row, integer, number};
 
-/// Reads a line; `None` for an entry of ground truth that is not to be considered.
-///
-/// "All frame numbers, target IDs and bounding boxes are 1-based"
-/// (<https://motchallenge.net/instructions/>): frame 1 is index 0, and pixel 1 is pixel 0.
-pub(super) fn row(line: &str, truth: bool) -> Result<Option<Row>, String> {
-    let fields = fields(line)?;
+/// Classes that are persons: 1 is MOT's pedestrian; 0 is COCO's person, which detectors write; -1
+/// stands for no class.
+const PERSONS: [f32; 3] = [1.0, 0.0, -1.0];
+
+/// Reads a line as it stands: which number the first frame has, the whole file says.
+pub(super) fn row(line: &str, separator: Separator, truth: bool) -> Result<Row, String> {
+    let fields = separator.fields(line)?;
     let text = |at: usize| fields.get(at).map(String::as_str);
     let (6..=10, [frame, id, x, y, w, h, ..]) = (fields.len(), fields.as_slice()) else {
         return Err(format!(
@@ -16,48 +17,39 @@ pub(super) fn row(line: &str, truth: bool) -> Result<Option<Row>, String> {
             fields.len()
         ));
     };
-    let frame = whole("frame", frame)?;
-    if frame < 1 {
-        return Err(format!("frame is {frame}, wanted a number from 1"));
-    }
-    let track = match whole("id", id)? {
-        // Detections that nobody tracked.
+    let frame = integer("frame", frame, "a whole number")?;
+    let frame =
+        u64::try_from(frame).map_err(|_| format!("frame is {frame}, wanted a number from 1"))?;
+    let track = match integer("id", id, "a whole number")? {
+        // Detections without a track.
         -1 => None,
         id => Some(u64::try_from(id).map_err(|_| format!("id is {id}, wanted -1 or more"))?),
     };
     let confidence = text(6).map(|text| number("confidence", text)).transpose()?;
     let classified = fields.len() == 9;
-    if classified || truth {
-        let class = match text(7) {
-            Some(class) if classified => number("class", class)?,
-            _ => 1.0,
-        };
-        if confidence == Some(0.0) || class != 1.0 {
-            return Ok(None);
-        }
-    }
-    Ok(Some(Row {
-        frame: Key::Index((frame - 1) as u64),
+    // A flag in ground truth. A tracker that writes classes keeps its confidence there.
+    let flag = truth || (classified && [Some(0.0), Some(1.0)].contains(&confidence));
+    let class = match text(7) {
+        Some(text) if classified => number("class", text)?,
+        _ => 1.0,
+    };
+    let left_out = if flag && confidence == Some(0.0) {
+        Some(LeftOut::Flag)
+    } else if !PERSONS.contains(&class) {
+        Some(LeftOut::Class(class.to_string()))
+    } else {
+        None
+    };
+    Ok(Row {
+        frame: Key::Index(frame),
         bbox: [
-            number("x", x)? - 1.0,
-            number("y", y)? - 1.0,
+            number("x", x)?,
+            number("y", y)?,
             number("w", w)?,
             number("h", h)?,
         ],
-        score: confidence.filter(|_| !classified && !truth),
+        score: confidence.filter(|_| !flag),
         track,
-    }))
-}
-
-/// A whole number; some tools write it as `7.0` or `7.00000000e+00`.
-fn whole(name: &str, text: &str) -> Result<i64, String> {
-    // Beyond 2^53 an f64 does not count whole numbers any more.
-    const MAX: f64 = 9_007_199_254_740_992.0;
-    match text.parse::<f64>() {
-        Ok(value) if value.fract() == 0.0 && value.abs() <= MAX => Ok(value as i64),
-        _ => Err(format!(
-            "{name} is `{}`, wanted a whole number",
-            super::row::excerpt(text)
-        )),
-    }
+        left_out,
+    })
 }

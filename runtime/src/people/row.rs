@@ -1,5 +1,6 @@
 //! What a line of a file of boxes says, whatever its format.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// The frame that a box belongs to, as a file names it.
@@ -17,6 +18,31 @@ pub(super) struct Row {
     pub(super) bbox: [f32; 4],
     pub(super) score: Option<f32>,
     pub(super) track: Option<u64>,
+    pub(super) left_out: Option<LeftOut>,
+}
+
+/// Why a box is left out of those of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LeftOut {
+    /// Ground truth marks it as not to be considered.
+    Flag,
+    /// It is no person.
+    Class(String),
+    /// No box of a picture has these values.
+    Box,
+    /// One of many more reasons.
+    Other,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag 0 of the ground truth"),
+            Self::Class(class) => write!(f, "class {class}, which is no person"),
+            Self::Box => f.write_str("impossible box"),
+            Self::Other => f.write_str("other classes, which are no persons"),
+        }
+    }
 }
 
 /// A number with a fraction.
@@ -24,9 +50,28 @@ pub(super) fn number(name: &str, text: &str) -> Result<f32, String> {
     parse(name, text, "a number")
 }
 
-/// A number from 0 without a fraction.
+/// A whole number from 0.
 pub(super) fn whole(name: &str, text: &str) -> Result<u64, String> {
-    parse(name, text, "a whole number from 0")
+    const WANTED: &str = "a whole number from 0";
+    if let Ok(value) = text.parse() {
+        return Ok(value);
+    }
+    let value = integer(name, text, WANTED)?;
+    u64::try_from(value).map_err(|_| unexpected(name, text, WANTED))
+}
+
+/// A whole number with a sign. Programs that keep tables as floats write it as `7.0` or
+/// `7.00000000e+00`.
+pub(super) fn integer(name: &str, text: &str, wanted: &str) -> Result<i64, String> {
+    let value = text.parse::<f64>().ok().and_then(integer_of);
+    value.ok_or_else(|| unexpected(name, text, wanted))
+}
+
+/// The whole number that a float stands for, if it stands for one.
+pub(super) fn integer_of(value: f64) -> Option<i64> {
+    // Beyond 2^53 an f64 skips whole numbers.
+    const MAX: f64 = 9_007_199_254_740_992.0;
+    (value.fract() == 0.0 && value.abs() <= MAX).then_some(value as i64)
 }
 
 /// The beginning of a text that may be long, for error messages.
@@ -39,6 +84,9 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 fn parse<T: FromStr>(name: &str, text: &str, wanted: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("{name} is `{}`, wanted {wanted}", excerpt(text)))
+    text.parse().map_err(|_| unexpected(name, text, wanted))
+}
+
+fn unexpected(name: &str, text: &str, wanted: &str) -> String {
+    format!("{name} is `{}`, wanted {wanted}", excerpt(text))
 }

@@ -53,7 +53,8 @@ pub(in crate::commands) struct Flags {
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Where people are: motion, whole, a file of boxes (.csv with a header, MOT .txt, .jsonl), or
-    /// a detector (.onnx) [default: motion]
+    /// a detector (.onnx). Frames count from 0 in .csv and .jsonl, from 1 in MOT .txt unless it has
+    /// a frame 0 [default: motion]
     #[arg(long)]
     pub(in crate::commands) boxes: Option<String>,
     /// Parts of the picture in which people count, by their feet: polygons of shares of the
