@@ -1,10 +1,20 @@
 //! What both programs say to people and machines, and how both are told: progress on stderr, tables
 //! and JSON on stdout, a [`page`] to be kept, [`settings`] as TOML.
+//!
+//! This crate is the border to the terminal: all text is made [`printable`], and a stdout or stderr
+//! that cannot be written to is an error or is passed over, never a panic as with `println!`.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod page;
+mod printable;
 pub mod settings;
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+
+pub use printable::{is_unprintable, printable};
+
+use self::printable::{PrintableJson, columns, shortened};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -27,15 +37,59 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("templates are constants")
 }
 
+/// The command line, parsed. If it is wrong, or asks for help, this says so and ends the program:
+/// with 2, or with 0.
+#[must_use]
+pub fn parse<C: clap::Parser>() -> C {
+    C::try_parse().unwrap_or_else(|error| {
+        // Arguments are told in the message, and a pattern of the shell may have put any file's
+        // name among them: wrong again, but printable.
+        let shown = std::env::args_os().map(|text| printable(&text.to_string_lossy()).into_owned());
+        let error = C::try_parse_from(shown).err().unwrap_or(error);
+        match error.print() {
+            Err(failed) if !error.use_stderr() && failed.kind() != ErrorKind::BrokenPipe => {
+                say!("{}: {failed}", C::command().get_name());
+                std::process::exit(1)
+            }
+            _ => std::process::exit(error.exit_code()),
+        }
+    })
+}
+
+/// One line on stderr, formatted as by `eprintln!`. If nobody can read it, the program goes on:
+/// what it does is worth more than what it says of it.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::say_line(&::std::format!($($text)*))
+    };
+}
+
+/// What [`say!`] calls.
+pub fn say_line(text: &str) {
+    let line = format!("{}\n", printable(text));
+    // In one piece, so that lines of several threads and programs are not mixed.
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// One JSON document on stdout.
 ///
 /// # Errors
 /// If stdout cannot be written to.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
-    writeln!(out)?;
+    json_line(&mut io::stdout().lock(), value)?;
     Ok(())
+}
+
+/// One JSON document and the end of its line; its strings keep their values, and nothing in them is
+/// an order to a terminal.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, PrintableJson);
+    value.serialize(&mut serializer)?;
+    writeln!(out)
 }
 
 /// Lines on stdout.
@@ -45,28 +99,43 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for line in lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", printable(&line))?;
     }
     Ok(())
 }
 
+/// The widest that a column of a table becomes. What is longer is cut; JSON has all of it.
+const CELL: usize = 120;
+
 /// A table: the first row is the header; every column is as wide as its widest cell.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|i| {
-            rows.iter()
-                .filter_map(|row| Some(row.get(i)?.chars().count()))
-                .max()
-                .unwrap_or(0)
-        })
+    table_with_numbers(rows, usize::MAX)
+}
+
+/// As [`table`]; columns from position `numbers` on are numbers, which end below each other.
+#[must_use]
+pub fn table_with_numbers(rows: &[Vec<String>], numbers: usize) -> Vec<String> {
+    let cell = |text: &String| shortened(&printable(text), CELL).into_owned();
+    let rows: Vec<Vec<String>> = (rows.iter())
+        .map(|row| row.iter().map(cell).collect())
         .collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |i: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(i).map(|cell| columns(cell)))
+            .max()
+    };
+    let widths: Vec<usize> = (0..count).map(|i| width(i).unwrap_or(0)).collect();
     let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(i, (cell, &width))| {
+            let blanks = " ".repeat(width - columns(cell));
+            match i < numbers {
+                true => format!("{cell}{blanks}"),
+                false => format!("{blanks}{cell}"),
+            }
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
@@ -90,5 +159,35 @@ mod tests {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         let lines = table(&[row(["identity", "n"]), row(["Äda", "12"])]);
         assert_eq!(lines, ["identity  n", "Äda       12"]);
+        let lines = table(&[row(["東京", "n"]), row(["a\u{1b}", "12"])]);
+        assert_eq!(lines, ["東京     n", "a\\u{1b}  12"]);
+        let lines = table_with_numbers(&[row(["set", "n"]), row(["a", "12"])], 1);
+        assert_eq!(lines, ["set   n", "a    12"]);
+    }
+
+    #[test]
+    fn a_cell_of_any_length_is_cut() {
+        for length in [CELL, CELL + 1, 65_535, 65_536, 1 << 20] {
+            let lines = table(&[vec!["ü".repeat(length), "end".to_owned()]]);
+            assert_eq!(columns(&lines[0]), length.min(CELL) + 5, "{length}");
+            assert!(lines[0].ends_with("ü  end"), "{length}");
+        }
+    }
+
+    #[test]
+    fn json_is_printable_and_keeps_its_values() {
+        let all: String = (0..=0x0010_ffff).filter_map(char::from_u32).collect();
+        let value = serde_json::json!({ &all[..200]: all });
+        let mut out = Vec::new();
+        json_line(&mut out, &value).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        let line = line.strip_suffix('\n').unwrap();
+        assert_eq!(line.find(is_unprintable), None);
+        let found: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(found == value);
+
+        let mut out = Vec::new();
+        json_line(&mut out, &"rtsp://a:secret@b").unwrap();
+        assert_eq!(out, b"\"rtsp://a:***@b\"\n");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::{Display, Formatter, Result, Write};
 
+use crate::printable;
+
 /// The beginning of a page, up to its title. Nothing may be fetched: a browser that is asked to keeps
 /// to it, whatever a name contains.
 pub const HEAD: &str = r#"<!doctype html>
@@ -14,22 +16,20 @@ pub const HEAD: &str = r#"<!doctype html>
 /// Colours, type, cards, tiles and lists of facts; a page adds its own behind it.
 pub const STYLE: &str = include_str!("page.css");
 
-/// Text that is nothing but text, in an element or in a quoted attribute of HTML and of SVG.
+/// Text that is nothing but text, in an element or in a quoted attribute of HTML and of SVG, and
+/// [`printable`] as on a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Escaped<'a>(pub &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        for letter in self.0.chars() {
+        for letter in printable(self.0).chars() {
             match letter {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                // Neither HTML nor XML has a way to write them.
-                '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
-                control if control.is_control() => f.write_char('\u{fffd}')?,
                 other => f.write_char(other)?,
             }
         }
@@ -65,8 +65,8 @@ mod tests {
             (Thousands(999).to_string(), "999"),
             (Thousands(1_234_567).to_string(), "1\u{202f}234\u{202f}567"),
             (
-                Escaped("<a href='x'>\"&\0\n\u{fffe}").to_string(),
-                "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\u{fffd}\u{fffd}\u{fffd}",
+                Escaped("<a href='x'>\"&\0\n\u{fffe}\u{202e}").to_string(),
+                "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\\u{0}\\n\\u{fffe}\\u{202e}",
             ),
         ];
         for (found, wanted) in cases {

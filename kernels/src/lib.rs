@@ -10,6 +10,8 @@
 //! The crate knows no deep-learning framework: the trainer and the device program both stand on it,
 //! and never on each other.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 // Networks that tests of the crate and tests beside it have in common say `kernels::`.
 #[cfg(test)]
 extern crate self as kernels;

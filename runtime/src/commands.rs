@@ -134,7 +134,7 @@ impl ModelArgs {
     fn open(&self) -> anyhow::Result<Model> {
         let model = self.read()?;
         for warning in &model.warnings {
-            eprintln!("reid: note: {warning}");
+            cli::say!("reid: note: {warning}");
         }
         Ok(model)
     }
@@ -157,9 +157,9 @@ impl DeviceArgs {
         let embedder = runtime::embed::open(model, &self.options())?;
         let chosen = embedder.chosen();
         for reason in &chosen.refused {
-            eprintln!("reid: warning: refused {reason}");
+            cli::say!("reid: warning: refused {reason}");
         }
-        eprintln!(
+        cli::say!(
             "reid: embedding on {} ({}, {}): {}",
             chosen.device,
             chosen.backend,
@@ -168,7 +168,7 @@ impl DeviceArgs {
         );
         if let Some(Proof { passed, cached }) = &chosen.receipt {
             let when = if *cached { ", by an earlier run" } else { "" };
-            eprintln!("reid: receipt reproduced{when}: {passed}");
+            cli::say!("reid: receipt reproduced{when}: {passed}");
         }
         Ok(embedder)
     }

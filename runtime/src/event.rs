@@ -95,7 +95,7 @@ pub trait Sink {
 
     /// Takes something that a person should know and that stops nothing.
     fn note(&mut self, note: &dyn std::fmt::Display) {
-        eprintln!("reid: note: {note}");
+        cli::say!("reid: note: {note}");
     }
 }
 
@@ -106,9 +106,7 @@ pub struct JsonLines<W>(pub W);
 
 impl<W: Write> Sink for JsonLines<W> {
     fn emit(&mut self, observation: &Observation<'_>, _: &Evidence<'_>) -> Result<()> {
-        serde_json::to_writer(&mut self.0, observation)
-            .map_err(std::io::Error::from)
-            .and_then(|()| writeln!(self.0))
+        cli::json_line(&mut self.0, observation)
             .and_then(|()| self.0.flush())
             .map_err(|source| Error::Sink { source })
     }

@@ -3,6 +3,8 @@
 //! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`source`],
 //! [`people`], [`kernels::crop`], [`embed`], [`gallery`], [`event`].
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod config;
 pub mod embed;
 mod error;

@@ -1,19 +1,20 @@
 //! The program `reid`: who is in front of this camera, again?
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use kernels::{closed_pipe, one_line};
 
 fn main() -> ExitCode {
-    let cli = commands::Cli::parse();
-    match cli.run() {
+    let command = cli::parse::<commands::Cli>();
+    match command.run() {
         Ok(outcome) => outcome.into(),
         Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("reid: {}", one_line(error.chain()));
+            cli::say!("reid: {}", one_line(error.chain()));
             ExitCode::FAILURE
         }
     }

@@ -115,7 +115,10 @@ impl Ended {
         assert_eq!(status.code(), Some(code), "{told}");
         for text in [&stdout, &stderr] {
             assert!(!text.contains("panicked"), "{told}");
-            assert!(!text.contains(['\r', '\x1b']), "drew progress: {told}");
+            assert!(
+                !text.contains(|letter| letter != '\n' && cli::is_unprintable(letter)),
+                "drew progress: {told}"
+            );
         }
         let last = stderr.lines().last().unwrap_or_default();
         if code == 1 {

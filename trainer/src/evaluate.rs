@@ -9,8 +9,6 @@
 pub mod clusters;
 pub mod projection;
 
-use std::fmt::Write;
-
 use kernels::retrieval::metrics::{Scores, evaluate_distances};
 use kernels::retrieval::rerank::{RerankOptions, k_reciprocal};
 use kernels::retrieval::{self, Embeddings, Label, Labelled, metrics};
@@ -276,7 +274,7 @@ pub fn necks(set: &TestSet, rerank: bool) -> Result<Table> {
 impl Table {
     /// The table in aligned columns, shares in percent, a line each.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn lines(&self) -> Vec<String> {
         let header = [
             "set", "feature", "metric", "rank-1", "rank-5", "rank-10", "mAP", "mINP", "queries",
             "skipped", "gallery",
@@ -309,26 +307,8 @@ impl Table {
                 cells.push(line);
             }
         }
-        let width = |column: usize| {
-            let lengths = cells.iter().map(|line| line[column].chars().count());
-            lengths.max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..header.len()).map(width).collect();
-        let mut text = String::new();
-        for line in &cells {
-            let mut out = String::new();
-            for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-                // Names to the left, numbers to the right. Writing into a string cannot fail.
-                let _ = if column < 3 {
-                    write!(out, "{cell:width$}  ")
-                } else {
-                    write!(out, "{cell:>width$}  ")
-                };
-            }
-            text.push_str(out.trim_end());
-            text.push('\n');
-        }
-        text
+        // Names to the left, numbers to the right.
+        cli::table_with_numbers(&cells, 3)
     }
 }
 

@@ -7,6 +7,8 @@
 //! them; `torch`, behind the feature of that name, trains the graph on libtorch; [`evaluate`] says
 //! how well it finds people again. All else builds and runs without libtorch.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod checkpoint;
 pub mod data;
 mod error;

@@ -1,18 +1,19 @@
 //! The program `trainer`: photos of people to one model.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use kernels::{closed_pipe, one_line};
 
 fn main() -> ExitCode {
-    match commands::Cli::parse().run() {
+    match cli::parse::<commands::Cli>().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("trainer: {}", one_line(error.chain()));
+            cli::say!("trainer: {}", one_line(error.chain()));
             ExitCode::FAILURE
         }
     }

@@ -163,7 +163,7 @@ impl Demo {
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
         let mut ready = Ready::of(&settings)?;
-        eprintln!(
+        cli::say!(
             "reid: watching {device}: walk out of the picture, and come back; Ctrl-C ends it"
         );
         let mut doorman = Doorman::new(io::stdout());

@@ -49,7 +49,7 @@ pub(super) fn embed(
         match result {
             Ok(()) => kept.push(path),
             Err(error) => {
-                bar.suspend(|| eprintln!("reid: skipped: {error:#}"));
+                bar.suspend(|| cli::say!("reid: skipped: {error:#}"));
                 crops.truncate(at);
                 unreadable += 1;
             }
@@ -83,7 +83,7 @@ fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<
     let mut kept = (Vec::new(), Vec::new());
     for (path, row) in paths.into_iter().zip(rows.chunks_exact(dim.max(1))) {
         if embed::is_empty(row) {
-            eprintln!("reid: skipped: {path}: the network sees nothing in it");
+            cli::say!("reid: skipped: {path}: the network sees nothing in it");
             *without += 1;
         } else {
             kept.0.push(path);

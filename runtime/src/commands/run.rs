@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kernels::model::Model;
+use kernels::{closed_pipe, one_line};
 use runtime::embed::Embedder;
 use runtime::event::Sink;
 use runtime::gallery::Gallery;
@@ -61,18 +62,29 @@ impl Run {
         let passed_over = passed_over(&summary);
         let shown = outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err());
         let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
-        match settings.json {
-            true => lines.iter().for_each(|line| eprintln!("{line}")),
-            false => cli::lines(lines)?,
-        }
-        match (ended, shown) {
-            (Ok(outcome), shown) => shown.map(|()| outcome),
-            (Err(error), Ok(())) => Err(error),
-            (Err(error), Err(also)) => {
-                eprintln!("reid: note: {also:#}");
-                Err(error)
+        let told = match settings.json {
+            true => {
+                lines.iter().for_each(|line| cli::say!("{line}"));
+                Ok(())
             }
+            false => cli::lines(lines),
+        };
+        let mut outcome = Outcome::Done;
+        let ended = ended.map(|ended| outcome = ended);
+        let mut errors: Vec<_> = [ended, shown, told]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect();
+        // A reader that has gone away is the least of them: it is no failure by itself.
+        errors.sort_by_key(|error| closed_pipe(error.chain()));
+        let mut errors = errors.into_iter();
+        let Some(first) = errors.next() else {
+            return Ok(outcome);
+        };
+        for also in errors {
+            cli::say!("reid: note: {}", one_line(also.chain()));
         }
+        Err(first)
     }
 }
 
@@ -143,7 +155,7 @@ impl<'a> Ready<'a> {
             let lane = |watched: &Watched, source: &dyn Source| {
                 let people = People::open(&watched.people)?;
                 if let Some(note) = people.note() {
-                    eprintln!("reid: note: {}: {note}", watched.people.how);
+                    cli::say!("reid: note: {}: {note}", watched.people.how);
                 }
                 Lane::new(watched.name(source), people, dim, &self.tracks, &numbers)
             };
@@ -229,7 +241,7 @@ fn tell(cameras: &[(String, Arc<Counts>)]) {
     for (name, counts) in cameras {
         let (gaps, lost) = (counts.gaps(), counts.lost());
         if gaps + lost > 0 {
-            eprintln!("reid: note: {name}: away {gaps} x, {lost} x frame without a buffer");
+            cli::say!("reid: note: {name}: away {gaps} x, {lost} x frame without a buffer");
         }
     }
 }
@@ -258,19 +270,19 @@ fn watch(
             }
             Ok(Turn::Broken(error)) => {
                 turns += 1;
-                bar.suspend(|| eprintln!("reid: skipped: {error}"));
+                bar.suspend(|| cli::say!("reid: skipped: {error}"));
                 outcome = Outcome::Partly;
             }
             // No frame of those that were asked for.
             Ok(Turn::Away(error)) => {
-                bar.suspend(|| eprintln!("reid: waiting: {error}"));
+                bar.suspend(|| cli::say!("reid: waiting: {error}"));
                 outcome = Outcome::Partly;
             }
             Ok(Turn::Idle) => {}
             Ok(Turn::Ended) => break Ok(outcome),
             // The rest of this source is lost, the sources behind it are not.
             Err(runtime::Error::Source(error)) => {
-                bar.suspend(|| eprintln!("reid: skipped the rest: {error}"));
+                bar.suspend(|| cli::say!("reid: skipped the rest: {error}"));
                 break Ok(Outcome::Partly);
             }
             Err(error) => break Err(error.into()),
@@ -284,7 +296,7 @@ fn watch(
         .filter_map(|lane| lane.people().unused())
         .filter(|_| whole)
     {
-        eprintln!("reid: note: {unused}");
+        cli::say!("reid: note: {unused}");
     }
     for misaligned in lanes.iter().filter_map(|lane| lane.people().misaligned()) {
         eprintln!("reid: note: {misaligned}");

@@ -100,10 +100,10 @@ impl Eval {
         };
         let opened = start::open(&self.weights, &overrides)?;
         for note in &opened.notes {
-            eprintln!("note: {note}");
+            cli::say!("note: {note}");
         }
         for fresh in &opened.account.fresh {
-            eprintln!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
+            cli::say!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
         }
         let options = Options {
             layout: self.layout,
@@ -157,7 +157,9 @@ impl Eval {
                 clusters,
             });
         }
-        cli::lines([table.text(), clusters.to_string()])
+        let mut lines = table.lines();
+        lines.push(clusters.to_string());
+        cli::lines(lines)
     }
 
     fn draw(&self, test: &TestSet, settings: Settings) -> anyhow::Result<()> {

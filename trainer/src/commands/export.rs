@@ -181,7 +181,7 @@ impl Export {
             })
             .transpose()?;
         if folding.is_none() && foldable {
-            eprintln!("note: folding was not proven: --images DIR does it");
+            cli::say!("note: folding was not proven: --images DIR does it");
         }
         let verified = match (&self.verify_against, &images) {
             (Some(reference), Some(images)) => {
@@ -291,7 +291,7 @@ impl Export {
             };
             let opened = start::open(&self.weights, &overrides)?;
             for note in &opened.notes {
-                eprintln!("note: {note}");
+                cli::say!("note: {note}");
             }
             for fresh in &opened.account.fresh {
                 anyhow::ensure!(
@@ -349,7 +349,7 @@ impl Int8 {
             self.calib_count
         );
         if images.calibration.len() < FEW {
-            eprintln!(
+            cli::say!(
                 "note: {} are few to calibrate on: some hundred of many people are wanted",
                 cli::count(images.calibration.len(), "image")
             );
@@ -408,7 +408,7 @@ impl Int8 {
         let found = judge.run(exported, Some(quantiser), shown)?;
         drop(stages);
         let held_back = if images.held_back.is_empty() {
-            eprintln!("note: too few images to hold some back: int8 was not compared with float");
+            cli::say!("note: too few images to hold some back: int8 was not compared with float");
             None
         } else {
             let count = images.held_back.len() as u64;

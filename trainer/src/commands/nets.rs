@@ -48,12 +48,10 @@ impl Nets {
             last_stride: spec.last_stride,
             nets: rows(&spec)?,
         };
-        let mut out = std::io::stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-            return Ok(());
+            return cli::json(&report);
         }
+        let mut out = std::io::stdout().lock();
         writeln!(out, "name             parameters    MACs a crop  embedding")?;
         for row in report.nets {
             let (parameters, macs) = (row.parameters as f64 / 1e6, row.macs as f64 / 1e6);

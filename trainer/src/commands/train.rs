@@ -142,7 +142,7 @@ impl Train {
             bar: None,
         };
         if !self.json {
-            eprintln!(
+            cli::say!(
                 "{}: {} images of {} persons; {} epochs into {}",
                 set.name,
                 set.train.len(),
@@ -188,7 +188,7 @@ impl Train {
             run.write("queries.svg", sheet.as_bytes())?;
         }
         if !self.json {
-            eprintln!("{}", run.path(finished).display());
+            cli::say!("{}", run.path(finished).display());
         }
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Train {
         };
         let begun = start::init(init, &asked, recipe.seed)?;
         for note in &begun.notes {
-            eprintln!("note: {note}");
+            cli::say!("note: {note}");
         }
         let account = &begun.account;
         for left in account
@@ -282,7 +282,7 @@ impl Train {
             .iter()
             .map(|fresh| (&fresh.ours, &fresh.reason))
         {
-            eprintln!("note: {} starts fresh: {}", left.0, left.1);
+            cli::say!("note: {} starts fresh: {}", left.0, left.1);
         }
         let reasons: BTreeSet<&str> = (account.ignored.iter())
             .map(|i| i.reason.as_str())
@@ -293,7 +293,7 @@ impl Train {
                 .iter()
                 .filter(|i| i.reason == reason)
                 .count();
-            eprintln!("note: {count} of its tensors are not used: {reason}");
+            cli::say!("note: {count} of its tensors are not used: {reason}");
         }
         Ok(Start {
             net: begun.net,
@@ -417,8 +417,8 @@ impl Watch for Watcher {
         }
         let line = line(record, self.epochs);
         match &self.bar {
-            Some(bar) if !bar.is_hidden() => bar.println(line),
-            _ => eprintln!("{line}"),
+            Some(bar) if !bar.is_hidden() => bar.suspend(|| cli::say!("{line}")),
+            _ => cli::say!("{line}"),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Crops {
             match within(folder, crop).and_then(|path| remove(&path)) {
                 Ok(()) => result.deleted += 1,
                 Err(reason) => {
-                    eprintln!("reid: the crop {crop} was not deleted: {reason}");
+                    cli::say!("reid: the crop {crop} was not deleted: {reason}");
                     result.left += 1;
                 }
             }

@@ -66,7 +66,7 @@ impl ReEmbed {
                 return Ok(None);
             };
             if let Err(reason) = read(&path, &mut frame) {
-                bar.suspend(|| eprintln!("reid: skipped: {}: {reason}", path.display()));
+                bar.suspend(|| cli::say!("reid: skipped: {}: {reason}", path.display()));
                 return Ok(None);
             }
             let view = View::new(&frame.rgb, frame.width, frame.height)?;

@@ -311,7 +311,7 @@ impl Watched {
         };
         let camera = source::camera::open(camera, self.wish()?, clock)?;
         if let Some(surprise) = camera.surprise() {
-            eprintln!("reid: note: {}: {surprise}", self.spec);
+            cli::say!("reid: note: {}: {surprise}", self.spec);
         }
         let counts = Some(camera.counts());
         Ok(Open {
