@@ -299,7 +299,7 @@ fn watch(
         cli::say!("reid: note: {unused}");
     }
     for misaligned in lanes.iter().filter_map(|lane| lane.people().misaligned()) {
-        eprintln!("reid: note: {misaligned}");
+        cli::say!("reid: note: {misaligned}");
     }
     (summary, ended)
 }

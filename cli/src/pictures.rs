@@ -1,0 +1,316 @@
+//! Picture files: which kinds both programs read, and which files below a folder are such. What is
+//! passed over is counted by its kind, so that nobody believes that all of a folder was read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Endings of the files that are read, in upper or lower case.
+pub const ENDINGS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp"];
+
+/// [`ENDINGS`] in a sentence.
+pub const WANTED: &str = ".jpg, .jpeg, .jpe, .jfif, .png or .bmp";
+
+/// Folders that a file server or a system makes beside pictures, for thumbnails and for deleted
+/// files: Synology, QNAP, Windows, macOS, ext4.
+const SYSTEM_FOLDERS: [&str; 8] = [
+    "@eaDir",
+    "#recycle",
+    "#snapshot",
+    "@Recycle",
+    "@Recently-Snapshot",
+    "$RECYCLE.BIN",
+    "__MACOSX",
+    "lost+found",
+];
+
+/// The most files of one list, and the deepest folder below the one opened: beyond, it is the wrong
+/// folder, or one that is linked into itself.
+const MAX_FILES: usize = 1 << 22;
+const MAX_DEPTH: usize = 32;
+
+/// The most kinds that a note names; the rest of them is one number.
+const SHOWN: usize = 8;
+
+/// A folder that cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It holds more than a folder of pictures does.
+    #[error("{}: {reason}", path.display())]
+    Limit {
+        /// Where the limit was met.
+        path: PathBuf,
+        /// What is too much.
+        reason: String,
+    },
+}
+
+/// Picture files, and what lies beside them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// The files; in path order from [`Pictures::below`].
+    pub paths: Vec<PathBuf>,
+    /// What else there is.
+    pub passed_over: PassedOver,
+}
+
+/// Files and folders that are not read, by their kind. Hidden ones are not counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Files of other kinds, by their ending in lower case; empty where there is none.
+    endings: BTreeMap<String, u64>,
+    /// Folders, by their name.
+    folders: BTreeMap<String, u64>,
+    unnameable: Counted,
+    no_files: Counted,
+}
+
+/// A number of files, and the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Counted {
+    number: u64,
+    first: PathBuf,
+}
+
+impl Pictures {
+    /// Every picture in `folder` and the folders below it, in path order. Passed over are: hidden
+    /// files and folders (also the `._a.jpg` that macOS leaves beside a file), folders of file
+    /// servers and systems such as `@eaDir`, folders that are named like a picture, other kinds of
+    /// files, pipes and devices, and names that no list of lines can hold.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a folder that cannot be listed; [`Error::Limit`].
+    pub fn below(folder: &Path) -> Result<Self, Error> {
+        let mut pictures = Self::default();
+        pictures.collect(folder, 0)?;
+        pictures.paths.sort_unstable();
+        Ok(pictures)
+    }
+
+    /// The one file at `path`, whatever its ending: what it is tells its content.
+    #[must_use]
+    pub fn file(path: PathBuf, metadata: &Metadata) -> Self {
+        let mut pictures = Self::default();
+        if pictures.passed_over.takes(&path, Some(metadata)) {
+            pictures.paths.push(path);
+        }
+        pictures
+    }
+
+    /// Adds the file at `path` if [`Pictures::below`] would find it in the folder `root`, which
+    /// may be empty. For lists that come from a pattern.
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn offer(&mut self, path: PathBuf, root: &Path) -> Result<(), Error> {
+        let below = path.strip_prefix(root).unwrap_or(&path);
+        let folders = below.parent().into_iter().flat_map(Path::components);
+        let mut folders = folders.filter_map(|part| match part {
+            Component::Normal(name) => Some(Path::new(name)),
+            _ => None,
+        });
+        if let Some(folder) = folders.find(|folder| is_set_aside(folder)) {
+            self.passed_over.folder(folder);
+            return Ok(());
+        }
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => {
+                if is_set_aside(&path) {
+                    self.passed_over.folder(&path);
+                }
+                Ok(())
+            }
+            found => self.add(path, found.ok().as_ref()),
+        }
+    }
+
+    fn collect(&mut self, folder: &Path, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Limit {
+                path: folder.to_owned(),
+                reason: format!("more than {MAX_DEPTH} folders deep; is it linked into itself?"),
+            });
+        }
+        let io = |source| Error::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        for entry in fs::read_dir(folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if is_hidden(&path) {
+                continue;
+            }
+            match fs::metadata(&path) {
+                Ok(found) if found.is_dir() => match is_set_aside(&path) {
+                    true => self.passed_over.folder(&path),
+                    false => self.collect(&path, depth + 1)?,
+                },
+                found => self.add(path, found.ok().as_ref())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is no folder, if it is a picture. A file that cannot be looked at is added: reading
+    /// it will say why.
+    fn add(&mut self, path: PathBuf, metadata: Option<&Metadata>) -> Result<(), Error> {
+        if !is_picture(&path) {
+            self.passed_over.ending(&path);
+        } else if self.passed_over.takes(&path, metadata) {
+            if self.paths.len() == MAX_FILES {
+                return Err(Error::Limit {
+                    path,
+                    reason: format!("one picture more than the limit of {MAX_FILES}"),
+                });
+            }
+            self.paths.push(path);
+        }
+        Ok(())
+    }
+}
+
+impl PassedOver {
+    /// Whether everything was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many files should have been read, and could not: pipes, devices, and names that no list
+    /// can hold. The others are of kinds that nobody expects to be read.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.unnameable.number + self.no_files.number
+    }
+
+    /// Adds what was passed over elsewhere.
+    pub fn join(&mut self, other: Self) {
+        for (ending, number) in other.endings {
+            *self.endings.entry(ending).or_default() += number;
+        }
+        for (folder, number) in other.folders {
+            *self.folders.entry(folder).or_default() += number;
+        }
+        self.unnameable.join(other.unnameable);
+        self.no_files.join(other.no_files);
+    }
+
+    /// Counts a folder.
+    pub fn folder(&mut self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        *self.folders.entry(name.into_owned()).or_default() += 1;
+    }
+
+    /// Whether a file can be read and named; else it is counted.
+    fn takes(&mut self, path: &Path, metadata: Option<&Metadata>) -> bool {
+        if !is_nameable(path) {
+            self.unnameable.add(path);
+        } else if metadata.is_some_and(|found| !found.is_file()) {
+            self.no_files.add(path);
+        } else {
+            return true;
+        }
+        false
+    }
+
+    fn ending(&mut self, path: &Path) {
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        *self.endings.entry(ending.to_lowercase()).or_default() += 1;
+    }
+}
+
+impl Counted {
+    fn add(&mut self, path: &Path) {
+        self.join(Self {
+            number: 1,
+            first: path.to_owned(),
+        });
+    }
+
+    fn join(&mut self, other: Self) {
+        if self.number == 0 {
+            self.first = other.first;
+        }
+        self.number += other.number;
+    }
+}
+
+/// `passed over: 3 x .webp, 1 x folder @eaDir`.
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endings = self.endings.iter().map(|(ending, &number)| {
+            let text = match ending.as_str() {
+                "" => "file without an ending".to_owned(),
+                ending => format!(".{}", ending.escape_debug()),
+            };
+            (number, text)
+        });
+        let folders = (self.folders.iter())
+            .map(|(name, &number)| (number, format!("folder {}", name.escape_debug())));
+        let mut kinds: Vec<(u64, String)> = endings.chain(folders).collect();
+        // The most frequent first, and in the order of their names where there are as many.
+        kinds.sort_by_key(|&(number, _)| std::cmp::Reverse(number));
+        let more: u64 = kinds.iter().skip(SHOWN).map(|(number, _)| number).sum();
+        kinds.truncate(SHOWN);
+        if more > 0 {
+            kinds.push((more, "of other kinds".to_owned()));
+        }
+        for (counted, what) in [
+            (&self.no_files, "pipe or device"),
+            (
+                &self.unnameable,
+                "name that is not UTF-8 or has a control character",
+            ),
+        ] {
+            let first = counted.first.to_string_lossy();
+            let text = format!("{what} (the first is {})", first.escape_debug());
+            kinds.extend((counted.number > 0).then_some((counted.number, text)));
+        }
+        let kinds: Vec<String> = (kinds.iter())
+            .map(|(number, what)| format!("{number} x {what}"))
+            .collect();
+        write!(f, "passed over: {}", kinds.join(", "))
+    }
+}
+
+/// Whether the ending is that of a picture.
+#[must_use]
+pub fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(OsStr::to_str);
+    ending.is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a file or folder is hidden from a list.
+#[must_use]
+pub fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Whether no picture of a person's own is expected in a folder of that name: those of file servers
+/// and systems, and those named like a picture, in which Synology keeps its thumbnails.
+#[must_use]
+pub fn is_set_aside(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| SYSTEM_FOLDERS.contains(&name)) || is_picture(folder)
+}
+
+/// Whether a list with one path a line can hold it.
+fn is_nameable(path: &Path) -> bool {
+    path.to_str()
+        .is_some_and(|text| !text.contains(char::is_control))
+}
+
+#[cfg(test)]
+mod tests;
