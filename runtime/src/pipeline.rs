@@ -16,7 +16,7 @@ use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
 use crate::people::{MAX_PEOPLE, People, Persons};
 use crate::quality::Gates;
 use crate::show::crops::{self, Taken};
-use crate::source::Frame;
+use crate::source::{Frame, Note};
 use crate::track::{self, Best, Decision, MAX_CROPS, Numbers, Tracks};
 use crate::{Error, Result};
 
@@ -452,6 +452,12 @@ impl<'a> Pipeline<'a> {
     #[must_use]
     pub fn frames(&self) -> Option<u64> {
         self.input.frames()
+    }
+
+    /// What the one source has passed over, to be asked at its end.
+    #[must_use]
+    pub fn note(&self) -> Option<Note> {
+        self.input.note()
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod avi;
 pub mod avi_writer;
+mod bmp;
 pub mod camera;
 pub mod clock;
 mod decode;
@@ -20,6 +21,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use cli::pictures::{Pictures, is_set_aside};
 
 /// The largest width or height of a frame, in pixels.
 pub const MAX_SIDE: usize = 16_384;
@@ -77,6 +80,21 @@ pub trait Source: Send {
     /// the broken one; see [`Error::is_recoverable`]. After any other error the source is at its
     /// end.
     fn read(&mut self, frame: &mut Frame) -> Result<Status>;
+
+    /// What a person should know of what was passed over, if anything; complete once the source has
+    /// ended.
+    fn note(&self) -> Option<Note> {
+        None
+    }
+}
+
+/// What a source has passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// One line, which names the source.
+    pub text: String,
+    /// Whether something is among it that should have been read.
+    pub incomplete: bool,
 }
 
 /// What can go wrong with a source.
@@ -244,7 +262,7 @@ pub fn camera_of(spec: &str) -> Option<&str> {
     }
 }
 
-/// Opens what a person typed: a Motion-JPEG AVI file, a JPEG or PNG image, a folder of them (with
+/// Opens what a person typed: a Motion-JPEG AVI file, a JPEG, PNG or BMP image, a folder of them (with
 /// its subfolders, in path order), or a pattern such as `img/*.jpg`.
 ///
 /// `fps` replaces the frame rate of a video file, and says how far images are apart
@@ -291,27 +309,33 @@ pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
             let file = File::open(path).map_err(io)?;
             Ok(Box::new(avi::Avi::new(BufReader::new(file), spec, rate)?))
         }
-        Kind::Jpeg | Kind::Png => Ok(Box::new(images::Images::file(path, rate))),
+        Kind::Jpeg | Kind::Png | Kind::Bmp => Ok(Box::new(images::Images::file(path, rate))),
         Kind::Mp4 => unsupported(format!("it is an MP4 or QuickTime file; {}", convert(spec))),
         Kind::Matroska => unsupported(format!("it is a Matroska or WebM file; {}", convert(spec))),
         Kind::Unknown => unsupported(format!(
-            "its first bytes are those of no AVI, JPEG or PNG file; {SUPPORTED}. If it is a video, {}",
+            "its first bytes are those of no AVI, JPEG, PNG or BMP file; {SUPPORTED}. If it is a video, {}",
             convert(spec)
         )),
     }
 }
 
-/// The image files that a person named by a file, a folder or a pattern, in path order.
+/// The picture files that a person named by a file, a folder or a pattern, in path order. A shell
+/// names all that a folder holds: a folder of a file server, and a pipe, are passed over here too.
 ///
 /// # Errors
 /// As [`open`]; a file that is not there is an [`Error::Io`] with its name.
-pub fn image_paths(spec: &str) -> Result<Vec<PathBuf>> {
-    if let Some(images) = image_set(spec, None)? {
-        return Ok(images.into_paths());
-    }
+pub fn pictures(spec: &str) -> Result<Pictures> {
     let path = PathBuf::from(spec);
+    if path.is_dir() && is_set_aside(&path) {
+        let mut none = Pictures::default();
+        none.passed_over.folder(&path);
+        return Ok(none);
+    }
+    if let Some(images) = image_set(spec, None)? {
+        return Ok(images.into_pictures());
+    }
     match std::fs::metadata(&path) {
-        Ok(_) => Ok(vec![path]),
+        Ok(found) => Ok(Pictures::file(path, &found)),
         Err(source) => Err(Error::Io { path, source }),
     }
 }
@@ -329,7 +353,7 @@ fn image_set(spec: &str, rate: Option<Rate>) -> Result<Option<images::Images>> {
     Ok(None)
 }
 
-const SUPPORTED: &str = "supported are a Motion-JPEG .avi, a .jpg or .png, a folder of them, or a pattern like 'img/*.jpg'";
+const SUPPORTED: &str = "supported are a Motion-JPEG .avi, a .jpg, .png or .bmp, a folder of them, or a pattern like 'img/*.jpg'";
 
 /// How to get a file that works, for error messages.
 fn convert(spec: &str) -> String {
@@ -341,6 +365,7 @@ enum Kind {
     Avi,
     Jpeg,
     Png,
+    Bmp,
     Mp4,
     Matroska,
     Unknown,
@@ -354,6 +379,9 @@ fn kind(head: &[u8]) -> Kind {
         Kind::Jpeg
     } else if head.starts_with(b"\x89PNG") {
         Kind::Png
+    } else if head.starts_with(b"BM") && head.get(6..10) == Some(&[0; 4]) {
+        // Two letters are little; the four bytes behind the size are reserved.
+        Kind::Bmp
     } else if head.get(4..8) == Some(b"ftyp") {
         Kind::Mp4
     } else if head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) {
@@ -428,11 +456,11 @@ mod tests {
             ),
             (
                 file("a.avi", b"RIFF"),
-                "its first bytes are those of no AVI, JPEG or PNG file",
+                "its first bytes are those of no AVI, JPEG, PNG or BMP file",
             ),
             (
                 file("empty.jpg", b""),
-                "its first bytes are those of no AVI, JPEG or PNG file",
+                "its first bytes are those of no AVI, JPEG, PNG or BMP file",
             ),
         ];
         for (spec, wanted) in cases {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use kernels::crop::{Cropper, View};
 use kernels::model::Model;
 use kernels::retrieval::Embeddings;
@@ -34,10 +34,9 @@ pub(super) fn embed(
     // Enough crops for every thread to have whole batches, and no more memory than that.
     let window = embedder.chosen().batch * embedder.chosen().threads * 2;
 
-    let paths = image_paths(specs)?;
+    let (paths, mut unreadable) = image_paths(specs)?;
     let bar = cli::progress(Some(paths.len() as u64), "images");
     let (mut kept, mut rows, mut crops) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unreadable = 0;
     let mut frame = Frame::default();
     for path in paths {
         let at = crops.len();
@@ -93,22 +92,25 @@ fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<
     kept
 }
 
-/// Every image file that `specs` name, sorted, each once.
-fn image_paths(specs: &[String]) -> anyhow::Result<Vec<String>> {
-    let mut paths: Vec<PathBuf> = Vec::new();
+/// Every picture file that `specs` name, sorted, each once, and how many could not be taken; stderr
+/// hears what was passed over.
+fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
+    let mut paths = Vec::new();
+    let mut lost = 0;
     for spec in specs {
-        paths.extend(source::image_paths(spec)?);
+        let pictures = source::pictures(spec)?;
+        let passed_over = pictures.passed_over;
+        if !passed_over.is_empty() {
+            eprintln!("reid: note: {spec}: {passed_over}");
+        }
+        lost += passed_over.lost() as usize;
+        let text = |path: PathBuf| path.into_os_string().into_string().ok();
+        // Other names were passed over.
+        paths.extend(pictures.paths.into_iter().filter_map(text));
     }
-    paths.sort();
+    paths.sort_by(|a, b| Path::new(a).cmp(Path::new(b)));
     paths.dedup();
-    let text = |path: PathBuf| {
-        let lossy = path.display().to_string();
-        path.into_os_string()
-            .into_string()
-            .ok()
-            .with_context(|| format!("{lossy}: no UTF-8 name"))
-    };
-    paths.into_iter().map(text).collect()
+    Ok((paths, lost))
 }
 
 fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {

@@ -289,6 +289,14 @@ fn watch(
         }
     };
     bar.finish_and_clear();
+    let note = pipeline.note();
+    if let Some(note) = &note {
+        eprintln!("reid: note: {}", note.text);
+    }
+    let ended = ended.map(|outcome| match note {
+        Some(note) if note.incomplete => Outcome::Partly,
+        _ => outcome,
+    });
     let (summary, lanes) = pipeline.finish();
     let whole = ended.is_ok() && max_frames.is_none() && !interrupt.said();
     for unused in lanes

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lane, Turn};
 use crate::Result;
 use crate::source::slot::{Group, Next, Slot};
-use crate::source::{self, Frame, Source, Status};
+use crate::source::{self, Frame, Note, Source, Status};
 
 /// How long a turn waits for a frame of a live source.
 const WAIT: Duration = Duration::from_millis(500);
@@ -60,6 +60,14 @@ impl Input {
     pub(super) fn frames(&self) -> Option<u64> {
         match self {
             Self::One(source) => source.len(),
+            Self::Several(_) => None,
+        }
+    }
+
+    /// What a file or a folder has passed over. Live sources have nothing to pass over.
+    pub(super) fn note(&self) -> Option<Note> {
+        match self {
+            Self::One(source) => source.note(),
             Self::Several(_) => None,
         }
     }

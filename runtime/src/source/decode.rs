@@ -13,7 +13,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Frame, Kind, MAX_BYTES, MAX_SIDE, kind};
+use super::{Frame, Kind, MAX_BYTES, MAX_SIDE, bmp, kind};
 
 /// Start of every picture of Motion-JPEG that goes to the decoder, in place of its own first two
 /// bytes. `AVI1` tells it to take the standard Huffman tables where the picture brings none, which
@@ -30,7 +30,11 @@ pub(super) fn picture(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
     let orientation = match kind(bytes) {
         Kind::Jpeg => jpeg(bytes, frame)?,
         Kind::Png => png(bytes, frame)?,
-        _ => return Err("neither a JPEG nor a PNG file by its first bytes".to_owned()),
+        Kind::Bmp => {
+            bmp::decode(bytes, frame)?;
+            Orientation::NoTransforms
+        }
+        _ => return Err("neither a JPEG, a PNG nor a BMP file by its first bytes".to_owned()),
     };
     if orientation != Orientation::NoTransforms {
         turn(frame, orientation);
@@ -251,7 +255,7 @@ mod tests {
             }
         }
         let error = picture(b"GIF89a", &mut frame).unwrap_err();
-        assert_eq!(error, "neither a JPEG nor a PNG file by its first bytes");
+        assert_eq!(error, "neither a JPEG, a PNG nor a BMP file by its first bytes");
     }
 
     #[test]

@@ -1,16 +1,13 @@
-//! A set of JPEG and PNG files as a [`Source`]: a folder, a pattern, one file.
+//! A set of picture files as a [`Source`]: a folder, a pattern, one file. Which files are pictures
+//! says [`cli::pictures`].
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Frame, MAX_BYTES, Rate, Result, Source, Status, decode};
+use cli::pictures::{self, PassedOver, Pictures, WANTED};
 
-/// The most files of one set, and the deepest folder below the one opened: beyond, it is the wrong
-/// folder or a ring of links.
-const MAX_FILES: usize = 1 << 22;
-const MAX_DEPTH: usize = 32;
+use super::{Error, Frame, MAX_BYTES, Note, Rate, Result, Source, Status, decode};
 
 /// Image files in path order.
 #[derive(Debug)]
@@ -19,21 +16,20 @@ pub(super) struct Images {
     /// Frames are named by their path below this folder.
     root: PathBuf,
     paths: Vec<PathBuf>,
+    passed_over: PassedOver,
     next: usize,
     rate: Rate,
     bytes: Vec<u8>,
 }
 
 impl Images {
-    /// Every image in `folder` and the folders below it. Hidden files and other kinds of file are
-    /// passed over.
+    /// Every picture in `folder` and the folders below it.
     pub(super) fn folder(folder: &Path, rate: Option<Rate>) -> Result<Self> {
-        let mut paths = Vec::new();
-        collect(folder, 0, &mut paths)?;
-        Self::new(folder.display().to_string(), folder.into(), paths, rate)
+        let pictures = Pictures::below(folder)?;
+        Self::new(folder.display().to_string(), folder.into(), pictures, rate)
     }
 
-    /// Every image whose path matches a shell pattern (`*`, `?`, `[a-z]`, `**` for folders).
+    /// Every picture whose path matches a shell pattern (`*`, `?`, `[a-z]`, `**` for folders).
     pub(super) fn pattern(pattern: &str, rate: Option<Rate>) -> Result<Self> {
         let unsupported = |reason: String| Error::Unsupported {
             spec: pattern.to_owned(),
@@ -45,17 +41,19 @@ impl Images {
         };
         let matches = glob::glob_with(pattern, options)
             .map_err(|e| unsupported(format!("not a pattern: {} at character {}", e.msg, e.pos)))?;
-        let mut paths = Vec::new();
+        // The folder that was named: the pattern begins behind it.
+        let named = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+        let root = Path::new(named.rsplit_once('/').map_or("", |(root, _)| root));
+        let mut pictures = Pictures::default();
         for path in matches {
             let path = path.map_err(|e| Error::Io {
                 path: e.path().to_owned(),
                 source: e.into(),
             })?;
-            if is_image(&path) && path.is_file() {
-                push(&mut paths, path)?;
-            }
+            pictures.offer(path, root)?;
         }
-        Self::new(pattern.to_owned(), PathBuf::new(), paths, rate)
+        pictures.paths.sort_unstable();
+        Self::new(pattern.to_owned(), PathBuf::new(), pictures, rate)
     }
 
     /// One image, whatever it is called.
@@ -64,38 +62,56 @@ impl Images {
             name: path.display().to_string(),
             root: PathBuf::new(),
             paths: vec![path.to_owned()],
+            passed_over: PassedOver::default(),
             next: 0,
             rate: rate.unwrap_or(Rate::IMAGES),
             bytes: Vec::new(),
         }
     }
 
-    /// The files, in path order.
-    pub(super) fn into_paths(self) -> Vec<PathBuf> {
-        self.paths
+    /// The files, in path order, and what was passed over.
+    pub(super) fn into_pictures(self) -> Pictures {
+        Pictures {
+            paths: self.paths,
+            passed_over: self.passed_over,
+        }
     }
 
     fn new(
         name: String,
         root: PathBuf,
-        mut paths: Vec<PathBuf>,
+        pictures: Pictures,
         rate: Option<Rate>,
     ) -> Result<Self> {
+        let Pictures { paths, passed_over } = pictures;
         if paths.is_empty() {
-            return Err(Error::Unsupported {
-                spec: name,
-                reason: "found no .jpg, .jpeg or .png file there".to_owned(),
-            });
+            let mut reason = format!("found no {WANTED} file there");
+            if !passed_over.is_empty() {
+                reason += &format!("; {passed_over}");
+            }
+            return Err(Error::Unsupported { spec: name, reason });
         }
-        paths.sort_unstable();
         Ok(Self {
             name,
             root,
             paths,
+            passed_over,
             next: 0,
             rate: rate.unwrap_or(Rate::IMAGES),
             bytes: Vec::new(),
         })
+    }
+}
+
+impl From<pictures::Error> for Error {
+    fn from(error: pictures::Error) -> Self {
+        match error {
+            pictures::Error::Io { path, source } => Self::Io { path, source },
+            pictures::Error::Limit { path, reason } => Self::Unsupported {
+                spec: path.display().to_string(),
+                reason,
+            },
+        }
     }
 }
 
@@ -108,6 +124,13 @@ impl Source for Images {
         Some(self.paths.len() as u64)
     }
 
+    fn note(&self) -> Option<Note> {
+        (!self.passed_over.is_empty()).then(|| Note {
+            text: format!("{}: {}", self.name, self.passed_over),
+            incomplete: self.passed_over.lost() > 0,
+        })
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
         let Some(path) = self.paths.get(self.next) else {
             return Ok(Status::End);
@@ -115,8 +138,6 @@ impl Source for Images {
         frame.index = self.next as u64;
         frame.stream_time = self.rate.time_of(frame.index);
         self.next += 1;
-        // A name that is not UTF-8 cannot be written in a boxes file either; what people see is
-        // close enough.
         let name = frame.name.get_or_insert_default();
         name.clear();
         name.push_str(
@@ -150,58 +171,10 @@ fn read_whole(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > MAX_DEPTH {
-        return Err(Error::Unsupported {
-            spec: folder.display().to_string(),
-            reason: format!("more than {MAX_DEPTH} folders deep; is it linked into itself?"),
-        });
-    }
-    let io = |source| Error::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    for entry in fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if is_hidden(&path) {
-            continue;
-        }
-        if path.is_dir() {
-            collect(&path, depth + 1, paths)?;
-        } else if is_image(&path) {
-            push(paths, path)?;
-        }
-    }
-    Ok(())
-}
-
-fn push(paths: &mut Vec<PathBuf>, path: PathBuf) -> Result<()> {
-    if paths.len() == MAX_FILES {
-        return Err(Error::Unsupported {
-            spec: path.display().to_string(),
-            reason: format!("one image more than the limit of {MAX_FILES}"),
-        });
-    }
-    paths.push(path);
-    Ok(())
-}
-
-/// Also what macOS leaves beside every file of a foreign disk (`._a.jpg`), which is no image.
-fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-fn is_image(path: &Path) -> bool {
-    path.extension().and_then(OsStr::to_str).is_some_and(|e| {
-        ["jpg", "jpeg", "png"]
-            .iter()
-            .any(|known| e.eq_ignore_ascii_case(known))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use image::RgbImage;
 
     use super::*;
@@ -259,6 +232,10 @@ mod tests {
         assert_eq!(found[2], Ok(("b/deep/x.jpg".to_owned(), 2)));
         assert_eq!(found[3], Ok(("c.JPEG".to_owned(), 3)));
         assert_eq!(found.len(), 4);
+        let note = images.note().unwrap();
+        let name = folder.path().display();
+        assert_eq!(note.text, format!("{name}: passed over: 1 x .txt"));
+        assert!(!note.incomplete);
     }
 
     #[test]
@@ -273,7 +250,15 @@ mod tests {
     #[test]
     fn a_pattern_takes_the_images_that_match() {
         let folder = street();
-        for (pattern, wanted) in [("*.png", 1), ("b/*", 1), ("**/*", 4), ("?.*", 2)] {
+        fs::create_dir_all(folder.path().join("b/@eaDir/x.jpg")).unwrap();
+        fs::write(folder.path().join("b/@eaDir/x.jpg/thumb.jpg"), "").unwrap();
+        for (pattern, wanted) in [
+            ("*.png", 1),
+            ("b/*", 1),
+            ("**/*", 4),
+            ("?.*", 2),
+            ("b/@eaDir/x.jpg/*", 1),
+        ] {
             let pattern = folder.path().join(pattern);
             let images = Images::pattern(pattern.to_str().unwrap(), None);
             assert_eq!(images.unwrap().paths.len(), wanted, "{}", pattern.display());
@@ -285,29 +270,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Images::folder(folder.path(), None).unwrap_err().to_string();
         assert!(
-            error.contains("found no .jpg, .jpeg or .png file"),
+            error.contains("found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file"),
             "{error}"
         );
         let error = Images::pattern("nowhere/*.jpg", None)
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("found no .jpg, .jpeg or .png file"),
+            error.contains("found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file"),
             "{error}"
         );
         let error = Images::pattern("a***", None).unwrap_err().to_string();
         assert!(error.contains("not a pattern"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_folder_linked_into_itself_ends() {
-        let folder = street();
-        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
-        let error = Images::folder(folder.path(), None).unwrap_err().to_string();
-        assert!(
-            error.contains("folders deep") || error.contains("symbolic links"),
-            "{error}"
-        );
     }
 }

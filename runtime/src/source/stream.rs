@@ -103,6 +103,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         _ if head.is_empty() => Some("empty"),
         Kind::Avi => Some("an AVI file, which is read from a path"),
         Kind::Png => Some("a PNG image, which is read from a path"),
+        Kind::Bmp => Some("a BMP image, which is read from a path"),
         Kind::Mp4 => Some(
             "an MP4 or QuickTime file (make it y4m: `ffmpeg -i FILE -f yuv4mpegpipe -pix_fmt yuv420p -`)",
         ),
