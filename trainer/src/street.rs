@@ -40,7 +40,8 @@ pub use clip::{Clip, ClipOptions, ClipSummary};
 pub use person::Domain;
 
 use crate::{Error, Result, workers};
-use person::{Person, Side};
+use palette::Side;
+use person::Person;
 use place::Place;
 
 /// What is rendered.

@@ -1,6 +1,11 @@
 //! What colours there are to wear, and whose a shade of one is.
 
-use super::person::Side;
+/// Whether a person is learned from or tested with. No person and no colour of cloth is on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Learned,
+    Tested,
+}
 
 /// Colours of cloth in sRGB and how often they are worn.
 pub(super) type Palette = &'static [(u32, u8)];

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::cloth::{Cloth, Pattern, Print};
 use super::palette::{
-    ACCENTS, HAIRS, MALL_BOTTOMS, MALL_TOPS, Palette, SKINS, STREET_BOTTOMS, STREET_TOPS, side_of,
+    ACCENTS, HAIRS, MALL_BOTTOMS, MALL_TOPS, Palette, SKINS, STREET_BOTTOMS, STREET_TOPS, Side,
+    side_of,
 };
 use super::space::{V3, encode, srgb, v3};
 use crate::random::Draw;
@@ -42,13 +43,6 @@ impl std::fmt::Display for Domain {
             Self::Mall => "mall",
         })
     }
-}
-
-/// What a person is for. Nobody is on two sides, and no cloth is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
-    Learned,
-    Tested,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,7 @@
 use kernels::retrieval::market;
 
 use super::Options;
-use super::person::Side;
+use super::palette::Side;
 use crate::random::Draw;
 
 /// A picture to be taken.

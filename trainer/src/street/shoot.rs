@@ -6,7 +6,8 @@ use std::f64::consts::TAU;
 
 use super::Street;
 use super::body::Pose;
-use super::person::{Person, Side};
+use super::palette::Side;
+use super::person::Person;
 use super::place::{Place, Prop};
 use super::plan::{Subject, Take};
 use super::raster::Window;

@@ -3,8 +3,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::palette::Side;
 use super::palette::side_of;
-use super::person::{Bag, Side, Top, UNLIKE, crowd};
+use super::person::{Bag, Top, UNLIKE, crowd};
 use super::space::{V3, encode};
 use super::*;
 use crate::data::Dataset;

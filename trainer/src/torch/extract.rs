@@ -6,7 +6,8 @@ use kernels::contract::Preprocessing;
 use kernels::retrieval::Embeddings;
 use tch::Tensor;
 
-use super::module::{Mode, Module};
+use super::Mode;
+use super::module::Module;
 use super::{from_tch, tensor};
 use crate::data::augment::Augment;
 use crate::data::dataset::{Dataset, Image};

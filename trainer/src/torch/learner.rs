@@ -12,8 +12,9 @@ use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use super::loss::{self, Margin};
-use super::module::{Mode, Module, Outputs, Precision};
+use super::module::{Module, Outputs};
 use super::optimiser::{self, Optimiser};
+use super::{Mode, Precision};
 use super::{from_tch, to_tch};
 use crate::nets::Net;
 use crate::random::Draw;

@@ -3,46 +3,11 @@
 use std::collections::BTreeMap;
 
 use kernels::graph::{Graph, Operand, ParamId, ValueId};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::{ops, tensor};
+use super::{Mode, Precision, ops, tensor};
 use crate::nets::{Net, Role};
 use crate::{Error, Result};
-
-/// Whether BatchNorms use the batch's own statistics, and move the running ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// They do.
-    Train,
-    /// They use the running ones.
-    Eval,
-}
-
-/// What convolutions and matrix products compute with. All else, parameters included, is f32,
-/// except with [`Precision::F64`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// 32-bit float.
-    #[default]
-    F32,
-    /// bfloat16: twice as fast on CPUs and GPUs that have it, with 8 bits of mantissa.
-    Bf16,
-    /// 64-bit float for everything, parameters included: what a formula is compared with. In f32 an
-    /// activation that rounds to the other side of a ReLU's corner moves a gradient by 0.4 %, and
-    /// Adam's first step by all of it.
-    F64,
-}
-
-impl Precision {
-    /// Of parameters, and of all that is no product.
-    pub(super) fn kind(self) -> Kind {
-        match self {
-            Self::F32 | Self::Bf16 => Kind::Float,
-            Self::F64 => Kind::Double,
-        }
-    }
-}
 
 /// A network whose parameters are tensors of libtorch.
 #[derive(Debug)]

@@ -7,8 +7,8 @@
 use kernels::graph::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};
 use tch::{Kind, Tensor};
 
-use super::module::{Mode, Precision};
 use super::tensor::{size, sizes};
+use super::{Mode, Precision};
 use crate::{Error, Result, qat};
 
 /// How far a batch moves running statistics: PyTorch's default, which every recipe keeps.
