@@ -5,6 +5,7 @@ mod demo_files;
 mod device_test;
 mod fuzz;
 mod ladder;
+mod layout;
 mod libtorch;
 
 use std::env;
@@ -92,6 +93,7 @@ fn check() -> Result<()> {
     } else {
         &["--exclude", "trainer"]
     };
+    layout::check(&root())?;
     run(&mut cargo(["fmt", "--all", "--check"]))?;
     let strict = ["--all-targets", "--locked", "--", "--deny", "warnings"];
     run(cargo(["clippy", "--workspace"]).args(trainer).args(strict))?;

@@ -49,7 +49,10 @@ mod tests {
             (grey, (2, 1), [7, 7, 7, 200, 200, 200]),
         ] {
             decode::picture(&bytes, &mut frame).unwrap();
-            assert_eq!(((frame.width, frame.height), &*frame.rgb), (size, &wanted[..]));
+            assert_eq!(
+                ((frame.width, frame.height), &*frame.rgb),
+                (size, &wanted[..])
+            );
         }
     }
 
@@ -58,11 +61,17 @@ mod tests {
         let whole = bmp_of(&[9; 300], 10, 10, ExtendedColorType::Rgb8);
         let mut frame = Frame::default();
         for length in 0..whole.len() {
-            assert!(decode::picture(&whole[..length], &mut frame).is_err(), "cut to {length}");
+            assert!(
+                decode::picture(&whole[..length], &mut frame).is_err(),
+                "cut to {length}"
+            );
         }
         let mut vast = whole;
         vast[18..26].copy_from_slice(&[0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0]);
         let error = decode::picture(&vast, &mut frame).unwrap_err();
-        assert!(error.starts_with("65535 x 65535 pixels: wanted 1 to 16384"), "{error}");
+        assert!(
+            error.starts_with("65535 x 65535 pixels: wanted 1 to 16384"),
+            "{error}"
+        );
     }
 }

@@ -255,7 +255,10 @@ mod tests {
             }
         }
         let error = picture(b"GIF89a", &mut frame).unwrap_err();
-        assert_eq!(error, "neither a JPEG, a PNG nor a BMP file by its first bytes");
+        assert_eq!(
+            error,
+            "neither a JPEG, a PNG nor a BMP file by its first bytes"
+        );
     }
 
     #[test]

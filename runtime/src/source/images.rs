@@ -77,12 +77,7 @@ impl Images {
         }
     }
 
-    fn new(
-        name: String,
-        root: PathBuf,
-        pictures: Pictures,
-        rate: Option<Rate>,
-    ) -> Result<Self> {
+    fn new(name: String, root: PathBuf, pictures: Pictures, rate: Option<Rate>) -> Result<Self> {
         let Pictures { paths, passed_over } = pictures;
         if paths.is_empty() {
             let mut reason = format!("found no {WANTED} file there");
