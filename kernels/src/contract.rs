@@ -47,7 +47,8 @@ pub struct Contract {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
     /// Identity of the embedding space: embeddings of two models can be compared if and only if
-    /// this is the same. An exporter states it; for other models it is computed. A quantised model
+    /// this is the same. An exporter states it, which counts in a file whose digest holds; for other
+    /// models it is computed. A quantised model
     /// states that of the float model that it was made from, if its exporter has proven that people
     /// are recognised across the two, else one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,8 @@ use crate::{Error, Result};
 pub struct Model {
     /// The network, folded unless asked for otherwise.
     pub graph: Graph,
-    /// What travels with it. `space` is always there.
+    /// What travels with it. `space` is always there: the stated one of a file whose digest holds,
+    /// else one that is computed from the network and its pre-processing.
     pub contract: Contract,
     /// What a person should know before trusting the model, one line each.
     pub warnings: Vec<String>,
@@ -113,6 +114,10 @@ impl Model {
                  which is left away"
                     .to_owned(),
             );
+        }
+        if file.seal.is_none() && file.metadata.contains_key(contract::METADATA_KEY) {
+            let stated = contract.space.take();
+            warnings.push(without_digest(path, stated.as_deref()));
         }
         if overridden || contract.space.is_none() {
             contract.space = Some(space(&network, &contract.preprocessing));
@@ -277,6 +282,24 @@ fn fits(network: &Graph, contract: &Contract) -> Result<()> {
             ))
         }
     }
+}
+
+/// What to know of a model whose metadata no digest vouches for: it was edited, or another tool wrote
+/// it again. Its stated space is left out, because the network in the file may be another one.
+fn without_digest(path: &Path, stated: Option<&str>) -> String {
+    let space = match stated {
+        Some(stated) => format!(
+            "the embedding space `{stated}` that it states does not count, the space is computed \
+             from its content instead"
+        ),
+        None => "the embedding space is computed from its content".to_owned(),
+    };
+    format!(
+        "{} has model metadata, but no digest (`{}`) and no self-test: nothing proves that it is \
+         what the exporter wrote; {space}. Export it again for a file that proves both",
+        path.display(),
+        onnx::SEAL_KEY,
+    )
 }
 
 /// Numbers in an embedding, if that is what the network gives.

@@ -94,7 +94,8 @@ pub(crate) fn contract() -> Contract {
 pub(crate) fn write_with(contract: &Contract, path: &Path) {
     let key = kernels::contract::METADATA_KEY.to_owned();
     let metadata = BTreeMap::from([(key, contract.to_json())]);
-    kernels::onnx::write_file(&network(), &metadata, path).expect("the model can be written");
+    kernels::onnx::write_sealed_file(&network(), &metadata, path)
+        .expect("the model can be written");
 }
 
 /// The first crops of the example, in the order of their names.

@@ -14,7 +14,7 @@ use kernels::reference::{SlotValue, run_plan};
 use kernels::tensor::Tensor;
 use serde_json::Value;
 
-use crate::example::{Folder, contract, crops, network};
+use crate::example::{Folder, contract, crops, network, write_with};
 use crate::program::{Reid, keys, reid};
 
 /// The contract of the example's network with a receipt, as the plain executor computes it.
@@ -248,6 +248,85 @@ fn a_receipt_that_contradicts_the_contract_is_refused() {
             assert!(ended.stderr.contains(why), "{name}: {}", ended.stderr);
         }
     }
+}
+
+/// A file that lost its digest and its self-test may hold any network. It runs, but not in the
+/// gallery of the space that its metadata still names.
+#[test]
+fn a_stated_space_counts_only_in_a_file_whose_digest_holds() {
+    let folder = Folder::new();
+    let stated = Contract {
+        space: Some("space of the shop".to_owned()),
+        ..contract()
+    };
+    let whole = folder.at("whole.onnx");
+    write_with(&stated, &whole);
+    // The same network as another tool writes it again, and another network.
+    let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), stated.to_json())]);
+    let write = |name: &str, graph: &Graph, metadata: &BTreeMap<String, String>| {
+        let path = folder.at(name);
+        kernels::onnx::write_file(graph, metadata, &path).expect("the model can be written");
+        path
+    };
+    let again = write("again.onnx", &network(), &metadata);
+    let mut other = network();
+    let (id, values) = {
+        let (id, param) = other.param_ids().next().expect("it has weights");
+        (id, param.tensor.as_f32().expect("f32").to_vec())
+    };
+    let values: Vec<f32> = values.iter().map(|value| -value).collect();
+    let shape = other.tensor(id).shape().to_vec();
+    let tensor = Tensor::f32(shape, values).expect("a tensor of the same shape");
+    other.set_tensor(id, tensor).expect("it fits");
+    let other = write("other.onnx", &other, &metadata);
+    let renamed = [("old.contract".to_owned(), stated.to_json())].into();
+    let renamed = write("renamed.onnx", &network(), &renamed);
+
+    let gallery = folder.at("shop.redb");
+    let crop = &crops("query", 1)[0];
+    let enroll = |model: &Path| {
+        reid![
+            "enroll",
+            "Ada",
+            crop,
+            "--gallery",
+            gallery,
+            "--model",
+            model
+        ]
+    };
+    enroll(&whole).succeeds().omits("digest");
+    let space = |model: &Path| {
+        let report = reid!["model", "inspect", model, "--json"].succeeds().json();
+        report["space"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(space(&whole), "space of the shop");
+    let why = [
+        "reid: note: ",
+        "has model metadata, but no digest (`reid.sha256`) and no self-test",
+        "`space of the shop` that it states does not count",
+    ];
+    for model in [&again, &other] {
+        let name = model.file_name().and_then(|name| name.to_str());
+        let refused = [
+            "holds embeddings of space 'space of the shop'",
+            &space(model),
+            name.expect("a name"),
+        ];
+        enroll(model).fails().says(&why).says(&refused);
+        let call = reid!["match", crop, "--gallery", gallery, "--model", model];
+        call.fails().says(&why).says(&refused);
+        // It is no worse than any other model without metadata of ours.
+        embed(model, &folder).succeeds().says(&why);
+    }
+    enroll(&renamed)
+        .fails()
+        .says(&["holds embeddings of space"]);
+    assert_ne!(space(&again), space(&other));
+    // The space is that of the content, whatever its names and whoever wrote it.
+    assert_eq!(space(&again), space(&renamed));
+    let notes = reid!["model", "inspect", again].succeeds().stdout;
+    assert!(notes.contains("no digest"), "{notes}");
 }
 
 /// The file is whole, and its exporter computed something else than this device does.
