@@ -21,6 +21,7 @@ mod copies;
 mod journal;
 mod known;
 mod limits;
+mod lookup;
 mod names;
 mod place;
 mod ranking;
@@ -36,14 +37,14 @@ use serde::{Deserialize, Serialize};
 
 pub use copies::{ReEmbedded, Restored};
 pub use limits::Limits;
-pub use names::Device;
+pub use lookup::Resemblance;
+pub use names::{Device, new_name};
 pub use retention::Prune;
 pub use revision::{Change, Undone};
 pub use sighting::{Observed, Recorded, Sighting};
 
 use crate::error::{Error, Result};
 use known::Known;
-use names::{check_name, check_new_name};
 use place::Place;
 use ranking::{Ranked, Ranking};
 use store::{Edit, Record, Stamp, Step, Store};
@@ -265,22 +266,20 @@ impl Gallery {
     /// is to the others, in place of another if the identity is full.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the name is empty, longer than [`MAX_NAME`] bytes, has control characters or the form of generated names; [`Error::Kernels`] if
-    /// `embedding` does not fit; [`Error::GalleryStorage`].
+    /// [`Error::Argument`] if nobody has the name and it is empty, longer than [`MAX_NAME`] bytes, has characters that cannot be seen, begins or ends with a blank, or
+    /// has the form of numbers or generated names; [`Error::Kernels`] if `embedding` does not fit; [`Error::GalleryStorage`].
     pub fn enroll(&mut self, name: &str, embedding: &[f32], origin: &Origin) -> Result<u64> {
-        check_name(name)?;
         self.reopen()?;
         self.check_exemplar(embedding, origin)?;
-        if let Some(identity) = self.named(name) {
+        if let Some(identity) = self.named(name)? {
             let mut record = self.known.people[&identity].record.clone();
             record.last_seen = retention::seen_last(record.last_seen, origin.time);
             let steps = self.exemplar_steps(identity, record, embedding, origin)?;
             self.commit(steps)?;
             return Ok(identity);
         }
-        check_new_name(name)?;
+        let record = Record::new(new_name(name)?, origin.time);
         let identity = self.known.next_identity;
-        let record = Record::new(name.to_owned(), origin.time);
         self.commit(sighting::birth(identity, record, embedding, origin))?;
         Ok(identity)
     }
@@ -530,30 +529,6 @@ impl Gallery {
         self.doomed_crops
             .extend(wanted.filter_map(|(_, origin)| origin.crop));
         Ok(())
-    }
-
-    /// An identity by its name or another that leads to it.
-    fn named(&self, name: &str) -> Option<u64> {
-        let Known { names, aliases, .. } = &self.known;
-        names.get(name).or_else(|| aliases.get(name)).copied()
-    }
-
-    /// An identity by name, else by number.
-    fn find(&self, who: &str) -> Result<u64> {
-        let by_number = || {
-            who.parse()
-                .ok()
-                .filter(|id| self.known.people.contains_key(id))
-        };
-        let found = self.named(who).or_else(by_number);
-        found.ok_or_else(|| self.unknown(who))
-    }
-
-    fn unknown(&self, who: &str) -> Error {
-        Error::UnknownIdentity {
-            path: self.place.path(),
-            who: who.to_owned(),
-        }
     }
 }
 

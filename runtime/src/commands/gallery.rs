@@ -148,6 +148,34 @@ impl Show {
     }
 }
 
+/// The names that a reader could take for `name`, which is new; a note says for each where it differs.
+pub(super) fn look_alikes(gallery: &Store, name: &str) -> runtime::Result<Vec<String>> {
+    let alike = gallery.look_alikes(name)?;
+    for other in &alike {
+        eprintln!(
+            "reid: note: '{name}' is a new person whose name looks like '{other}': {}",
+            difference(name, other)
+        );
+    }
+    Ok(alike.into_iter().map(str::to_owned).collect())
+}
+
+/// Where two names that look alike begin to differ.
+fn difference(name: &str, other: &str) -> String {
+    let (mut a, mut b) = (name.chars(), other.chars());
+    let mut position = 1;
+    loop {
+        match (a.next(), b.next()) {
+            (Some(a), Some(b)) if a == b => position += 1,
+            (Some(a), Some(b)) => {
+                let (a, b) = (u32::from(a), u32::from(b));
+                return format!("character {position} is U+{a:04X}, not U+{b:04X}");
+            }
+            _ => return format!("one of them ends before character {position}"),
+        }
+    }
+}
+
 fn table(identities: &[Summary]) -> Vec<String> {
     let header = [
         "number",

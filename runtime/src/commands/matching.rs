@@ -5,10 +5,14 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::Args;
-use runtime::gallery::{Gallery, Origin};
+use kernels::retrieval::scan::similarity;
+use runtime::gallery::{Gallery, Origin, Resemblance, new_name};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
+use super::gallery::look_alikes;
+use super::images::Embedded;
+use super::run::settings::{STRANGERS, threshold};
 use super::{DeviceArgs, ModelArgs, Outcome, images};
 
 /// Say whom images resemble.
@@ -38,7 +42,14 @@ pub(super) struct Match {
 /// The most identities that are named for a query.
 const MOST: usize = 20;
 
+/// Similarity from which on two embeddings are those of the same picture. The same file gives the
+/// same numbers but for the order in which threads add them.
+const SAME: f32 = 0.999_99;
+
 /// Make people known: every image becomes an exemplar of NAME.
+///
+/// A picture that is an exemplar of NAME already is not stored again. A note tells of pictures that
+/// resemble another person, and of known names that look like a new NAME.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  reid enroll Ada ada/*.jpg --gallery shop.redb --model person.onnx"
@@ -56,6 +67,10 @@ pub(super) struct Enroll {
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Similarity from which on a note says that a picture resembles another person [default: the
+    /// model's own, as in `reid run`; without one, the similarity to the other pictures of NAME]
+    #[arg(long, value_name = "T", value_parser = threshold)]
+    threshold: Option<f32>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -79,8 +94,20 @@ struct Enrolled<'a> {
     schema: u32,
     identity: &'a str,
     images: usize,
+    /// Pictures that were exemplars before.
+    already: usize,
     unreadable: usize,
     exemplars: usize,
+    resembles: Vec<Resembles<'a>>,
+    look_alikes: Vec<String>,
+}
+
+/// A picture that resembles another person than the one it is enrolled for.
+#[derive(Serialize)]
+struct Resembles<'a> {
+    image: &'a str,
+    identity: String,
+    similarity: f32,
 }
 
 impl Match {
@@ -126,32 +153,82 @@ impl Match {
 
 impl Enroll {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        // A name that cannot be one must not cost the time of embedding, nor leave an empty gallery.
+        if !self.gallery.exists() {
+            new_name(&self.name)?;
+        }
         let model = self.model.open()?;
         let dim = model.contract.embedding.dim;
+        let threshold = self
+            .threshold
+            .or_else(|| model.contract.threshold_at(STRANGERS));
         let mut embedder = self.device.embedder(&model)?;
         // Before the gallery is touched: what cannot be embedded must not leave an empty one.
         let embedded = images::embed(&self.images, &model, embedder.as_mut())?;
         let mut gallery = Gallery::create_or_open(&self.gallery, model.space(), dim)?;
+        let look_alikes = look_alikes(&gallery, &self.name)?;
         let time = unix_millis(SystemTime::now());
+        let mut resembles = Vec::new();
+        let mut already = 0;
+        let mut person = None;
         for (index, path) in embedded.paths.iter().enumerate() {
+            let embedding = embedded.embeddings.row(index);
+            let Resemblance { own, other } = gallery.resemblance(&self.name, embedding)?;
+            if let Some(own) = own.filter(|own| own.similarity >= SAME) {
+                eprintln!(
+                    "reid: note: {path} is an exemplar of '{}' already: not stored again",
+                    own.name
+                );
+                person = Some(own.identity);
+                already += 1;
+                continue;
+            }
+            // Without a threshold another person is too similar if nearer than the person's own
+            // pictures; where there is none of these, only the very same picture is.
+            let enough = threshold.unwrap_or_else(|| {
+                let own = own.map(|own| own.similarity);
+                let nearest = nearest_other(&embedded, index).into_iter().chain(own);
+                nearest.reduce(f32::max).unwrap_or(SAME)
+            });
+            if let Some(other) = other.filter(|other| other.similarity >= enough.min(SAME)) {
+                resembles.push(Resembles {
+                    image: path,
+                    identity: other.name.to_owned(),
+                    similarity: other.similarity,
+                });
+            }
             let origin = Origin {
                 source: path.clone(),
                 frame: None,
                 time,
                 crop: None,
             };
-            let embedding = embedded.embeddings.row(index);
-            gallery
-                .enroll(&self.name, embedding, &origin)
-                .with_context(|| path.clone())?;
+            let identity = gallery.enroll(&self.name, embedding, &origin);
+            person = Some(identity.with_context(|| path.clone())?);
         }
-        let (summary, _) = gallery.show(&self.name)?;
+        let person = person.context("no image was enrolled")?;
+        let (summary, _) = gallery.show(&format!("#{person}"))?;
+        for Resembles {
+            image,
+            identity,
+            similarity,
+        } in &resembles
+        {
+            eprintln!(
+                "reid: note: {image} is enrolled as '{}' and resembles '{identity}' ({similarity:.3}): if they \
+                 are one person, `reid gallery merge` makes one of them",
+                summary.name
+            );
+        }
         let report = Enrolled {
             schema: 1,
-            identity: &self.name,
-            images: embedded.paths.len(),
+            identity: &summary.name,
+            images: embedded.paths.len() - already,
+            already,
             unreadable: embedded.unreadable,
             exemplars: summary.exemplars,
+            resembles,
+            look_alikes,
         };
         if self.json {
             cli::json(&report)?;
@@ -160,7 +237,7 @@ impl Enroll {
             let exemplars = cli::count(report.exemplars, "exemplar");
             cli::lines([format!(
                 "{}: {images} enrolled, {exemplars} in all",
-                self.name
+                summary.name
             )])?;
         }
         Ok(if embedded.unreadable == 0 {
@@ -169,4 +246,13 @@ impl Enroll {
             Outcome::Partly
         })
     }
+}
+
+/// Similarity of a picture to the nearest of those that are enrolled with it.
+fn nearest_other(embedded: &Embedded, index: usize) -> Option<f32> {
+    let row = embedded.embeddings.row(index);
+    (0..embedded.paths.len())
+        .filter(|&other| other != index)
+        .map(|other| similarity(row, embedded.embeddings.row(other)))
+        .reduce(f32::max)
 }

@@ -2,7 +2,7 @@
 
 mod interrupt;
 mod outputs;
-mod settings;
+pub(super) mod settings;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -8,6 +8,7 @@ use kernels::retrieval::scan::{Index, similarity};
 
 use super::Summary;
 use super::journal::Entry;
+use super::limits::HIGHEST_NUMBER;
 use super::names::is_generated;
 use super::place::Place;
 use super::store::{Ledger, Moment, Owner, Record, Stamp, Step, Store};
@@ -74,6 +75,11 @@ impl Known {
             aliases,
             journal,
         } = store.read_ledger()?;
+        if next_identity > HIGHEST_NUMBER {
+            return Err(place.damaged(format!(
+                "'next identity' of its stamp is {next_identity}, wanted at most {HIGHEST_NUMBER}"
+            )));
+        }
         let mut known = Self {
             index: Index::new(stamp.dim).map_err(|e| place.damaged(e.to_string()))?,
             next_identity,
@@ -98,6 +104,12 @@ impl Known {
                     "identity {identity} is not below the next number {next_identity}"
                 )));
             }
+            if record.next_exemplar > HIGHEST_NUMBER {
+                return Err(place.damaged(format!(
+                    "the next exemplar of identity {identity} is number {}, wanted at most {HIGHEST_NUMBER}",
+                    record.next_exemplar
+                )));
+            }
             known.set_record(identity, record);
             Ok(())
         })?;
@@ -108,16 +120,69 @@ impl Known {
                 )));
             }
         }
+        for (&number, entry) in &known.journal {
+            known.check_note(number, entry).map_err(|reason| {
+                place.damaged(format!("note {number} of its journal: {reason}"))
+            })?;
+        }
         store.read_embeddings(known.stamp.dim, |identity, exemplar, embedding| {
-            if !known.people.contains_key(&identity) {
+            let Some(person) = known.people.get(&identity) else {
                 let reason = format!("exemplar {exemplar} belongs to no identity ({identity})");
                 return Err(place.damaged(reason));
+            };
+            let next = person.record.next_exemplar;
+            if exemplar >= next {
+                return Err(place.damaged(format!(
+                    "exemplar {exemplar} of identity {identity} is not below the next number {next}"
+                )));
             }
             known
                 .add_row((identity, exemplar), embedding)
                 .map_err(|e| place.damaged(format!("exemplar {exemplar} of {identity}: {e}")))
         })?;
         Ok(known)
+    }
+
+    /// Refuses a note from which undoing would make numbers that cannot be, or would put one identity over another.
+    fn check_note(&self, number: u64, entry: &Entry) -> Result<(), String> {
+        if number >= HIGHEST_NUMBER {
+            return Err(format!("its number is above {HIGHEST_NUMBER}"));
+        }
+        let (identities, moved) = match entry {
+            Entry::Merge {
+                from,
+                into,
+                lost,
+                moved,
+                ..
+            } => {
+                if self.people.contains_key(from) {
+                    return Err(format!("identity {from} was merged and is still there"));
+                }
+                let next = lost.next_exemplar;
+                if next > HIGHEST_NUMBER || moved.iter().any(|&(then, _)| then >= next) {
+                    return Err(format!(
+                        "the next exemplar of identity {from} was number {next}"
+                    ));
+                }
+                ([*from, *into], moved)
+            }
+            Entry::Split { from, to, moved } => ([*from, *to], moved),
+        };
+        let next = self.next_identity;
+        if let Some(identity) = identities.iter().find(|&&identity| identity >= next) {
+            return Err(format!(
+                "identity {identity} is not below the next number {next}"
+            ));
+        }
+        let exemplars = moved.iter().flat_map(|&(a, b)| [a, b]);
+        match exemplars
+            .max()
+            .filter(|&exemplar| exemplar >= HIGHEST_NUMBER)
+        {
+            Some(exemplar) => Err(format!("it speaks of exemplar {exemplar}")),
+            None => Ok(()),
+        }
     }
 
     /// Carries out a step that the file has carried out.

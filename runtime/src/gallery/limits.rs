@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+/// The highest number of an identity, an exemplar or a note of the journal. All count up from 0 or 1, and a thousand a second would take 285,000 years to come here:
+/// a file that says more is damaged or forged, and could make a number wrap or be given twice. Readers of JSON keep integers up to here exactly.
+pub(super) const HIGHEST_NUMBER: u64 = 1 << 53;
+
 /// What a gallery keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {

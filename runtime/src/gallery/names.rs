@@ -3,10 +3,17 @@
 //! A generated name is `person-7f3a91c2-000001`: the first 32 bits of the device's tag and the identity's number. Every gallery file draws a tag of 64 random bits
 //! when it is made and another when it is restored from a copy, so that a name that stands in somebody's log never comes to mean another person. Of 1000
 //! galleries two share the 32 bits with a probability of 0.012 % (1000² / 2 / 2³²), of 100 with a hundredth of that. Format 1 had no tag: `person-000001`.
+//!
+//! Names are stored in Unicode's normalisation form C, so that `Zoë` is one name whichever keyboard or file system it comes from. A new name has no character
+//! that a reader cannot see, and none is a number. Galleries of older versions may hold names that break these rules: they stay usable, and each is found in its
+//! stored and in its normalised form.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::skeleton;
 
 use super::MAX_NAME;
 use crate::error::{Error, Result};
@@ -55,31 +62,97 @@ pub(super) fn is_generated(name: &str) -> bool {
     }
 }
 
-/// Refuses what cannot be a name.
-pub(super) fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        return Err(Error::Argument(format!(
-            "a name has {} bytes, wanted 1 to {MAX_NAME}",
-            name.len()
-        )));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(Error::Argument(format!(
-            "the name {name:?} has control characters"
-        )));
-    }
-    Ok(())
+/// The form in which names are stored and compared: Unicode's normalisation form C.
+pub(super) fn normal(name: &str) -> String {
+    name.nfc().collect()
 }
 
-/// Refuses what cannot be the name of somebody whom a person names.
-pub(super) fn check_new_name(name: &str) -> Result<()> {
-    check_name(name)?;
-    if is_generated(name) {
-        return Err(Error::Argument(format!(
-            "'{name}' has the form of generated names and belongs to nobody: choose another name"
-        )));
+/// The number that a person calls an identity by, `7` or `#7`.
+pub(super) fn number(who: &str) -> Option<u64> {
+    let digits = who.strip_prefix('#').unwrap_or(who);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// The name of a new person as it is stored, in normalisation form C.
+///
+/// # Errors
+/// [`Error::Argument`] if it is empty, longer than [`MAX_NAME`] bytes, has characters that cannot be seen, begins or ends with a blank, or has the form of numbers or
+/// generated names.
+pub fn new_name(name: &str) -> Result<String> {
+    let name = normal(name);
+    let refused = |reason: String| Err(Error::Argument(reason));
+    if name.is_empty() || name.len() > MAX_NAME {
+        return refused(format!(
+            "a name has {} bytes, wanted 1 to {MAX_NAME}",
+            name.len()
+        ));
     }
-    Ok(())
+    let unseen = name.chars().enumerate().find(|&(_, c)| is_unseen(c));
+    if let Some((at, letter)) = unseen {
+        let kind = match letter {
+            c if c.is_control() => "control",
+            '\u{2028}' | '\u{2029}' => "line-break",
+            _ => "invisible",
+        };
+        return refused(format!(
+            "the name '{}' has the {kind} character U+{:04X} at position {}: leave it out",
+            visible(&name),
+            u32::from(letter),
+            at + 1
+        ));
+    }
+    if name.trim() != name {
+        return refused(format!(
+            "the name '{name}' begins or ends with a blank: leave it out"
+        ));
+    }
+    let rest = name.trim_start_matches(['#', '+', '-']);
+    if !rest.is_empty() && rest.chars().all(char::is_numeric) {
+        return refused(format!(
+            "'{name}' could be taken for the number of an identity: choose a name with a letter"
+        ));
+    }
+    if is_generated(&name) {
+        return refused(format!(
+            "'{name}' has the form of generated names and belongs to nobody: choose another name"
+        ));
+    }
+    Ok(name)
+}
+
+/// Whether a reader cannot see that a character is there: control characters, line breaks, and what Unicode calls default-ignorable, which includes all zero-width
+/// characters, all marks of writing direction, soft hyphens and variation selectors; and the marks of interlinear annotations.
+fn is_unseen(letter: char) -> bool {
+    // The skeleton of UTS 39 leaves out default-ignorable characters and nothing else.
+    let ignorable = || skeleton(letter.encode_utf8(&mut [0; 4])).next().is_none();
+    letter.is_control()
+        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
+        || ignorable()
+}
+
+/// A name with escapes in place of what a reader cannot see.
+fn visible(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if is_unseen(letter) {
+            text.extend(letter.escape_unicode());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// What a reader may take a name for: two names that share one of these forms look alike. The skeletons of UTS 39, made of confusable characters of all scripts
+/// (Latin `a` and Cyrillic `а`, `I` and `l`), are compared without regard to case and to the width of blanks.
+pub(super) fn looks(name: &str) -> [String; 2] {
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let name = words.join(" ");
+    [
+        skeleton(&name).collect::<String>().to_lowercase(),
+        skeleton(&name.to_lowercase()).collect(),
+    ]
 }
 
 #[cfg(test)]
@@ -107,6 +180,109 @@ mod tests {
         ];
         for (name, wanted) in cases {
             assert_eq!(is_generated(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn new_names_have_nothing_that_a_reader_cannot_see_and_are_no_numbers() {
+        let good = [
+            "Ada",
+            "Zo\u{eb}",
+            "O'Neil-Smith, Jr.",
+            "\u{5c71}\u{7530}\u{3000}\u{592a}\u{90ce}",
+            "\u{639}\u{644}\u{64a}",
+            "\u{928}\u{947}\u{939}\u{93e}",
+            "\u{1f600}",
+            "figure 1",
+            "1a",
+            "#",
+            "-",
+        ];
+        assert_eq!(new_name("Zoe\u{308}").unwrap(), "Zo\u{eb}");
+        for name in good {
+            assert_eq!(new_name(name).unwrap(), name);
+        }
+        let unseen = [
+            ('\0', "control character U+0000"),
+            ('\n', "control character U+000A"),
+            ('\u{1b}', "control character U+001B"),
+            ('\u{9b}', "control character U+009B"),
+            ('\u{ad}', "invisible character U+00AD"),
+            ('\u{34f}', "invisible character U+034F"),
+            ('\u{61c}', "invisible character U+061C"),
+            ('\u{115f}', "invisible character U+115F"),
+            ('\u{200b}', "invisible character U+200B"),
+            ('\u{200d}', "invisible character U+200D"),
+            ('\u{200f}', "invisible character U+200F"),
+            ('\u{2028}', "line-break character U+2028"),
+            ('\u{202e}', "invisible character U+202E"),
+            ('\u{2060}', "invisible character U+2060"),
+            ('\u{2066}', "invisible character U+2066"),
+            ('\u{3164}', "invisible character U+3164"),
+            ('\u{fe0f}', "invisible character U+FE0F"),
+            ('\u{feff}', "invisible character U+FEFF"),
+            ('\u{fffa}', "invisible character U+FFFA"),
+            ('\u{e0041}', "invisible character U+E0041"),
+        ];
+        for (letter, wanted) in unseen {
+            let error = new_name(&format!("A{letter}da")).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains("at position 2"), "{error}");
+            assert!(!error.contains(letter), "{error:?}");
+        }
+        for name in [" Ada", "Ada ", "\u{a0}Ada", "Ada\u{3000}", " "] {
+            let error = new_name(name).unwrap_err().to_string();
+            assert!(error.contains("begins or ends with a blank"), "{error}");
+        }
+        for name in ["1", "007", "#7", "+7", "-1", "\u{664}\u{662}", "\u{ff11}"] {
+            let error = new_name(name).unwrap_err().to_string();
+            assert!(error.contains("number of an identity"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_reader_takes_for_each_other_look_alike() {
+        let alike = |a: &str, b: &str| {
+            let (a, b) = (looks(a), looks(b));
+            (0..2).any(|form| a[form] == b[form])
+        };
+        for (a, b) in [
+            ("Ada", "ada"),
+            ("Ada", "ADA"),
+            ("Ada", "\u{410}da"),
+            ("Ada", "\u{410}DA"),
+            ("Ada", "\u{391}d\u{430}"),
+            ("Ada", "\u{ff21}da"),
+            ("Ian", "lan"),
+            ("IAN", "1an"),
+            ("Maria", "rnaria"),
+            ("Bob O", "Bob 0"),
+            ("Ada L", "Ada  L"),
+            ("Ada L", "Ada\u{a0}L"),
+            ("Ada", "A\u{200b}da"),
+            ("Zo\u{eb}", "Zoe\u{308}"),
+        ] {
+            assert!(alike(a, b), "{a} and {b}");
+        }
+        for (a, b) in [("Ada", "Ida"), ("Zoe", "Zo\u{eb}"), ("Bob", "Rob")] {
+            assert!(!alike(a, b), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_with_or_without_their_sign() {
+        for (text, wanted) in [
+            ("7", Some(7)),
+            ("#7", Some(7)),
+            ("007", Some(7)),
+            ("+7", None),
+            ("##7", None),
+            ("#", None),
+            ("", None),
+            ("18446744073709551616", None),
+        ] {
+            assert_eq!(number(text), wanted, "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::journal::{DEPTH, Entry};
-use super::names::{check_new_name, is_generated};
+use super::names::{is_generated, new_name};
 use super::store::{Record, Step};
 use super::{Gallery, Limits, Origin, Summary};
 use crate::error::{Error, Result};
@@ -105,12 +105,12 @@ impl Gallery {
     ) -> Result<(Summary, Summary)> {
         self.reopen()?;
         let from = self.find(who)?;
-        if let Some(name) = name {
-            check_new_name(name)?;
-            if self.named(name).is_some() {
-                return Err(Error::Argument(format!("'{name}' is somebody already")));
-            }
+        if let Some(name) = name
+            && self.named(name)?.is_some()
+        {
+            return Err(Error::Argument(format!("'{name}' is somebody already")));
         }
+        let name = name.map(new_name).transpose()?;
         let origins = self.store_mut()?.origins(from)?;
         let all = origins.len();
         let picked: Vec<(u64, Origin)> = origins
@@ -128,7 +128,7 @@ impl Gallery {
         }
         let to = self.known.next_identity;
         let times = || picked.iter().map(|(_, origin)| origin.time);
-        let name = name.map_or_else(|| self.known.stamp.device.name(to), str::to_owned);
+        let name = name.unwrap_or_else(|| self.known.stamp.device.name(to));
         let mut record = Record::new(name, times().min().unwrap_or(0));
         record.last_seen = times().max().unwrap_or(0);
         let moved = numbered(picked.iter().map(|&(n, _)| n), &mut record);

@@ -201,7 +201,7 @@ impl Gallery {
     }
 
     /// Similarity of the nearest exemplar of an identity that is there.
-    fn nearest_exemplar(&self, identity: u64, embedding: &[f32]) -> f32 {
+    pub(super) fn nearest_exemplar(&self, identity: u64, embedding: &[f32]) -> f32 {
         let rows = self.known.people[&identity].rows.iter();
         rows.map(|&row| similarity(embedding, self.known.index.row(row)))
             .fold(f32::NEG_INFINITY, f32::max)

@@ -4,6 +4,7 @@ mod copies;
 mod day;
 mod kill;
 mod life;
+mod lookup;
 mod model;
 mod revision;
 
@@ -354,7 +355,12 @@ fn bad_arguments_change_nothing() {
     let names = [
         ("", "a name has 0 bytes, wanted 1 to 200"),
         (&*long, "a name has 201 bytes, wanted 1 to 200"),
-        ("a\nb", "the name \"a\\nb\" has control characters"),
+        (
+            "a\nb",
+            "the name 'a\\u{a}b' has the control character U+000A at position 2",
+        ),
+        ("ada ", "begins or ends with a blank"),
+        ("7", "could be taken for the number of an identity"),
         ("person-7f3a91c2-000001", "has the form of generated names"),
         ("person-000001", "has the form of generated names"),
         ("person-1234567", "has the form of generated names"),

@@ -10,7 +10,7 @@ use runtime::gallery::{Change, Gallery as Store, Origin, Summary, Undone};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
-use super::{Outcome, table};
+use super::{Outcome, look_alikes, table};
 
 /// Make one of two identities that are the same person
 ///
@@ -121,6 +121,9 @@ impl Merge {
 impl Split {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let mut gallery = Store::inspect(&self.file)?;
+        if let Some(name) = &self.name {
+            look_alikes(&gallery, name)?;
+        }
         let (remaining, split) = &gallery.split(&self.who, self.name.as_deref(), |n, origin| {
             self.picks(n, origin)
         })?;

@@ -474,7 +474,7 @@ fn pixels(text: &str) -> anyhow::Result<f32> {
 }
 
 /// A cosine similarity.
-fn threshold(text: &str) -> anyhow::Result<f32> {
+pub(in crate::commands) fn threshold(text: &str) -> anyhow::Result<f32> {
     let threshold: f32 = text.parse().context("wanted a number from -1 to 1")?;
     if !(-1.0..=1.0).contains(&threshold) {
         bail!("wanted -1 to 1");

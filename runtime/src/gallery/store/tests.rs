@@ -346,7 +346,7 @@ fn a_damaged_file_is_an_error_or_an_earlier_state() {
 #[test]
 fn well_formed_pages_with_wrong_records_are_damage() {
     type Forge = fn(&WriteTransaction);
-    let cases: [(&str, Forge, &str); 13] = [
+    let cases: [(&str, Forge, &str); 20] = [
         (
             "format",
             |tx| stamp(tx, "format", "3"),
@@ -368,13 +368,51 @@ fn well_formed_pages_with_wrong_records_are_damage() {
             "identity 2 is not below the next number 2",
         ),
         (
+            "last number",
+            |tx| stamp(tx, "next identity", "18446744073709551615"),
+            "'next identity' of its stamp is 18446744073709551615, wanted at most 9007199254740992",
+        ),
+        (
+            "last exemplar",
+            |tx| put(tx, IDENTITIES, 1, &record("someone 0", u64::MAX)),
+            "the next exemplar of identity 1 is number 18446744073709551615",
+        ),
+        (
+            "reused exemplar",
+            |tx| put(tx, IDENTITIES, 1, &record("someone 0", 0)),
+            "exemplar 0 of identity 1 is not below the next number 0",
+        ),
+        (
+            "last note",
+            |tx| note(tx, u64::MAX, &merged(2, 1, 1, 0)),
+            "note 18446744073709551615 of its journal: its number is above",
+        ),
+        (
+            "merged and there",
+            |tx| note(tx, 1, &merged(2, 1, 1, 0)),
+            "note 1 of its journal: identity 2 was merged and is still there",
+        ),
+        (
+            "exemplar of a note",
+            |tx| note(tx, 1, &merged(0, 1, u64::MAX, u64::MAX - 1)),
+            "note 1 of its journal: the next exemplar of identity 0 was number 18446744073709551615",
+        ),
+        (
+            "identity of a note",
+            |tx| {
+                let (from, to, moved) = (1, u64::MAX, Vec::new());
+                note(tx, 1, &Entry::Split { from, to, moved });
+            },
+            "note 1 of its journal: identity 18446744073709551615 is not below the next number 3",
+        ),
+        (
             "record",
             |tx| put(tx, IDENTITIES, 1, b"{}"),
             "identity 1: missing field `name`",
         ),
         (
             "same name",
-            |tx| put(tx, IDENTITIES, 9, &record("someone 0")),
+            |tx| put(tx, IDENTITIES, 9, &record("someone 0", 1)),
             "two identities are called 'someone 0'",
         ),
         (
@@ -436,14 +474,34 @@ fn well_formed_pages_with_wrong_records_are_damage() {
         tx.open_table(table).unwrap().insert(key, value).unwrap();
     }
 
-    fn record(name: &str) -> Vec<u8> {
-        json(&Record {
+    fn plain(name: &str, next_exemplar: u64) -> Record {
+        Record {
             name: name.into(),
             enrolled: 0,
             last_seen: 0,
             visits: 0,
-            next_exemplar: 0,
-        })
+            next_exemplar,
+        }
+    }
+
+    fn record(name: &str, next_exemplar: u64) -> Vec<u8> {
+        json(&plain(name, next_exemplar))
+    }
+
+    fn note(tx: &WriteTransaction, number: u64, entry: &Entry) {
+        put(tx, JOURNAL, number, &json(entry));
+    }
+
+    /// A merge of an identity that had one exemplar.
+    fn merged(from: u64, into: u64, next_exemplar: u64, exemplar: u64) -> Entry {
+        Entry::Merge {
+            from,
+            into,
+            lost: plain("gone", next_exemplar),
+            before: plain("someone 0", 1),
+            aliases: Vec::new(),
+            moved: vec![(exemplar, 1)],
+        }
     }
 }
 
