@@ -251,8 +251,8 @@ fn with_files_up_to(bytes: usize, call: &Reid) -> Ended {
 fn a_disk_too_full_for_a_gallery_is_told() {
     let folder = Folder::new();
     let gallery = folder.at("shop.redb");
-    // A new gallery takes a megabyte while it is open.
-    let ended = with_files_up_to(1 << 17, &run(&gallery)).says(&["shop.redb: File too large"]);
+    // A new gallery takes 72 KiB.
+    let ended = with_files_up_to(1 << 15, &run(&gallery)).says(&["shop.redb", "File too large"]);
     assert_eq!(ended.stdout, "");
     // What that left behind is in nobody's way.
     run(&gallery).succeeds().says(&["8 new, 0 known before"]);
@@ -264,7 +264,7 @@ fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
     let gallery = folder.at("shop.redb");
     // Every picture by itself, and a threshold that nobody reaches: every observation is somebody
     // new. What is kept of each holds the name of the source, here 3 KB long, so that the file soon
-    // outgrows the megabyte that it begins with.
+    // outgrows its limit.
     let example = example();
     let folder_of_example = example.clip.parent().expect("it is in a folder");
     let long = folder_of_example.join("./".repeat(1500));
@@ -284,7 +284,7 @@ fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
             threshold
         ]
     };
-    let ended = with_files_up_to(9 << 17, &run("1")).says(&[
+    let ended = with_files_up_to(5 << 17, &run("1")).says(&[
         "shop.redb: the change was not stored",
         "File too large",
         " persons in ",
