@@ -72,6 +72,18 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The file has several names: a rewrite would replace one of them, and the others would keep the people who are removed.
+    #[error(
+        "gallery {} has {links} names (hard links): whoever is removed would stay in the file under the others; remove those, or copy the gallery with 'reid gallery backup' and use the copy",
+        path.display()
+    )]
+    GalleryLinked {
+        /// The gallery.
+        path: PathBuf,
+        /// How many names the file has.
+        links: u64,
+    },
+
     /// The file is no gallery: check the path.
     #[error("{} is no gallery: {reason}", path.display())]
     NotAGallery {

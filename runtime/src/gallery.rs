@@ -18,19 +18,24 @@
 //! checksums, and forgetting one of their identities takes 2.7 s, because the file is written anew.
 
 mod copies;
+#[cfg(test)]
+mod disk;
+mod file;
 mod journal;
 mod known;
 mod limits;
 mod lookup;
 mod names;
+mod overlay;
 mod place;
 mod ranking;
 mod retention;
 mod revision;
 mod sighting;
 mod store;
+mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kernels::retrieval::scan::MAX_DIM;
 use serde::{Deserialize, Serialize};
@@ -42,8 +47,10 @@ pub use names::{Device, new_name};
 pub use retention::Prune;
 pub use revision::{Change, Undone};
 pub use sighting::{Observed, Recorded, Sighting};
+pub use view::GalleryView;
 
 use crate::error::{Error, Result};
+use file::Access;
 use known::Known;
 use place::Place;
 use ranking::{Ranked, Ranking};
@@ -137,7 +144,8 @@ impl Gallery {
     /// # Errors
     /// [`Error::Argument`] or [`Error::Kernels`] if `space` is empty or `dim` out of range.
     pub fn in_memory(space: &str, dim: usize) -> Result<Self> {
-        Self::load(Place::Memory, Some(Stamp::checked(space, dim)?), true)
+        let wanted = Stamp::checked(space, dim)?;
+        Self::load(Place::Memory, Some(wanted), Access::Create)
     }
 
     /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, or creates it if there is no file or an empty one.
@@ -146,25 +154,25 @@ impl Gallery {
     /// As [`Gallery::open`], without [`Error::GalleryMissing`].
     pub fn create_or_open(path: impl Into<PathBuf>, space: &str, dim: usize) -> Result<Self> {
         let wanted = Stamp::checked(space, dim)?;
-        Self::load(Place::File(path.into()), Some(wanted), true)
+        Self::load_file(&path.into(), Some(wanted), Access::Create)
     }
 
-    /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, and locks it until it is dropped.
+    /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, and locks it until it is dropped. [`GalleryView`] opens one to read it only.
     ///
     /// # Errors
-    /// [`Error::GalleryMissing`], [`Error::GalleryInUse`], [`Error::NotAGallery`], [`Error::GalleryDamaged`], [`Error::GalleryTooNew`], [`Error::GallerySpace`],
+    /// [`Error::GalleryMissing`], [`Error::GalleryInUse`], [`Error::GalleryLinked`], [`Error::NotAGallery`], [`Error::GalleryDamaged`], [`Error::GalleryTooNew`], [`Error::GallerySpace`],
     /// [`Error::GalleryDimension`] or [`Error::Io`], each of which says what to do.
     pub fn open(path: impl Into<PathBuf>, space: &str, dim: usize) -> Result<Self> {
         let wanted = Stamp::checked(space, dim)?;
-        Self::load(Place::File(path.into()), Some(wanted), false)
+        Self::load_file(&path.into(), Some(wanted), Access::Change)
     }
 
-    /// Opens the gallery at `path`, whatever its space: for everything that needs no model.
+    /// Opens the gallery at `path`, whatever its space: for every change that needs no model.
     ///
     /// # Errors
     /// As [`Gallery::open`], without those about space and dimension.
     pub fn inspect(path: impl Into<PathBuf>) -> Result<Self> {
-        Self::load(Place::File(path.into()), None, false)
+        Self::load_file(&path.into(), None, Access::Change)
     }
 
     /// The same gallery with other limits. Identities that have more exemplars keep them until one is added.
@@ -393,8 +401,12 @@ impl Drop for Gallery {
 
 /// How changes reach the file and then memory.
 impl Gallery {
-    fn load(place: Place, wanted: Option<Stamp>, create: bool) -> Result<Self> {
-        let (store, known) = Known::load(place.clone(), wanted.as_ref(), create)?;
+    fn load_file(path: &Path, wanted: Option<Stamp>, access: Access) -> Result<Self> {
+        Self::load(Place::at(path, access)?, wanted, access)
+    }
+
+    fn load(place: Place, wanted: Option<Stamp>, access: Access) -> Result<Self> {
+        let (store, known) = Known::load(place.clone(), wanted.as_ref(), access)?;
         Ok(Self {
             store: Some(store),
             place,
@@ -413,7 +425,8 @@ impl Gallery {
     fn reopen(&mut self) -> Result<()> {
         self.doomed_crops.clear();
         if self.store.is_none() {
-            let (store, known) = Known::load(self.place.clone(), Some(&self.known.stamp), false)?;
+            let wanted = Some(&self.known.stamp);
+            let (store, known) = Known::load(self.place.clone(), wanted, Access::Change)?;
             self.store = Some(store);
             let before = std::mem::replace(&mut self.known, known);
             self.unsaved.retain(|id| self.known.people.contains_key(id));

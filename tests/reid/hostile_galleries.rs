@@ -338,6 +338,102 @@ fn a_full_disk_keeps_the_matrix_that_was_there() {
 }
 
 #[test]
+fn a_link_to_a_gallery_is_followed_and_a_second_name_is_refused() {
+    let folder = Folder::new();
+    let (gallery, link) = (folder.at("shop.redb"), folder.at("link.redb"));
+    std::os::unix::fs::symlink("shop.redb", &link).expect("links can be made");
+    run(&link).succeeds();
+    let known = list(&gallery).succeeds().json();
+    let name = known["identities"][0]["name"].as_str().expect("a name");
+    let holds = |path: &Path| {
+        let bytes = std::fs::read(path).expect("the gallery can be read");
+        let mut parts = bytes.windows(name.len());
+        parts.any(|part| part == name.as_bytes())
+    };
+    assert!(holds(&gallery));
+
+    // A second name keeps all of the file that a rewrite replaces.
+    let second = folder.at("second.redb");
+    std::fs::hard_link(&gallery, &second).expect("links can be made");
+    for path in [&gallery, &link, &second] {
+        reid!["gallery", "forget", path, name]
+            .fails()
+            .says(&[".redb has 2 names (hard links)", "reid gallery backup"]);
+        list(path).succeeds();
+    }
+    assert!(holds(&gallery) && holds(&second));
+    let copy = folder.at("copy.redb");
+    reid!["gallery", "backup", gallery, copy].succeeds();
+    reid!["gallery", "backup", gallery, second, "--force"]
+        .fails()
+        .says(&["second.redb has 2 names"]);
+    std::fs::remove_file(&second).expect("it is ours");
+
+    reid!["gallery", "forget", link, name].succeeds();
+    assert!(link.is_symlink(), "the link was replaced");
+    assert!(!holds(&gallery), "who was forgotten is in the file");
+}
+
+/// The bytes of a file, and when it was changed.
+fn trace(path: &Path) -> (Vec<u8>, std::time::SystemTime) {
+    let metadata = std::fs::metadata(path).expect("it is there");
+    let changed = metadata.modified().expect("it has a time");
+    (std::fs::read(path).expect("it can be read"), changed)
+}
+
+#[test]
+fn what_is_only_read_is_not_written_to() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new();
+    let shelf = folder.at("shelf");
+    std::fs::create_dir(&shelf).expect("folders can be made");
+    let gallery = shelf.join("shop.redb");
+    run(&gallery).succeeds();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
+    };
+    // As on a read-only disk; a user who may do everything is told apart by the traces alone.
+    mode(&gallery, 0o444);
+    mode(&shelf, 0o555);
+    let before = trace(&gallery);
+    let (copy, restored) = (folder.at("copy.redb"), folder.at("restored.redb"));
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    for call in [
+        list(&gallery),
+        reid!["gallery", "show", gallery, "1"],
+        reid!["gallery", "prune", gallery, "--keep", "0", "--dry-run"],
+        reid!["match", crop, "--gallery", gallery, "--model", model],
+        reid!["gallery", "backup", gallery, copy],
+        reid!["gallery", "restore", restored, gallery],
+    ] {
+        call.succeeds();
+        assert!(trace(&gallery) == before, "the gallery was written to");
+    }
+    let names = std::fs::read_dir(&shelf).expect("it can be listed").count();
+    assert_eq!(names, 1, "something was written beside the gallery");
+    mode(&shelf, 0o755);
+
+    let before = trace(&copy);
+    reid!["gallery", "restore", restored, copy].succeeds();
+    list(&copy).succeeds();
+    assert!(trace(&copy) == before, "the copy was written to");
+}
+
+#[test]
+fn two_processes_read_a_gallery_at_a_time() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    run(&gallery).succeeds();
+    let reading = runtime::gallery::GalleryView::inspect(&gallery).expect("a gallery");
+    list(&gallery).succeeds();
+    run(&gallery)
+        .fails()
+        .says(&["shop.redb is in use by another process"]);
+    assert_eq!(reading.len(), 8);
+}
+
+#[test]
 fn what_may_not_be_read_or_written_is_told() {
     use std::os::unix::fs::PermissionsExt;
 

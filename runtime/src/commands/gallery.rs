@@ -10,14 +10,15 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use runtime::gallery::{Gallery as Store, Origin, Summary};
+use runtime::gallery::{GalleryView, Origin, Summary};
 use serde::Serialize;
 
 use super::Outcome;
 
 /// Look into a gallery, put it right, keep copies of it. Only re-embed needs a model.
 ///
-/// No other program may have the gallery open meanwhile.
+/// While `reid run` has the gallery open, no other program can open it. `list`, `show`, `backup` and
+/// `prune --dry-run` write nothing to it, nor does `restore` to the copy.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery merge shop.redb person-7f3a91c2-000007 Ada\n  reid gallery prune shop.redb --older-than 24h\n  reid gallery backup shop.redb monday.redb"
@@ -101,7 +102,7 @@ impl Gallery {
 
 impl List {
     fn run(self) -> anyhow::Result<Outcome> {
-        let gallery = Store::inspect(self.file)?;
+        let gallery = GalleryView::inspect(self.file)?;
         let identities: Vec<Summary> = gallery.list().collect();
         if self.json {
             cli::json(&Listing {
@@ -120,7 +121,7 @@ impl List {
 
 impl Show {
     fn run(self) -> anyhow::Result<Outcome> {
-        let (identity, origins) = Store::inspect(self.file)?.show(&self.who)?;
+        let (identity, origins) = GalleryView::inspect(self.file)?.show(&self.who)?;
         if self.json {
             cli::json(&Shown {
                 schema: 1,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use clap::Args;
 use kernels::retrieval::scan::similarity;
-use runtime::gallery::{Gallery, Origin, Resemblance, new_name};
+use runtime::gallery::{Gallery, GalleryView, Origin, Resemblance, new_name};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
@@ -113,7 +113,8 @@ struct Resembles<'a> {
 impl Match {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let model = self.model.open()?;
-        let gallery = Gallery::open(&self.gallery, model.space(), model.contract.embedding.dim)?;
+        let dim = model.contract.embedding.dim;
+        let gallery = GalleryView::open(&self.gallery, model.space(), dim)?;
         let mut embedder = self.device.embedder(&model)?;
         let embedded = images::embed(&self.queries, &model, embedder.as_mut())?;
         for (index, query) in embedded.paths.iter().enumerate() {

@@ -4,17 +4,18 @@
 //! when it is made, no dead pages. It outlives its people's retention: whoever keeps backups decides for how long.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::file::{Access, discard};
 use super::known::Known;
 use super::names::Device;
-use super::place::{Place, discard};
+use super::place::Place;
 use super::store::{Edit, Stamp, Store};
+use super::view::GalleryView;
 use super::{Gallery, Origin, journal};
 use crate::error::{Error, Result};
 
@@ -43,32 +44,41 @@ pub struct ReEmbedded {
 }
 
 impl Gallery {
-    /// Writes a copy of the gallery to `to` and opens that to verify it. An existing file is replaced only with `force`.
+    /// Writes a copy of the gallery to `to` and reads that to verify it. An existing file is replaced only with `force`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there is a file already or `to` is the gallery itself; [`Error::GalleryStorage`]; what opening the copy says.
+    /// [`Error::Argument`] if there is a file already or `to` is the gallery itself; [`Error::GalleryLinked`] or [`Error::GalleryInUse`] if the file may not be
+    /// replaced; [`Error::GalleryStorage`]; what opening the copy says.
     pub fn backup(&mut self, to: &Path, force: bool) -> Result<()> {
+        self.backup_to(&Place::at(to, Access::Create)?, force)
+    }
+
+    pub(super) fn backup_to(&mut self, to: &Place, force: bool) -> Result<()> {
         self.flush()?;
-        let itself = fs::canonicalize(to).is_ok_and(|to| {
-            let own = fs::canonicalize(self.place.path());
-            own.is_ok_and(|own| own == to)
-        });
-        if itself {
-            return Err(Error::Argument(format!(
-                "{} is the gallery itself: name another file",
-                to.display()
-            )));
+        // What is replaced is locked: another program may have it open as a gallery.
+        let mut _replaced = None;
+        if let Place::File(file) = to {
+            if matches!(&self.place, Place::File(own) if own.real() == file.real()) {
+                return Err(Error::Argument(format!(
+                    "{} is the gallery itself: name another file",
+                    file.given().display()
+                )));
+            }
+            if force && file.size()?.is_some() {
+                _replaced = Some(file.open(Access::Read)?);
+                file.refuse_links()?;
+            }
         }
-        refuse_existing(to, force)?;
-        let place = Place::File(to.to_owned());
-        drop(self.store_mut()?.copy(&place, &Edit::default())?);
-        let copy = Self::inspect(to)?;
+        let free = || refuse_existing(to, force);
+        free()?;
+        drop(self.store_mut()?.copy(to, &Edit::default(), free)?);
+        let copy = Self::load(to.clone(), None, Access::Read)?;
         let same = copy.known.stamp == self.known.stamp
             && copy.list().eq(self.list())
             && copy.known.journal == self.known.journal;
         if !same {
             let reason = "the copy differs from the gallery".to_owned();
-            return Err(place.damaged(reason));
+            return Err(to.damaged(reason));
         }
         Ok(())
     }
@@ -78,21 +88,25 @@ impl Gallery {
     /// the backup, here or where it came from, are not generated again for others.
     ///
     /// # Errors
-    /// [`Error::GalleryInUse`] and [`Error::NotAGallery`] for either file, what else opening `from` says; a damaged gallery at `path` is no error.
+    /// [`Error::GalleryInUse`] and [`Error::NotAGallery`] for either file, [`Error::GalleryLinked`] for the one at `path`, what else opening `from` says; a damaged
+    /// gallery at `path` is no error.
     pub fn restore(path: &Path, from: &Path, force: bool) -> Result<Restored> {
-        let source = Self::inspect(from)?;
-        let place = Place::File(path.to_owned());
-        // Holds the lock until the end.
-        let old = match Store::open(place.clone(), None) {
-            Ok((store, _)) => Some(store),
-            Err(Error::GalleryMissing { .. } | Error::GalleryDamaged { .. }) => None,
-            Err(error) => return Err(error),
+        let source = GalleryView::inspect(from)?;
+        let place = Place::at(path, Access::Create)?;
+        let Place::File(file) = &place else {
+            unreachable!("a path leads to a file")
         };
-        let replaced = path.exists().then(|| beside(path, ".before-restore"));
+        // Either holds the lock until the end.
+        let (mut _old, mut _damaged) = (None, None);
+        match Store::open(place.clone(), Access::Change, None) {
+            Ok((store, _)) => _old = Some(store),
+            Err(Error::GalleryMissing { .. }) => (),
+            Err(Error::GalleryDamaged { .. }) => _damaged = Some(file.open(Access::Change)?),
+            Err(error) => return Err(error),
+        }
+        let replaced = place.size()?.map(|_| file.set_aside());
         if let Some(replaced) = &replaced {
-            refuse_existing(replaced, force)?;
-            discard(replaced)?;
-            set_aside(path, replaced)?;
+            refuse_existing(&Place::at(replaced, Access::Create)?, force)?;
         }
         let stamp = Stamp {
             device: Device::random(),
@@ -105,19 +119,29 @@ impl Gallery {
         let Some(store) = &source.store else {
             return Err(place.damaged("it was closed by an earlier failure".into()));
         };
-        let copied = store.copy(&place, &edit);
+        let mut is_set_aside = false;
+        let copied = store.copy(&place, &edit, || {
+            let Some(replaced) = &replaced else {
+                return refuse_existing(&place, false);
+            };
+            discard(replaced)?;
+            set_aside(file.real(), replaced)?;
+            is_set_aside = true;
+            // The second name has to outlast the first.
+            file.sync_folder()
+        });
         if copied.is_err()
+            && is_set_aside
             && let Some(replaced) = &replaced
         {
-            let undone = if path.exists() {
+            let undone = if place.size()?.is_some() {
                 discard(replaced)
             } else {
-                fs::rename(replaced, path).map_err(|e| place.not_stored(e))
+                fs::rename(replaced, file.real()).map_err(|e| place.not_stored(e))
             };
             undone?;
         }
         copied?;
-        drop(old);
         Ok(Restored {
             identities: source.len(),
             exemplars: source.exemplars(),
@@ -190,11 +214,11 @@ impl Gallery {
     }
 }
 
-fn refuse_existing(path: &Path, force: bool) -> Result<()> {
-    if !force && path.exists() {
+fn refuse_existing(place: &Place, force: bool) -> Result<()> {
+    if !force && place.size()?.is_some() {
         return Err(Error::Argument(format!(
             "{} is there already: remove it, name another file, or use --force",
-            path.display()
+            place.path().display()
         )));
     }
     Ok(())
@@ -211,10 +235,4 @@ fn set_aside(path: &Path, to: &Path) -> Result<()> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    name.into()
 }

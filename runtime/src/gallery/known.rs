@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use kernels::retrieval::scan::{Index, similarity};
 
 use super::Summary;
+use super::file::Access;
 use super::journal::Entry;
 use super::limits::HIGHEST_NUMBER;
 use super::names::is_generated;
@@ -51,13 +52,13 @@ pub(super) struct Person {
 }
 
 impl Known {
-    /// Opens the gallery at `place` and reads it. With `create`, one is made there if there is none; `wanted` is what it must be a gallery of.
+    /// Opens the gallery at `place` and reads it; `wanted` is what it must be a gallery of.
     pub(super) fn load(
         place: Place,
         wanted: Option<&Stamp>,
-        create: bool,
+        access: Access,
     ) -> Result<(Store, Self)> {
-        let (store, stamp) = Store::open(place, wanted.filter(|_| create))?;
+        let (store, stamp) = Store::open(place, access, wanted)?;
         if let Some(wanted) = wanted {
             stamp.must_be(wanted, store.place())?;
         }

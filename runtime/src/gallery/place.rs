@@ -5,18 +5,18 @@
 //! decay, and a wrong page of redb's own books would let it write over pages in use without anybody noticing. In 20 000 damaged files redb then never panicked; its documentation does not promise as much, so a panic
 //! while reading is caught and reported as damage too.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, StorageError};
+use redb::{Builder, Database, DatabaseError, StorageError};
 use serde::Deserialize;
 
 #[cfg(test)]
-use super::store::tests::Disk;
+use super::disk::Disk;
+use super::file::{Access, GalleryFile};
+use super::overlay::Overlay;
 use crate::error::{Error, Result};
 
 /// Memory that redb may use for pages. Everything is read once and then kept in the index, so a small cache does.
@@ -27,57 +27,91 @@ const CACHE_BYTES: usize = 16 << 20;
 pub(super) enum Place {
     /// Nowhere: it ends with the process.
     Memory,
-    File(PathBuf),
+    File(GalleryFile),
+    /// A file of a simulated disk.
     #[cfg(test)]
-    Disk(Disk),
+    Disk(Disk, &'static str),
 }
 
 impl Place {
-    /// How messages call it.
-    pub(super) fn path(&self) -> PathBuf {
-        match self {
-            Self::File(path) => path.clone(),
-            Self::Memory => "(in memory)".into(),
-            #[cfg(test)]
-            Self::Disk(_) => "(test disk)".into(),
-        }
-    }
-
-    pub(super) fn open(&self, create: bool) -> Result<Database> {
-        let mut builder = Database::builder();
-        builder
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true);
-        match self {
-            Self::Memory => builder.create_with_backend(InMemoryBackend::new()),
-            Self::File(path) if create => builder.create(path),
-            Self::File(path) => builder.open(path),
-            #[cfg(test)]
-            Self::Disk(disk) => builder.create_with_backend(disk.opened()),
-        }
-        .map_err(|e| match self.cannot_open(e) {
-            // What is to be made is not missed: its folder is.
-            Error::GalleryMissing { path } if create => Error::Io {
-                path,
-                source: ErrorKind::NotFound.into(),
-            },
-            error => error,
+    /// The file at a path. Symbolic links are followed now, once.
+    pub(super) fn at(path: &Path, access: Access) -> Result<Self> {
+        GalleryFile::at(path).map(Self::File).map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                // What is to be made is not missed: its folder is.
+                ErrorKind::NotFound if access == Access::Create => {
+                    let source = io::Error::new(source.kind(), "its folder was not found");
+                    Error::Io { path, source }
+                }
+                ErrorKind::NotFound => Error::GalleryMissing { path },
+                _ => Error::Io { path, source },
+            }
         })
     }
 
-    /// A new, empty database that is to take this one's place.
-    pub(super) fn create_scratch(&self) -> Result<Database> {
-        let place = match self {
-            Self::Memory => Self::Memory,
-            Self::File(path) => {
-                let scratch = scratch(path);
-                discard(&scratch)?;
-                Self::File(scratch)
+    /// How messages call it.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::File(file) => file.given().to_owned(),
+            Self::Memory => "(in memory)".into(),
+            #[cfg(test)]
+            Self::Disk(_, name) => format!("(test disk) {name}").into(),
+        }
+    }
+
+    /// Number of bytes that are there; `None` if there is no gallery.
+    pub(super) fn size(&self) -> Result<Option<u64>> {
+        match self {
+            Self::Memory => Ok(None),
+            Self::File(file) => file.size(),
+            #[cfg(test)]
+            Self::Disk(disk, name) => Ok(disk.size(name)),
+        }
+    }
+
+    /// Opens the gallery that is there.
+    pub(super) fn open(&self, access: Access) -> Result<Database> {
+        match self.size()? {
+            None => return Err(Error::GalleryMissing { path: self.path() }),
+            // redb would begin a database in it.
+            Some(0) => return Err(self.no_gallery("it is empty".into())),
+            Some(_) => (),
+        }
+        let opened = match self {
+            Self::Memory => builder().create_with_backend(InMemoryBackend::new()),
+            Self::File(file) => {
+                let file = file.open(access)?;
+                match access {
+                    Access::Read => {
+                        let overlay = Overlay::new(file).map_err(|e| self.torn(e))?;
+                        builder().create_with_backend(overlay)
+                    }
+                    Access::Change | Access::Create => builder().create_with_backend(file),
+                }
             }
             #[cfg(test)]
-            Self::Disk(disk) => Self::Disk(disk.scratch()),
+            Self::Disk(disk, name) => match (disk.open(name), access) {
+                (None, _) => return Err(Error::GalleryMissing { path: self.path() }),
+                (Some(file), Access::Read) => {
+                    let overlay = Overlay::new(file).map_err(|e| self.torn(e))?;
+                    builder().create_with_backend(overlay)
+                }
+                (Some(file), _) => builder().create_with_backend(file),
+            },
         };
-        place.open(true).map_err(|e| match e {
+        opened.map_err(|e| self.cannot_open(e))
+    }
+
+    /// A new, empty database that is to take this one's place. Until it is dropped, no other program makes one.
+    pub(super) fn create_scratch(&self) -> Result<Database> {
+        let created = match self {
+            Self::Memory => builder().create_with_backend(InMemoryBackend::new()),
+            Self::File(file) => builder().create_with_backend(file.open_scratch()?),
+            #[cfg(test)]
+            Self::Disk(disk, name) => builder().create_with_backend(disk.create(&scratch(name))),
+        };
+        created.map_err(|e| match self.cannot_open(e) {
             Error::Io { source, .. } => self.not_stored(source),
             other => other,
         })
@@ -87,21 +121,24 @@ impl Place {
     pub(super) fn adopt_scratch(&self) -> Result<()> {
         match self {
             Self::Memory => Ok(()),
-            Self::File(path) => {
-                fs::rename(scratch(path), path).map_err(|e| self.not_stored(e))?;
-                // The new name is durable once its directory is. Where a directory cannot be opened (Windows) the system sees to it.
-                let directory = match path.parent() {
-                    Some(parent) if parent != Path::new("") => parent,
-                    _ => Path::new("."),
-                };
-                if let Ok(directory) = File::open(directory) {
-                    directory.sync_all().map_err(|e| self.not_stored(e))?;
-                }
+            Self::File(file) => file.adopt_scratch(),
+            #[cfg(test)]
+            Self::Disk(disk, name) => {
+                disk.rename(&scratch(name), name);
+                disk.sync_folder();
                 Ok(())
             }
+        }
+    }
+
+    /// Removes what a failure, or a kill, has left of a scratch.
+    pub(super) fn discard_scratch(&self) -> Result<()> {
+        match self {
+            Self::Memory => Ok(()),
+            Self::File(file) => file.discard_scratch(),
             #[cfg(test)]
-            Self::Disk(disk) => {
-                disk.adopt_scratch();
+            Self::Disk(disk, name) => {
+                disk.remove(&scratch(name));
                 Ok(())
             }
         }
@@ -123,7 +160,7 @@ impl Place {
             }
             DatabaseError::Storage(StorageError::Io(source)) => match source.kind() {
                 ErrorKind::NotFound => Error::GalleryMissing { path },
-                // What redb answers to another magic number, and to an empty file.
+                // What redb answers to another magic number.
                 ErrorKind::InvalidData => self.no_gallery(source.to_string()),
                 ErrorKind::UnexpectedEof => self.damaged("it ends too early".into()),
                 _ => Error::Io { path, source },
@@ -177,19 +214,15 @@ impl Place {
     }
 }
 
-/// Where a gallery is rewritten before it takes the old one's place.
-pub(super) fn scratch(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".rewrite");
-    name.into()
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
 }
 
-pub(super) fn discard(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::Io {
-            path: path.to_owned(),
-            source: e,
-        }),
-        _ => Ok(()),
-    }
+#[cfg(test)]
+fn scratch(name: &str) -> String {
+    format!("{name}.rewrite")
 }

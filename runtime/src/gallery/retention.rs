@@ -4,7 +4,8 @@
 //! once. Their bytes are then in pages that redb may use again but does not erase, so the file is written anew, without them, by the first call of `expire` that
 //! comes [`DEAD_FOR`] after the first of them went: at most once an hour, and at the latest an hour after anybody went if the gallery is in use; the moment is
 //! remembered in the file, so a restart does not put it off. A gallery that nobody opens expires nobody: `reid gallery prune FILE --older-than 24h` does, and
-//! writes the file anew at once. Backups, and the file that a restore sets aside, keep whom they hold.
+//! writes the file anew at once. Backups, the file that a restore sets aside, and a hard link that is made while the gallery is open keep whom they
+//! hold.
 //!
 //! # Clocks
 //! All times are the caller's wall time. When the clock is found to be set back, people who were last seen at a time that is yet to come count as seen at the moment

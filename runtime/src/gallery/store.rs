@@ -3,7 +3,7 @@
 //! One redb file with six tables: the stamp (format, space, dimension, device, the next identity's number), the identities, per exemplar its origin and its
 //! embedding, other names of identities, and the journal of what can be undone. Records are JSON, so that a newer version can add a field; embeddings are
 //! little-endian f32. An exemplar of 512 dimensions takes 4 KiB, one redb page. A file of format 1, which knew neither devices nor other names nor a journal,
-//! becomes one of format 2 when it is opened.
+//! becomes one of format 2 when it is opened for a change.
 //!
 //! redb never overwrites a page in use, so a kill or a power cut leaves the last committed state. Nor does it erase a page that it frees: measured, every removed
 //! value was still in the file after the commit. (`compact` happened to leave none in three trials, by moving and cutting, but promises nothing and is a second step
@@ -19,9 +19,10 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::file::Access;
 use super::journal::Entry;
 use super::names::Device;
-use super::place::{Place, discard, scratch};
+use super::place::Place;
 use crate::error::{Error, Result};
 
 /// The format that this program writes, and the newest that it reads.
@@ -127,33 +128,50 @@ pub(super) struct Edit {
 }
 
 impl Store {
-    /// Opens the gallery at `place` and reads its stamp. If there is no file or an empty one, `create` is the stamp that a new one gets.
-    pub(super) fn open(place: Place, create: Option<&Stamp>) -> Result<(Self, Stamp)> {
-        let fresh = match &place {
-            Place::File(path) if create.is_some() && !path.exists() => Some(path.clone()),
-            _ => None,
-        };
-        let opened = place.clone().guard(|| {
-            let db = place.open(create.is_some())?;
+    /// Opens the gallery at `place` and reads its stamp. [`Access::Create`] creates one, with the stamp `new`, if there is no file or an empty one.
+    pub(super) fn open(place: Place, access: Access, new: Option<&Stamp>) -> Result<(Self, Stamp)> {
+        place.clone().guard(|| {
+            let db = match new {
+                Some(stamp) if access == Access::Create => Self::open_or_create(&place, stamp)?,
+                _ => place.open(access)?,
+            };
             let store = Self { place, db };
-            if let Some(stamp) = create {
-                store.stamp_if_new(stamp)?;
-            }
             let stamp = store.read_stamp()?;
-            if let Place::File(path) = &store.place {
-                // What a kill during a rewrite left behind. The lock on the gallery says that nobody is at it now.
-                discard(&scratch(path))?;
+            if access != Access::Read {
+                // What a kill during a rewrite left behind.
+                store.place.discard_scratch()?;
             }
             Ok((store, stamp))
-        });
-        if let (Some(path), Err(error)) = (&fresh, &opened)
-            && !matches!(error, Error::GalleryInUse { .. })
-        {
-            // The beginning of a gallery that there is no room for is no gallery, and in the way.
-            // The first error is the one to tell.
-            let _ = discard(path);
+        })
+    }
+
+    fn open_or_create(place: &Place, stamp: &Stamp) -> Result<Database> {
+        let is_new = || place.size().map(|size| matches!(size, None | Some(0)));
+        if !is_new()? {
+            return place.open(Access::Create);
         }
-        opened
+        let mut overtaken = false;
+        let created = fresh(place, |db| {
+            // From here on no other program creates one, but it may have done so before.
+            overtaken = !is_new()?;
+            if overtaken {
+                let path = place.path();
+                return Err(Error::GalleryInUse { path });
+            }
+            let write = || -> Result<(), redb::Error> {
+                let tx = db.begin_write()?;
+                create_tables(&tx)?;
+                stamp.write(&tx)?;
+                tx.open_table(STAMP)?.insert("next identity", "1")?;
+                tx.commit()?;
+                Ok(())
+            };
+            write().map_err(|e| place.not_stored(e))
+        });
+        if overtaken {
+            return place.open(Access::Create);
+        }
+        created
     }
 
     /// Stores a change: durable when this returns, and not there at all if it fails.
@@ -171,26 +189,22 @@ impl Store {
 
     /// Writes the gallery anew, with an edit: no page of the new file has held what is left out.
     pub(super) fn rewrite(&mut self, edit: &Edit) -> Result<()> {
-        self.db = self.copy(&self.place, edit)?;
+        self.db = self.copy(&self.place, edit, || Ok(()))?;
         Ok(())
     }
 
-    /// Writes a copy of the gallery, with an edit, and puts it at `place` in one step.
-    pub(super) fn copy(&self, place: &Place, edit: &Edit) -> Result<Database> {
-        let copy = || -> Result<Database> {
-            let fresh = place.create_scratch()?;
-            self.fill(&fresh, edit).map_err(|e| place.not_stored(e))?;
-            place.adopt_scratch()?;
-            Ok(fresh)
-        };
-        let copied = copy();
-        if copied.is_err()
-            && let Place::File(path) = place
-        {
-            // The error that matters is the first one; a leftover is discarded on the next open.
-            let _ = discard(&scratch(path));
-        }
-        copied
+    /// Writes a copy of the gallery, with an edit, and puts it at `place` in one step. `check` is called before that, when no other program
+    /// can put one there, and may object.
+    pub(super) fn copy(
+        &self,
+        place: &Place,
+        edit: &Edit,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<Database> {
+        fresh(place, |db| {
+            self.fill(db, edit).map_err(|e| place.not_stored(e))?;
+            check()
+        })
     }
 
     /// Where the exemplars of an identity come from, with their numbers.
@@ -216,23 +230,6 @@ impl Store {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
-    }
-
-    /// Stamps a file that redb has just created, or whose creation was interrupted before this.
-    fn stamp_if_new(&self, stamp: &Stamp) -> Result<()> {
-        let write = || -> Result<(), redb::Error> {
-            let tx = self.db.begin_write()?;
-            if tx.list_tables()?.next().is_some() {
-                tx.abort()?;
-                return Ok(());
-            }
-            create_tables(&tx)?;
-            stamp.write(&tx)?;
-            tx.open_table(STAMP)?.insert("next identity", "1")?;
-            tx.commit()?;
-            Ok(())
-        };
-        write().map_err(|e| self.place.not_stored(e))
     }
 
     /// Writes the stamp over the one that is there.
@@ -551,6 +548,20 @@ impl Moment {
             Self::SetBack => "clock set back at",
         }
     }
+}
+
+/// Has a new database filled and puts it at `place` in one step. Nothing is left of one that cannot be filled.
+fn fresh(place: &Place, fill: impl FnOnce(&Database) -> Result<()>) -> Result<Database> {
+    let created = place.create_scratch().and_then(|db| {
+        fill(&db)?;
+        place.adopt_scratch()?;
+        Ok(db)
+    });
+    if created.is_err() {
+        // The error that matters is the first one; a leftover is discarded on the next open.
+        let _ = place.discard_scratch();
+    }
+    created
 }
 
 /// An identity that comes back under an old number must not make numbers start again from there.

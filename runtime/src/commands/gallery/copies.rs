@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use runtime::gallery::{Gallery as Store, Restored};
+use runtime::gallery::{Gallery as Store, GalleryView, Restored};
 use serde::Serialize;
 
 use super::Outcome;
@@ -62,7 +62,7 @@ struct Report<'a> {
 
 impl Backup {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let mut gallery = Store::inspect(&self.file)?;
+        let mut gallery = GalleryView::inspect(&self.file)?;
         gallery.backup(&self.to, self.force)?;
         let (identities, exemplars) = (gallery.len(), gallery.exemplars());
         let to = &self.to;

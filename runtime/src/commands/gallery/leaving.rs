@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{ArgGroup, Args};
-use runtime::gallery::{self, Gallery as Store, Summary};
+use runtime::gallery::{self, Gallery as Store, GalleryView, Summary};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
@@ -109,17 +109,16 @@ impl Prune {
             keep: self.keep,
             min_visits: self.min_visits,
         };
-        let mut gallery = Store::inspect(self.file)?;
-        let pruned = if self.dry_run {
-            gallery.prunable(&whom)
+        let (pruned, remaining, crops) = if self.dry_run {
+            let gallery = GalleryView::inspect(self.file)?;
+            let pruned = gallery.prunable(&whom);
+            let remaining = gallery.len() - pruned.len();
+            (pruned, remaining, Crops::default())
         } else {
-            gallery.prune(&whom)?
-        };
-        let crops = Crops::delete(&gallery.take_stale_crops(), self.crops.as_deref());
-        let remaining = if self.dry_run {
-            gallery.len() - pruned.len()
-        } else {
-            gallery.len()
+            let mut gallery = Store::inspect(self.file)?;
+            let pruned = gallery.prune(&whom)?;
+            let crops = Crops::delete(&gallery.take_stale_crops(), self.crops.as_deref());
+            (pruned, gallery.len(), crops)
         };
         if self.json {
             cli::json(&Pruned {

@@ -2,129 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redb::StorageBackend;
-
 use super::*;
+use crate::gallery::disk::Disk;
 use crate::gallery::tests::{DEVICE, SPACE, hot, origin};
 use crate::gallery::{Gallery, Limits, Prune, Sighting, Summary};
-
-/// A disk in memory. Clones are the same disk.
-#[derive(Debug, Clone)]
-pub(in crate::gallery) struct Disk {
-    state: Arc<Mutex<State>>,
-    /// The file that a backend has open; a disk that nobody has opened yet has none.
-    file: Option<usize>,
-}
-
-#[derive(Debug)]
-struct State {
-    files: Vec<Vec<u8>>,
-    /// The file that has the gallery's name.
-    current: usize,
-    /// Bytes that can be written before the disk is full.
-    room: usize,
-}
-
-impl Disk {
-    pub(in crate::gallery) fn new(file: Vec<u8>) -> Self {
-        let state = State {
-            files: vec![file],
-            current: 0,
-            room: usize::MAX,
-        };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            file: None,
-        }
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut State, usize) -> T) -> T {
-        let mut state = self.state.lock().unwrap();
-        let file = self.file.unwrap_or(state.current);
-        work(&mut state, file)
-    }
-
-    pub(in crate::gallery) fn opened(&self) -> Self {
-        Self {
-            state: self.state.clone(),
-            file: Some(self.with(|_, file| file)),
-        }
-    }
-
-    pub(in crate::gallery) fn scratch(&self) -> Self {
-        let file = self.with(|state, _| {
-            state.files.push(Vec::new());
-            state.files.len() - 1
-        });
-        Self {
-            state: self.state.clone(),
-            file: Some(file),
-        }
-    }
-
-    pub(in crate::gallery) fn adopt_scratch(&self) {
-        self.with(|state, _| state.current = state.files.len() - 1);
-    }
-
-    pub(in crate::gallery) fn set_room(&self, room: usize) {
-        self.with(|state, _| state.room = room);
-    }
-
-    /// What somebody else would find on the disk now.
-    pub(in crate::gallery) fn copy(&self) -> Self {
-        Self::new(self.with(|state, file| state.files[file].clone()))
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.with(|state, file| state.files[file].len() as u64))
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.with(|state, file| {
-            let from = usize::try_from(offset).unwrap();
-            let bytes = state.files[file].get(from..from + out.len());
-            out.copy_from_slice(bytes.ok_or(ErrorKind::UnexpectedEof)?);
-            Ok(())
-        })
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|state, file| {
-            let len = usize::try_from(len).unwrap();
-            let grown = len.saturating_sub(state.files[file].len());
-            state.room = state
-                .room
-                .checked_sub(grown)
-                .ok_or(ErrorKind::StorageFull)?;
-            state.files[file].resize(len, 0);
-            Ok(())
-        })
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Writes what there is room for: a full disk and a kill both tear a write.
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.with(|state, file| {
-            let from = usize::try_from(offset).unwrap();
-            let fits = data.len().min(state.room);
-            state.room -= fits;
-            state.files[file][from..from + fits].copy_from_slice(&data[..fits]);
-            if fits < data.len() {
-                return Err(ErrorKind::StorageFull.into());
-            }
-            Ok(())
-        })
-    }
-}
 
 pub(in crate::gallery) const DIM: usize = 32;
 
@@ -140,7 +23,8 @@ pub(in crate::gallery) fn open(disk: &Disk) -> Result<Gallery> {
         max_identities: 3,
         ..Limits::default()
     };
-    Gallery::load(Place::Disk(disk.clone()), Some(stamp), true)?.with_limits(limits)
+    let place = Place::Disk(disk.clone(), Disk::GALLERY);
+    Gallery::load(place, Some(stamp), Access::Create)?.with_limits(limits)
 }
 
 /// A gallery of `people`, each with one exemplar, and its disk.
@@ -224,7 +108,7 @@ fn written(work: Work) -> usize {
     let (mut gallery, disk) = furnished();
     disk.set_room(usize::MAX / 2);
     work(&mut gallery).unwrap();
-    usize::MAX / 2 - disk.with(|state, _| state.room)
+    usize::MAX / 2 - disk.room()
 }
 
 #[test]
@@ -287,13 +171,6 @@ fn a_kill_at_any_moment_loses_at_most_the_change_in_flight() {
 }
 
 #[test]
-fn creation_that_was_killed_before_the_stamp_is_finished_by_the_next() {
-    let disk = Disk::new(Vec::new());
-    drop(Place::Disk(disk.clone()).open(true).unwrap());
-    assert_eq!(open(&disk).unwrap().len(), 0);
-}
-
-#[test]
 fn a_damaged_file_is_an_error_or_an_earlier_state() {
     let mut states = Vec::new();
     for people in 0..=6 {
@@ -301,7 +178,7 @@ fn a_damaged_file_is_an_error_or_an_earlier_state() {
     }
     let (whole, disk) = gallery(6);
     drop(whole);
-    let bytes = disk.with(|state, file| state.files[file].clone());
+    let bytes = disk.bytes(Disk::GALLERY).unwrap();
     let mut outcomes = BTreeMap::<&str, usize>::new();
     let mut check = |what: String, bytes: Vec<u8>| {
         let empty = bytes.is_empty();
@@ -574,8 +451,8 @@ fn bench_gallery() {
     drop(gallery);
     println!("{} MB", fs::metadata(&path).unwrap().len() / 1_000_000);
     let start = Instant::now();
-    let place = Place::File(path.clone());
-    let (store, _) = Store::open(place, None).unwrap();
+    let place = Place::at(&path, Access::Change).unwrap();
+    let (store, _) = Store::open(place, Access::Change, None).unwrap();
     println!("opened and checked in {:.2?}", start.elapsed());
     let start = Instant::now();
     let mut count = 0;

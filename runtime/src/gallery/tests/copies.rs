@@ -203,6 +203,14 @@ fn a_gallery_of_format_1_is_read_and_becomes_one_of_this_format() {
     let folder = Folder::new();
     let path = folder.file("shop");
     write_format_1(&path);
+    let before = fs::read(&path).unwrap();
+    let mut view = GalleryView::open(&path, SPACE, DIM).unwrap();
+    assert_eq!(view.show("ada").unwrap().1, [origin(1_000)]);
+    drop(view);
+    assert!(
+        fs::read(&path).unwrap() == before,
+        "reading has upgraded it"
+    );
     let mut gallery = Gallery::open(&path, SPACE, DIM).unwrap();
     let device = gallery.device();
     let (summary, origins) = gallery.show("person-000001").unwrap();

@@ -1,7 +1,8 @@
 //! Who goes and when, what a wrong clock does to it, and what waits to be stored.
 
 use super::*;
-use crate::gallery::store::tests::{DIM, Disk, open};
+use crate::gallery::disk::Disk;
+use crate::gallery::store::tests::{DIM, open};
 
 const HOUR: u64 = 3_600_000;
 /// Some day in 2026.

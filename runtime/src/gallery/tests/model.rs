@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::gallery::store::tests::{DIM, Disk, open};
+use crate::gallery::disk::Disk;
+use crate::gallery::store::tests::{DIM, open};
 
 const HOUR: u64 = 3_600_000;
 
