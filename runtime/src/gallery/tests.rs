@@ -6,6 +6,7 @@ mod kill;
 mod life;
 mod lookup;
 mod model;
+mod power;
 mod revision;
 
 use std::fs;
