@@ -1,5 +1,6 @@
 //! What both programs say to people and machines, and how both are told: progress on stderr, tables
-//! and JSON on stdout, a [`page`] to be kept, [`settings`] as TOML, [`pictures`] in folders.
+//! and JSON on stdout, a [`page`] to be kept, files that are [`private`], [`settings`] as TOML,
+//! [`pictures`] in folders.
 //!
 //! This crate is the border to the terminal: all text is made [`printable`], and a stdout or stderr
 //! that cannot be written to is an error or is passed over, never a panic as with `println!`.
@@ -9,6 +10,7 @@
 pub mod page;
 pub mod pictures;
 mod printable;
+pub mod private;
 pub mod settings;
 
 use std::io::{self, ErrorKind, Write};

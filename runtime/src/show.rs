@@ -154,7 +154,7 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    let written = File::create(&part)
+    let written = cli::private::create(&part)
         .and_then(|mut file| write(&mut file))
         .and_then(|()| fs::rename(&part, path));
     written.map_err(|source| {

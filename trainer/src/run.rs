@@ -189,12 +189,12 @@ fn line(record: &Record) -> Vec<u8> {
     line
 }
 
-/// Writes under another name in the same folder, then renames.
+/// Writes under another name in the same folder, then renames. Pictures of a run show persons, so that its files are their owner's alone.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let written = File::create(&beside)
+    let written = cli::private::create(&beside)
         .and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()

@@ -174,6 +174,12 @@ fn a_run_learns_and_keeps_what_it_did() {
     assert_eq!(rows, 16, "{text}");
     assert!(text.contains("4 identities of 12 images"), "{text}");
     assert!(read(&bench.path("s.svg")).len() > 1000 && read(&bench.path("p.svg")).len() > 1000);
+    // They show crops of persons.
+    for name in ["s.svg", "p.svg", "run/batch.svg", "run/queries.svg"] {
+        use std::os::unix::fs::PermissionsExt;
+        let found = std::fs::metadata(bench.path(name)).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o600, "{name}");
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {
 /// Writes a file beside its place and moves it there once it is whole and on the disk.
 ///
 /// A device or a pipe is written into: a file moved there would take its place, and root has lost
-/// `/dev/null` that way.
+/// `/dev/null` that way. The file is its owner's alone: all that is written here tells of persons.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -140,7 +140,7 @@ pub(super) fn replace(
     name.push(".part");
     let part = path.with_file_name(name);
     let result = (|| {
-        let mut file = BufWriter::new(File::create(&part)?);
+        let mut file = BufWriter::new(cli::private::create(&part)?);
         write(&mut file)?;
         file.flush()?;
         file.into_inner()

@@ -174,7 +174,7 @@ impl GalleryFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         for _ in 0..TRIES {
-            let opened = options.open(&scratch).and_then(|file| {
+            let opened = cli::private::open(&mut options, &scratch).and_then(|file| {
                 let metadata = file.metadata()?;
                 Ok((file, metadata))
             });

@@ -100,7 +100,12 @@ impl Place {
                 (Some(file), _) => builder().create_with_backend(file),
             },
         };
-        opened.map_err(|e| self.cannot_open(e))
+        let database = opened.map_err(|e| self.cannot_open(e))?;
+        if let (Self::File(file), Access::Change | Access::Create) = (self, access) {
+            // An older version left the mode to the umask. What is no gallery keeps its mode.
+            cli::private::narrow(file.real());
+        }
+        Ok(database)
     }
 
     /// A new, empty database that is to take this one's place. Until it is dropped, no other program makes one.

@@ -103,9 +103,9 @@ impl Video {
     /// [`Error::Argument`] for a quality out of range.
     pub fn create(path: &Path, settings: Settings) -> Result<Self> {
         let file = if settings.overwrite {
-            File::create(path)
+            cli::private::create(path)
         } else {
-            File::create_new(path)
+            cli::private::create_new(path)
         };
         let file = file.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::Exists {

@@ -164,7 +164,7 @@ impl Eval {
 
     fn draw(&self, test: &TestSet, settings: Settings) -> anyhow::Result<()> {
         let write = |path: &PathBuf, picture: String| {
-            std::fs::write(path, picture).with_context(|| path.display().to_string())
+            cli::private::write(path, picture).with_context(|| path.display().to_string())
         };
         if let Some(path) = &self.sheet {
             let count = test.query.labels().len();

@@ -406,7 +406,7 @@ impl Watch for Watcher {
         let sheet =
             picture::sheet::contact_sheet("the first batch, as the network sees it", &tiles, 16)?;
         let path = self.run.join("batch.svg");
-        std::fs::write(&path, sheet).map_err(trainer::Error::io(&path))
+        cli::private::write(&path, sheet).map_err(trainer::Error::io(&path))
     }
 
     fn record(&mut self, record: &Record) {

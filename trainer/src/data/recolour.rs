@@ -5,7 +5,6 @@
 //! saturation are changed, one way for all of its images, so that a colour no longer says who
 //! somebody is.
 
-use std::fs;
 use std::path::Path;
 
 use image::ExtendedColorType;
@@ -65,9 +64,9 @@ pub fn recolour(
             .encode(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)
             .map_err(|error| Error::file(&path, error.to_string()))?;
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+            cli::private::create_dir_all(folder).map_err(Error::io(folder))?;
         }
-        fs::write(&path, jpeg).map_err(Error::io(&path))?;
+        cli::private::write(&path, jpeg).map_err(Error::io(&path))?;
         seen();
         Ok(())
     })?;
@@ -91,6 +90,8 @@ fn place(root: &Path, out: &Path, path: &Path) -> Result<std::path::PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::data::dataset::Options;
 
@@ -127,6 +128,13 @@ mod tests {
         };
         let written = recolour(&root, &set, &out, jitter, 1, 2, || ()).unwrap();
         assert_eq!(written, 3);
+        let mode = |path: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            let found = fs::metadata(out.join(path)).unwrap();
+            found.permissions().mode() & 0o777
+        };
+        assert_eq!(mode("query"), 0o700);
+        assert_eq!(mode("query/0001_c1s1_000001_00.jpg"), 0o600);
         let query = pixel(&out.join("query/0001_c1s1_000001_00.jpg"));
         let first = pixel(&out.join("bounding_box_test/0001_c2s1_000001_00.jpg"));
         let second = pixel(&out.join("bounding_box_test/0001_c2s1_000002_00.jpg"));

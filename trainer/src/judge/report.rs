@@ -8,7 +8,6 @@
 mod chart;
 mod page;
 
-use std::fs;
 use std::path::Path;
 
 use kernels::retrieval::open_set::OpenSet;
@@ -175,11 +174,11 @@ impl Report {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        cli::private::create_dir_all(folder).map_err(Error::io(folder))?;
         let html = self.html(|path| Crop::open(path));
         for (name, text) in [("report.json", self.json()), ("report.html", html)] {
             let path = folder.join(name);
-            fs::write(&path, text).map_err(Error::io(&path))?;
+            cli::private::write(&path, text).map_err(Error::io(&path))?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ pub(super) struct Unpacked {
 
 /// Writes the model into `folder`, which is made if it is not there.
 pub(super) fn unpack_model(folder: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    cli::private::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     unpack(folder, "person.onnx", MODEL)
 }
 

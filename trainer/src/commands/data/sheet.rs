@@ -36,7 +36,7 @@ impl Sheet {
         let set = Dataset::open(&self.dir, &Options::default())?;
         let open = |path: &std::path::Path| Crop::open(path);
         let drawn = sheet::persons(&set, self.persons, self.images, open)?;
-        std::fs::write(&self.out, drawn).with_context(|| self.out.display().to_string())?;
+        cli::private::write(&self.out, drawn).with_context(|| self.out.display().to_string())?;
         cli::lines([self.out.display().to_string()])
     }
 }

@@ -1,3 +1,5 @@
+use std::fs;
+
 use kernels::retrieval::open_set::{Operating, Point};
 use serde_json::Value;
 
@@ -317,6 +319,15 @@ fn both_forms_are_written() {
     let read = |name: &str| fs::read_to_string(inside.join(name)).unwrap();
     assert_eq!(read("report.json"), report().json());
     assert!(read("report.html").contains("resnet50"));
+    // The page shows crops of persons.
+    let mode = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&inside), 0o700);
+    for name in ["report.json", "report.html"] {
+        assert_eq!(mode(&inside.join(name)), 0o600, "{name}");
+    }
     let error = report().write(&inside.join("report.json")).unwrap_err();
     assert!(error.to_string().contains("report.json"), "{error}");
 }
