@@ -46,6 +46,9 @@ mod live;
 #[path = "reid/look.rs"]
 mod look;
 #[cfg(feature = "tract")]
+#[path = "reid/private.rs"]
+mod private;
+#[cfg(feature = "tract")]
 #[path = "reid/protobuf.rs"]
 mod protobuf;
 #[cfg(feature = "tract")]

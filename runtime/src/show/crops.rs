@@ -52,7 +52,7 @@ impl Crops {
                 "0 crops an identity, wanted 1 or more".to_owned(),
             ));
         }
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        cli::private::create_dir_all(&folder).map_err(at(&folder))?;
         Ok(Self {
             folder,
             max_files,
@@ -116,37 +116,13 @@ impl Crops {
         first.map(|()| removed)
     }
 
-    /// Deletes one crop that [`Self::save`] wrote, by its path, for example when its exemplar goes or
-    /// when it was merged into another identity. A crop that is not there is no error.
+    /// Deletes one crop that [`Self::save`] wrote, for example when its exemplar goes or when it was
+    /// merged into another identity: see [`remove`].
     ///
     /// # Errors
-    /// [`Error::Argument`] for a path that `save` does not make, [`Error::Io`].
+    /// As [`remove`].
     pub fn remove_file(&self, path: &str) -> Result<()> {
-        let full = self.resolve(path)?;
-        match fs::remove_file(&full) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&full)(error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the crop is that [`Self::save`] called `path`. A gallery may come from anywhere: a path
-    /// in it does not lead out of the folder.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a path that `save` does not make.
-    pub fn resolve(&self, path: &str) -> Result<PathBuf> {
-        let mut parts = Path::new(path).components();
-        let plain = matches!(
-            (parts.next(), parts.next(), parts.next()),
-            (Some(Component::Normal(_)), Some(Component::Normal(_)), None)
-        );
-        if plain && path.ends_with(".jpg") && !path.contains(['\\', '\0']) {
-            return Ok(self.folder.join(path));
-        }
-        Err(Error::Argument(format!(
-            "`{}` is no path of a crop: wanted IDENTITY/FILE.jpg",
-            path.escape_debug()
-        )))
+        remove(&self.folder, path)
     }
 
     fn write(
@@ -158,7 +134,7 @@ impl Crops {
     ) -> Result<String> {
         let name = file_name(identity);
         let folder = self.folder.join(&name);
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        cli::private::create_dir_all(&folder).map_err(at(&folder))?;
         // Only what was made here, and it comes in order of time: the name begins with it.
         let mut there = files(&folder)?;
         there.sort_unstable();
@@ -180,6 +156,69 @@ impl Crops {
         }
         Ok(format!("{name}/{file}"))
     }
+}
+
+/// Deletes the crop in `folder` that [`Crops::save`] called `path`. One that is not there is no
+/// error.
+///
+/// # Errors
+/// As [`inside`]; [`Error::Io`] if it cannot be deleted.
+pub fn remove(folder: &Path, path: &str) -> Result<()> {
+    let full = inside(folder, path)?;
+    match fs::remove_file(&full) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&full)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Where the crop in `folder` is that [`Crops::save`] called `path`. A gallery may come from
+/// anywhere: no path in it leads out of the folder, neither by its words nor through a link that lies
+/// in the folder. `folder` itself may be a link.
+///
+/// The check and the use are two steps. Who could put a link there in between can write into the
+/// folder, which is made for its owner alone.
+///
+/// # Errors
+/// [`Error::Argument`] for a path that `save` does not make, or if there is a link on the way;
+/// [`Error::Io`].
+pub fn inside(folder: &Path, path: &str) -> Result<PathBuf> {
+    let refused = |why: String| {
+        let path = path.escape_debug();
+        Err(Error::Argument(format!(
+            "`{path}` is no path of a crop: {why}"
+        )))
+    };
+    let mut parts = Path::new(path).components();
+    let (Some(Component::Normal(identity)), Some(Component::Normal(file)), None) =
+        (parts.next(), parts.next(), parts.next())
+    else {
+        return refused("wanted IDENTITY/FILE.jpg".to_owned());
+    };
+    if !path.ends_with(".jpg") || path.contains(['\\', '\0']) {
+        return refused("wanted IDENTITY/FILE.jpg".to_owned());
+    }
+    let inner = folder.join(identity);
+    let full = inner.join(file);
+    for (part, wanted) in [(&inner, "folder"), (&full, "file")] {
+        let found = match fs::symlink_metadata(part) {
+            Ok(found) => found.file_type(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(at(part)(error)),
+        };
+        let fits = match wanted {
+            "folder" => found.is_dir(),
+            _ => found.is_file(),
+        };
+        if !fits {
+            let kind = if found.is_symlink() {
+                "a link"
+            } else {
+                "something else"
+            };
+            return refused(format!("{} is {kind}, wanted a {wanted}", part.display()));
+        }
+    }
+    Ok(full)
 }
 
 /// The files of an identity; none if it has no folder.
@@ -285,7 +324,7 @@ mod tests {
             let path = path.unwrap().unwrap();
             assert!(path.len() < 255, "{path}");
             assert_eq!(path.matches('/').count(), 1, "{path}");
-            let full = crops.resolve(&path).unwrap();
+            let full = inside(&inner, &path).unwrap();
             assert_eq!(full.canonicalize().unwrap(), {
                 let inner = inner.canonicalize().unwrap();
                 inner.join(&path)
@@ -307,7 +346,11 @@ mod tests {
             .map(|frame| save(&mut crops, "p", frame).unwrap().unwrap())
             .collect();
         for (at, path) in paths.iter().enumerate() {
-            assert_eq!(crops.resolve(path).unwrap().exists(), at >= 7, "{path}");
+            assert_eq!(
+                inside(folder.path(), path).unwrap().exists(),
+                at >= 7,
+                "{path}"
+            );
         }
         assert!(Crops::new(folder.path(), 0).is_err());
     }
@@ -345,6 +388,43 @@ mod tests {
             let error = crops.remove_file(path).unwrap_err();
             assert!(matches!(error, Error::Argument(_)), "{path}");
         }
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_folder() {
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, outside) = (dir.path().join("crops"), dir.path().join("letters"));
+        for path in [&folder.join("anna"), &outside] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let letter = outside.join("1.jpg");
+        fs::write(&letter, b"hers").unwrap();
+        symlink(&outside, folder.join("bob")).unwrap();
+        symlink("anna", folder.join("carl")).unwrap();
+        symlink(&letter, folder.join("anna/2.jpg")).unwrap();
+        fs::create_dir(folder.join("anna/3.jpg")).unwrap();
+        fs::write(folder.join("anna/1.jpg"), b"crop").unwrap();
+        for (path, why) in [
+            ("bob/1.jpg", "bob is a link, wanted a folder"),
+            ("carl/1.jpg", "carl is a link, wanted a folder"),
+            ("anna/2.jpg", "2.jpg is a link, wanted a file"),
+            ("anna/3.jpg", "3.jpg is something else, wanted a file"),
+        ] {
+            let error = remove(&folder, path).unwrap_err().to_string();
+            assert!(error.contains(why), "{path}: {error}");
+        }
+        assert!(letter.exists() && folder.join("anna/1.jpg").exists());
+        assert!(folder.join("anna/2.jpg").is_symlink());
+
+        // The folder that was named may be a link.
+        let link = dir.path().join("link");
+        symlink(&folder, &link).unwrap();
+        remove(&link, "anna/1.jpg").unwrap();
+        remove(&link, "anna/1.jpg").unwrap();
+        remove(&link, "nobody/1.jpg").unwrap();
+        assert!(!folder.join("anna/1.jpg").exists());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The images that `reid run --save-crops` kept of people who have gone.
 
-use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
+use runtime::show::crops::remove;
 use serde::Serialize;
 
 /// What became of the crops of exemplars that have gone.
@@ -25,10 +25,10 @@ impl Crops {
         };
         let mut result = Self::default();
         for crop in crops {
-            match within(folder, crop).and_then(|path| remove(&path)) {
+            match remove(folder, crop) {
                 Ok(()) => result.deleted += 1,
                 Err(reason) => {
-                    cli::say!("reid: the crop {crop} was not deleted: {reason}");
+                    cli::say!("reid: a crop was not deleted: {reason}");
                     result.left += 1;
                 }
             }
@@ -49,23 +49,6 @@ impl Crops {
                 cli::count(left, "crop")
             )),
         }
-    }
-}
-
-/// The path of a crop, which a gallery names: never one outside of the folder, whoever wrote the gallery.
-fn within(folder: &Path, crop: &str) -> Result<PathBuf, String> {
-    let relative = Path::new(crop);
-    let mut parts = relative.components();
-    if crop.is_empty() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-        return Err("it does not lie in the folder".into());
-    }
-    Ok(folder.join(relative))
-}
-
-fn remove(path: &Path) -> Result<(), String> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
-        _ => Ok(()),
     }
 }
 

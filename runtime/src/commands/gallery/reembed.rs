@@ -6,6 +6,7 @@ use clap::Args;
 use kernels::crop::{Cropper, View};
 use runtime::embed::{self, Embedder};
 use runtime::gallery::{Gallery as Store, Origin, ReEmbedded};
+use runtime::show::{self, crops::inside};
 use runtime::source::{self, Frame, Status};
 use serde::Serialize;
 
@@ -65,8 +66,12 @@ impl ReEmbed {
             let Some(path) = image(origin, self.crops.as_deref()) else {
                 return Ok(None);
             };
-            if let Err(reason) = read(&path, &mut frame) {
-                bar.suspend(|| cli::say!("reid: skipped: {}: {reason}", path.display()));
+            let found = path.map_err(|error| error.to_string()).and_then(|path| {
+                let result = read(&path, &mut frame);
+                result.map_err(|reason| format!("{}: {reason}", path.display()))
+            });
+            if let Err(reason) = found {
+                bar.suspend(|| cli::say!("reid: skipped: {reason}"));
                 return Ok(None);
             }
             let view = View::new(&frame.rgb, frame.width, frame.height)?;
@@ -106,11 +111,12 @@ impl ReEmbed {
     }
 }
 
-/// Where the image of an exemplar should be: its crop, or the image that it was enrolled from.
-fn image(origin: &Origin, folder: Option<&Path>) -> Option<PathBuf> {
+/// Where the image of an exemplar should be: its crop, never outside of the folder of crops, or the
+/// image that it was enrolled from.
+fn image(origin: &Origin, folder: Option<&Path>) -> Option<show::Result<PathBuf>> {
     match (&origin.crop, origin.frame) {
-        (Some(crop), _) => Some(folder.map_or_else(|| crop.into(), |folder| folder.join(crop))),
-        (None, None) => Some((&origin.source).into()),
+        (Some(crop), _) => Some(inside(folder.unwrap_or(Path::new(".")), crop)),
+        (None, None) => Some(Ok((&origin.source).into())),
         (None, Some(_)) => None,
     }
 }
