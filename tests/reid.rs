@@ -58,6 +58,9 @@ mod receipt;
 #[path = "reid/run.rs"]
 mod run;
 #[cfg(feature = "tract")]
+#[path = "reid/terminal.rs"]
+mod terminal;
+#[cfg(feature = "tract")]
 #[path = "reid/watch.rs"]
 mod watch;
 #[cfg(not(feature = "tract"))]

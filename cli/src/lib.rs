@@ -107,8 +107,10 @@ pub fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The widest that a column of a table becomes. What is longer is cut; JSON has all of it.
+/// The widest that a column of a table becomes, and the last one, which pushes nothing away. What
+/// is longer is cut; JSON has all of it.
 const CELL: usize = 120;
+const LAST_CELL: usize = 2000;
 
 /// A table: the first row is the header; every column is as wide as its widest cell.
 #[must_use]
@@ -119,11 +121,14 @@ pub fn table(rows: &[Vec<String>]) -> Vec<String> {
 /// As [`table`]; columns from position `numbers` on are numbers, which end below each other.
 #[must_use]
 pub fn table_with_numbers(rows: &[Vec<String>], numbers: usize) -> Vec<String> {
-    let cell = |text: &String| shortened(&printable(text), CELL).into_owned();
-    let rows: Vec<Vec<String>> = (rows.iter())
-        .map(|row| row.iter().map(cell).collect())
-        .collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cell = |(i, text): (usize, &String)| {
+        let most = if i + 1 == count { LAST_CELL } else { CELL };
+        shortened(&printable(text), most).into_owned()
+    };
+    let rows: Vec<Vec<String>> = (rows.iter())
+        .map(|row| row.iter().enumerate().map(cell).collect())
+        .collect();
     let width = |i: usize| {
         rows.iter()
             .filter_map(|row| row.get(i).map(|cell| columns(cell)))
@@ -174,6 +179,8 @@ mod tests {
             let lines = table(&[vec!["ü".repeat(length), "end".to_owned()]]);
             assert_eq!(columns(&lines[0]), length.min(CELL) + 5, "{length}");
             assert!(lines[0].ends_with("ü  end"), "{length}");
+            let lines = table(&[vec!["x".to_owned(), "ü".repeat(length)]]);
+            assert_eq!(columns(&lines[0]), length.min(LAST_CELL) + 3, "{length}");
         }
     }
 
