@@ -14,6 +14,9 @@
 #[path = "reid/program.rs"]
 mod program;
 
+#[cfg(feature = "tract")]
+#[path = "reid/config.rs"]
+mod config;
 #[path = "reid/demo.rs"]
 mod demo;
 #[cfg(feature = "tract")]

@@ -62,14 +62,20 @@ fn check_below(table: &Table, prefix: &str, keys: &[&str], open: &[&str]) -> Res
 }
 
 fn unknown(path: &str, keys: &[&str]) -> String {
-    let nearest = keys
-        .iter()
-        .map(|key| (strsim::jaro_winkler(key, path), key))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((_, nearest)) => format!("unknown key `{path}`; the nearest is `{nearest}`"),
+    match nearest(path, keys) {
+        Some(nearest) => format!("unknown key `{path}`; the nearest is `{nearest}`"),
         None => format!("unknown key `{path}`"),
     }
+}
+
+/// The name that is most like `name`.
+#[must_use]
+pub fn nearest<T: AsRef<str>>(name: &str, names: impl IntoIterator<Item = T>) -> Option<T> {
+    names
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(known.as_ref(), name), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }
 
 /// The paths of everything in a table, with dots; arrays are leaves.

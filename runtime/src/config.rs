@@ -365,12 +365,15 @@ impl Config {
         // Each alone first, so that a wrong value is told with its own origin.
         from(table.clone(), origin)?;
         let env: BTreeMap<String, String> = env.into_iter().collect();
-        for key in KEYS.iter().filter(|key| !key.path.starts_with("camera.")) {
+        for key in variable_keys() {
             let name = variable(key.path);
             if let Some(value) = env.get(&name) {
                 settings::put(&mut table, key.path, settings::value(value)).map_err(malformed)?;
                 from(table.clone(), &name)?;
             }
+        }
+        for name in env.keys() {
+            check_variable(name)?;
         }
         from(table, origin)
     }
@@ -381,6 +384,62 @@ impl Config {
 #[must_use]
 pub fn variable(path: &str) -> String {
     format!("REID_{}", path.replace('.', "_").to_uppercase())
+}
+
+/// Variables that begin like those of keys and belong to the tests and measurements of this
+/// repository; those that end with `_` begin the names of several.
+const OTHER_VARIABLES: &[&str] = &[
+    "REID_BENCH_",
+    "REID_CPU",
+    "REID_CROPS",
+    "REID_DATA",
+    "REID_ONNX",
+    "REID_PTH",
+    "REID_REQUIRE",
+    "REID_STEPS",
+    "REID_TEST_",
+];
+
+/// The variables of this process that begin with `REID_`.
+///
+/// # Errors
+/// [`Error::Malformed`] with the name of one whose value is no text.
+pub fn environment() -> Result<Vec<(String, String)>, Error> {
+    // Not `vars`, which panics on any variable that is no UTF-8, whoever it belongs to.
+    let ours = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with("REID_"));
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(Error::Malformed {
+            origin: name,
+            reason: "its value is not UTF-8".to_owned(),
+        }),
+    })
+    .collect()
+}
+
+/// Keys that a variable can stand for: there may be several cameras.
+fn variable_keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(|key| !key.path.starts_with("camera."))
+}
+
+/// Refuses a variable that begins like one of ours and is none: it would be passed over otherwise,
+/// and the run would not be what was asked for.
+fn check_variable(name: &str) -> Result<(), Error> {
+    let known = || variable_keys().map(|key| variable(key.path));
+    let other = |other: &str| name == other || other.ends_with('_') && name.starts_with(other);
+    if !name.starts_with("REID_")
+        || known().any(|known| known == name)
+        || OTHER_VARIABLES.iter().copied().any(other)
+    {
+        return Ok(());
+    }
+    let nearest = settings::nearest(name, known()).unwrap_or_default();
+    Err(Error::Malformed {
+        origin: "environment".to_owned(),
+        reason: format!("no key has the variable `{name}`; the nearest is `{nearest}`"),
+    })
 }
 
 fn from(table: Table, origin: &str) -> Result<Config, Error> {
@@ -505,6 +564,61 @@ mod tests {
         assert_eq!(config.gallery.retention, Some(Duration::from_secs(7200)));
         assert_eq!(config.gallery.file.as_deref(), Some(Path::new("shop.redb")));
         assert!(config.output.json);
+    }
+
+    #[test]
+    fn misspelt_variables_are_named_with_the_nearest() {
+        for (name, nearest) in [
+            ("REID_TRESHOLD", "`REID_THRESHOLD`"),
+            ("REID_GALERY_RETENTION", "`REID_GALLERY_RETENTION`"),
+            ("REID_OUTPUT", "`REID_OUTPUT_"),
+            ("REID_CAMERA_SOURCE", "`REID_"),
+            ("REID_threads", "`REID_"),
+            ("REID_REQUIRED", "`REID_"),
+        ] {
+            let error = parse("", &[(name, "1")]).unwrap_err();
+            let wanted =
+                format!("environment: no key has the variable `{name}`; the nearest is {nearest}");
+            assert!(error.starts_with(&wanted), "{error}");
+        }
+        parse(
+            "",
+            &[("REIDENTIFY", "1"), ("PATH", "1"), ("REID_TEST_X", "1")],
+        )
+        .unwrap();
+    }
+
+    /// Every variable that sources, scripts and checks of this repository name can be set while
+    /// they call `reid`.
+    #[test]
+    fn variables_of_the_repository_are_known() {
+        let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..")];
+        let mut found = 0;
+        while let Some(path) = files.pop() {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if path.is_dir() && !matches!(name, "target" | ".git" | ".libtorch" | "vendor") {
+                let entries = std::fs::read_dir(&path).unwrap();
+                files.extend(entries.map(|entry| entry.unwrap().path()));
+            }
+            let read = [".rs", ".py", ".yml", ".yaml", ".sh"];
+            if path.ends_with("runtime/src/config.rs")
+                || !read.iter().any(|end| name.ends_with(end))
+            {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, _) in text.match_indices("REID_") {
+                let letter = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+                let name = text[at..].split(letter).next().unwrap_or_default();
+                let known = check_variable(name).is_ok() || name == "REID_";
+                assert!(known, "{}: {name}", path.display());
+                found += 1;
+            }
+        }
+        assert!(found > 3, "{found}");
     }
 
     #[test]

@@ -218,7 +218,10 @@ pub fn verify(model: &Model, options: &EmbedOptions) -> Result<Vec<Verdict>> {
 
 impl EmbedOptions {
     /// The same with the number of threads decided.
-    fn checked(self) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Device`] with a number that is outside of its range.
+    pub fn checked(self) -> Result<Self> {
         let refused = |reason| {
             Err(Error::Device {
                 device: "cpu",

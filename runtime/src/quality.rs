@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::people::Person;
 use crate::track::intersection;
+use crate::{Error, Result};
 
 /// At most as many pixels of a crop are looked at for its sharpness: of larger ones every second,
 /// third ... row and column.
@@ -54,6 +55,32 @@ impl Default for Gates {
             squat: 0.65,
             overlap: 0.4,
             sharpness: 20.0,
+        }
+    }
+}
+
+impl Gates {
+    /// # Errors
+    /// [`Error::Argument`] with a number that no crop could be compared with.
+    pub fn check(&self) -> Result<()> {
+        const MAX: f32 = 16_384.0;
+        let all = [
+            ("height", self.height, 0.0..=MAX),
+            ("border", self.border, -1.0..=1.0),
+            ("squat", self.squat, 0.0..=MAX),
+            ("overlap", self.overlap, 0.0..=1.0),
+            ("sharpness", self.sharpness, 0.0..=f32::MAX),
+        ];
+        match all
+            .into_iter()
+            .find(|(_, found, wanted)| !wanted.contains(found))
+        {
+            None => Ok(()),
+            Some((name, found, wanted)) => Err(Error::Argument(format!(
+                "`quality.{name}` is {found}, wanted {} to {}",
+                wanted.start(),
+                wanted.end()
+            ))),
         }
     }
 }

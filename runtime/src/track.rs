@@ -119,10 +119,11 @@ impl Settings {
                 "threshold is {found}, wanted -1 to 1"
             )));
         }
-        if self.sure.is_nan() {
-            return Err(Error::Argument(
-                "a sure score is no number, wanted one".into(),
-            ));
+        if !self.sure.is_finite() {
+            let found = self.sure;
+            return Err(Error::Argument(format!(
+                "the sure score is {found}, wanted a finite number"
+            )));
         }
         Ok(())
     }

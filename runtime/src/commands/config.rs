@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
-use runtime::config::{Config, KEYS, variable};
+use runtime::config::{Config, KEYS, environment, variable};
 use serde::Serialize;
 
 use super::{Outcome, run};
@@ -69,9 +70,9 @@ impl ConfigCommand {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         match self.command {
             Command::Check(Check { file, json }) => {
-                let config = Config::read(&file, std::env::vars())?;
-                run::check(&config)?;
+                let config = Config::read(&file, environment()?)?;
                 let cameras = config.camera.len();
+                run::check(config).with_context(|| file.display().to_string())?;
                 if json {
                     cli::json(&Checked {
                         schema: 1,

@@ -339,7 +339,7 @@ fn settings_out_of_range_are_refused() {
             },
         ),
         (
-            "a sure score is no number",
+            "the sure score is NaN, wanted a finite number",
             Settings {
                 sure: f32::NAN,
                 ..good

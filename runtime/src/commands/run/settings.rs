@@ -1,6 +1,6 @@
 //! What a run is to do: flags over variables over the file, checked once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,8 +148,8 @@ impl Flags {
 impl Settings {
     pub(super) fn of(flags: Flags) -> anyhow::Result<Self> {
         let config = match &flags.config {
-            Some(path) => Config::read(path, std::env::vars())?,
-            None => Config::parse("", "environment", std::env::vars())?,
+            Some(path) => Config::read(path, config::environment()?)?,
+            None => Config::parse("", "environment", config::environment()?)?,
         };
         Self::over(flags, config)
     }
@@ -171,7 +171,7 @@ impl Settings {
         let sources = sources(flags.sources, config.camera, &boxes, &flags.zone, flags.fps)?;
         let fps = sources[0].fps;
         let gates = config.quality;
-        Ok(Self {
+        let settings = Self {
             model: ModelArgs {
                 model,
                 sidecar: flags.sidecar.or(config.sidecar),
@@ -198,7 +198,23 @@ impl Settings {
                 ..gates
             },
             tracks: config.tracks,
-        })
+        };
+        settings.check_values()?;
+        Ok(settings)
+    }
+
+    /// Refuses numbers that no run can work with, whatever its model and its sources are.
+    fn check_values(&self) -> anyhow::Result<()> {
+        self.device.options().checked()?;
+        let decide = decide(&self.tracks, &self.quality, self.threshold.unwrap_or(0.0));
+        Tracks::new(1, decide.tracks, Numbers::default())?;
+        decide.gates.check()?;
+        Gallery::in_memory("none", 1)?.with_limits(self.limits)?;
+        for watched in &self.sources {
+            watched.fps.map(Rate::from_fps).transpose()?;
+            watched.wish()?;
+        }
+        Ok(())
     }
 
     /// What was asked for, else what the model states. A number for all models would be wrong for
@@ -395,22 +411,37 @@ fn sources(
             );
         }
     }
+    for (at, watched) in sources.iter().enumerate() {
+        let name = watched.name.as_ref();
+        if name.is_some()
+            && sources[..at]
+                .iter()
+                .any(|other| other.name.as_ref() == name)
+        {
+            bail!(
+                "two cameras have the `camera.name` {:?}: what is seen by them could not be told apart",
+                watched.name.as_deref().unwrap_or_default()
+            );
+        }
+    }
     Ok(sources)
 }
 
-/// Refuses what no run could do, whatever its model and its sources are.
-pub(in crate::commands) fn check(config: &Config) -> anyhow::Result<()> {
-    if let Some(device) = &config.device {
-        parse_device(device)?;
+/// Refuses what no run could do. The model and the sources may be named on the command line, and a
+/// file that is not there may be on the device.
+pub(in crate::commands) fn check(mut config: Config) -> anyhow::Result<()> {
+    let mut flags = Flags::default();
+    config.model.get_or_insert_default();
+    if config.camera.is_empty() {
+        flags.sources.push("-".to_owned());
     }
-    let threshold = config.threshold.unwrap_or(0.0);
-    let decide = decide(&config.tracks, &config.quality, threshold);
-    Tracks::new(1, decide.tracks, Numbers::default())?;
-    Gallery::in_memory("none", 1)?.with_limits(limits(&config.gallery))?;
-    let boxes = config.boxes.as_deref().unwrap_or("motion");
-    if !config.camera.is_empty() {
-        for watched in sources(Vec::new(), config.camera.clone(), boxes, &[], None)? {
-            watched.wish()?;
+    for watched in Settings::over(flags, config)?.sources {
+        let Watched { spec, people, .. } = &watched;
+        if !watched.live && (spec.contains("://") || Path::new(spec).exists()) {
+            watched.check()?;
+        }
+        if Path::new(&people.how).exists() {
+            People::open(people)?;
         }
     }
     Ok(())
