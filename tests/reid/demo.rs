@@ -70,6 +70,7 @@ fn every_return_is_found_and_a_second_process_knows_everybody() {
     assert_eq!(always_new["threshold"], Value::Null);
 
     let page = std::fs::read_to_string(out.join("demo.html")).expect("a page");
+    assert!(page.contains("<th>method</th>") && !page.contains("<th></th>"));
     let notice = report["notice"].as_str().expect("a text");
     assert!(notice.contains("rendered people") && page.contains(notice));
     assert!(page.find("What went wrong") < page.find("What went right"));

@@ -120,6 +120,11 @@ impl Ended {
                 "drew progress: {told}"
             );
         }
+        for line in stderr.lines() {
+            let parts: Vec<&str> = line.split(": ").collect();
+            let twice = parts.windows(2).any(|parts| parts[0] == parts[1]);
+            assert!(!twice, "said twice: {told}");
+        }
         let last = stderr.lines().last().unwrap_or_default();
         if code == 1 {
             let why = last.strip_prefix("reid: ").unwrap_or_default();

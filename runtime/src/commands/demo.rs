@@ -318,7 +318,7 @@ fn visits(
 /// The table, as rows of cells.
 fn table(report: &Report) -> Vec<Vec<String>> {
     let header = [
-        "",
+        "method",
         "threshold",
         "returns found",
         "missed",

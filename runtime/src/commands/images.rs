@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use kernels::crop::{Cropper, View};
 use kernels::model::Model;
+use kernels::one_line;
 use kernels::retrieval::Embeddings;
 use runtime::embed::{self, Embedder};
 use runtime::source::{self, Frame, Status};
@@ -48,7 +49,7 @@ pub(super) fn embed(
         match result {
             Ok(()) => kept.push(path),
             Err(error) => {
-                bar.suspend(|| cli::say!("reid: skipped: {error:#}"));
+                bar.suspend(|| cli::say!("reid: skipped: {}", one_line(error.chain())));
                 crops.truncate(at);
                 unreadable += 1;
             }

@@ -341,7 +341,14 @@ fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
 
 /// The table at the end.
 fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<String> {
-    let header = ["identity", "", "seen", "first", "last", "least similar"];
+    let header = [
+        "identity",
+        "state",
+        "seen",
+        "first",
+        "last",
+        "least similar",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for (name, tally) in &summary.identities {
         rows.push(vec![

@@ -211,6 +211,7 @@ impl Report {
             jpeg: thumbnail(rgb, [width, height]),
             stream_time: seen.stream_time,
             similarity: seen.similarity,
+            new: seen.state == State::New,
             source,
             frame: seen.frame,
             quality: seen.quality,
@@ -318,7 +319,8 @@ impl Run {
             // It would have been the other one.
             Some(own) => own - rival,
             // It would not have been new.
-            None => self.threshold - rival,
+            None if seen.state == State::New => self.threshold - rival,
+            None => return None,
         };
         margin.is_finite().then_some(margin)
     }

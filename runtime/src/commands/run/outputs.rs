@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kernels::model::Model;
+use kernels::one_line;
 use runtime::event::{Evidence, JsonLines, Observation, Sink};
 use runtime::gallery::Limits;
 use runtime::pipeline::{Summary, unix_millis};
@@ -101,7 +102,7 @@ impl Outputs {
         error: Option<&anyhow::Error>,
     ) -> anyhow::Result<()> {
         self.close();
-        let error = error.map(|error| format!("{error:#}"));
+        let error = error.map(|error| one_line(error.chain()));
         if let Some((report, path)) = self.report.take() {
             let totals = Totals {
                 frames: summary.frames,

@@ -169,7 +169,8 @@ fn row(
         write!(out, "<figcaption>{}", Clock(thumb.stream_time))?;
         match thumb.similarity {
             Some(similarity) => write!(out, "<b>{similarity:.2}</b>")?,
-            None => write!(out, "<b>new</b>")?,
+            None if thumb.new => write!(out, "<b>new</b>")?,
+            None => {}
         }
         write!(out, "</figcaption></figure>")?;
     }

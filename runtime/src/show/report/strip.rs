@@ -22,6 +22,8 @@ pub(super) struct Thumb {
     pub(super) jpeg: Vec<u8>,
     pub(super) stream_time: Duration,
     pub(super) similarity: Option<f32>,
+    /// Whether the identity was made for it.
+    pub(super) new: bool,
     /// Number of the source.
     pub(super) source: usize,
     pub(super) frame: u64,
@@ -134,6 +136,7 @@ mod tests {
             jpeg: Vec::new(),
             stream_time: Duration::from_millis(millis),
             similarity: None,
+            new: false,
             source: 0,
             frame: millis,
             quality,

@@ -97,6 +97,24 @@ fn the_page_says_what_was_seen() {
 }
 
 #[test]
+fn nobody_who_is_known_is_called_new() {
+    let mut report = Report::new(run());
+    // Decided before, and not compared in this frame.
+    let followed = Sighting {
+        similarity: None,
+        runner_up: Some(("anna", 0.49)),
+        ..seen("bert", 1)
+    };
+    observe(&mut report, &followed);
+    let page = page(&report, &Totals::default());
+    assert!(page.contains(r#"<bdi>bert</bdi><span class="badge known">known</span>"#));
+    assert!(
+        !page.contains("<b>new</b>") && !page.contains("card doubt"),
+        "{page}"
+    );
+}
+
+#[test]
 fn the_page_fetches_nothing_and_runs_nothing() {
     let hostile = "<script src=//x>\"'&</style><img onerror=x>\0\u{202e}";
     let mut run = run();

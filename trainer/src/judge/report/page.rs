@@ -155,7 +155,7 @@ fn header(out: &mut String, report: &Report) {
 fn retrieval(out: &mut String, judgement: &Judgement) {
     put!(
         out,
-        r#"<section><h2>Retrieval</h2><p class="quiet">{}: {} with a right answer ({} without), {} images in the gallery. Small numbers: 95 % of {} resamples of the queries (paired bootstrap, seed {}). A drop is float less quantised, in points: an interval that holds 0 cannot tell the two apart.</p><div class="card scroll"><table><tr><th></th><th>float</th><th>quantised</th><th>drop, points</th></tr>"#,
+        r#"<section><h2>Retrieval</h2><p class="quiet">{}: {} with a right answer ({} without), {} images in the gallery. Small numbers: 95 % of {} resamples of the queries (paired bootstrap, seed {}). A drop is float less quantised, in points: an interval that holds 0 cannot tell the two apart.</p><div class="card scroll"><table><tr><th>measure</th><th>float</th><th>quantised</th><th>drop, points</th></tr>"#,
         Escaped(&judgement.set),
         Thousands(judgement.queries as u64),
         Thousands(judgement.skipped as u64),
@@ -213,7 +213,7 @@ fn rates(out: &mut String, judgement: &Judgement) {
     } = *errors;
     put!(
         out,
-        r#"<p class="quiet">At cosine {threshold:.6}, the lowest at which at most {asked} of the float network's impostor pairs match: {} pairs of two persons, {} pairs of one person by two cameras.</p><div class="card scroll"><table><tr><th></th><th>float</th><th>quantised</th><th>relative change</th></tr>"#,
+        r#"<p class="quiet">At cosine {threshold:.6}, the lowest at which at most {asked} of the float network's impostor pairs match: {} pairs of two persons, {} pairs of one person by two cameras.</p><div class="card scroll"><table><tr><th>error rate</th><th>float</th><th>quantised</th><th>relative change</th></tr>"#,
         Thousands(impostors),
         Thousands(genuine)
     );
@@ -312,7 +312,7 @@ fn size(out: &mut String, report: &Report) {
     let (before, after) = (report.before, report.after);
     put!(
         out,
-        r#"<section><h2>Size and operations</h2><p class="quiet">Counted, not timed: what a layer in float costs depends on the device and is measured there, with reid bench.</p><div class="card scroll"><table><tr><th></th><th>float</th><th>written</th></tr>"#
+        r#"<section><h2>Size and operations</h2><p class="quiet">Counted, not timed: what a layer in float costs depends on the device and is measured there, with reid bench.</p><div class="card scroll"><table><tr><th>quantity</th><th>float</th><th>written</th></tr>"#
     );
     let rows = [
         ("Bytes of all parameters", before.bytes, after.bytes),
@@ -360,7 +360,7 @@ fn size(out: &mut String, report: &Report) {
         let both = |Both { float, int8 }: Both| format!("<td>{float:.4}</td><td>{int8:.4}</td>");
         put!(
             out,
-            r#"<p class="quiet">Signs of life, on {}: a network that tells nobody apart is not written.</p><div class="card scroll"><table><tr><th></th><th>float</th><th>quantised</th></tr><tr><td>Mean cosine of different persons</td>{}</tr><tr><td>Effective rank of the embeddings</td>{}</tr><tr><td>Cosine to float: mean, least</td><td>{:.6}</td><td>{:.6}</td></tr></table></div>"#,
+            r#"<p class="quiet">Signs of life, on {}: a network that tells nobody apart is not written.</p><div class="card scroll"><table><tr><th>measure</th><th>float</th><th>quantised</th></tr><tr><td>Mean cosine of different persons</td>{}</tr><tr><td>Effective rank of the embeddings</td>{}</tr><tr><td>Cosine to float: mean, least</td><td>{:.6}</td><td>{:.6}</td></tr></table></div>"#,
             cli::count(health.crops, "crop"),
             both(health.strangers),
             both(health.rank),

@@ -272,6 +272,20 @@ fn the_page_is_well_formed_and_holds_every_number_of_the_json() {
     }
 }
 
+/// `overflow-wrap: anywhere` lets a column of a full table shrink to one letter, since it counts
+/// every place between two letters as one where the line may end (CSS Text 3, 5.5).
+#[test]
+fn tables_keep_their_words_and_name_their_columns() {
+    let rules = include_str!("report.css").lines();
+    let rules: Vec<&str> = rules.filter(|rule| rule.contains("td")).collect();
+    assert!(rules.len() > 2);
+    for rule in rules {
+        assert!(!rule.contains("anywhere"), "{rule}");
+    }
+    let page = page(&report());
+    assert!(page.matches("<th>").count() > 20 && !page.contains("<th></th>"));
+}
+
 #[test]
 fn the_page_fetches_nothing_and_runs_nothing() {
     let page = page(&report());
