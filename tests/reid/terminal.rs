@@ -295,7 +295,7 @@ fn galleries_do_not_command_a_terminal() {
             "--model".into(),
             model.clone(),
         ];
-        files.into_iter().fold(call, |call, file| call.with(file))
+        files.into_iter().fold(call, Reid::with)
     };
     files(reid!["enroll", "Ada", picture]).succeeds();
     shows(&reid!["gallery", "show", gallery, "Ada"]);

@@ -79,18 +79,19 @@ fn files_do_not_command_a_terminal() {
     shows(at, &["import", "x.pth", "--arch", POISON]);
     shows(at, &[&format!("--{POISON}")]);
     shows(at, &["data", "check", POISON]);
-    let person = at.join("set/query");
-    std::fs::create_dir_all(&person).unwrap();
-    std::fs::write(
-        person.join(format!("0001_c1s1_000001_00{POISON}.jpg")),
-        "no image",
-    )
-    .unwrap();
-    std::fs::write(person.join("0001_c1s1_000001_00.jpg"), POISON).unwrap();
-    std::fs::create_dir(at.join("set/bounding_box_train")).unwrap();
-    std::fs::create_dir(at.join("set/bounding_box_test")).unwrap();
-    shows(at, &["data", "check", "set"]);
-    shows(at, &["data", "check", "set", "--json"]);
+    for person in [POISON, "b"] {
+        let person = at.join("set").join(person);
+        std::fs::create_dir_all(&person).unwrap();
+        for name in ["1.png", "2.png"] {
+            image::RgbImage::new(4, 8).save(person.join(name)).unwrap();
+        }
+        std::fs::write(person.join("broken.jpg"), "no image").unwrap();
+    }
+    shows(at, &["data", "check", "set", "--layout", "folders"]);
+    shows(
+        at,
+        &["data", "check", "set", "--layout", "folders", "--json"],
+    );
 }
 
 #[test]

@@ -440,7 +440,7 @@ pub(in crate::commands) fn check(mut config: Config) -> anyhow::Result<()> {
         if !watched.live && (spec.contains("://") || Path::new(spec).exists()) {
             watched.check()?;
         }
-        if Path::new(&people.how).exists() {
+        if Path::new(&people.how).is_file() {
             People::open(people)?;
         }
     }
