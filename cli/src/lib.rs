@@ -90,7 +90,8 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// # Errors
 /// If it cannot be written.
 pub fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, PrintableJson);
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut *out, PrintableJson::default());
     value.serialize(&mut serializer)?;
     writeln!(out)
 }
@@ -196,8 +197,14 @@ mod tests {
         let found: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(found == value);
 
+        for url in ["rtsp://a:secret@b", "rtsp://a:se\"cr\\et\u{1}@b"] {
+            let mut out = Vec::new();
+            json_line(&mut out, &url).unwrap();
+            assert_eq!(out, b"\"rtsp://a:***@b\"\n", "{url}");
+        }
+        let texts = ["\"\\\n\u{1b} http://h/\"\\\n\t\u{1b}", "next \"one\""];
         let mut out = Vec::new();
-        json_line(&mut out, &"rtsp://a:secret@b").unwrap();
-        assert_eq!(out, b"\"rtsp://a:***@b\"\n");
+        json_line(&mut out, &texts).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<String>>(&out).unwrap(), texts);
     }
 }

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
 
-use serde_json::ser::Formatter;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use unicode_width::UnicodeWidthChar;
 
 /// What stands in place of a password.
@@ -141,29 +142,71 @@ fn password_value(lower: &str, from: usize) -> Option<usize> {
 
 /// JSON whose strings have their exact values and nothing [unprintable](is_unprintable) in them:
 /// JSON may write every character as `\u....`. Passwords of URLs are left out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PrintableJson;
+#[derive(Debug, Default)]
+pub(crate) struct PrintableJson {
+    /// The string at hand from its first URL on: strings come in pieces, and a password may lie
+    /// across them. Strings without a URL are not kept, so that they cost no allocation.
+    with_url: String,
+}
 
 impl Formatter for PrintableJson {
-    fn write_string_fragment<W: ?Sized + std::io::Write>(
+    fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
         fragment: &str,
-    ) -> std::io::Result<()> {
-        let fragment = without_passwords(fragment);
-        let mut rest = &*fragment;
-        while let Some(at) = rest.find(is_unprintable) {
-            let mut letters = rest[at..].chars();
-            writer.write_all(&rest.as_bytes()[..at])?;
-            for unit in
-                (letters.next().iter()).flat_map(|letter| letter.encode_utf16(&mut [0; 2]).to_vec())
-            {
+    ) -> io::Result<()> {
+        if self.with_url.is_empty() && !fragment.contains("://") {
+            return write_letters(writer, fragment);
+        }
+        self.with_url.push_str(fragment);
+        Ok(())
+    }
+
+    fn write_char_escape<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        if self.with_url.is_empty() {
+            return CompactFormatter.write_char_escape(writer, escape);
+        }
+        self.with_url.push(match escape {
+            CharEscape::Quote => '"',
+            CharEscape::ReverseSolidus => '\\',
+            CharEscape::Solidus => '/',
+            CharEscape::Backspace => '\u{8}',
+            CharEscape::FormFeed => '\u{c}',
+            CharEscape::LineFeed => '\n',
+            CharEscape::CarriageReturn => '\r',
+            CharEscape::Tab => '\t',
+            CharEscape::AsciiControl(control) => char::from(control),
+        });
+        Ok(())
+    }
+
+    fn end_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        write_letters(writer, &without_passwords(&self.with_url))?;
+        self.with_url.clear();
+        writer.write_all(b"\"")
+    }
+}
+
+/// Letters of a JSON string.
+fn write_letters<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Result<()> {
+    let mut rest = text;
+    let is_escaped = |letter: char| matches!(letter, '"' | '\\') || is_unprintable(letter);
+    while let Some(at) = rest.find(is_escaped) {
+        let (before, after) = rest.split_at(at);
+        let mut letters = after.chars();
+        writer.write_all(before.as_bytes())?;
+        if let Some(letter) = letters.next() {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
             }
-            rest = letters.as_str();
         }
-        writer.write_all(rest.as_bytes())
+        rest = letters.as_str();
     }
+    writer.write_all(rest.as_bytes())
 }
 
 #[cfg(test)]
