@@ -39,9 +39,8 @@ pub fn narrow(path: &Path) {
         use std::fs::{Permissions, set_permissions, symlink_metadata};
         use std::os::unix::fs::PermissionsExt;
 
-        let wide = symlink_metadata(path).is_ok_and(|found| {
-            found.is_file() && found.permissions().mode() & 0o777 != 0o600
-        });
+        let wide = symlink_metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o777 != 0o600);
         if wide {
             let _ = set_permissions(path, Permissions::from_mode(0o600));
         }

@@ -150,10 +150,13 @@ impl Show {
 }
 
 /// The names that a reader could take for `name`, which is new; a note says for each where it differs.
-pub(super) fn look_alikes(gallery: &Store, name: &str) -> runtime::Result<Vec<String>> {
+pub(super) fn look_alikes(
+    gallery: &runtime::gallery::Gallery,
+    name: &str,
+) -> runtime::Result<Vec<String>> {
     let alike = gallery.look_alikes(name)?;
     for other in &alike {
-        eprintln!(
+        cli::say!(
             "reid: note: '{name}' is a new person whose name looks like '{other}': {}",
             difference(name, other)
         );

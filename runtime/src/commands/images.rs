@@ -102,7 +102,7 @@ fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
         let pictures = source::pictures(spec)?;
         let passed_over = pictures.passed_over;
         if !passed_over.is_empty() {
-            eprintln!("reid: note: {spec}: {passed_over}");
+            cli::say!("reid: note: {spec}: {passed_over}");
         }
         lost += passed_over.lost() as usize;
         let text = |path: PathBuf| path.into_os_string().into_string().ok();

@@ -176,7 +176,7 @@ impl Enroll {
             let embedding = embedded.embeddings.row(index);
             let Resemblance { own, other } = gallery.resemblance(&self.name, embedding)?;
             if let Some(own) = own.filter(|own| own.similarity >= SAME) {
-                eprintln!(
+                cli::say!(
                     "reid: note: {path} is an exemplar of '{}' already: not stored again",
                     own.name
                 );
@@ -215,7 +215,7 @@ impl Enroll {
             similarity,
         } in &resembles
         {
-            eprintln!(
+            cli::say!(
                 "reid: note: {image} is enrolled as '{}' and resembles '{identity}' ({similarity:.3}): if they \
                  are one person, `reid gallery merge` makes one of them",
                 summary.name

@@ -291,7 +291,7 @@ fn watch(
     bar.finish_and_clear();
     let note = pipeline.note();
     if let Some(note) = &note {
-        eprintln!("reid: note: {}", note.text);
+        cli::say!("reid: note: {}", note.text);
     }
     let ended = ended.map(|outcome| match note {
         Some(note) if note.incomplete => Outcome::Partly,
