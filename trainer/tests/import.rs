@@ -284,11 +284,8 @@ fn files_that_mean_harm_are_refused() {
     }
 }
 
-#[test]
-fn a_zip_bomb_is_refused() {
-    use std::io::Write;
-    // 80 MB of zeros that take 80 kB.
-    let len: u32 = 20_000_000;
+/// The pickle of `{"w": a tensor of len f32}`, whose elements are in storage `0`.
+fn pickled(len: u32) -> Vec<u8> {
     let storage = [
         text("storage"),
         b"ctorch\nFloatStorage\n".to_vec(),
@@ -306,10 +303,113 @@ fn a_zip_bomb_is_refused() {
         &len.to_le_bytes(),
         b"\x85K\x01\x85\x89)tRs.",
     ];
+    pickle.concat()
+}
+
+/// An archive as PyTorch writes it (miniz, `caffe2/serialize/inline_container.cc`): elements begin at
+/// multiples of 64 by padding in an extra field, sizes stand behind them as well, and between the
+/// central directory and its end record there are those of zip64, whether they are needed or not.
+fn archive(files: &[(String, Vec<u8>)], zip64: bool) -> Vec<u8> {
+    let u16 = |value: usize| (value as u16).to_le_bytes();
+    let u32 = |value: usize| (value as u32).to_le_bytes();
+    let u64 = |value: usize| (value as u64).to_le_bytes();
+    let (mut bytes, mut central) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let start = bytes.len();
+        let crc = {
+            let mut crc = !0_u32;
+            for byte in content {
+                crc ^= u32::from(*byte);
+                for _ in 0..8 {
+                    crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+                }
+            }
+            !crc
+        };
+        let padding = (64 - (start + 30 + name.len() + 4) % 64) % 64;
+        let sizes = [u32(crc as usize), u32(content.len()), u32(content.len())].concat();
+        let local: [&[u8]; 11] = [
+            b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0",
+            &[0; 12],
+            &u16(name.len()),
+            &u16(4 + padding),
+            name.as_bytes(),
+            b"FB",
+            &u16(padding),
+            &b"Z".repeat(padding),
+            content,
+            b"PK\x07\x08",
+            &sizes,
+        ];
+        bytes.extend(local.concat());
+        let entry: [&[u8]; 6] = [
+            b"PK\x01\x02\0\0\0\0\x08\x08\0\0\0\0\0\0",
+            &sizes,
+            &u16(name.len()),
+            &[0; 12],
+            &u32(start),
+            name.as_bytes(),
+        ];
+        central.extend(entry.concat());
+    }
+    let (at, size, count) = (bytes.len(), central.len(), files.len());
+    bytes.extend(central);
+    if zip64 {
+        let end: [&[u8]; 8] = [
+            b"PK\x06\x06",
+            &u64(44),
+            b"\x1e\x03\x2d\0\0\0\0\0\0\0\0\0",
+            &u64(count),
+            &u64(count),
+            &u64(size),
+            &u64(at),
+            &[b"PK\x06\x07\0\0\0\0", &u64(at + size)[..], &u32(1)].concat(),
+        ];
+        bytes.extend(end.concat());
+    }
+    let counts = [u16(count), u16(count)].concat();
+    let end: [&[u8]; 5] = [
+        b"PK\x05\x06\0\0\0\0",
+        &counts,
+        &u32(size),
+        &u32(at),
+        b"\0\0",
+    ];
+    bytes.extend(end.concat());
+    bytes
+}
+
+/// The folder inside an archive is called as the file was when it was saved.
+#[test]
+fn an_archive_is_read_whatever_the_length_of_its_root() {
+    for (length, zip64) in (1..=64).flat_map(|length| [(length, true), (length, false)]) {
+        let root = "a".repeat(length);
+        let files = [
+            ("data.pkl", pickled(3)),
+            (".format_version", b"1".to_vec()),
+            (".storage_alignment", b"64".to_vec()),
+            ("byteorder", b"little".to_vec()),
+            ("data/0", vec![0; 12]),
+            ("version", b"3\n".to_vec()),
+            (".data/serialization_id", b"1572819951185464".to_vec()),
+        ]
+        .map(|(name, content)| (format!("{root}/{name}"), content));
+        let name = format!("{length} characters, zip64 {zip64}");
+        let weights = import::pth_from_bytes(archive(&files, zip64));
+        let weights = weights.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_tensor(&weights, "w", &[3], &[0.0; 3]);
+    }
+}
+
+#[test]
+fn a_zip_bomb_is_refused() {
+    use std::io::Write;
+    // 80 MB of zeros that take 80 kB.
+    let len: u32 = 20_000_000;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     zip.start_file("a/data.pkl", options).unwrap();
-    zip.write_all(&pickle.concat()).unwrap();
+    zip.write_all(&pickled(len)).unwrap();
     zip.start_file("a/data/0", options).unwrap();
     zip.write_all(&vec![0; 4 * len as usize]).unwrap();
     let bytes = zip.finish().unwrap().into_inner();

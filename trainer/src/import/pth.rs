@@ -13,6 +13,7 @@ use std::io::Cursor;
 
 use kernels::tensor::{self, Tensor};
 use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
 
 use super::Listed;
 use super::pickle::Pickle;
@@ -257,8 +258,15 @@ impl Pth {
     }
 }
 
+/// The archive, which begins with the file. Left to detect where it begins, the crate expects the
+/// central directory right before its end record. PyTorch writes 76 bytes of zip64 records between the
+/// two, so that a first entry of 76 bytes (a root of 21 characters) was taken for junk before it.
 fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, String> {
-    ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("the zip cannot be read: {e}"))
+    let config = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    ZipArchive::with_config(config, Cursor::new(bytes))
+        .map_err(|e| format!("the zip cannot be read: {e}"))
 }
 
 /// One file of a zip, of at most `most` bytes.
