@@ -19,9 +19,9 @@ use crate::weights::{Weights, read_all};
 use crate::{Error, Result};
 use pth::Pth;
 
-pub use assign::{Account, Fresh, Ignored, Used, assign};
+pub use assign::{Account, Dropped, Fresh, Ignored, Used, assign};
 pub use deduce::{Deduced, Overrides, spec_for};
-pub use names::{Family, recognise};
+pub use names::{Family, Naming, recognise};
 
 /// A file of weights.
 #[derive(Debug)]
@@ -46,6 +46,18 @@ pub struct Listed {
     pub dtype: String,
     /// Extent of each dimension, outermost first.
     pub shape: Vec<usize>,
+}
+
+/// What stands beside the weights of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Under which name.
+    pub name: String,
+    /// Why it is left there.
+    pub reason: String,
+    /// Whether it holds tensors that may belong to the network: floats that are neither an
+    /// optimiser's nor a loss's.
+    pub trained: bool,
 }
 
 /// Opens a file of weights; what it is shows in its first bytes.
@@ -116,7 +128,7 @@ impl Source {
 
     /// What stands beside the tensors, and why it is left there.
     #[must_use]
-    pub fn skipped(&self) -> &[(String, String)] {
+    pub fn skipped(&self) -> &[Skipped] {
         match &self.kind {
             Kind::Pth(pth) => pth.skipped(),
             _ => &[],

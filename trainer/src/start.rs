@@ -9,7 +9,7 @@ use kernels::model::{Model, Options};
 use kernels::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{About, default_preprocessing};
-use crate::import::{self, Account, Ignored, Overrides};
+use crate::import::{self, Account, Dropped, Ignored, Overrides};
 use crate::nets::{self, Net, Role};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -58,12 +58,15 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
         Error::Argument(reason) => Error::file(path, reason),
         other => Error::file(path, other.to_string()),
     };
-    let family = import::recognise(&weights).ok_or_else(|| unknown(path, &weights))?;
-    let deduced = import::spec_for(family, &weights, overrides).map_err(named)?;
+    let naming = import::recognise(&weights, overrides.prefix.as_deref()).map_err(named)?;
+    let deduced = import::spec_for(&naming, &weights, overrides).map_err(named)?;
     // What the file lacks starts as a training with seed 0 would.
     let mut net = nets::build(&deduced.spec, deduced.classes, 0).map_err(named)?;
-    let mut account = import::assign(&mut net, family, &weights).map_err(named)?;
-    account.ignored.extend(skipped(&source));
+    let mut account = import::assign(&mut net, &naming, &weights).map_err(named)?;
+    add_skipped(&mut account, &source);
+    if !overrides.drop_unused && !account.dropped.is_empty() {
+        return Err(Error::file(path, without_a_place(&account.dropped)));
+    }
     let mut about = About::of(&weights).map_err(named)?.unwrap_or(About {
         preprocessing: default_preprocessing(Some(&deduced.spec)),
         spec: None,
@@ -81,7 +84,7 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
     Ok(Opened {
         net,
         about,
-        family: family.name(),
+        family: naming.family.name(),
         account,
         notes: deduced.notes,
         quantisation: None,
@@ -156,11 +159,16 @@ pub fn init(path: &Path, about: &About, seed: u64) -> Result<Beginning> {
         });
     }
     let weights = source.weights()?;
-    let family = import::recognise(&weights).ok_or_else(|| unknown(path, &weights))?;
+    let named = |error: Error| Error::file(path, error.to_string());
+    let naming = import::recognise(&weights, None).map_err(named)?;
     let mut net = fresh(about, seed)?;
-    let mut account = import::assign(&mut net, family, &weights)
-        .map_err(|error| Error::file(path, error.to_string()))?;
-    account.ignored.extend(skipped(&source));
+    let mut account = import::assign(&mut net, &naming, &weights).map_err(named)?;
+    add_skipped(&mut account, &source);
+    // A training may leave out heads, and begins with a backbone as a whole.
+    if let Some(left) = account.dropped.iter().find(|left| left.of_backbone) {
+        let reason = format!("`{}`: {}", left.name, left.reason);
+        return Err(Error::file(path, reason));
+    }
     Ok(Beginning {
         net,
         about: about.clone(),
@@ -251,19 +259,33 @@ pub fn adopted(path: &Path) -> Result<(Net, About)> {
     Ok((net, about))
 }
 
-fn unknown(path: &Path, weights: &Weights) -> Error {
-    let first = weights.tensors.keys().next().map_or("", String::as_str);
-    Error::file(
-        path,
-        format!(
-            "nobody's names that are known (the first is `{first}`); `trainer import --list` shows all"
-        ),
+/// Why weights are refused of which `dropped` have no place in the network.
+fn without_a_place(dropped: &[Dropped]) -> String {
+    const SHOWN: usize = 8;
+    let shown = dropped.iter().take(SHOWN);
+    let shown: Vec<String> = (shown.map(|i| format!("`{}` ({})", i.name, i.reason))).collect();
+    let more = match dropped.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "trained tensors would be left out, so that other embeddings come out than those of the network \
+         that was trained: {}{more}; --drop-unused (`trainer import`, `trainer export`) leaves them out",
+        shown.join(", ")
     )
 }
 
-fn skipped(source: &import::Source) -> impl Iterator<Item = Ignored> {
-    source.skipped().iter().map(|(name, reason)| Ignored {
-        name: name.clone(),
-        reason: reason.clone(),
-    })
+fn add_skipped(account: &mut Account, source: &import::Source) {
+    for skipped in source.skipped() {
+        let (name, reason) = (skipped.name.clone(), skipped.reason.clone());
+        if skipped.trained {
+            account.dropped.push(Dropped {
+                name,
+                reason,
+                of_backbone: false,
+            });
+        } else {
+            account.ignored.push(Ignored { name, reason });
+        }
+    }
 }

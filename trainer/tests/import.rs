@@ -72,7 +72,7 @@ fn weights_are_found_where_they_lie() {
         names,
         ["module.bn1.num_batches_tracked", "module.conv1.weight"]
     );
-    let beside: Vec<_> = source.skipped().iter().map(|(n, _)| n.as_str()).collect();
+    let beside: Vec<_> = source.skipped().iter().map(|s| s.name.as_str()).collect();
     assert_eq!(beside, ["epoch", "mAP", "args", "optimizer"]);
     for file in ["module", "module_legacy"] {
         let w = weights(file);
@@ -90,7 +90,7 @@ fn commands_are_never_run() {
     assert_tensor(&w, "w", &[2], &[0.0, 1.0]);
     let source = import::open(&fixture("command_in_weights")).unwrap();
     assert_eq!(source.weights().unwrap().tensors.len(), 1);
-    let [(name, reason)] = source.skipped() else {
+    let [import::Skipped { name, reason, .. }] = source.skipped() else {
         panic!("{:?}", source.skipped())
     };
     assert_eq!(name, "evil");
@@ -190,6 +190,43 @@ fn tensor(len: u8, shape: &[i64], strides: &[i64]) -> Vec<u8> {
         &strides,
     ];
     [&parts.concat()[..], b"\x89)tR"].concat()
+}
+
+/// A dictionary of `items`.
+fn dictionary(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let items = items
+        .iter()
+        .flat_map(|(key, value)| [text(key), value.clone()]);
+    [&b"}("[..], &items.collect::<Vec<_>>().concat(), b"u"].concat()
+}
+
+#[test]
+fn what_stands_beside_the_weights_is_trained_or_of_the_training() {
+    let floats = || tensor(4, &[4], &[1]);
+    let of = |value| dictionary(&[("w", value)]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beside.pth");
+    for weights in ["net_dict", "state_dict", "model"] {
+        let object = dictionary(&[
+            ("neck", of(of(floats()))),
+            ("best_score", tensor(4, &[], &[])),
+            ("optimizer", of(floats())),
+            ("lr_schedulers", of(floats())),
+            ("center_criterion", of(floats())),
+            ("epoch", b"K\x07".to_vec()),
+            (weights, of(floats())),
+            ("ema", [&b"]"[..], &floats(), b"a"].concat()),
+        ]);
+        std::fs::write(&path, legacy(&object)).unwrap();
+        let source = import::open(&path).unwrap();
+        let tensors = source.weights().unwrap().tensors;
+        assert_eq!(tensors.keys().collect::<Vec<_>>(), ["w"], "{weights}");
+        let beside = source.skipped().iter();
+        let trained = beside.clone().filter(|beside| beside.trained);
+        let trained: Vec<&str> = trained.map(|beside| beside.name.as_str()).collect();
+        assert_eq!(trained, ["neck", "ema"], "{weights}");
+        assert_eq!(beside.count(), 7, "{weights}");
+    }
 }
 
 #[test]

@@ -95,6 +95,86 @@ fn a_file_is_imported_and_rebuilt_from_itself_alone() {
     assert!(text(&unknown.stderr).contains("nearest is `resnet50`"));
 }
 
+/// Behind `base.`, torchreid's OSNet was taken for the paper's network: the embedding layer went as
+/// "ImageNet's classifier", and 128 numbers came out in place of 512.
+#[test]
+fn an_osnet_behind_a_prefix_keeps_its_embedding_and_no_trained_tensor_goes_unsaid() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = Spec {
+        backbone: Backbone::OsNetX0_25,
+        neck: Neck::Fc,
+        dim: 512,
+        ..Spec::default()
+    };
+    let net = nets::build(&spec, 7, 1).unwrap();
+    let params = net.graph().params().iter();
+    let mut theirs = Weights {
+        tensors: params
+            .map(|param| (format!("base.{}", param.name), param.tensor.clone()))
+            .collect(),
+        ..Weights::default()
+    };
+    let zeros = |shape: &[usize]| kernels::tensor::Tensor::zeros(shape).unwrap();
+    let mut write = |name: &str, tensor| {
+        theirs.tensors.insert(name.to_owned(), tensor);
+        theirs
+            .write(&folder.path().join("theirs.safetensors"))
+            .unwrap();
+    };
+    let export = |more: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_trainer"))
+            .current_dir(folder.path())
+            .args(["export", "--weights", "theirs.safetensors", "--out"])
+            .args(["person.onnx", "--json"])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let exported = |done: &Output| {
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        report["dim"].clone()
+    };
+    write("criterion.centers", zeros(&[7, 512]));
+    let done = export(&[]);
+    assert_eq!(exported(&done), 512);
+    let said = text(&done.stderr);
+    let note = "not needed: `criterion.centers` (part of a loss, which only the training needs)";
+    assert!(said.contains(note), "{said}");
+
+    write("projector.weight", zeros(&[64, 512]));
+    let onnx = std::fs::read(folder.path().join("person.onnx")).unwrap();
+    for refused in [
+        export(&[]),
+        import(
+            folder.path(),
+            &["theirs.safetensors", "--out", "o.safetensors"],
+        ),
+    ] {
+        assert_eq!(refused.status.code(), Some(1));
+        let said = text(&refused.stderr);
+        for part in [
+            "theirs.safetensors: trained tensors would be left out",
+            "`projector.weight` ([64, 512], the network has no such part)",
+            "--drop-unused",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    assert!(!folder.path().join("o.safetensors").exists());
+    assert!(onnx == std::fs::read(folder.path().join("person.onnx")).unwrap());
+
+    let done = export(&["--drop-unused"]);
+    assert_eq!(exported(&done), 512);
+    let said = text(&done.stderr);
+    assert!(said.contains("dropped: `projector.weight`"), "{said}");
+    let done = import(folder.path(), &["theirs.safetensors", "--drop-unused"]);
+    let said = text(&done.stdout);
+    for line in ["used 487", "ignored 1", "dropped 1\n  projector.weight"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
 #[test]
 fn a_list_shows_what_is_inside() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pth");
@@ -108,5 +188,5 @@ fn a_list_shows_what_is_inside() {
     assert_eq!(json["tensors"][0]["dtype"], "f16");
     let refused = import(&fixtures, &["types.pth"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("types.pth: nobody's names"));
+    assert!(text(&refused.stderr).contains("types.pth: no network that is known here"));
 }

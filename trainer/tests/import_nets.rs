@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kernels::tensor::{Data, Tensor};
-use trainer::import::{self, Deduced, Family, Overrides, assign, recognise, spec_for};
+use trainer::import::{self, Deduced, Family, Naming, Overrides, assign, recognise, spec_for};
 use trainer::nets::{self, Backbone, Neck, Net, Pooling, Spec, StemPool};
 use trainer::weights::Weights;
 
@@ -39,10 +39,10 @@ fn is_head(name: &str) -> bool {
         .any(|head| name.starts_with(head))
 }
 
-fn deduce(weights: &Weights) -> (Family, Deduced) {
-    let family = recognise(weights).expect("a family");
-    let deduced = spec_for(family, weights, &Overrides::default()).unwrap();
-    (family, deduced)
+fn deduce(weights: &Weights) -> (Naming, Deduced) {
+    let naming = recognise(weights, None).expect("a network");
+    let deduced = spec_for(&naming, weights, &Overrides::default()).unwrap();
+    (naming, deduced)
 }
 
 struct Case {
@@ -163,14 +163,14 @@ fn every_family_is_imported_whole() {
             let fc = Tensor::zeros([1000, 512]).unwrap();
             weights.tensors.insert("fc.weight".to_owned(), fc);
         }
-        let (family, deduced) = deduce(&weights);
-        assert_eq!(family, case.family, "{name}");
+        let (naming, deduced) = deduce(&weights);
+        assert_eq!(naming.family, case.family, "{name}");
         assert_eq!(deduced.spec, case.spec, "{name}");
         if case.fresh == 0 {
             assert_eq!(deduced.classes, CLASSES, "{name}");
         }
         let mut net = nets::build(&deduced.spec, deduced.classes, 2).unwrap();
-        let account = assign(&mut net, family, &weights).unwrap();
+        let account = assign(&mut net, &naming, &weights).unwrap();
         assert_eq!(
             account.fresh.len(),
             case.fresh,
@@ -179,6 +179,7 @@ fn every_family_is_imported_whole() {
         );
         let told = account.used.len() + account.ignored.len();
         assert_eq!(told, weights.tensors.len(), "{name}");
+        assert_eq!(account.dropped, [], "{name}");
         for ignored in &account.ignored {
             let known = ["counts batches", "classifies ImageNet"];
             let known = known.iter().any(|known| ignored.reason.contains(known));
@@ -211,6 +212,118 @@ fn every_backbone_is_known_by_its_shapes() {
     }
 }
 
+/// What code around a network puts before its names.
+const PREFIXES: [&str; 9] = [
+    "base.",
+    "backbone.",
+    "model.",
+    "encoder.",
+    "module.",
+    "module.model.",
+    "model.base.",
+    "module.encoder.backbone.",
+    "feature_extractor.0.",
+];
+
+/// Each backbone, with torchreid's embedding or its classifier alone, behind each prefix: the same
+/// network, and nothing trained is lost without a word.
+#[test]
+fn a_network_is_found_behind_any_prefix_and_what_it_lacks_is_named() {
+    for (index, backbone) in Backbone::ALL.into_iter().enumerate() {
+        let small = ["resnet18", "osnet_x0_25", "mobilenet_v2"].contains(&backbone.name());
+        let spec = |neck, dim| Spec {
+            backbone,
+            neck,
+            dim,
+            ..Spec::default()
+        };
+        for (spec, heads) in [
+            (spec(Neck::Fc, 24), "fc"),
+            (spec(Neck::None, 0), "classifier"),
+            (spec(Neck::Bnneck, 0), "bottleneck"),
+        ] {
+            let net = nets::blank(&spec, CLASSES).unwrap();
+            let plain = published(&net, |ours| Some(ours.to_owned()));
+            let wanted = deduce(&plain).1.spec;
+            assert_eq!(
+                (wanted.neck, wanted.dim),
+                (spec.neck, spec.dim),
+                "{backbone}"
+            );
+            let prefixes = match small {
+                true => &PREFIXES[..],
+                false => &PREFIXES[index % PREFIXES.len()..][..1],
+            };
+            for prefix in prefixes {
+                let name = format!("{backbone} with {heads} behind {prefix}");
+                let mut weights = Weights::default();
+                for (ours, tensor) in &plain.tensors {
+                    let theirs = format!("{prefix}{ours}");
+                    weights.tensors.insert(theirs, tensor.clone());
+                }
+                let zeros = |shape: &[usize]| Tensor::zeros(shape).unwrap();
+                for (beside, tensor) in [
+                    ("criterion.centers", zeros(&[CLASSES, 24])),
+                    ("projector.0.weight", zeros(&[24, 24])),
+                ] {
+                    weights.tensors.insert(beside.to_owned(), tensor);
+                }
+                let (naming, deduced) = deduce(&weights);
+                assert_eq!(deduced.spec, wanted, "{name}");
+                assert_eq!(deduced.classes, CLASSES, "{name}");
+                let mut net = nets::blank(&deduced.spec, CLASSES).unwrap();
+                let account = assign(&mut net, &naming, &weights).unwrap();
+                let dropped: Vec<&str> = account.dropped.iter().map(|d| &d.name[..]).collect();
+                assert_eq!(dropped, ["projector.0.weight"], "{name}");
+                let left = account.ignored.iter();
+                let left: Vec<&str> = left
+                    .filter(|left| !left.name.ends_with("num_batches_tracked"))
+                    .map(|left| &left.name[..])
+                    .collect();
+                assert_eq!(left, ["criterion.centers"], "{name}");
+                assert_eq!(account.fresh, [], "{name}");
+                assert_eq!(account.used.len(), params(&net).len(), "{name}");
+            }
+        }
+    }
+}
+
+/// In every family: a second layer behind the neck, which no network of ours has, is no quiet loss.
+#[test]
+fn a_trained_layer_that_no_network_of_ours_has_is_named_in_every_family() {
+    let spec = Spec {
+        backbone: Backbone::ResNet18,
+        ..Spec::default()
+    };
+    let net = nets::blank(&spec, CLASSES).unwrap();
+    type Theirs = fn(&str) -> Option<String>;
+    let torchvision: Theirs = |ours| (!is_head(ours)).then(|| ours.to_owned());
+    let paper: Theirs = |ours| {
+        let prefix = if is_head(ours) { "" } else { "base." };
+        Some(format!("{prefix}{ours}"))
+    };
+    let torchreid: Theirs = |ours| (!ours.starts_with("bottleneck.")).then(|| ours.to_owned());
+    for (theirs, family, extra) in [
+        (torchvision, Family::Torchvision, "fc.weight"),
+        (paper, Family::StrongBaseline, "base.fc.weight"),
+        (paper, Family::StrongBaseline, "embedding.weight"),
+        (fast_reid, Family::FastReid, "heads.embedding.weight"),
+        (fast_reid, Family::FastReid, "backbone.fc.0.weight"),
+        (torchreid, Family::Torchreid, "fc.3.weight"),
+        (torchreid, Family::Torchreid, "attention.weight"),
+    ] {
+        let mut weights = published(&net, theirs);
+        let layer = Tensor::zeros([128, 512]).unwrap();
+        weights.tensors.insert(extra.to_owned(), layer);
+        let (naming, deduced) = deduce(&weights);
+        assert_eq!(naming.family, family, "{extra}");
+        let mut net = nets::blank(&deduced.spec, CLASSES).unwrap();
+        let account = assign(&mut net, &naming, &weights).unwrap();
+        let dropped: Vec<&str> = account.dropped.iter().map(|d| &d.name[..]).collect();
+        assert_eq!(dropped, [extra], "{family:?}");
+    }
+}
+
 #[test]
 fn an_embedding_that_is_a_convolution_becomes_linear() {
     let spec = Spec {
@@ -238,10 +351,10 @@ fn an_embedding_that_is_a_convolution_becomes_linear() {
         weights.tensors.insert(name.to_owned(), pixel(values));
     }
     assert_eq!(import::pixels(&weights), Some([[1.0, 0.0, 0.2], [0.2; 3]]));
-    let (family, deduced) = deduce(&weights);
+    let (naming, deduced) = deduce(&weights);
     assert_eq!(deduced.spec, spec);
     let mut net = nets::build(&spec, CLASSES, 2).unwrap();
-    let account = assign(&mut net, family, &weights).unwrap();
+    let account = assign(&mut net, &naming, &weights).unwrap();
     // The bias that theirs has not is 0.
     assert_eq!(account.fresh[0].ours, "embedding.bias");
     assert_eq!(account.fresh.len(), 1);
@@ -283,11 +396,6 @@ fn what_does_not_fit_is_named() {
             "`bn1.running_var`: [64], the file has none",
         ),
         (
-            "unknown",
-            with("base.attention.weight", zeros(&[2])),
-            "`attention.weight`: the network has none; the file's `base.attention.weight` [2]",
-        ),
-        (
             "another type",
             with("base.bn1.bias", Some(Tensor::i64s(vec![0; 64]))),
             "`bn1.bias`: [64], the file's `base.bn1.bias` I64 [64]",
@@ -295,14 +403,16 @@ fn what_does_not_fit_is_named() {
     ] {
         let mut net = nets::build(&spec, CLASSES, 1).unwrap();
         let before = params(&net);
-        let error = assign(&mut net, Family::StrongBaseline, &weights).unwrap_err();
+        let naming = recognise(&weights, None).unwrap();
+        let error = assign(&mut net, &naming, &weights).unwrap_err();
         assert!(error.to_string().contains(wanted), "{name}: {error}");
         assert!(params(&net) == before, "{name}: the network has changed");
     }
-    // A classifier of other people, and a part that we lack, are left with a reason.
-    let weights = with("attributes.weight", None);
+    // A classifier of other people is left with a reason, and a part that we lack is no quiet loss.
+    let weights = with("base.attention.weight", zeros(&[2]));
+    let naming = recognise(&weights, None).unwrap();
     let mut net = nets::build(&spec, CLASSES + 1, 1).unwrap();
-    let account = assign(&mut net, Family::StrongBaseline, &weights).unwrap();
+    let account = assign(&mut net, &naming, &weights).unwrap();
     let left = account
         .ignored
         .iter()
@@ -313,6 +423,11 @@ fn what_does_not_fit_is_named() {
         "{reason}"
     );
     assert_eq!(account.fresh[0].ours, "classifier.weight");
+    let [dropped] = &account.dropped[..] else {
+        panic!("{:?}", account.dropped)
+    };
+    assert_eq!(dropped.name, "base.attention.weight");
+    assert_eq!(dropped.reason, "[2], the network has no such part");
 }
 
 #[test]
@@ -349,8 +464,9 @@ fn nets_of_others_are_refused_with_what_was_found() {
             "neither ResNet, OSNet, MobileNetV2 nor RepVGG",
         ),
     ] {
-        let family = recognise(&weights).expect(name);
-        let error = spec_for(family, &weights, &Overrides::default()).unwrap_err();
+        let error = recognise(&weights, None)
+            .and_then(|naming| spec_for(&naming, &weights, &Overrides::default()))
+            .unwrap_err();
         assert!(error.to_string().contains(wanted), "{name}: {error}");
     }
 }
@@ -369,9 +485,9 @@ fn published_weights_compute_what_their_export_computes() {
 
     let file = |key: &str| PathBuf::from(std::env::var_os(key).expect(key));
     let weights = import::open(&file("REID_PTH")).unwrap().weights().unwrap();
-    let (family, deduced) = deduce(&weights);
+    let (naming, deduced) = deduce(&weights);
     let mut net = nets::build(&deduced.spec, deduced.classes, 0).unwrap();
-    let account = assign(&mut net, family, &weights).unwrap();
+    let account = assign(&mut net, &naming, &weights).unwrap();
     assert_eq!(account.fresh, []);
     let outputs = net.graph().outputs();
     let f_i = outputs

@@ -99,7 +99,7 @@ impl Eval {
             ..Overrides::default()
         };
         let opened = start::open(&self.weights, &overrides)?;
-        for note in &opened.notes {
+        for note in opened.notes.iter().chain(&opened.account.left_out()) {
             cli::say!("note: {note}");
         }
         for fresh in &opened.account.fresh {

@@ -49,6 +49,14 @@ pub(super) struct Export {
     /// Whether a ReLU follows the first BatchNorm, true or false
     #[arg(long)]
     stem_relu: Option<bool>,
+    /// What the names of the network begin with, where the file holds several, for example
+    /// module.encoder_q
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Leave out trained tensors that have no place in the network, and name them; without, such a
+    /// file is refused
+    #[arg(long)]
+    drop_unused: bool,
     /// Names the weights of `--weights random`
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -287,10 +295,12 @@ impl Export {
                 backbone: self.arch,
                 size: self.size,
                 stem_relu: self.stem_relu,
+                prefix: self.prefix.clone(),
+                drop_unused: self.drop_unused,
                 ..Overrides::default()
             };
             let opened = start::open(&self.weights, &overrides)?;
-            for note in &opened.notes {
+            for note in opened.notes.iter().chain(&opened.account.left_out()) {
                 cli::say!("note: {note}");
             }
             for fresh in &opened.account.fresh {

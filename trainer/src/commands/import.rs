@@ -10,7 +10,8 @@ use trainer::start;
 
 /// Take over published weights: .pth, .safetensors; list those of .onnx too
 ///
-/// No code of the file is run. Every tensor is accounted for: used, or ignored and why.
+/// No code of the file is run. Every tensor is accounted for: used, ignored or dropped, and why. The
+/// network is found behind any prefix of the names.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +22,7 @@ pub(super) struct Import {
     /// The file
     file: PathBuf,
     /// Print what is inside, and do nothing else
-    #[arg(long, conflicts_with_all = ["arch", "size", "last_stride", "stem_relu", "out"])]
+    #[arg(long, conflicts_with_all = ["arch", "size", "last_stride", "stem_relu", "prefix", "drop_unused", "out"])]
     list: bool,
     /// Where to write the network's weights; without, only the account is printed
     #[arg(long)]
@@ -38,6 +39,14 @@ pub(super) struct Import {
     /// Whether a ReLU follows the first BatchNorm, true or false
     #[arg(long)]
     stem_relu: Option<bool>,
+    /// What the names of the network begin with, where the file holds several, for example
+    /// module.encoder_q
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Leave out trained tensors that have no place in the network, and name them; without, such a
+    /// file is refused
+    #[arg(long)]
+    drop_unused: bool,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -66,9 +75,9 @@ impl Import {
         if self.list {
             let source = import::open(&self.file)?;
             let beside = source.skipped().iter();
-            let beside = beside.map(|(name, reason)| Ignored {
-                name: name.clone(),
-                reason: reason.clone(),
+            let beside = beside.map(|skipped| Ignored {
+                name: skipped.name.clone(),
+                reason: skipped.reason.clone(),
             });
             return self.print_list(Listing {
                 schema: 1,
@@ -81,6 +90,8 @@ impl Import {
             size: self.size,
             last_stride: self.last_stride,
             stem_relu: self.stem_relu,
+            prefix: self.prefix.clone(),
+            drop_unused: self.drop_unused,
         };
         let opened = start::open(&self.file, &overrides)?;
         let Some(spec) = &opened.about.spec else {
@@ -127,6 +138,7 @@ impl Import {
         let Account {
             used,
             ignored,
+            dropped,
             fresh,
         } = report.account;
         let spec = report.spec;
@@ -152,6 +164,10 @@ impl Import {
         lines.push(format!("ignored {}", ignored.len()));
         let rows = ignored.iter();
         let rows = rows.map(|i| vec!["  ".to_owned() + &i.name, i.reason.clone()]);
+        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
+        lines.push(format!("dropped {}", dropped.len()));
+        let rows = dropped.iter();
+        let rows = rows.map(|d| vec!["  ".to_owned() + &d.name, d.reason.clone()]);
         lines.extend(cli::table(&rows.collect::<Vec<_>>()));
         lines.push(format!("not in the file {}", fresh.len()));
         let rows = fresh.iter();

@@ -2,7 +2,6 @@
 
 mod qat;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -284,16 +283,8 @@ impl Train {
         {
             cli::say!("note: {} starts fresh: {}", left.0, left.1);
         }
-        let reasons: BTreeSet<&str> = (account.ignored.iter())
-            .map(|i| i.reason.as_str())
-            .collect();
-        for reason in reasons {
-            let count = account
-                .ignored
-                .iter()
-                .filter(|i| i.reason == reason)
-                .count();
-            cli::say!("note: {count} of its tensors are not used: {reason}");
+        for note in account.left_out() {
+            cli::say!("note: {note}");
         }
         Ok(Start {
             net: begun.net,

@@ -7,7 +7,7 @@ use kernels::tensor::{DType, Tensor};
 use serde::Serialize;
 
 use super::deduce::embeds;
-use super::names::{Family, Place, wrapper};
+use super::names::{COUNTS, Naming, Place, harmless, is_head};
 use crate::nets::{Net, Role};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -17,8 +17,11 @@ use crate::{Error, Result};
 pub struct Account {
     /// Tensors that are now the network's.
     pub used: Vec<Used>,
-    /// Tensors that went nowhere.
+    /// Tensors that the network does not need: classifiers of others, state of a training.
     pub ignored: Vec<Ignored>,
+    /// Trained tensors that have no place in the network, so that it may compute something else than
+    /// the one that was trained.
+    pub dropped: Vec<Dropped>,
     /// Parameters that the file says nothing of, as they were.
     pub fresh: Vec<Fresh>,
 }
@@ -32,13 +35,25 @@ pub struct Used {
     pub ours: String,
 }
 
-/// A tensor that went nowhere.
+/// A tensor that the network has not got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ignored {
     /// Its name in the file.
     pub name: String,
     /// Why.
     pub reason: String,
+}
+
+/// A trained tensor that has no place in the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Its name in the file.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it is part of the backbone by its name.
+    #[serde(skip)]
+    pub of_backbone: bool,
 }
 
 /// A parameter that the file says nothing of.
@@ -50,32 +65,44 @@ pub struct Fresh {
     pub reason: String,
 }
 
-/// What stands behind the feature map, which a file may lack or have for other people.
-const HEADS: [&str; 6] = [
-    "bottleneck.",
-    "classifier.",
-    "fc.",
-    "embedding.",
-    "pool.",
-    "parts.",
-];
-
-fn is_head(name: &str) -> bool {
-    HEADS.iter().any(|head| name.starts_with(head))
+impl Account {
+    /// What the file has and the network has not, for people: every name by its reason, but for the
+    /// counts that each BatchNorm has.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        let ignored = self.ignored.iter().map(|i| (false, &i.reason, &i.name));
+        let dropped = self.dropped.iter().map(|d| (true, &d.reason, &d.name));
+        let mut reasons: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+        for (dropped, reason, name) in ignored.chain(dropped) {
+            reasons.entry((dropped, reason)).or_default().push(name);
+        }
+        let told = reasons.into_iter().map(|((dropped, reason), names)| {
+            let what = if dropped { "dropped" } else { "not needed" };
+            let names = match names[..] {
+                [one] => format!("`{one}`"),
+                [first, ..] if first.ends_with(COUNTS) => {
+                    format!("{} tensors `...{COUNTS}`", names.len())
+                }
+                _ => format!("`{}`", names.join("`, `")),
+            };
+            format!("{what}: {names} ({reason})")
+        });
+        told.collect()
+    }
 }
 
-/// Puts `weights`, named as in `family`, into `net`. A classifier of other people, and heads that
-/// the file or the network lacks, are told and left; a backbone fits as a whole or not at all.
+/// Puts `weights`, named as `naming` says, into `net`. A classifier of other people, and heads that
+/// the file lacks, are told and left; a backbone fits as a whole or not at all. What the network has
+/// no place for is told in [`Account::ignored`] and [`Account::dropped`].
 ///
 /// # Errors
 /// [`Error::Parameter`] with the first tensor that does not fit, both names and both shapes, and
 /// how many more there are. The network is then as it was.
-pub fn assign(net: &mut Net, family: Family, weights: &Weights) -> Result<Account> {
+pub fn assign(net: &mut Net, naming: &Naming, weights: &Weights) -> Result<Account> {
     let params: BTreeMap<String, ParamId> = (net.graph().param_ids())
         .map(|(id, param)| (param.name.clone(), id))
         .collect();
-    let prefix = wrapper(weights);
-    let embeds = family == Family::FastReid && embeds(weights);
+    let embeds = embeds(naming, weights);
     let mut account = Account::default();
     let mut problems: Vec<(String, String)> = Vec::new();
     let mut taken: BTreeMap<ParamId, (&str, Tensor)> = BTreeMap::new();
@@ -89,19 +116,22 @@ pub fn assign(net: &mut Net, family: Family, weights: &Weights) -> Result<Accoun
                 reason,
             });
         };
-        let ours = match family.place(&theirs[prefix.len()..], embeds) {
+        let ours = match naming.place(theirs, embeds) {
             Place::Ignored(reason) => {
                 ignore(reason.to_owned());
                 continue;
             }
-            Place::Ours(ours) => ours,
+            Place::Ours(ours) => Some(ours),
+            Place::None => None,
         };
-        let Some((ours, &id)) = params.get_key_value(&ours) else {
-            if is_head(&ours) || ours.starts_with("heads.") {
-                ignore("the network has no such part".to_owned());
-            } else {
-                let reason = format!("the network has none; the file's `{theirs}` {}", of(tensor));
-                problems.push((ours, reason));
+        let Some((ours, &id)) = ours.as_ref().and_then(|ours| params.get_key_value(ours)) else {
+            match harmless(weights, theirs, tensor) {
+                Some(reason) => ignore(reason.to_owned()),
+                None => account.dropped.push(Dropped {
+                    name: theirs.clone(),
+                    reason: format!("{}, the network has no such part", of(tensor)),
+                    of_backbone: ours.is_some_and(|ours| !is_head(&ours)),
+                }),
             }
             continue;
         };

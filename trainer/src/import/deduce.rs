@@ -5,14 +5,14 @@
 
 use serde::Serialize;
 
-use super::names::{Family, wrapper};
+use super::names::{Family, Naming};
 use crate::checkpoint::About;
 use crate::nets::{Backbone, Neck, Pooling, Spec, StemPool};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// What a person knows better than the file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Which network, where shapes leave it open.
     pub backbone: Option<Backbone>,
@@ -22,6 +22,10 @@ pub struct Overrides {
     pub last_stride: Option<usize>,
     /// Whether a ReLU follows the first BatchNorm.
     pub stem_relu: Option<bool>,
+    /// What the names of the network begin with, where the file holds several.
+    pub prefix: Option<String>,
+    /// Whether the network is wanted without the trained tensors that have no place in it.
+    pub drop_unused: bool,
 }
 
 /// A network that weights belong to.
@@ -35,28 +39,27 @@ pub struct Deduced {
     pub notes: Vec<String>,
 }
 
-/// The tensors of a file by their names without what wrappers and families put before them.
+/// The tensors of a file by their names without what stands before them.
 struct Names<'a> {
     weights: &'a Weights,
-    wrapper: &'a str,
-    backbone: &'static str,
+    naming: &'a Naming,
 }
 
 impl Names<'_> {
     /// The shape of a tensor of the head.
     fn head(&self, name: &str) -> Option<&[usize]> {
         let tensors = &self.weights.tensors;
-        Some(tensors.get(&format!("{}{name}", self.wrapper))?.shape())
+        Some(tensors.get(&format!("{}{name}", self.naming.root))?.shape())
     }
 
     /// The shape of a tensor of the backbone.
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.head(&format!("{}{name}", self.backbone))
+        self.head(&format!("{}{name}", self.naming.backbone))
     }
 
     /// How many blocks `prefix` has: `prefix0.`, `prefix1.` ...
     fn blocks(&self, prefix: &str) -> usize {
-        let prefix = format!("{}{}{prefix}", self.wrapper, self.backbone);
+        let prefix = format!("{}{}{prefix}", self.naming.root, self.naming.backbone);
         let names = self.weights.tensors.keys();
         let index = |name: &String| {
             let (index, _) = name.strip_prefix(&prefix)?.split_once('.')?;
@@ -66,15 +69,15 @@ impl Names<'_> {
     }
 }
 
-/// The network that `weights`, named as in `family`, belong to.
+/// The network that `weights`, named as `naming` says, belong to.
 ///
 /// # Errors
 /// [`Error::Argument`] with what was found if no network of ours has such weights and
 /// `overrides` name none, or if there is no such network as they ask for.
-pub fn spec_for(family: Family, weights: &Weights, overrides: &Overrides) -> Result<Deduced> {
-    let mut deduced = match family {
+pub fn spec_for(naming: &Naming, weights: &Weights, overrides: &Overrides) -> Result<Deduced> {
+    let mut deduced = match naming.family {
         Family::Own => own(weights)?,
-        _ => from_shapes(family, weights, overrides.backbone)?,
+        _ => from_shapes(naming, weights, overrides.backbone)?,
     };
     let spec = &mut deduced.spec;
     spec.backbone = overrides.backbone.unwrap_or(spec.backbone);
@@ -103,12 +106,9 @@ fn own(weights: &Weights) -> Result<Deduced> {
     })
 }
 
-fn from_shapes(family: Family, weights: &Weights, known: Option<Backbone>) -> Result<Deduced> {
-    let names = Names {
-        weights,
-        wrapper: wrapper(weights),
-        backbone: family.backbone(),
-    };
+fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> Result<Deduced> {
+    let names = Names { weights, naming };
+    let family = naming.family;
     let backbone = match known {
         Some(backbone) => backbone,
         None => backbone(&names).map_err(|found| {
@@ -140,17 +140,26 @@ fn from_shapes(family: Family, weights: &Weights, known: Option<Backbone>) -> Re
                 spec.pooling = Pooling::Gem;
             }
             if resnet && !gated && names.shape("layer1.0.bn1.IN.weight").is_none() {
-                spec.stem_relu = false;
+                // Only the paper's code has its backbone there, and leaves the ReLU out.
+                spec.stem_relu = !naming.backbone.ends_with("base.");
                 notes.push(
-                    "no ReLU after the first BatchNorm, as in the paper's code (--stem-relu true \
-                     if these weights were trained with one)"
-                        .to_owned(),
+                    match spec.stem_relu {
+                        false => {
+                            "no ReLU after the first BatchNorm, as in the paper's code (--stem-relu \
+                             true if these weights were trained with one)"
+                        }
+                        true => {
+                            "a ReLU after the first BatchNorm, as in torchvision (--stem-relu false \
+                             if these weights were trained without it)"
+                        }
+                    }
+                    .to_owned(),
                 );
             }
         }
         Family::FastReid => {
             let first = names.head("heads.bottleneck.0.weight");
-            if embeds(weights) {
+            if embeds(naming, weights) {
                 spec.dim = first.map_or(0, |shape| shape[0]);
             }
             let second = (names.head("heads.bottleneck.1.weight")).filter(|_| spec.dim > 0);
@@ -188,6 +197,12 @@ fn from_shapes(family: Family, weights: &Weights, known: Option<Backbone>) -> Re
             }
         },
     }
+    if !(naming.root.is_empty() && naming.backbone.is_empty()) {
+        let (root, backbone) = (&naming.root, &naming.backbone);
+        notes.push(format!(
+            "the network lies behind `{root}`, its backbone behind `{root}{backbone}`"
+        ));
+    }
     if family != Family::Torchvision {
         let [height, width] = spec.size;
         notes.push(format!(
@@ -208,11 +223,11 @@ fn from_shapes(family: Family, weights: &Weights, known: Option<Backbone>) -> Re
     })
 }
 
-/// Whether fast-reid's head has a 1 x 1 convolution before its neck.
-pub(super) fn embeds(weights: &Weights) -> bool {
-    let name = format!("{}heads.bottleneck.0.weight", wrapper(weights));
+/// Whether this is fast-reid's head, with a 1 x 1 convolution before its neck.
+pub(super) fn embeds(naming: &Naming, weights: &Weights) -> bool {
+    let name = format!("{}heads.bottleneck.0.weight", naming.root);
     let weight = weights.tensors.get(&name);
-    weight.is_some_and(|weight| weight.shape().len() == 4)
+    naming.family == Family::FastReid && weight.is_some_and(|weight| weight.shape().len() == 4)
 }
 
 /// The backbone, or what was found instead.

@@ -7,12 +7,15 @@
 //! | `JDAI-CV/fast-reid` | `backbone.` | `heads.` |
 //! | `KaiyangZhou/deep-person-reid` (torchreid) | as ours | as ours |
 //!
-//! All of it may stand behind `module.` and the like, which wrappers of PyTorch add.
+//! All of it may stand behind any prefix, as wrappers of PyTorch and other code add them: the network
+//! is where its first convolution is ([`STEMS`]), and its neck and classifier say whose it is.
 
+use kernels::tensor::Tensor;
 use serde::Serialize;
 
 use crate::checkpoint;
 use crate::weights::Weights;
+use crate::{Error, Result};
 
 /// Whose names a file uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,60 +36,164 @@ pub enum Family {
 /// Where a tensor of theirs goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Our name.
+    /// Our name, whether the network has it or not.
     Ours(String),
     /// Why it goes nowhere.
     Ignored(&'static str),
+    /// It is beside the network.
+    None,
 }
 
-/// What wrappers of PyTorch put before all names.
-const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
-
-/// What all names of `weights` begin with that no network has.
-pub(super) fn wrapper(weights: &Weights) -> &str {
-    let Some(first) = weights.tensors.keys().next() else {
-        return "";
-    };
-    let mut length = 0;
-    while let Some(more) = WRAPPERS.iter().find(|w| first[length..].starts_with(**w)) {
-        let longer = &first[..length + more.len()];
-        if !weights.tensors.keys().all(|name| name.starts_with(longer)) {
-            break;
-        }
-        length = longer.len();
-    }
-    &first[..length]
+/// Whose names a file uses, and what stands before them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// Whose names.
+    pub family: Family,
+    /// What the names of the whole network begin with, for example `module.`; may be empty.
+    pub root: String,
+    /// What the names of the backbone begin with behind that, for example `base.`; may be empty.
+    pub backbone: String,
+    /// What a person has chosen among several networks: all else in the file is of others.
+    chosen: Option<String>,
 }
 
-/// Whose names `weights` use; none if nobody's that is known.
-#[must_use]
-pub fn recognise(weights: &Weights) -> Option<Family> {
+/// What the count of batches is called that every BatchNorm of PyTorch has.
+pub(super) const COUNTS: &str = "num_batches_tracked";
+
+/// The first convolution of each kind of network, which is the only one that reads three planes.
+/// `layer0.conv1.weight` comes before the shorter name that it ends in.
+const STEMS: [&str; 5] = [
+    "layer0.conv1.weight",
+    "conv1.weight",
+    "conv1.conv.weight",
+    "features.0.0.weight",
+    "stage0.rbr_dense.conv.weight",
+];
+
+/// Whose names `weights` use, and behind which prefix the network lies. `chosen` is a prefix, where
+/// there are several networks.
+///
+/// # Errors
+/// [`Error::Argument`] if there is no network that is known here, or more than one.
+pub fn recognise(weights: &Weights, chosen: Option<&str>) -> Result<Naming> {
+    let chosen = chosen.map(|prefix| match prefix {
+        "" => String::new(),
+        prefix => format!("{}.", prefix.trim_end_matches('.')),
+    });
     if checkpoint::is_ours(weights) {
-        return Some(Family::Own);
+        return Ok(Naming {
+            family: Family::Own,
+            root: chosen.clone().unwrap_or_default(),
+            backbone: String::new(),
+            chosen,
+        });
     }
-    let wrapper = wrapper(weights);
-    let has = |name: &str| weights.tensors.contains_key(&format!("{wrapper}{name}"));
-    let any = |prefix: &str| {
-        let mut names = weights.tensors.keys();
-        names.any(|name| name[wrapper.len()..].starts_with(prefix))
+    let mut found: Vec<&str> = (weights.tensors.iter())
+        .filter(|(_, tensor)| matches!(tensor.shape(), [_, 3, _, _]))
+        .filter_map(|(name, _)| STEMS.iter().find_map(|stem| behind(name, stem)))
+        .filter(|prefix| prefix.starts_with(chosen.as_deref().unwrap_or_default()))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [prefix] => Ok(naming(weights, prefix, chosen)),
+        [] => {
+            let first = weights.tensors.keys().next().map_or("", String::as_str);
+            let below = chosen.map_or(String::new(), |prefix| format!(" behind `{prefix}`"));
+            Err(Error::Argument(format!(
+                "no network that is known here{below}, neither ResNet, OSNet, MobileNetV2 nor RepVGG \
+                 (the first tensor is `{first}`); `trainer import --list` shows all"
+            )))
+        }
+        _ => {
+            let found: Vec<String> = found.iter().map(|prefix| format!("`{prefix}`")).collect();
+            Err(Error::Argument(format!(
+                "it holds {} networks, behind the prefixes {}: choose one with --prefix (`trainer \
+                 import`, `trainer export`)",
+                found.len(),
+                found.join(", ")
+            )))
+        }
+    }
+}
+
+/// What stands before `end` in `name`, if it is nothing or ends in a dot.
+fn behind<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let prefix = name.strip_suffix(end)?;
+    (prefix.is_empty() || prefix.ends_with('.')).then_some(prefix)
+}
+
+/// Whose names surround the backbone behind `prefix`: its neck and classifier tell.
+fn naming(weights: &Weights, prefix: &str, chosen: Option<String>) -> Naming {
+    let has = |root: &str, name: &str| weights.tensors.contains_key(&format!("{root}{name}"));
+    let any = |begin: &str| weights.tensors.keys().any(|name| name.starts_with(begin));
+    let of = |family, root: &str| Naming {
+        family,
+        root: root.to_owned(),
+        backbone: prefix[root.len()..].to_owned(),
+        chosen: chosen.clone(),
     };
-    let known = ["conv1.weight", "layer0.conv1.weight", "features.0.0.weight"];
-    if any("backbone.") {
-        Some(Family::FastReid)
-    } else if any("base.") {
-        Some(Family::StrongBaseline)
-    } else if has("conv1.conv.weight") {
-        Some(Family::Torchreid)
-    } else if known.into_iter().any(has) || has("stage0.rbr_dense.conv.weight") {
-        // torchvision's MobileNetV2 has a classifier too, one layer deeper.
-        let torchreid = has("classifier.weight") || has("fc.0.weight");
-        Some(if torchreid {
-            Family::Torchreid
-        } else {
-            Family::Torchvision
-        })
-    } else {
-        None
+    // Prefixes of the prefix, the longest first; a chosen one is the shortest.
+    let least = chosen.as_ref().map_or(0, String::len);
+    let cuts = prefix.match_indices('.').map(|(at, _)| at + 1);
+    let mut around: Vec<&str> = std::iter::once(0)
+        .chain(cuts)
+        .filter(|&at| at >= least && at < prefix.len())
+        .map(|at| &prefix[..at])
+        .collect();
+    around.reverse();
+    let around = |name: &str| around.iter().copied().find(|root| has(root, name));
+    let parent = around_of(prefix, least);
+
+    // fast-reid's own parts, which no other code has.
+    let fast_reid = parent
+        .filter(|_| prefix.ends_with("backbone."))
+        .filter(|root| {
+            any(&format!("{root}heads.")) || has(root, "pixel_mean") || any(&format!("{prefix}NL_"))
+        });
+    if let Some(root) = fast_reid {
+        return of(Family::FastReid, root);
+    }
+    // torchreid's layer before the embedding is part of the network that stands behind the prefix.
+    if has(prefix, "fc.0.weight") {
+        return of(Family::Torchreid, prefix);
+    }
+    if let Some(root) = around("bottleneck.weight") {
+        return of(Family::StrongBaseline, root);
+    }
+    if has(prefix, "bottleneck.weight") {
+        return of(Family::StrongBaseline, prefix);
+    }
+    if has(prefix, "classifier.weight") || has(prefix, "conv1.conv.weight") {
+        return of(Family::Torchreid, prefix);
+    }
+    let base = parent.filter(|_| prefix.ends_with("base."));
+    if let Some(root) = base.or_else(|| around("classifier.weight")) {
+        return of(Family::StrongBaseline, root);
+    }
+    of(Family::Torchvision, prefix)
+}
+
+/// `prefix` without its last part, if that is not shorter than `least`.
+fn around_of(prefix: &str, least: usize) -> Option<&str> {
+    let whole = prefix.strip_suffix('.')?;
+    let root = &prefix[..whole.rfind('.').map_or(0, |at| at + 1)];
+    (root.len() >= least).then_some(root)
+}
+
+impl Naming {
+    /// Where the tensor `name` goes. `embeds` says whether fast-reid's head has an embedding before
+    /// its neck.
+    pub(super) fn place(&self, name: &str, embeds: bool) -> Place {
+        if let Some(chosen) = &self.chosen
+            && !name.starts_with(chosen.as_str())
+        {
+            return Place::Ignored("not behind the prefix that was chosen");
+        }
+        match name.strip_prefix(self.root.as_str()) {
+            Some(name) => self.family.place(name, &self.backbone, embeds),
+            None => Place::None,
+        }
     }
 }
 
@@ -103,35 +210,30 @@ impl Family {
         }
     }
 
-    /// Where `name`, without the wrapper, goes. `embeds` says whether fast-reid's head has an
-    /// embedding before its neck.
-    pub(super) fn place(self, name: &str, embeds: bool) -> Place {
-        let under = |prefix: &str| name.strip_prefix(prefix);
-        if name.ends_with("num_batches_tracked") {
+    /// Where `name`, without the root, goes; names of the backbone begin with `backbone`.
+    fn place(self, name: &str, backbone: &str, embeds: bool) -> Place {
+        if name.ends_with(COUNTS) {
             return Place::Ignored("counts batches, which nothing reads");
         }
+        let under = |prefix: &str| name.strip_prefix(prefix);
+        let inner = under(backbone);
+        if let Some(inner) = inner.filter(|_| !backbone.is_empty()) {
+            // Heads of the backbone's own are not those of the network around it.
+            return match is_head(inner) {
+                true => Place::None,
+                false => Place::Ours(inner.to_owned()),
+            };
+        }
         let ours = match self {
-            Self::Own | Self::Torchreid => name.to_owned(),
-            Self::Torchvision => {
-                let heads = ["fc.", "last_linear.", "linear.", "classifier."];
-                if heads.iter().any(|head| name.starts_with(head)) {
-                    return Place::Ignored("classifies ImageNet");
-                }
+            Self::StrongBaseline if matches!(name, "gap.p" | "global_pool.p") => {
+                "pool.p".to_owned()
+            }
+            Self::Own | Self::Torchreid | Self::Torchvision | Self::StrongBaseline => {
                 name.to_owned()
             }
-            Self::StrongBaseline => match (under("base."), name) {
-                (Some(inner), _)
-                    if inner.starts_with("fc.") || inner.starts_with("last_linear.") =>
-                {
-                    return Place::Ignored("classifies ImageNet");
-                }
-                (Some(inner), _) => inner.to_owned(),
-                (None, "gap.p" | "global_pool.p") => "pool.p".to_owned(),
-                (None, other) => other.to_owned(),
-            },
             Self::FastReid => {
                 let neck = under("heads.bnneck.").or(under("heads.bottleneck.1."));
-                match (under("backbone."), under("heads.bottleneck.0."), neck, name) {
+                match (under("heads.bottleneck.0."), neck, name) {
                     (.., "pixel_mean" | "pixel_std") => {
                         return Place::Ignored("pre-processing, kept as metadata");
                     }
@@ -139,14 +241,17 @@ impl Family {
                     (.., "heads.weight" | "heads.classifier.weight") => {
                         "classifier.weight".to_owned()
                     }
-                    (Some(inner), ..) => inner.to_owned(),
-                    (_, Some(inner), ..) if embeds => format!("embedding.{inner}"),
-                    (_, Some(inner), ..) | (_, _, Some(inner), _) => format!("bottleneck.{inner}"),
+                    (Some(inner), ..) if embeds => format!("embedding.{inner}"),
+                    (Some(inner), ..) | (_, Some(inner), _) => format!("bottleneck.{inner}"),
                     _ => name.to_owned(),
                 }
             }
         };
-        Place::Ours(ours)
+        // Beside a backbone with a prefix there are heads alone.
+        match backbone.is_empty() || is_head(&ours) {
+            true => Place::Ours(ours),
+            false => Place::None,
+        }
     }
 
     /// The name of the classifier's weight.
@@ -157,15 +262,84 @@ impl Family {
             _ => &["classifier.weight"],
         }
     }
+}
 
-    /// What stands before the names of the backbone.
-    pub(super) fn backbone(self) -> &'static str {
-        match self {
-            Self::StrongBaseline => "base.",
-            Self::FastReid => "backbone.",
-            _ => "",
-        }
+/// What stands behind the feature map, which a file may lack or have for other people.
+const HEADS: [&str; 6] = [
+    "bottleneck.",
+    "classifier.",
+    "fc.",
+    "embedding.",
+    "pool.",
+    "parts.",
+];
+
+/// Whether our name `name` is that of a parameter behind the feature map.
+pub(super) fn is_head(name: &str) -> bool {
+    HEADS.iter().any(|head| name.starts_with(head))
+}
+
+/// Why a network can do without the tensor `name` of a file, for which it has no place; none if
+/// nothing is known of it, so that it may be a part of the network that was trained.
+pub(super) fn harmless(weights: &Weights, name: &str, tensor: &Tensor) -> Option<&'static str> {
+    if tensor.as_f32().is_none() {
+        return Some("whole numbers, which no layer computes with");
     }
+    if let Some(reason) = of_training(name) {
+        return Some(reason);
+    }
+    let parts: Vec<&str> = name.split('.').collect();
+    if let [
+        ..,
+        "fc" | "last_linear" | "linear" | "classifier",
+        "weight" | "bias",
+    ] = parts[..]
+        && tensor.shape().first() == Some(&1000)
+    {
+        return Some("classifies ImageNet");
+    }
+    let at = parts.iter().position(|part| part.contains("classifier"))?;
+    let group = format!("{}.", parts[..=at].join("."));
+    is_classifier(weights, &group).then_some("a classifier, which embeddings do not pass")
+}
+
+/// Why what a checkpoint has under `name` is of the training alone, if it is.
+pub(super) fn of_training(name: &str) -> Option<&'static str> {
+    name.split('.').find_map(|part| {
+        let part = part.to_ascii_lowercase();
+        let has = |text: &str| part.contains(text);
+        let begins = |begin: &str| part.starts_with(begin);
+        let ends = |end: &str| part.ends_with(end);
+        if has("optim") || has("scheduler") {
+            Some("state of the training")
+        } else if has("criterion") || begins("loss") || ends("loss") || part == "centers" {
+            Some("part of a loss, which only the training needs")
+        } else {
+            None
+        }
+    })
+}
+
+/// Whether the tensors behind `group` are linear layers side by side. Layers one behind the other may
+/// have the embedding in the middle of them.
+fn is_classifier(weights: &Weights, group: &str) -> bool {
+    let mut inputs = None;
+    let behind = weights.tensors.range(group.to_owned()..);
+    let mut behind = behind.take_while(|(name, _)| name.starts_with(group));
+    behind.all(|(name, tensor)| {
+        let parts: Vec<&str> = name[group.len()..].split('.').collect();
+        let numbered = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let leaf = match parts[..] {
+            [leaf] => leaf,
+            [number, leaf] if numbered(number) => leaf,
+            _ => return false,
+        };
+        match (leaf, tensor.shape()) {
+            ("weight", &[_, extent]) => *inputs.get_or_insert(extent) == extent,
+            ("bias", [_]) => true,
+            _ => false,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -174,67 +348,181 @@ mod tests {
 
     use super::*;
 
+    /// Tensors of one number, and first convolutions.
     fn weights(names: &[&str]) -> Weights {
+        let tensor = |name: &str| match STEMS.iter().any(|stem| name.ends_with(stem)) {
+            true => Tensor::zeros([8, 3, 7, 7]).unwrap(),
+            false => Tensor::scalar(1.0),
+        };
         let tensors = names.iter();
         Weights {
             tensors: tensors
-                .map(|name| ((*name).to_owned(), Tensor::scalar(1.0)))
+                .map(|name| ((*name).to_owned(), tensor(name)))
                 .collect(),
             ..Weights::default()
         }
     }
 
     #[test]
-    fn families_are_known_by_their_names() {
+    fn families_are_known_by_their_names_behind_any_prefix() {
         use Family::{FastReid, StrongBaseline, Torchreid, Torchvision};
-        for (names, wanted, prefix) in [
-            (&["conv1.weight", "fc.weight"][..], Some(Torchvision), ""),
+        for (names, family, root, backbone) in [
+            (&["conv1.weight", "fc.weight"][..], Torchvision, "", ""),
             (
                 &["layer0.conv1.weight", "last_linear.bias"],
-                Some(Torchvision),
+                Torchvision,
+                "",
                 "",
             ),
             (
                 &["features.0.0.weight", "classifier.1.weight"],
-                Some(Torchvision),
+                Torchvision,
+                "",
                 "",
             ),
-            (&["stage0.rbr_dense.conv.weight"], Some(Torchvision), ""),
+            (&["stage0.rbr_dense.conv.weight"], Torchvision, "", ""),
+            (
+                &["encoder.conv1.weight", "other"],
+                Torchvision,
+                "encoder.",
+                "",
+            ),
             (
                 &["base.conv1.weight", "bottleneck.weight"],
-                Some(StrongBaseline),
+                StrongBaseline,
                 "",
+                "base.",
+            ),
+            (&["base.conv1.weight"], StrongBaseline, "", "base."),
+            (
+                &["module.base.conv1.weight", "module.classifier.weight"],
+                StrongBaseline,
+                "module.",
+                "base.",
             ),
             (
-                &["module.base.conv1.weight"],
-                Some(StrongBaseline),
-                "module.",
+                &["net.enc.model.conv1.weight", "net.bottleneck.weight"],
+                StrongBaseline,
+                "net.",
+                "enc.model.",
+            ),
+            (
+                &["model.conv1.weight", "model.bottleneck.weight"],
+                StrongBaseline,
+                "model.",
+                "",
             ),
             (
                 &["backbone.conv1.weight", "heads.weight"],
-                Some(FastReid),
+                FastReid,
                 "",
+                "backbone.",
             ),
             (
                 &["model.backbone.conv1.weight", "model.pixel_mean"],
-                Some(FastReid),
+                FastReid,
                 "model.",
+                "backbone.",
             ),
             (
-                &["module.model.conv1.conv.weight"],
-                Some(Torchreid),
-                "module.model.",
+                &["backbone.conv1.weight", "bottleneck.weight"],
+                StrongBaseline,
+                "",
+                "backbone.",
             ),
-            (&["conv1.weight", "classifier.weight"], Some(Torchreid), ""),
-            (&["conv1.weight", "fc.0.weight"], Some(Torchreid), ""),
-            (&["module.conv1.weight", "other"], None, ""),
-            (&["patch_embed.proj.weight"], None, ""),
-            (&[], None, ""),
+            (&["backbone.conv1.weight"], Torchvision, "backbone.", ""),
+            (
+                &["module.model.conv1.conv.weight"],
+                Torchreid,
+                "module.model.",
+                "",
+            ),
+            (
+                &[
+                    "base.conv1.conv.weight",
+                    "base.fc.0.weight",
+                    "criterion.center",
+                ],
+                Torchreid,
+                "base.",
+                "",
+            ),
+            (
+                &["base.conv1.weight", "base.classifier.weight"],
+                Torchreid,
+                "base.",
+                "",
+            ),
+            (&["conv1.weight", "classifier.weight"], Torchreid, "", ""),
+            (&["conv1.weight", "fc.0.weight"], Torchreid, "", ""),
         ] {
-            let weights = weights(names);
-            assert_eq!(recognise(&weights), wanted, "{names:?}");
-            assert_eq!(wrapper(&weights), prefix, "{names:?}");
+            let found = recognise(&weights(names), None).unwrap();
+            let found = (found.family, &found.root[..], &found.backbone[..]);
+            assert_eq!(found, (family, root, backbone), "{names:?}");
         }
+    }
+
+    #[test]
+    fn of_several_networks_one_is_chosen() {
+        let two = weights(&["q.conv1.weight", "q.fc.0.weight", "k.conv1.weight"]);
+        let error = |weights: &Weights, chosen| recognise(weights, chosen).unwrap_err().to_string();
+        let wanted = "2 networks, behind the prefixes `k.`, `q.`: choose one with --prefix";
+        assert!(error(&two, None).contains(wanted), "{}", error(&two, None));
+        for chosen in ["q", "q."] {
+            let naming = recognise(&two, Some(chosen)).unwrap();
+            assert_eq!((naming.family, &naming.root[..]), (Family::Torchreid, "q."));
+            let other = Place::Ignored("not behind the prefix that was chosen");
+            assert_eq!(naming.place("k.conv1.weight", false), other);
+        }
+        let none = "no network that is known here behind `x.`";
+        assert!(error(&two, Some("x")).contains(none));
+        for names in [
+            &["patch_embed.proj.weight"][..],
+            &[],
+            &["layer1.0.conv1.bias"],
+        ] {
+            let error = error(&weights(names), None);
+            assert!(error.contains("neither ResNet"), "{names:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_no_embedding_passes_is_harmless_and_nothing_else() {
+        let tensors: [(&str, &[usize]); 19] = [
+            ("fc.weight", &[1000, 512]),
+            ("fc.bias", &[1000]),
+            ("base.linear.weight", &[128, 512]),
+            ("classifier.weight", &[5, 512]),
+            ("classifier.bias", &[5]),
+            ("id_classifier.0.weight", &[5, 128]),
+            ("id_classifier.1.weight", &[5, 128]),
+            ("criterion.centers", &[5, 512]),
+            ("module.triplet_loss.w", &[2]),
+            ("optimizer.state.0.exp_avg", &[2]),
+            ("lr_schedulers.0", &[2]),
+            // An embedding between two layers, and one with a BatchNorm.
+            ("deep.classifier.0.weight", &[128, 512]),
+            ("deep.classifier.2.weight", &[5, 128]),
+            ("wide.classifier.add_block.0.weight", &[512, 2048]),
+            ("wide.classifier.classifier.0.weight", &[5, 512]),
+            ("norm.classifier.0.weight", &[5, 512]),
+            ("norm.classifier.0.running_var", &[5]),
+            ("bottleneck.weight", &[512]),
+            ("fc.3.weight", &[256, 512]),
+        ];
+        let weights = Weights {
+            tensors: (tensors.iter())
+                .map(|(name, shape)| ((*name).to_owned(), Tensor::zeros(*shape).unwrap()))
+                .collect(),
+            ..Weights::default()
+        };
+        for (index, (name, _)) in tensors.iter().enumerate() {
+            let found = harmless(&weights, name, &weights.tensors[*name]);
+            let wanted = index < 11 && *name != "base.linear.weight";
+            assert_eq!(found.is_some(), wanted, "{name}: {found:?}");
+        }
+        let whole = Tensor::i64s(vec![1, 2]);
+        assert!(harmless(&weights, "positions", &whole).is_some());
     }
 
     #[test]
@@ -248,12 +536,7 @@ mod tests {
                 false,
                 ours("layer1.0.bn1.running_var"),
             ),
-            (
-                Torchvision,
-                "fc.weight",
-                false,
-                Place::Ignored("classifies ImageNet"),
-            ),
+            (Torchvision, "fc.weight", false, ours("fc.weight")),
             (
                 Torchvision,
                 "bn1.num_batches_tracked",
@@ -272,12 +555,7 @@ mod tests {
                 false,
                 ours("bottleneck.bias"),
             ),
-            (
-                StrongBaseline,
-                "base.last_linear.bias",
-                false,
-                Place::Ignored("classifies ImageNet"),
-            ),
+            (StrongBaseline, "base.fc.0.weight", false, Place::None),
             (
                 FastReid,
                 "backbone.NL_2.0.W.1.weight",
@@ -329,7 +607,13 @@ mod tests {
                 ours("fc.1.running_mean"),
             ),
         ] {
-            assert_eq!(family.place(theirs, embeds), wanted, "{theirs}");
+            let backbone = match family {
+                StrongBaseline => "base.",
+                FastReid => "backbone.",
+                _ => "",
+            };
+            let found = family.place(theirs, backbone, embeds);
+            assert_eq!(found, wanted, "{theirs}");
         }
     }
 }

@@ -15,8 +15,8 @@ use kernels::tensor::{self, Tensor};
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 
-use super::Listed;
 use super::pickle::Pickle;
+use super::{Listed, Skipped};
 use crate::weights::element::Element;
 use storage::Storage;
 
@@ -70,7 +70,7 @@ pub(super) struct Pth {
     place: Place,
     storages: HashMap<String, Storage>,
     views: Vec<(String, View)>,
-    skipped: Vec<(String, String)>,
+    skipped: Vec<Skipped>,
 }
 
 /// Where the elements of storages lie.
@@ -209,7 +209,7 @@ impl Pth {
     }
 
     /// What stands beside the tensors, and why it is no weight.
-    pub(super) fn skipped(&self) -> &[(String, String)] {
+    pub(super) fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 

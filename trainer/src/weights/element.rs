@@ -56,6 +56,11 @@ impl Element {
         })
     }
 
+    /// Whether its elements become f32.
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
     /// Bytes of one element.
     pub(crate) fn size(self) -> usize {
         match self {

@@ -6,16 +6,20 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use super::super::Skipped;
+use super::super::names::of_training;
 use super::super::pickle::{Id, Made, Object, Pickle};
 use super::View;
 use super::storage;
 use crate::weights::element::Element;
 
 /// Under which names checkpoints keep the weights, the likeliest first.
-const WEIGHTS: [&str; 6] = [
+const WEIGHTS: [&str; 8] = [
     "state_dict",
     "model_state_dict",
     "model_state",
+    "net_dict",
+    "model_dict",
     "model",
     "net",
     "network",
@@ -36,8 +40,7 @@ const MAX_NAME: usize = 1024;
 /// What a checkpoint holds.
 pub(super) struct Found {
     pub(super) views: Vec<(String, View)>,
-    /// Name and reason.
-    pub(super) skipped: Vec<(String, String)>,
+    pub(super) skipped: Vec<Skipped>,
 }
 
 struct Search<'a> {
@@ -62,11 +65,18 @@ pub(super) fn find(pickle: &Pickle) -> Result<Found, String> {
         let Some((name, weights)) = search.inner(at)? else {
             break;
         };
-        for (key, _) in search.items(at).unwrap_or_default() {
+        for (key, beside) in search.items(at).unwrap_or_default() {
             let key = search.key(key);
             if key != name {
-                let reason = format!("stands beside `{path}{name}`");
-                search.found.skipped.push((format!("{path}{key}"), reason));
+                let of_training = of_training(&key);
+                search.found.skipped.push(Skipped {
+                    trained: of_training.is_none() && search.holds_floats(beside, 0)?,
+                    name: format!("{path}{key}"),
+                    reason: match of_training {
+                        Some(reason) => reason.to_owned(),
+                        None => format!("stands beside `{path}{name}`"),
+                    },
+                });
             }
         }
         path = format!("{path}{name}.");
@@ -118,6 +128,32 @@ impl Search<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether `id` is a tensor of several floats or holds one, at whatever depth. One number alone is
+    /// a figure, such as the best score.
+    fn holds_floats(&self, id: Id, depth: usize) -> Result<bool, String> {
+        self.visits.set(self.visits.get() + 1);
+        self.check_visits()?;
+        if depth > MAX_DEPTH {
+            return Err(format!("a dictionary lies more than {MAX_DEPTH} deep"));
+        }
+        if let Some(view) = self.tensor(id) {
+            let floats =
+                |view: &View| view.element.is_float() && !matches!(view.shape[..], [] | [1]);
+            // What is not read may be anything.
+            return Ok(view.as_ref().map_or(true, floats));
+        }
+        let below: Vec<Id> = match self.attributes(id).or_else(|| self.items(id)) {
+            Some(items) => items.into_iter().map(|(_, value)| value).collect(),
+            None => self.pickle.sequence(id).unwrap_or_default().to_vec(),
+        };
+        for id in below {
+            if self.holds_floats(id, depth + 1)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether tensors may lie below `id`.
@@ -197,9 +233,11 @@ impl Search<'_> {
                 self.collect(&format!("{name}."), value, depth + 1)?;
             } else if !matches!(self.pickle.get(value), Object::None) {
                 let kind = self.kind(value);
-                self.found
-                    .skipped
-                    .push((name, format!("no tensor, but {kind}")));
+                self.found.skipped.push(Skipped {
+                    name,
+                    reason: format!("no tensor, but {kind}"),
+                    trained: false,
+                });
             }
         }
         Ok(())
