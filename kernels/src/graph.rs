@@ -106,6 +106,8 @@ pub struct Graph {
     params: Vec<Param>,
     nodes: Vec<Node>,
     outputs: Vec<Output>,
+    /// For each value the node that writes it; none for the input.
+    producers: Vec<Option<u32>>,
 }
 
 impl From<ValueId> for Operand {
@@ -207,6 +209,7 @@ impl Graph {
             params: Vec::new(),
             nodes: Vec::new(),
             outputs: Vec::new(),
+            producers: vec![None],
         }
     }
 
@@ -245,6 +248,7 @@ impl Graph {
                 name.clone()
             };
             self.values.push(Value { name, fact });
+            self.producers.push(Some(index_u32(self.nodes.len())));
         }
         self.nodes.push(Node {
             name,
@@ -406,9 +410,7 @@ impl Graph {
     /// Node that writes `value`, as an index into [`Graph::nodes`]; none for the input.
     #[must_use]
     pub fn producer(&self, value: ValueId) -> Option<usize> {
-        self.nodes
-            .iter()
-            .position(|node| node.outputs.contains(&value))
+        self.producers[value.index()].map(|node| node as usize)
     }
 
     /// Whether it computes in integers: it has a `QuantizeLinear`.
@@ -438,7 +440,7 @@ impl Graph {
 }
 
 /// Graphs are read from files of at most 2 GiB: their nodes and values can always be counted in 32
-/// bits.
+/// bits. So can nodes: each writes a value.
 fn index_u32(index: usize) -> u32 {
     u32::try_from(index).expect("a graph has fewer than 2^32 values and parameters")
 }

@@ -1,7 +1,7 @@
 //! Folding: the folded network computes what the unfolded one does, and every step ends where the
 //! documentation says.
 
-use kernels::graph::fold::{fold, take_normalisation};
+use kernels::graph::fold::{fold, merge_branches, take_normalisation};
 use kernels::graph::{Binary, Conv, Gemm, Graph, Op, Operand, Pool, Reduce, Unary, ValueId};
 use kernels::reference;
 use kernels::tensor::Tensor;
@@ -314,4 +314,83 @@ fn an_impossible_norm_is_refused_with_its_name() {
         error.contains("layer1.bn1") && error.contains("variance -1"),
         "{error}"
     );
+}
+
+/// Each of many operators in a row used to look for its layer through all those before it, and each
+/// of these through all nodes: 5,000 products behind a convolution took 30 s and more to fold in a
+/// development build, which takes below a tenth of a second. The bound is for slow machines.
+#[test]
+fn a_long_chain_of_operators_is_folded_in_no_time() {
+    const LENGTH: usize = 5000;
+    let mul = Op::Binary(Binary::Mul);
+    let add = Op::Binary(Binary::Add);
+    let norm = Op::BatchNorm { epsilon: 1e-5 };
+    let relu = Op::Unary(Unary::Relu);
+    for (name, ops) in [
+        ("products", &[mul.clone()][..]),
+        ("sums", std::slice::from_ref(&add)),
+        ("BatchNorms", std::slice::from_ref(&norm)),
+        ("products and means", &[mul.clone(), Op::GlobalAveragePool]),
+        ("products, sums and ReLUs", &[mul.clone(), relu, add.clone()]),
+    ] {
+        let mut net = Net::new(3, 4);
+        net.conv("stem", [4, 3, 1, 1], 0, 1);
+        let constant = |net: &mut Net, shape: &[usize]| -> Operand {
+            let ones = Tensor::f32(shape, vec![0.999; 4]).unwrap();
+            net.graph.param("constant", ones).into()
+        };
+        let (row, image) = (constant(&mut net, &[4]), constant(&mut net, &[4, 1, 1]));
+        for index in 0..LENGTH {
+            let op = ops[index % ops.len()].clone();
+            let others = match op {
+                Op::BatchNorm { .. } => vec![row; 4],
+                Op::Binary(_) => vec![image],
+                _ => Vec::new(),
+            };
+            net.push(&format!("node{index}"), op, &others);
+        }
+        net.graph.output("y", net.end);
+        let start = std::time::Instant::now();
+        let (graph, _) = take_normalisation(&net.graph).unwrap();
+        let folded = fold(&merge_branches(&graph).unwrap()).unwrap();
+        let took = start.elapsed();
+        assert!(took.as_secs() < 20, "{name}: {took:?}");
+        let left = folded.nodes().len();
+        match name {
+            "products, sums and ReLUs" => assert!(left > LENGTH / 3, "{left}"),
+            "products and means" => assert!(left <= 1 + LENGTH / 2, "{left}"),
+            _ => assert_eq!(left, 1, "{name}"),
+        }
+    }
+}
+
+/// A sum of sums is looked into from each of them.
+#[test]
+fn a_long_chain_of_sums_is_merged_in_no_time() {
+    let mut net = Net::new(3, 4);
+    let image = net.end;
+    net.conv("first", [3, 3, 1, 1], 0, 1);
+    for index in 0..2000 {
+        let sum = net.end;
+        net.end = image;
+        net.conv(&format!("branch{index}"), [3, 3, 1, 1], 0, 1);
+        let branch = net.end;
+        net.end = sum;
+        net.push(
+            &format!("sum{index}"),
+            Op::Binary(Binary::Add),
+            &[branch.into()],
+        );
+    }
+    net.graph.output("y", net.end);
+    let start = std::time::Instant::now();
+    let merged = merge_branches(&net.graph).unwrap();
+    let took = start.elapsed();
+    assert!(took.as_secs() < 20, "{took:?}");
+    // Sixteen sums are one layer; each further one keeps its own branch.
+    let convolutions = merged
+        .nodes()
+        .iter()
+        .filter(|node| matches!(node.op, Op::Conv(_)));
+    assert_eq!(convolutions.count(), 1 + 2000 - 16);
 }

@@ -21,10 +21,12 @@ mod affine;
 mod branches;
 mod linear;
 
+use std::collections::HashSet;
+
 use self::affine::{affine, keeps_channels};
 use self::linear::{Linear, Matrix};
 use super::rewrite::Rewrite;
-use super::{Binary, Conv, Gemm, Graph, Node, Op, Operand, ValueId};
+use super::{Binary, Conv, Gemm, Graph, Node, Op, Operand, ParamId, ValueId};
 
 pub use self::affine::Affine;
 pub use self::branches::merge_branches;
@@ -42,6 +44,9 @@ pub fn fold(graph: &Graph) -> Result<Graph> {
     let mut fold = Fold {
         uses: graph.uses(),
         pending: vec![None; graph.values.len()],
+        layers: vec![None; graph.values.len()],
+        shared: shared(graph),
+        own: HashSet::new(),
         rewrite: Rewrite::new(graph),
     };
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -85,6 +90,14 @@ struct Fold<'a> {
     uses: Vec<usize>,
     /// For each old value: the step that still has to be applied to what it is mapped to.
     pending: Vec<Option<Pending>>,
+    /// For each old value that the loop has passed: the value behind which only affine steps and
+    /// nodes that keep channels have led to it, none of them read by others. None if others read it,
+    /// and for the input.
+    layers: Vec<Option<ValueId>>,
+    /// Names of parameters that several operands are.
+    shared: HashSet<String>,
+    /// Parameters of the new graph that hold folded weights of one node.
+    own: HashSet<ParamId>,
 }
 
 /// A step on its way to the layer that reads it.
@@ -100,25 +113,42 @@ struct Pending {
 impl Fold<'_> {
     fn node(&mut self, index: usize, node: &Node) -> Result<()> {
         let graph = self.rewrite.old;
-        if let Some((x, affine)) = affine(graph, node)? {
+        let affine = affine(graph, node)?;
+        let first = match node.inputs.first() {
+            Some(&Operand::Value(x)) => Some(x),
+            _ => None,
+        };
+        let passed = first.filter(|_| affine.is_none() && keeps_channels(graph, node));
+        let behind = affine.as_ref().map(|(x, _)| *x).or(passed);
+        for &y in &node.outputs {
+            self.layers[y.index()] = match behind {
+                _ if self.uses[y.index()] != 1 => None,
+                Some(x) => self.layers[x.index()],
+                None => Some(y),
+            };
+        }
+        if let Some((x, affine)) = affine {
             return self.step(index, node, x, affine);
         }
-        if let Some(&Operand::Value(x)) = node.inputs.first()
-            && let Some(pending) = self.pending[x.index()].clone()
+        if let Some(x) = passed
+            && let Some(pending) = self.pending[x.index()].take()
         {
-            if keeps_channels(graph, node) {
-                self.rewrite.copy(node)?;
-                return self.leave(
-                    node.outputs[0],
-                    Pending {
-                        moved: true,
-                        ..pending
-                    },
-                );
-            }
+            self.rewrite.copy(node)?;
+            return self.leave(
+                node.outputs[0],
+                Pending {
+                    moved: true,
+                    ..pending
+                },
+            );
+        }
+        if let Some(x) = first
+            && let Some(pending) = self.pending[x.index()].take()
+        {
             if self.fold_on(node, &pending.affine)? {
                 return Ok(());
             }
+            self.pending[x.index()] = Some(pending);
         }
         for input in &node.inputs {
             if let Operand::Value(id) = input {
@@ -168,21 +198,9 @@ impl Fold<'_> {
     /// there is no such layer, something else reads what it computes, or the weights would leave
     /// the range of f32.
     fn fold_back(&mut self, x: ValueId, step: &Affine) -> Result<bool> {
-        let old = self.rewrite.old;
-        let mut x = x;
-        loop {
-            let Some(producer) = old.producer(x).filter(|_| self.uses[x.index()] == 1) else {
-                return Ok(false);
-            };
-            let node = &old.nodes[producer];
-            match affine(old, node)? {
-                Some((before, _)) => x = before,
-                None => match node.inputs.first() {
-                    Some(&Operand::Value(before)) if keeps_channels(old, node) => x = before,
-                    _ => break,
-                },
-            }
-        }
+        let Some(x) = self.layers[x.index()] else {
+            return Ok(false);
+        };
         let new = &self.rewrite.new;
         let Some(at) = new.producer(self.rewrite.value(x)) else {
             return Ok(false);
@@ -221,19 +239,26 @@ impl Fold<'_> {
     /// Gives the node at `at` of the new graph the weight and bias of `layer`.
     fn replace(&mut self, at: usize, layer: Linear) -> Result<()> {
         let new = &mut self.rewrite.new;
-        let node = &new.nodes[at];
-        let old = self.rewrite.old;
-        let name = |operand: usize, suffix: &str| match node.inputs.get(operand) {
-            // A parameter that other nodes use as well keeps its name and its values.
-            Some(&Operand::Param(id)) if !old.is_shared(&new.params[id.index()].name) => {
-                new.params[id.index()].name.clone()
-            }
-            _ => format!("{}.{suffix}", node.name),
-        };
-        let (weight_name, bias_name) = (name(1, "weight"), name(2, "bias"));
         let bias = Tensor::f32([layer.bias.len()], Affine::rounded(&layer.bias))?;
         let weight = Tensor::f32(layer.shape, Affine::rounded(&layer.weight))?;
-        let (weight, bias) = (new.param(weight_name, weight), new.param(bias_name, bias));
+        let [weight, bias] =
+            [(1, "weight", weight), (2, "bias", bias)].map(|(operand, suffix, tensor)| {
+                match new.nodes[at].inputs.get(operand) {
+                    // Folded before: nothing else reads what was made for this node.
+                    Some(&Operand::Param(id)) if self.own.contains(&id) => {
+                        new.params[id.index()].tensor = tensor;
+                        id
+                    }
+                    // A parameter that other nodes use as well keeps its name and its values.
+                    Some(&Operand::Param(id))
+                        if !self.shared.contains(&new.params[id.index()].name) =>
+                    {
+                        new.param(new.params[id.index()].name.clone(), tensor)
+                    }
+                    _ => new.param(format!("{}.{suffix}", new.nodes[at].name), tensor),
+                }
+            });
+        self.own.extend([weight, bias]);
         let node = &mut new.nodes[at];
         node.inputs.truncate(1);
         node.inputs
@@ -351,13 +376,14 @@ impl Fold<'_> {
     }
 }
 
-impl Graph {
-    /// Whether several operands are the parameter of this name.
-    fn is_shared(&self, name: &str) -> bool {
-        let operands = self.nodes.iter().flat_map(|node| &node.inputs);
-        let uses = operands.filter(
-            |operand| matches!(operand, Operand::Param(id) if self.params[id.index()].name == name),
-        );
-        uses.count() > 1
-    }
+/// Names of parameters that several operands are.
+fn shared(graph: &Graph) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    let operands = graph.nodes.iter().flat_map(|node| &node.inputs);
+    let names = operands.filter_map(|operand| match operand {
+        Operand::Param(id) => Some(graph.params[id.index()].name.as_str()),
+        Operand::Value(_) => None,
+    });
+    let again = names.filter(|name| !seen.insert(*name));
+    again.map(str::to_owned).collect()
 }

@@ -50,6 +50,10 @@ pub fn merge_branches(graph: &Graph) -> Result<Graph> {
     rewrite.finish().pruned()
 }
 
+/// The most sums in each other that are looked into: a merged layer has up to as many branches and one
+/// more. RepVGG has two, and a chain of sums would be walked anew from each of them.
+const MAX_DEPTH: usize = 16;
+
 /// A graph whose sums are looked at.
 struct Sums<'a> {
     graph: &'a Graph,
@@ -74,20 +78,23 @@ impl Sums<'_> {
     /// and with which weights.
     fn merged(&self, node: &Node) -> Result<Option<(ValueId, Conv, Linear)>> {
         let mut branches = Vec::new();
-        if !is_sum(node) || !self.collect(node, &mut branches)? {
+        if !is_sum(node) || !self.collect(node, 1, &mut branches)? {
             return Ok(None);
         }
         Ok(merge(branches))
     }
 
     /// Gathers the branches of a sum; false if a term is none.
-    fn collect(&self, sum: &Node, branches: &mut Vec<Branch>) -> Result<bool> {
+    fn collect(&self, sum: &Node, depth: usize, branches: &mut Vec<Branch>) -> Result<bool> {
+        if depth > MAX_DEPTH {
+            return Ok(false);
+        }
         for operand in &sum.inputs {
             let Some(node) = self.only_reader(operand) else {
                 return Ok(false);
             };
             if is_sum(node) {
-                if !self.collect(node, branches)? {
+                if !self.collect(node, depth + 1, branches)? {
                     return Ok(false);
                 }
             } else if let Some(branch) = self.branch(node)? {
