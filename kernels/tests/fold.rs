@@ -331,7 +331,10 @@ fn a_long_chain_of_operators_is_folded_in_no_time() {
         ("sums", std::slice::from_ref(&add)),
         ("BatchNorms", std::slice::from_ref(&norm)),
         ("products and means", &[mul.clone(), Op::GlobalAveragePool]),
-        ("products, sums and ReLUs", &[mul.clone(), relu, add.clone()]),
+        (
+            "products, sums and ReLUs",
+            &[mul.clone(), relu, add.clone()],
+        ),
     ] {
         let mut net = Net::new(3, 4);
         net.conv("stem", [4, 3, 1, 1], 0, 1);

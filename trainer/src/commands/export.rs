@@ -50,7 +50,7 @@ pub(super) struct Export {
     #[arg(long)]
     stem_relu: Option<bool>,
     /// What the names of the network begin with, where the file holds several, for example
-    /// module.encoder_q
+    /// `module.encoder_q`
     #[arg(long)]
     prefix: Option<String>,
     /// Leave out trained tensors that have no place in the network, and name them; without, such a
