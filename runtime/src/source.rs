@@ -8,7 +8,6 @@
 
 pub mod avi;
 pub mod avi_writer;
-mod bmp;
 pub mod camera;
 pub mod clock;
 mod decode;
@@ -23,13 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::pictures::{Pictures, is_set_aside};
-
-/// The largest width or height of a frame, in pixels.
-pub const MAX_SIDE: usize = 16_384;
-
-/// The most bytes that a frame may have, decoded or compressed: 2^28, for example 9459 x 9459
-/// pixels.
-pub const MAX_BYTES: u64 = 1 << 28;
+pub use picture::{MAX_BYTES, MAX_SIDE};
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Default)]

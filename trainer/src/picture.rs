@@ -93,18 +93,17 @@ impl Crop {
         Self::new(width, height, rgb)
     }
 
-    /// Reads an image file.
+    /// Reads an image file, upright.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::File`] if it is no image that this can read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let image =
-            image::load_from_memory(&bytes).map_err(|e| Error::file(path, e.to_string()))?;
-        let image = image.into_rgb8();
-        let (width, height) = image.dimensions();
-        Self::new(width as usize, height as usize, image.into_raw())
+        let mut rgb = Vec::new();
+        let (width, height) = ::picture::decode(&bytes, &mut rgb)
+            .map_err(|error| Error::file(path, error.to_string()))?;
+        Self::new(width, height, rgb)
     }
 
     /// The image, made smaller if it is higher than `height`, which is at least 1.

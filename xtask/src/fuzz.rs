@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{cargo, root, run};
 
-const TARGETS: [&str; 4] = ["onnx", "avi", "boxes", "pth"];
+const TARGETS: [&str; 5] = ["onnx", "avi", "jpeg", "boxes", "pth"];
 
 /// What makes a build tell libFuzzer where it has been.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -21,7 +21,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 /// Throw mutated bytes at the readers of files from outside.
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {
-    /// onnx, avi, boxes or pth [default: each of them]
+    /// onnx, avi, jpeg, boxes or pth [default: each of them]
     target: Option<String>,
     /// How long each target runs
     #[arg(long, default_value_t = 60)]

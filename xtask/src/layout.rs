@@ -12,13 +12,14 @@ use anyhow::{Context, Result, ensure};
 use syn::visit::{self, Visit};
 
 /// Which crates of the workspace a crate may use; tests and examples may use `fixtures` as well.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("cli", &[]),
     ("kernels", &[]),
-    ("runtime", &["cli", "kernels"]),
-    ("trainer", &["cli", "kernels"]),
+    ("picture", &[]),
+    ("runtime", &["cli", "kernels", "picture"]),
+    ("trainer", &["cli", "kernels", "picture"]),
     ("fixtures", &["kernels", "runtime"]),
-    ("fuzz", &["kernels", "runtime", "trainer"]),
+    ("fuzz", &["kernels", "picture", "runtime", "trainer"]),
     ("v4l2-sys-mit", &[]),
     ("xtask", &[]),
 ];

@@ -13,10 +13,8 @@ mod headers;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use image::metadata::Orientation;
-
 use self::headers::{Video, video};
-use super::decode::{SOI, START};
+use super::decode::START;
 use super::{Error, Frame, MAX_BYTES, MAX_SIDE, Rate, Result, Source, Status, convert, decode};
 
 /// The most bytes of the list `hdrl`; ffmpeg writes about 10 KB, most of it room for indices.
@@ -35,7 +33,7 @@ pub struct Avi<R> {
     claimed_end: u64,
     video: Video,
     rate: Rate,
-    /// The last picture, behind [`START`]; kept because an empty chunk repeats it.
+    /// The last picture; kept because an empty chunk repeats it.
     jpeg: Vec<u8>,
     next: u64,
     finished: bool,
@@ -209,17 +207,16 @@ impl<R: Read + Seek> Avi<R> {
             )));
         }
         let mut jpeg = std::mem::take(&mut self.jpeg);
-        jpeg.resize(SOI + size as usize, 0);
-        self.fill(&mut jpeg[SOI..]).map_err(|e| self.io(e))?;
+        jpeg.resize(size as usize, 0);
+        self.fill(&mut jpeg).map_err(|e| self.io(e))?;
         self.skip(u64::from(size % 2)).map_err(|e| self.io(e))?;
-        if !jpeg[SOI..].starts_with(&START[..2]) {
-            let found = jpeg[SOI..].iter().take(2).copied().collect::<Vec<_>>();
+        if !jpeg.starts_with(&START) {
+            let found = jpeg.iter().take(2).copied().collect::<Vec<_>>();
             return Ok(Err(format!(
                 "starts with `{}`, wanted a JPEG",
                 found.escape_ascii()
             )));
         }
-        jpeg[..START.len()].copy_from_slice(&START);
         self.jpeg = jpeg;
         Ok(Ok(()))
     }
@@ -313,8 +310,7 @@ impl<R: Read + Seek> Avi<R> {
                 name: self.name.clone(),
                 index: frame.index,
                 reason,
-            })
-            .map(|_: Orientation| ())?;
+            })?;
         if self.video.height as usize == 2 * frame.height {
             return Err(Error::Unsupported {
                 spec: self.name.clone(),

@@ -125,7 +125,6 @@ pub fn list() -> Vec<Info> {
 struct Camera {
     device: Box<dyn Device>,
     format: Format,
-    jpeg: Vec<u8>,
     /// Number that the driver gave to the last frame.
     sequence: Option<u32>,
     lost: u64,
@@ -154,7 +153,6 @@ impl Camera {
         Ok(Self {
             device,
             format,
-            jpeg: Vec::new(),
             sequence: None,
             lost: 0,
         })
@@ -208,12 +206,7 @@ impl Camera {
         if buffer.damaged {
             return Ok(Some(Err("the driver says that it is damaged".to_owned())));
         }
-        Ok(Some(decode(
-            &self.format,
-            buffer.bytes,
-            &mut self.jpeg,
-            frame,
-        )))
+        Ok(Some(decode(&self.format, buffer.bytes, frame)))
     }
 }
 
@@ -286,12 +279,7 @@ fn set_controls(device: &mut dyn Device, wished: &BTreeMap<String, i64>) -> Resu
 }
 
 /// Decodes the bytes of a frame.
-fn decode(
-    format: &Format,
-    bytes: &[u8],
-    jpeg: &mut Vec<u8>,
-    frame: &mut Frame,
-) -> Result<(), String> {
+fn decode(format: &Format, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
     let (width, height) = (format.width as usize, format.height as usize);
     let range = format.range.unwrap_or(Range::Limited);
     // Drivers that know no padding say 0.
@@ -301,18 +289,15 @@ fn decode(
     };
     match &format.fourcc.0 {
         b"MJPG" => {
-            let Some(rest) = bytes.strip_prefix(&START[..2]) else {
+            if !bytes.starts_with(&START) {
                 let found = &bytes[..bytes.len().min(4)];
                 return Err(format!(
                     "{} bytes that begin with `{}`, wanted a JPEG",
                     bytes.len(),
                     found.escape_ascii()
                 ));
-            };
-            jpeg.clear();
-            jpeg.extend(&START);
-            jpeg.extend(rest);
-            decode::jpeg(jpeg, frame).map(drop)
+            }
+            decode::jpeg(bytes, frame)
         }
         b"YUYV" => {
             let plane = Plane {
