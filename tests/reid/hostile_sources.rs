@@ -185,6 +185,41 @@ fn pictures_that_are_empty_cut_or_huge_are_passed_over_one_by_one() {
 }
 
 #[test]
+fn jpegs_that_their_data_does_not_fill_are_passed_over_and_take_no_memory() {
+    let folder = Folder::new();
+    let whole = std::fs::read(&crops("query", 1)[0]).expect("the crop can be read");
+    let size = whole
+        .windows(2)
+        .position(|two| two == [0xff, 0xc0])
+        .expect("a baseline JPEG")
+        + 5;
+    let sized = |height: u16, width: u16| {
+        let mut jpeg = whole.clone();
+        jpeg[size..size + 4].copy_from_slice(&[height.to_be_bytes(), width.to_be_bytes()].concat());
+        jpeg
+    };
+    let side = |at: usize| u16::from_be_bytes([whole[at], whole[at + 1]]);
+    let (height, width) = (side(size), side(size + 2));
+    let ended = [&whole[..whole.len() * 2 / 3], b"\xff\xd9"].concat();
+    folder.file("img/1-ended.jpg", ended);
+    folder.file("img/2-high.jpg", sized(2 * height, width));
+    folder.file("img/3-wide.jpg", sized(height, 4 * width));
+    folder.file("img/4-vast.jpg", sized(9459, 9459));
+    folder.file("img/5-low.jpg", sized(height / 3, width));
+    folder.file("img/6-good.jpg", &whole);
+    let ended = run(&folder.at("img"), "whole").succeeds_partly().says(&[
+        "1-ended.jpg: frame 0: a damaged JPEG: its compressed data ends early, at row",
+        "2-high.jpg: frame 1: a damaged JPEG:",
+        "3-wide.jpg: frame 2: a damaged JPEG:",
+        "4-vast.jpg: frame 3: a damaged JPEG: 9459 x 9459 pixels take at least",
+        "5-low.jpg: frame 4: a damaged JPEG:",
+        "bytes of compressed data are left over",
+        "passed over: 5 x broken frame",
+    ]);
+    assert_eq!(ended.lines().len(), 1);
+}
+
+#[test]
 fn boxes_that_are_no_boxes_are_refused_with_their_line() {
     let folder = Folder::new();
     let cases: &[(&str, &str, &[&str])] = &[

@@ -124,13 +124,22 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Goes to the marker behind the data: where it begins.
+    /// Goes to the marker behind a scan: where it begins. Restart markers are no end: what is behind
+    /// them is left over too.
     pub(super) fn finish(&mut self) -> Result<usize, Error> {
+        self.interval(true)
+    }
+
+    fn interval(&mut self, last: bool) -> Result<usize, Error> {
         self.check()?;
         let mut left_over = ((self.count - self.beyond) / 8) as usize;
         loop {
             match self.data.get(self.at..).unwrap_or_default() {
                 [MARK, 0, ..] => self.at += 2,
+                [MARK, 0xd0..=0xd7, ..] if last => {
+                    self.at += 2;
+                    continue;
+                }
                 [MARK, ..] | [] => break,
                 [_, ..] => self.at += 1,
             }
@@ -146,7 +155,7 @@ impl<'a> Bits<'a> {
 
     /// Passes over the restart marker of that number, 0 to 7.
     pub(super) fn restart(&mut self, number: u8) -> Result<(), Error> {
-        let mut at = self.finish()?;
+        let mut at = self.interval(false)?;
         while self.data.get(at + 1) == Some(&MARK) {
             at += 1;
         }

@@ -219,8 +219,8 @@ fn what_is_not_supported_or_wrong_is_named() {
         (change(frame - 3, 0xf5), "unexpected marker `fff5`"),
         (change(frame + 5, 2), "2 components, wanted 1, 3 or 4"),
         (
-            change(frame + 7, 0x32),
-            "sampling factors 1 x 1 beside 3 x 2",
+            change(frame + 10, 0x31),
+            "sampling factors 2 x 2 beside 3 x 2",
         ),
         (change(frame + 7, 0x52), "sampling factors 5 x 2"),
         (change(frame + 7, 0), "sampling factors 0 x 0"),
