@@ -133,7 +133,7 @@ impl<'a> Decoder<'a> {
                 0xe2..=0xef | 0xfe | 0xdc => drop(self.segment()?),
                 0xd9 => return Err(self.unfinished("it ends")),
                 0xd8 => return Err(self.unfinished("another one begins")),
-                0xcc | 0xc9..=0xcb | 0xcd..=0xcf => {
+                0xc9..=0xcf => {
                     return Err(unsupported("arithmetic coding"));
                 }
                 0xc3 => return Err(unsupported("lossless coding")),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::tests::jpeg_of;
 
-/// The JPEG of that name of tests/jpeg_reference.json.
+/// The JPEG of that name of `tests/jpeg_reference.json`.
 fn reference(name: &str) -> Vec<u8> {
     let all: Value = serde_json::from_str(include_str!("../../tests/jpeg_reference.json")).unwrap();
     let cases = all["cases"].as_array().unwrap();
