@@ -1,12 +1,12 @@
 //! Picture files: which kinds both programs read, and which files below a folder are such. What is
 //! passed over is counted by its kind, so that nobody believes that all of a folder was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Endings of the files that are read, in upper or lower case.
 pub const ENDINGS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp"];
@@ -70,8 +70,7 @@ pub struct Pictures {
 pub struct PassedOver {
     /// Files of other kinds, by their ending in lower case; empty where there is none.
     endings: BTreeMap<String, u64>,
-    /// Folders, by their name.
-    folders: BTreeMap<String, u64>,
+    folders: BTreeSet<PathBuf>,
     unnameable: Counted,
     no_files: Counted,
 }
@@ -114,13 +113,9 @@ impl Pictures {
     /// # Errors
     /// [`Error::Limit`].
     pub fn offer(&mut self, path: PathBuf, root: &Path) -> Result<(), Error> {
-        let below = path.strip_prefix(root).unwrap_or(&path);
-        let folders = below.parent().into_iter().flat_map(Path::components);
-        let mut folders = folders.filter_map(|part| match part {
-            Component::Normal(name) => Some(Path::new(name)),
-            _ => None,
-        });
-        if let Some(folder) = folders.find(|folder| is_set_aside(folder)) {
+        let folders = path.ancestors().skip(1);
+        let below = folders.take_while(|folder| *folder != root && folder.starts_with(root));
+        if let Some(folder) = below.filter(|folder| is_set_aside(folder)).last() {
             self.passed_over.folder(folder);
             return Ok(());
         }
@@ -199,17 +194,14 @@ impl PassedOver {
         for (ending, number) in other.endings {
             *self.endings.entry(ending).or_default() += number;
         }
-        for (folder, number) in other.folders {
-            *self.folders.entry(folder).or_default() += number;
-        }
+        self.folders.extend(other.folders);
         self.unnameable.join(other.unnameable);
         self.no_files.join(other.no_files);
     }
 
-    /// Counts a folder.
+    /// Counts a folder, each once.
     pub fn folder(&mut self, path: &Path) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        *self.folders.entry(name.into_owned()).or_default() += 1;
+        self.folders.insert(path.to_owned());
     }
 
     /// Whether a file can be read and named; else it is counted.
@@ -256,8 +248,14 @@ impl fmt::Display for PassedOver {
             };
             (number, text)
         });
-        let folders = (self.folders.iter())
-            .map(|(name, &number)| (number, format!("folder {}", name.escape_debug())));
+        let mut folders = BTreeMap::<_, u64>::new();
+        for folder in &self.folders {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            *folders.entry(name).or_default() += 1;
+        }
+        let folders = folders.iter();
+        let folders =
+            folders.map(|(name, &number)| (number, format!("folder {}", name.escape_debug())));
         let mut kinds: Vec<(u64, String)> = endings.chain(folders).collect();
         // The most frequent first, and in the order of their names where there are as many.
         kinds.sort_by_key(|&(number, _)| std::cmp::Reverse(number));

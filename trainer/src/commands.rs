@@ -14,6 +14,7 @@ mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
+use trainer::data::Dataset;
 
 /// Photos of people to one model that tells them apart.
 #[derive(Debug, Parser)]
@@ -67,6 +68,14 @@ impl Cli {
             Command::Export(command) => command.run(),
         }
     }
+}
+
+/// A data set that was opened; stderr hears which files of its folder are in no part of it.
+fn noted(set: Dataset) -> Dataset {
+    for reason in &set.left_out {
+        eprintln!("note: {}: left out: {reason}", set.name);
+    }
+    set
 }
 
 /// `256x128`: height and width.

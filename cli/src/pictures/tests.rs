@@ -77,7 +77,7 @@ fn every_kind_is_found_and_what_else_there_is_is_counted() {
     assert_eq!(names(folder.path(), &offered), ["b.JPG", "deep/er/c.jpe"]);
     assert_eq!(
         offered.passed_over.to_string(),
-        "passed over: 2 x folder trap.jpg, 1 x .mp4, 1 x folder @eaDir"
+        "passed over: 1 x .mp4, 1 x folder @eaDir, 1 x folder trap.jpg"
     );
     // A folder that was named is wanted.
     let root = folder.path().join("deep/@eaDir");

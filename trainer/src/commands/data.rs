@@ -185,7 +185,7 @@ struct Recoloured {
 
 impl Recolour {
     fn run(self) -> anyhow::Result<()> {
-        let set = Dataset::open(&self.dir, &Options::default())?;
+        let set = super::noted(Dataset::open(&self.dir, &Options::default())?);
         let jitter = Jitter {
             p: 1.0,
             brightness: self.brightness,
@@ -231,7 +231,7 @@ impl Stripes {
         let bar = cli::progress(Some(self.dirs.len() as u64), "data sets");
         let mut rows = Vec::new();
         for dir in &self.dirs {
-            let set = Dataset::open(dir, &Options::default())?;
+            let set = super::noted(Dataset::open(dir, &Options::default())?);
             let scores = stripes::evaluate(&set)
                 .with_context(|| format!("{}: query and gallery", dir.display()))?;
             rows.push(StripesRow {

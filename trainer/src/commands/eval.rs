@@ -109,9 +109,9 @@ impl Eval {
             layout: self.layout,
             ..Options::default()
         };
-        let mut sets = vec![Dataset::open_all(&self.data, &options)?];
+        let mut sets = vec![super::noted(Dataset::open_all(&self.data, &options)?)];
         for folder in &self.cross {
-            sets.push(Dataset::open(folder, &options)?);
+            sets.push(super::noted(Dataset::open(folder, &options)?));
         }
         let module = Module::new(&opened.net, device, self.hardware.precision())?;
         let reading = Reading {

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use cli::pictures::PassedOver;
 use kernels::contract::{self, Quantisation, Weights};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
-use trainer::data::dataset::some_images_below;
+use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
     Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme,
@@ -178,7 +179,7 @@ impl Export {
             licence: self.licence.clone(),
         };
         let mut exported = export::float(&opened, said)?;
-        let images = self.images.as_deref().map(some_images_below).transpose()?;
+        let images = self.images.as_deref().map(pictures).transpose()?;
         // A quantised network was folded before.
         let foldable = exported.contract.quantisation.is_none();
         let folding = (images.as_ref().filter(|_| foldable))
@@ -351,7 +352,7 @@ impl Int8 {
             exported.contract.quantisation.is_none(),
             "it is quantised already: export it without --quantize, or quantise the float network"
         );
-        let images = split(&some_images_below(folder)?, self.calib_count);
+        let images = split(&pictures(folder)?, self.calib_count);
         anyhow::ensure!(
             !images.calibration.is_empty(),
             "{}: no image is left to calibrate on: put some hundred crops of people there, and ask for more than --calib-count {}",
@@ -473,6 +474,16 @@ impl Quantising {
         }
         lines
     }
+}
+
+/// The pictures of a folder; stderr hears what else lies there.
+fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut passed_over = PassedOver::default();
+    let pictures = pictures_below(folder, &mut passed_over)?;
+    if !passed_over.is_empty() {
+        eprintln!("note: {}: {passed_over}", folder.display());
+    }
+    Ok(pictures)
 }
 
 /// `count` images from all over a list.

@@ -93,7 +93,7 @@ impl Train {
             layout: self.layout,
             ..Options::default()
         };
-        let set = Dataset::open_all(&self.data, &options)?;
+        let set = super::noted(Dataset::open_all(&self.data, &options)?);
         anyhow::ensure!(
             !set.train.is_empty(),
             "{} has no images to train with",

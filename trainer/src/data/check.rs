@@ -30,7 +30,7 @@ pub struct Report {
     /// Queries without an image of the same person by another camera in the gallery; an evaluation
     /// leaves them out.
     pub queries_without_answer: usize,
-    /// Images of the folder that are in no part, one line a reason.
+    /// Files of the folder that are in no part, one line a reason.
     pub left_out: Vec<String>,
     /// Files that cannot be decoded.
     pub broken: Vec<Broken>,

@@ -17,13 +17,14 @@ mod street;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use cli::pictures::PassedOver;
 use kernels::retrieval::Label;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Draw;
 use crate::{Error, Result};
 
-pub use files::some_images_below;
+pub use files::pictures_below;
 pub use layout::Layout;
 
 /// One image of a data set.
@@ -50,7 +51,7 @@ pub struct Dataset {
     /// Whether files say which camera took them. Without, `train` and `query` have camera 0 and
     /// `gallery` has camera 1, so that an evaluation leaves no right answer out for its camera.
     pub cameras: bool,
-    /// Images of the folder that are in none of the three, one line a reason.
+    /// Files of the folder that are in none of the three, one line a reason.
     pub left_out: Vec<String>,
 }
 
@@ -200,6 +201,14 @@ impl Dataset {
             cameras: true,
             left_out: Vec::new(),
         }
+    }
+
+    /// Says what lies in its folders besides pictures.
+    fn passed_over(mut self, passed_over: &PassedOver) -> Self {
+        if !passed_over.is_empty() {
+            self.left_out.push(passed_over.to_string());
+        }
+        self
     }
 
     /// Takes distractors and junk out of the images to train with: they are no person who could be

@@ -33,7 +33,7 @@ Examples:
 
 impl Sheet {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let set = Dataset::open(&self.dir, &Options::default())?;
+        let set = super::super::noted(Dataset::open(&self.dir, &Options::default())?);
         let open = |path: &std::path::Path| Crop::open(path);
         let drawn = sheet::persons(&set, self.persons, self.images, open)?;
         cli::private::write(&self.out, drawn).with_context(|| self.out.display().to_string())?;

@@ -225,7 +225,7 @@ impl Judge {
 
 /// A data set with something to search for and in.
 fn open(folder: &Path) -> anyhow::Result<Dataset> {
-    let set = Dataset::open(folder, &Options::default())?;
+    let set = super::super::noted(Dataset::open(folder, &Options::default())?);
     if set.query.is_empty() || set.gallery.is_empty() {
         bail!(
             "{}: {} and {} to judge on, wanted at least one of each",

@@ -1,51 +1,41 @@
-//! What lies in a folder.
+//! What lies in a folder. Which files are pictures says [`cli::pictures`].
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cli::pictures::{self, PassedOver, Pictures, WANTED, is_hidden, is_picture, is_set_aside};
+
 use crate::{Error, Result};
 
-/// The deepest folder below the one opened: beyond, it is a ring of links.
-const MAX_DEPTH: usize = 32;
-
-/// Every image in `folder` and below it, in path order. Hidden files are passed over (macOS leaves a
-/// `._a.jpg` beside every file of a foreign disk), and so is every other kind of file.
-pub(super) fn images_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    collect(folder, 0, &mut paths)?;
-    paths.sort_unstable();
-    Ok(paths)
-}
-
-/// Every image in a folder and below it, in path order.
+/// Every picture in a folder and below it, in path order; what else lies there is added to
+/// `passed_over`.
 ///
 /// # Errors
-/// [`Error::File`] for a folder without an image, [`Error::Io`] for one that cannot be listed.
-pub fn some_images_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let paths = images_below(folder)?;
-    if paths.is_empty() {
-        return Err(Error::file(
-            folder,
-            "holds no .jpg, .jpeg, .png or .bmp file",
-        ));
+/// [`Error::File`] for a folder without a picture, [`Error::Io`] for one that cannot be listed.
+pub fn pictures_below(folder: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>> {
+    let found = Pictures::below(folder)?;
+    if found.paths.is_empty() {
+        let mut reason = format!("holds no {WANTED} file");
+        if !found.passed_over.is_empty() {
+            reason += &format!("; {}", found.passed_over);
+        }
+        return Err(Error::file(folder, reason));
     }
-    Ok(paths)
+    passed_over.join(found.passed_over);
+    Ok(found.paths)
 }
 
-/// The folders in `folder`, in order of their names.
+/// The folders in `folder`, in order of their names, without those that are passed over everywhere.
 pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = visible(folder)?;
-    folders.retain(|path| path.is_dir());
+    folders.retain(|path| path.is_dir() && !is_set_aside(path));
     Ok(folders)
 }
 
-/// Whether an image lies in `folder` itself.
-pub(super) fn holds_images(folder: &Path) -> bool {
-    let Ok(mut entries) = fs::read_dir(folder) else {
-        return false;
-    };
-    entries.any(|entry| entry.is_ok_and(|e| !is_hidden(&e.path()) && is_image(&e.path())))
+/// Whether a picture lies in `folder` itself.
+pub(super) fn holds_pictures(folder: &Path) -> bool {
+    let paths = visible(folder).unwrap_or_default();
+    paths.iter().any(|path| is_picture(path) && path.is_file())
 }
 
 /// What `folder` holds, for people: the first few names, and how many more.
@@ -69,13 +59,6 @@ pub(super) fn content(folder: &Path) -> String {
     }
 }
 
-/// The last part of a path as text.
-pub(super) fn name(path: &Path) -> Result<&str> {
-    path.file_name()
-        .and_then(OsStr::to_str)
-        .ok_or_else(|| Error::file(path, "its name is no UTF-8"))
-}
-
 fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
@@ -86,32 +69,11 @@ fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > MAX_DEPTH {
-        return Err(Error::file(
-            folder,
-            format!("more than {MAX_DEPTH} folders deep; is it linked into itself?"),
-        ));
-    }
-    for path in visible(folder)? {
-        if is_image(&path) {
-            paths.push(path);
-        } else if path.is_dir() {
-            collect(&path, depth + 1, paths)?;
+impl From<pictures::Error> for Error {
+    fn from(error: pictures::Error) -> Self {
+        match error {
+            pictures::Error::Io { path, source } => Self::io(&path)(source),
+            pictures::Error::Limit { path, reason } => Self::file(path, reason),
         }
     }
-    Ok(())
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-fn is_image(path: &Path) -> bool {
-    path.extension().and_then(OsStr::to_str).is_some_and(|e| {
-        ["jpg", "jpeg", "png", "bmp"]
-            .iter()
-            .any(|known| e.eq_ignore_ascii_case(known))
-    })
 }

@@ -16,8 +16,10 @@
 //! the first image is the query.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use cli::pictures::{PassedOver, Pictures};
 use kernels::retrieval::market;
 
 use super::{Dataset, Image, Split, files, label};
@@ -34,14 +36,17 @@ pub(super) fn fits(root: &Path) -> bool {
 /// Whether `folder` holds at least so many folders with images in them.
 fn has_persons(folder: &Path, at_least: usize) -> bool {
     files::folders_in(folder).is_ok_and(|folders| {
-        let persons = folders.iter().filter(|folder| files::holds_images(folder));
+        let persons = folders
+            .iter()
+            .filter(|folder| files::holds_pictures(folder));
         persons.take(at_least).count() == at_least
     })
 }
 
 pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
-    let part = |name: &str| match root.join(name) {
-        folder if folder.is_dir() => persons(&folder),
+    let mut passed_over = PassedOver::default();
+    let mut part = |name: &str| match root.join(name) {
+        folder if folder.is_dir() => persons(&folder, &mut passed_over),
         _ => Ok(Persons::new()),
     };
     let parts = ["train", "query", "gallery", "test"];
@@ -73,7 +78,7 @@ pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
     };
     let all = match in_parts.contains(&true) {
         true => Persons::new(),
-        false => persons(root)?,
+        false => persons(root, &mut passed_over)?,
     };
     let everyone = [&train, &query, &gallery, &test, &all];
     let names: BTreeSet<&String> = everyone.into_iter().flat_map(Persons::keys).collect();
@@ -107,15 +112,21 @@ pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
         }
     }
     choose_queries(to_test, cameras, &mut dataset);
-    Ok(dataset)
+    Ok(dataset.passed_over(&passed_over))
 }
 
-fn persons(folder: &Path) -> Result<Persons> {
-    let person = |folder: PathBuf| {
-        let images = files::some_images_below(&folder)?;
-        Ok((files::name(&folder)?.to_owned(), images))
-    };
-    files::folders_in(folder)?.into_iter().map(person).collect()
+fn persons(folder: &Path, passed_over: &mut PassedOver) -> Result<Persons> {
+    let mut persons = Persons::new();
+    for folder in files::folders_in(folder)? {
+        // A person whose name no list can hold has no file that one could: they are counted.
+        let Some(name) = folder.file_name().and_then(OsStr::to_str) else {
+            passed_over.join(Pictures::below(&folder)?.passed_over);
+            continue;
+        };
+        let images = files::pictures_below(&folder, passed_over)?;
+        persons.insert(name.to_owned(), images);
+    }
+    Ok(persons)
 }
 
 /// Whether the files name their cameras.

@@ -9,15 +9,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use cli::pictures::PassedOver;
+
 use super::{Dataset, Image, Split, files, label};
 use crate::{Error, Result};
 
 pub(super) const CAMERAS: [&str; 2] = ["cam_a", "cam_b"];
 
 pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
-    let side = |name: &str, camera: u32| -> Result<Vec<Image>> {
+    let mut passed_over = PassedOver::default();
+    let mut side = |name: &str, camera: u32| -> Result<Vec<Image>> {
         let folder = root.join(name);
-        let paths = files::some_images_below(&folder)?.into_iter();
+        let paths = files::pictures_below(&folder, &mut passed_over)?.into_iter();
         let image = |path: PathBuf| {
             let person = person(&folder, &path)?;
             Ok(Image {
@@ -64,7 +67,7 @@ pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
             "{by_a_alone} images of persons whom cam_a saw alone"
         ));
     }
-    Ok(dataset)
+    Ok(dataset.passed_over(&passed_over))
 }
 
 /// The first number in the first part of the path below `folder`, and one more: person 0 would be a

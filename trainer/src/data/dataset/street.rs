@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cli::pictures::PassedOver;
 use kernels::retrieval::market;
 
 use super::{Dataset, Image, files};
@@ -9,7 +10,8 @@ use crate::Result;
 
 /// Reads the folders that are there; the layout has been checked.
 pub(super) fn read(root: &Path) -> Result<Dataset> {
-    let part = |name: &str| {
+    let mut passed_over = PassedOver::default();
+    let mut part = |name: &str| {
         let folder = root.join(name);
         if !folder.is_dir() {
             return Ok(Vec::new());
@@ -18,13 +20,14 @@ pub(super) fn read(root: &Path) -> Result<Dataset> {
             let label = market::label(&path)?;
             Ok(Image { path, label })
         };
-        let paths = files::some_images_below(&folder)?;
+        let paths = files::pictures_below(&folder, &mut passed_over)?;
         paths.into_iter().map(image).collect::<Result<_>>()
     };
-    Ok(Dataset {
+    let dataset = Dataset {
         train: part(market::TRAIN)?,
         query: part(market::QUERY)?,
         gallery: part(market::GALLERY)?,
         ..Dataset::empty()
-    })
+    };
+    Ok(dataset.passed_over(&passed_over))
 }

@@ -52,7 +52,7 @@ fn every_layout_is_recognised_and_read() {
                 "bounding_box_test/0001_c2s1_000301_00.jpg",
                 "gt_bbox/0001_c1s1_001051_00.jpg",
             ],
-            "2.1 7.3 | 1.1 | -1.2 0.3 1.2 / 0",
+            "2.1 7.3 | 1.1 | -1.2 0.3 1.2 / 1",
         ),
         (
             "DukeMTMC-reID, persons 0 and -1 cannot be learned",
@@ -239,7 +239,7 @@ fn what_is_no_data_set_says_what_was_wanted() {
             "an empty part",
             None,
             &["bounding_box_train/x.txt"],
-            "holds no .jpg, .jpeg, .png or .bmp file",
+            "holds no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file; passed over: 1 x .txt",
         ),
         (
             "a name without a person",
@@ -340,6 +340,59 @@ fn what_is_no_data_set_says_what_was_wanted() {
     assert!(matches!(error, Error::Io { .. }), "{error}");
     let error = "markt".parse::<Layout>().unwrap_err().to_string();
     assert!(error.contains("wanted one of market, msmt17"), "{error}");
+}
+
+#[test]
+fn what_a_file_server_leaves_is_no_person_and_other_kinds_are_told() {
+    let root = folder(&[
+        "ada/1.JPE",
+        "ada/2.jfif",
+        "ada/clip.mp4",
+        "ada/@eaDir/1.JPE/SYNOPHOTO_THUMB_M.jpg",
+        "bob/1.bmp",
+        "bob/2.jpg/thumb.jpg",
+        "@eaDir/bob/SYNO.jpg",
+        "#recycle/eve.jpg",
+        "cover.jpg/SYNO.jpg",
+    ]);
+    let all_learned = Split { test: 0.0, seed: 0 };
+    let set = Dataset::open(
+        root.path(),
+        &Options {
+            layout: None,
+            split: all_learned,
+        },
+    );
+    let set = set.unwrap();
+    assert_eq!(summary(&set), "1.0 1.0 2.0 |  |  / 1");
+    assert_eq!(
+        set.left_out,
+        ["passed over: 1 x .mp4, 1 x folder 2.jpg, 1 x folder @eaDir"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_names_without_utf8_are_passed_over() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    let root = folder(&["ada/1.jpg", "bob/1.jpg", "bob/2\n.jpg"]);
+    // A socket stands for a pipe: opening either would wait, or fail.
+    let _socket = UnixListener::bind(root.path().join("ada/2.jpg")).unwrap();
+    let eve = root.path().join(std::ffi::OsStr::from_bytes(b"eve\xff"));
+    fs::create_dir(&eve).unwrap();
+    fs::write(eve.join("1.jpg"), "").unwrap();
+    let set = Dataset::open(root.path(), &Options::default()).unwrap();
+    assert_eq!(set.images().count(), 2);
+    let [left_out] = set.left_out.as_slice() else {
+        panic!("{:?}", set.left_out);
+    };
+    assert!(left_out.contains("1 x pipe or device"), "{left_out}");
+    assert!(
+        left_out.contains("2 x name that is not UTF-8"),
+        "{left_out}"
+    );
 }
 
 #[test]
