@@ -14,15 +14,20 @@ mod decode;
 mod images;
 pub mod slot;
 pub mod stream;
+mod url;
 pub mod yuv;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::pictures::{Pictures, is_set_aside};
 pub use picture::{MAX_BYTES, MAX_SIDE};
+
+pub use self::url::without_password;
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -177,21 +182,41 @@ impl Rate {
         seconds: 1,
     };
 
+    /// Frames per second that a source may have: from one in 17 minutes, to those of slow motion.
+    pub const FPS: RangeInclusive<f64> = 0.001..=1000.0;
+    const WANTED: &str = "0.001 to 1000";
+
     /// `frames` every `seconds`; `None` if one of them is 0.
     #[must_use]
     pub fn new(frames: u32, seconds: u32) -> Option<Self> {
         (frames > 0 && seconds > 0).then_some(Self { frames, seconds })
     }
 
+    /// The rate that a file states, `frames` every `seconds`; `None` if one of them is 0, which
+    /// means that it states none.
+    ///
+    /// # Errors
+    /// The reason, outside of [`Rate::FPS`].
+    fn stated(frames: u32, seconds: u32) -> Result<Option<Self>, String> {
+        let fps = f64::from(frames) / f64::from(seconds);
+        match Self::new(frames, seconds) {
+            Some(_) if !Self::FPS.contains(&fps) => Err(format!(
+                "states {frames}/{seconds} frames per second, wanted {}; give a rate with --fps",
+                Self::WANTED
+            )),
+            rate => Ok(rate),
+        }
+    }
+
     /// A rate that a person gave, kept to a millionth.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] outside of 0.001..=1000 frames per second.
+    /// [`Error::Unsupported`] outside of [`Rate::FPS`].
     pub fn from_fps(fps: f64) -> Result<Self> {
-        if !(0.001..=1000.0).contains(&fps) {
+        if !Self::FPS.contains(&fps) {
             return Err(Error::Unsupported {
                 spec: format!("--fps {fps}"),
-                reason: "wanted 0.001 to 1000 frames per second".to_owned(),
+                reason: format!("wanted {} frames per second", Self::WANTED),
             });
         }
         Ok(Self {
@@ -255,12 +280,13 @@ pub fn camera_of(spec: &str) -> Option<&str> {
     }
 }
 
-/// Opens what a person typed: a Motion-JPEG AVI file, a JPEG, PNG or BMP image, a folder of them (with
-/// its subfolders, in path order), or a pattern such as `img/*.jpg`.
+/// Opens what a person typed: a Motion-JPEG AVI file, a stream in a file (`.mjpg`, `.mjpeg`, `.y4m`),
+/// a JPEG, PNG or BMP image, a folder of them (with its subfolders, in path order), or a pattern such
+/// as `img/*.jpg`.
 ///
-/// `fps` replaces the frame rate of a video file, and says how far images are apart
-/// ([`Rate::IMAGES`] if absent). Files are told apart by their content, not their name. Images are
-/// turned upright as their EXIF orientation says; frames of a video have none.
+/// `fps` replaces the frame rate of a video file, and says how far images, and pictures of
+/// Motion-JPEG, are apart ([`Rate::IMAGES`] if absent). Other files are told apart by their content,
+/// not their name. Images are turned upright as their EXIF orientation says; frames of a video have none.
 ///
 /// # Errors
 /// [`Error::Unsupported`] says what `spec` is and what would work, [`Error::Io`] and
@@ -274,17 +300,13 @@ pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
         })
     };
     if spec == "-" {
-        return unsupported(format!(
-            "standard input is not in this build yet; {SUPPORTED}"
-        ));
+        return unsupported(format!("standard input is no file; {SUPPORTED}"));
     }
     if let Some((scheme, _)) = spec.split_once("://") {
-        return unsupported(format!(
-            "{scheme} streams are not in this build yet; {SUPPORTED}"
-        ));
+        return Err(url::refuse(spec, scheme));
     }
     if spec.starts_with("/dev/") {
-        return unsupported(format!("cameras are not in this build yet; {SUPPORTED}"));
+        return unsupported(format!("a device is no file; {SUPPORTED}"));
     }
     if let Some(images) = image_set(spec, rate)? {
         return Ok(Box::new(images));
@@ -294,9 +316,25 @@ pub fn open(spec: &str, fps: Option<f64>) -> Result<Box<dyn Source>> {
         path: path.to_owned(),
         source,
     };
+    // Opening a pipe waits for its writer.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return unsupported(format!("it is a pipe or a device; {SUPPORTED}"));
+    }
     let mut head = Vec::with_capacity(12);
     let file = File::open(path).map_err(io)?;
     (&file).take(12).read_to_end(&mut head).map_err(io)?;
+    // One picture behind the other begins like a picture alone.
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    let is_stream = STREAMS
+        .iter()
+        .any(|known| ending.eq_ignore_ascii_case(known));
+    if is_stream && matches!(kind(&head), Kind::Jpeg | Kind::Unknown) {
+        let file = File::open(path).map_err(io)?;
+        let y4m = ending.eq_ignore_ascii_case("y4m");
+        let rate = rate.or((!y4m).then_some(Rate::IMAGES));
+        let clock = Box::new(clock::SteadyClock::new(clock::Stop::default()));
+        return stream::open(file, spec, rate, clock);
+    }
     match kind(&head) {
         Kind::Avi => {
             let file = File::open(path).map_err(io)?;
@@ -346,11 +384,22 @@ fn image_set(spec: &str, rate: Option<Rate>) -> Result<Option<images::Images>> {
     Ok(None)
 }
 
-const SUPPORTED: &str = "supported are a Motion-JPEG .avi, a .jpg, .png or .bmp, a folder of them, or a pattern like 'img/*.jpg'";
+/// Endings of files that hold what otherwise comes from a pipe.
+const STREAMS: [&str; 3] = ["mjpg", "mjpeg", "y4m"];
+
+const SUPPORTED: &str = "supported are a Motion-JPEG .avi or .mjpg, a .y4m, a .jpg, .png or .bmp, a folder of them, or a pattern like 'img/*.jpg'";
 
 /// How to get a file that works, for error messages.
 fn convert(spec: &str) -> String {
-    format!("convert it with `ffmpeg -i '{spec}' -c:v mjpeg -pix_fmt yuvj420p -q:v 3 -an out.avi`")
+    format!(
+        "convert it with `ffmpeg -nostdin -i {} -c:v mjpeg -pix_fmt yuvj420p -q:v 3 -an out.avi`",
+        quoted(spec)
+    )
+}
+
+/// One word of a shell's line.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -419,6 +468,28 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_in_a_file_has_all_its_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let two = [jpeg(8, 8, 3), jpeg(8, 8, 9)].concat();
+        let y4m = b"YUV4MPEG2 W1 H1 F5:1 Cmono\nFRAME\n~FRAME\n~".to_vec();
+        for (name, bytes, wanted) in [
+            ("a.mjpg", two.clone(), 40),
+            ("b.MJPEG", two, 40),
+            ("c.y4m", y4m, 200),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let mut source = open(path.to_str().unwrap(), None).unwrap();
+            let mut frame = Frame::default();
+            for at in [0, wanted] {
+                assert_eq!(source.read(&mut frame).unwrap(), Status::Frame, "{name}");
+                assert_eq!(frame.stream_time, Duration::from_millis(at), "{name}");
+            }
+            assert_eq!(source.read(&mut frame).unwrap(), Status::End, "{name}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_opened_says_what_it_is_and_what_can() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| {
@@ -427,25 +498,22 @@ mod tests {
             path.to_str().unwrap().to_owned()
         };
         let cases = [
-            (
-                "-".to_owned(),
-                "standard input is not in this build yet; supported are",
-            ),
+            ("-".to_owned(), "standard input is no file; supported are"),
             (
                 "rtsp://camera/1".to_owned(),
-                "rtsp streams are not in this build yet; supported are",
+                "rtsp streams are read by ffmpeg: `ffmpeg -nostdin ",
             ),
             (
                 "/dev/video0".to_owned(),
-                "cameras are not in this build yet; supported are",
+                "a device is no file; supported are",
             ),
             (
                 file("a.mp4", b"\0\0\0\x20ftypisom\0\0"),
-                "it is an MP4 or QuickTime file; convert it with `ffmpeg -i ",
+                "it is an MP4 or QuickTime file; convert it with `ffmpeg -nostdin -i ",
             ),
             (
                 file("a.mkv", b"\x1a\x45\xdf\xa3aaaaaaaaaa"),
-                "it is a Matroska or WebM file; convert it with `ffmpeg -i ",
+                "it is a Matroska or WebM file; convert it with `ffmpeg -nostdin -i ",
             ),
             (
                 file("a.avi", b"RIFF"),

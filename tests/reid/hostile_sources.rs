@@ -83,14 +83,22 @@ fn what_is_no_source_is_refused_with_what_would_be_one() {
         (
             "text.avi",
             b"this is no video",
-            &["no AVI, JPEG or PNG", "Motion-JPEG .avi", "ffmpeg"],
+            &[
+                "no AVI, JPEG, PNG or BMP",
+                "Motion-JPEG .avi or .mjpg",
+                "ffmpeg",
+            ],
         ),
-        ("empty.avi", b"", &["no AVI, JPEG or PNG"]),
-        ("phone.mp4", mp4, &["MP4 or QuickTime", "ffmpeg -i"]),
+        ("empty.avi", b"", &["no AVI, JPEG, PNG or BMP"]),
+        (
+            "phone.mp4",
+            mp4,
+            &["MP4 or QuickTime", "ffmpeg -nostdin -i"],
+        ),
         (
             "web.webm",
             b"\x1a\x45\xdf\xa3 and more",
-            &["Matroska or WebM", "ffmpeg -i"],
+            &["Matroska or WebM", "ffmpeg -nostdin -i"],
         ),
         ("h264.avi", &other, &["`H264`", "wanted Motion-JPEG"]),
         ("head.avi", &clip[..100], &["truncated before its pictures"]),
@@ -101,12 +109,18 @@ fn what_is_no_source_is_refused_with_what_would_be_one() {
     }
     std::fs::create_dir(folder.at("empty")).expect("folders can be made");
     for (source, why) in [
-        (folder.at("empty"), "found no .jpg, .jpeg or .png file"),
-        (folder.at("*.jpg"), "found no .jpg, .jpeg or .png file"),
+        (
+            folder.at("empty"),
+            "found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file",
+        ),
+        (
+            folder.at("*.jpg"),
+            "found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file",
+        ),
         (folder.at("nowhere.avi"), "No such file"),
         (
             "rtsp://camera/1".into(),
-            "rtsp streams are not in this build yet",
+            "-nostdin -loglevel error -rtsp_transport tcp -i 'rtsp://camera/1'",
         ),
         ("/dev/video4095".into(), "there is no such camera"),
         ("-".into(), "it is empty"),
@@ -114,6 +128,52 @@ fn what_is_no_source_is_refused_with_what_would_be_one() {
         let name = source.to_str().expect("UTF-8");
         run(&source, "whole").fails().says(&[name, why]);
     }
+}
+
+#[test]
+fn an_address_is_refused_without_its_password() {
+    for source in [
+        "rtsp://admin:s3cret@camera/1",
+        "http://camera/video.cgi?user=a&pwd=s3cret",
+    ] {
+        let ended = run(Path::new(source), "whole").fails().omits("s3cret");
+        ended.says(&["ffmpeg -nostdin", "***", "| reid run -"]);
+    }
+}
+
+#[test]
+fn an_avi_file_says_what_its_headers_do_not_declare_and_no_rate_of_nonsense() {
+    let folder = Folder::new();
+    let clip = std::fs::read(&example().clip).expect("the clip can be read");
+    let at = |name: &[u8]| {
+        clip.windows(name.len())
+            .position(|found| found == name)
+            .expect("it is there")
+    };
+    // The second picture as one of another stream.
+    let movi = at(b"movi");
+    let first = movi + 4;
+    let size = u32::from_le_bytes(clip[first + 4..first + 8].try_into().expect("four bytes"));
+    let second = first + 8 + size.next_multiple_of(2) as usize;
+    assert_eq!(&clip[second..second + 4], b"00dc");
+    let mut other = clip.clone();
+    other[second + 1] = b'1';
+    let source = folder.file("other.avi", &other);
+    let told =
+        "passed over: 1 x chunk of a stream that its headers do not declare (the first is `01dc`)";
+    run(&source, &example().boxes)
+        .succeeds_partly()
+        .says(&["other.avi: ", told]);
+
+    let rate = at(b"strh") + 8 + 24;
+    let mut fast = clip;
+    fast[rate..rate + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let source = folder.file("fast.avi", &fast);
+    run(&source, &example().boxes)
+        .fails()
+        .says(&["fast.avi: states 4294967295/", "wanted 0.001 to 1000"]);
+    let ended = run(&source, &example().boxes).with("--fps=4").succeeds();
+    assert_eq!(ended.lines().len(), SIGHTINGS);
 }
 
 /// A PNG that claims a size and holds no pixels.

@@ -15,7 +15,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use self::headers::{Video, video};
 use super::decode::START;
-use super::{Error, Frame, MAX_BYTES, MAX_SIDE, Rate, Result, Source, Status, convert, decode};
+use super::{
+    Error, Frame, MAX_BYTES, MAX_SIDE, Note, Rate, Result, Source, Status, convert, decode,
+};
 
 /// The most bytes of the list `hdrl`; ffmpeg writes about 10 KB, most of it room for indices.
 const MAX_HEADER: u32 = 1 << 20;
@@ -36,6 +38,8 @@ pub struct Avi<R> {
     /// The last picture; kept because an empty chunk repeats it.
     jpeg: Vec<u8>,
     next: u64,
+    /// Chunks of streams that the headers do not declare, and the name of the first.
+    undeclared: Option<([u8; 4], u64)>,
     finished: bool,
 }
 
@@ -63,6 +67,7 @@ impl<R: Read + Seek> Avi<R> {
             rate: Rate::IMAGES,
             jpeg: Vec::new(),
             next: 0,
+            undeclared: None,
             finished: false,
         };
         let [riff, _size, form] = avi.words().map_err(|e| avi.header_error(e))?;
@@ -96,9 +101,15 @@ impl<R: Read + Seek> Avi<R> {
                 "frames of {width} x {height} pixels, the limit is {MAX_SIDE} a side"
             )));
         }
-        avi.rate = rate
-            .or(avi.video.rate)
-            .ok_or_else(|| avi.malformed("has no frame rate; give one with --fps".to_owned()))?;
+        avi.rate = match rate {
+            Some(rate) => rate,
+            None => {
+                let (frames, seconds) = avi.video.rate;
+                let stated = Rate::stated(frames, seconds).map_err(|e| avi.malformed(e))?;
+                let none = || avi.malformed("has no frame rate; give one with --fps".to_owned());
+                stated.ok_or_else(none)?
+            }
+        };
         Ok(avi)
     }
 
@@ -180,6 +191,7 @@ impl<R: Read + Seek> Avi<R> {
                 }
                 // Sound, text, indices, padding.
                 _ if id.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
+                    self.note_undeclared(id);
                     self.skip_chunk(size).map_err(|e| self.io(e))?;
                 }
                 _ => {
@@ -190,6 +202,15 @@ impl<R: Read + Seek> Avi<R> {
                     )));
                 }
             }
+        }
+    }
+
+    /// Counts a chunk if it belongs to a stream, and to none that the headers declare.
+    fn note_undeclared(&mut self, id: [u8; 4]) {
+        if let [a @ b'0'..=b'9', b @ b'0'..=b'9', ..] = id
+            && (a - b'0') * 10 + (b - b'0') >= self.video.streams
+        {
+            self.undeclared.get_or_insert((id, 0)).1 += 1;
         }
     }
 
@@ -333,6 +354,18 @@ impl<R: Read + Seek + Send> Source for Avi<R> {
 
     fn len(&self) -> Option<u64> {
         self.video.frames
+    }
+
+    fn note(&self) -> Option<Note> {
+        let (first, chunks) = self.undeclared?;
+        Some(Note {
+            text: format!(
+                "{}: passed over: {chunks} x chunk of a stream that its headers do not declare (the first is `{}`)",
+                self.name,
+                first.escape_ascii()
+            ),
+            incomplete: true,
+        })
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {

@@ -1,7 +1,5 @@
 //! The list `hdrl` at the beginning of an AVI file: what its video stream is.
 
-use crate::source::Rate;
-
 /// What the headers say about the video stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Video {
@@ -10,8 +8,11 @@ pub(super) struct Video {
     pub(super) fourcc: [u8; 4],
     pub(super) width: u32,
     pub(super) height: u32,
-    pub(super) rate: Option<Rate>,
+    /// Frames in so many seconds; one of them is 0 if the file states no rate.
+    pub(super) rate: (u32, u32),
     pub(super) frames: Option<u64>,
+    /// How many streams there are, of any kind.
+    pub(super) streams: u8,
 }
 
 /// The first video stream in the body of `hdrl`.
@@ -44,7 +45,10 @@ pub(super) fn video(header: &[u8]) -> Result<Video, String> {
         ));
     }
     video.digits = [b'0' + number / 10, b'0' + number % 10];
-    video.rate = video.rate.or_else(|| Rate::new(1_000_000, frame_time));
+    video.streams = streams;
+    if matches!(video.rate, (0, _) | (_, 0)) {
+        video.rate = (1_000_000, frame_time);
+    }
     video.frames = total
         .filter(|&total| total > 0)
         .map(u64::from)
@@ -83,8 +87,9 @@ fn video_stream(stream: &[u8]) -> Result<Option<Video>, String> {
         fourcc: *fourcc,
         width: width.cast_signed().unsigned_abs(),
         height: height.cast_signed().unsigned_abs(),
-        rate: rate.and_then(|(rate, scale)| Rate::new(rate, scale)),
+        rate: rate.unwrap_or_default(),
         frames: u32_at(header, 32).filter(|&n| n > 0).map(u64::from),
+        streams: 0,
     }))
 }
 
@@ -166,6 +171,11 @@ mod tests {
                 "has no frame rate; give one with --fps",
             ),
             (
+                "a rate beyond what --fps takes",
+                with(&[stream(b"vids", b"MJPG", 16, 1001)]),
+                "states 1001/1 frames per second, wanted 0.001 to 1000; give a rate with --fps",
+            ),
+            (
                 "hostile size",
                 with(&[stream(b"vids", b"MJPG", 1 << 31, 10)]),
                 "frames of 2147483648 x 2147483648 pixels, the limit is 16384 a side",
@@ -178,7 +188,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "cannot open `test.avi`: its video is `H264`, wanted Motion-JPEG (`MJPG`); \
-             convert it with `ffmpeg -i 'test.avi' -c:v mjpeg -pix_fmt yuvj420p -q:v 3 -an out.avi`"
+             convert it with `ffmpeg -nostdin -i 'test.avi' -c:v mjpeg -pix_fmt yuvj420p -q:v 3 -an out.avi`"
         );
     }
 }

@@ -239,6 +239,50 @@ fn the_frame_rate_is_the_streams_unless_one_is_given() {
 }
 
 #[test]
+fn a_rate_beyond_the_limits_is_refused_unless_one_is_given() {
+    let headers = list(b"LIST", b"hdrl", &[stream(b"vids", b"MJPG", 16, u32::MAX)]);
+    let bytes = list(
+        b"RIFF",
+        b"AVI ",
+        &[headers, list(b"LIST", b"movi", &[grey(9)])],
+    );
+    let wanted =
+        "states 4294967295/1 frames per second, wanted 0.001 to 1000; give a rate with --fps";
+    assert_eq!(read_all(&bytes), [error(wanted)]);
+    let five = Rate::from_fps(5.0).ok();
+    assert!(Avi::new(Cursor::new(&bytes), "test.avi", five).is_ok());
+}
+
+#[test]
+fn chunks_of_a_stream_that_nobody_declared_are_noted() {
+    let note = |movi: &[Vec<u8>]| {
+        let bytes = file(movi);
+        let mut avi = Avi::new(Cursor::new(&bytes), "test.avi", None).unwrap();
+        let mut frame = Frame::default();
+        while avi.read(&mut frame).unwrap() == Status::Frame {}
+        avi.note()
+    };
+    let declared = [
+        grey(10),
+        chunk(b"ix00", &[0; 8]),
+        chunk(b"00tx", b"text"),
+        chunk(b"JUNK", &[]),
+    ];
+    assert_eq!(note(&declared), None);
+    let two = [
+        chunk(b"01dc", &jpeg(16, 16, 9)),
+        grey(10),
+        chunk(b"12wb", &[0; 4]),
+    ];
+    let noted = note(&two).unwrap();
+    assert_eq!(
+        noted.text,
+        "test.avi: passed over: 2 x chunk of a stream that its headers do not declare (the first is `01dc`)"
+    );
+    assert!(noted.incomplete);
+}
+
+#[test]
 fn files_beyond_four_gigabytes_are_read_by_seeking() {
     let mut file = tempfile::tempfile().unwrap();
     let mut writer = Writer::new(&mut file, 16, 16, Rate::IMAGES).unwrap();

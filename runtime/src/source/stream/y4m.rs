@@ -40,7 +40,8 @@ struct Header {
     /// None for luma alone.
     chroma: Option<Subsampling>,
     range: Range,
-    rate: Option<Rate>,
+    /// Frames in so many seconds; one of them is 0 if it is not known.
+    rate: (u32, u32),
 }
 
 impl Y4m {
@@ -68,9 +69,17 @@ impl Y4m {
                 reason,
             },
         })?;
-        let rate = rate.or(header.rate).ok_or_else(|| {
-            input.malformed("states no frame rate (`F`); give one with --fps".to_owned())
-        })?;
+        let rate = match rate {
+            Some(rate) => rate,
+            None => {
+                let (frames, seconds) = header.rate;
+                let stated = Rate::stated(frames, seconds).map_err(|e| input.malformed(e))?;
+                let none = || {
+                    input.malformed("states no frame rate (`F`); give one with --fps".to_owned())
+                };
+                stated.ok_or_else(none)?
+            }
+        };
         let bytes = header
             .planes()
             .iter()
@@ -194,7 +203,7 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
             signature.escape_debug()
         )));
     }
-    let (mut width, mut height, mut rate) = (None, None, None);
+    let (mut width, mut height, mut rate) = (None, None, (0, 0));
     let mut chroma = Some(Subsampling::Both);
     let mut range = Range::Limited;
     for word in words.filter(|word| !word.is_empty()) {
@@ -209,7 +218,7 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
             'F' => {
                 let (frames, seconds) = value.split_once(':').ok_or_else(damaged)?;
                 let number = |text: &str| text.parse().map_err(|_| damaged());
-                rate = Rate::new(number(frames)?, number(seconds)?);
+                rate = (number(frames)?, number(seconds)?);
             }
             'I' if !matches!(value, "p" | "?" | "") => {
                 return Err(Fault::Foreign(format!(
@@ -373,6 +382,10 @@ mod tests {
             (
                 "YUV4MPEG2 W3 H3 F0:0\n".to_owned(),
                 "-: states no frame rate (`F`); give one with --fps",
+            ),
+            (
+                "YUV4MPEG2 W3 H3 F90000:1\n".to_owned(),
+                "-: states 90000/1 frames per second, wanted 0.001 to 1000; give a rate with --fps",
             ),
             (
                 "YUV4MPEG2 W0 H3 F25:1\n".to_owned(),
