@@ -14,13 +14,13 @@ use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example};
 use crate::program::{Ended, Reid, reid};
 
 /// The example's clip as Motion-JPEG.
-fn pictures() -> Vec<u8> {
+pub(crate) fn pictures() -> Vec<Vec<u8>> {
     let frames = Clip::render().frames;
     let picture = |frame: &Vec<u8>| jpeg(frame, WIDTH, HEIGHT).expect("a JPEG");
-    frames.iter().flat_map(picture).collect()
+    frames.iter().map(picture).collect()
 }
 
-fn pipe(folder: &Folder, name: &str) -> PathBuf {
+pub(crate) fn pipe(folder: &Folder, name: &str) -> PathBuf {
     let path = folder.at(name);
     let made = Command::new("mkfifo").arg(&path).status();
     assert!(made.expect("mkfifo").success(), "no pipe {name}");
@@ -91,7 +91,7 @@ fn two_live_cameras_share_a_gallery_and_the_loop() {
     let call = reid!["run", "--config", config, "--gallery", gallery];
     // The door shows four times as much, as fast as it is taken: the yard gets its turns all the
     // same.
-    let bytes = pictures();
+    let bytes = pictures().concat();
     let feeders = [feed(&door, &bytes, 4), feed(&yard, &bytes, 1)];
     let lines = call.succeeds().lines();
     for feeder in feeders {
@@ -132,7 +132,7 @@ fn a_camera_that_sends_something_else_does_not_stop_the_other() {
     );
     let feeders = [
         feed(&door, b"\0\0\0\x01 this is H.264", 1),
-        feed(&yard, &pictures(), 1),
+        feed(&yard, &pictures().concat(), 1),
     ];
     let ended = reid!["run", "--config", config].succeeds_partly().says(&[
         "door.pipe",
@@ -150,7 +150,7 @@ fn a_camera_that_sends_something_else_does_not_stop_the_other() {
 #[test]
 fn a_pipe_may_be_fed_by_the_shell() {
     let folder = Folder::new();
-    let stream = folder.file("clip.mjpeg", pictures());
+    let stream = folder.file("clip.mjpeg", pictures().concat());
     let example = example();
     // `<(...)` is a path below /dev, and no camera.
     let script =

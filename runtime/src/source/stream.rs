@@ -1,12 +1,13 @@
 //! Pictures from a pipe: [`open`] reads Motion-JPEG or y4m from standard input, or from anything
 //! else that gives bytes, and tells them apart by their first bytes.
 //!
-//! A named pipe is opened when it is read first ([`named`]), so that nobody waits for its writer but
-//! its own thread.
+//! Standard input and a named pipe are opened when they are read first ([`stdin`], [`named`]), so
+//! that nobody waits for their writer but their own thread.
 //!
 //! A pipe cannot be rewound, says nothing of its length, and may begin or be damaged anywhere.
 //! docs/cameras.md has the lines that fill one.
 
+mod http;
 mod mjpeg;
 mod y4m;
 
@@ -24,7 +25,8 @@ const BUFFER: usize = 1 << 16;
 const HEAD: usize = 12;
 
 /// Opens a stream of pictures, after waiting for its first bytes. Motion-JPEG is one JPEG behind
-/// the other, bare or as the parts of a `multipart/x-mixed-replace`, as IP cameras send.
+/// the other, bare or as the parts of a `multipart/x-mixed-replace`, as IP cameras send; the header
+/// of an HTTP response before it, and its chunks, are taken off.
 ///
 /// `rate` says how far frames are apart; if absent, y4m states it, and frames of Motion-JPEG are
 /// stamped by `clock` as they arrive. `name` is for errors and [`Source::name`].
@@ -33,15 +35,13 @@ const HEAD: usize = 12;
 /// [`Error::Unsupported`] says what the stream is and what would work, [`Error::Malformed`] what is
 /// wrong with its header, [`Error::Io`] that it cannot be read.
 pub fn open(
-    mut reader: impl Read + Send + 'static,
+    reader: impl Read + Send + 'static,
     name: &str,
     rate: Option<Rate>,
     clock: Box<dyn Clock>,
 ) -> Result<Box<dyn Source>> {
-    let mut head = Vec::with_capacity(HEAD);
-    let mut first = (&mut reader).take(HEAD as u64);
-    first.read_to_end(&mut head).map_err(io(name))?;
-    let input = Input::new(io::Cursor::new(head.clone()).chain(reader), name);
+    let (head, bytes) = http::body(reader, name)?;
+    let input = Input::new(bytes, name);
     if y4m::begins(&head) {
         return Ok(Box::new(y4m::Y4m::new(input, rate)?));
     }
@@ -59,26 +59,47 @@ pub fn open(
 /// that read.
 #[must_use]
 pub fn named(path: &str, rate: Option<Rate>, clock: Box<dyn Clock>) -> Box<dyn Source> {
-    Box::new(Named {
-        path: path.to_owned(),
-        rate,
-        clock: Some(clock),
-        source: None,
-    })
+    let file = path.to_owned();
+    let bytes = move || -> io::Result<Bytes> { Ok(Box::new(File::open(file)?)) };
+    Box::new(Late::new(path, rate, clock, Box::new(bytes)))
 }
 
-/// A named pipe.
-struct Named {
-    path: String,
+/// Standard input, `-`, whose first bytes are waited for at the first read. What is wrong with the
+/// stream is an error of that read.
+#[must_use]
+pub fn stdin(rate: Option<Rate>, clock: Box<dyn Clock>) -> Box<dyn Source> {
+    let bytes = || -> io::Result<Bytes> { Ok(Box::new(io::stdin())) };
+    Box::new(Late::new("-", rate, clock, Box::new(bytes)))
+}
+
+type Bytes = Box<dyn Read + Send>;
+
+/// Opens what may let one wait.
+type Opener = Box<dyn FnOnce() -> io::Result<Bytes> + Send>;
+
+/// A stream that is opened at its first read.
+struct Late {
+    name: String,
     rate: Option<Rate>,
     /// None once it was opened.
-    clock: Option<Box<dyn Clock>>,
+    closed: Option<(Opener, Box<dyn Clock>)>,
     source: Option<Box<dyn Source>>,
 }
 
-impl Source for Named {
+impl Late {
+    fn new(name: &str, rate: Option<Rate>, clock: Box<dyn Clock>, opener: Opener) -> Self {
+        Self {
+            name: name.to_owned(),
+            rate,
+            closed: Some((opener, clock)),
+            source: None,
+        }
+    }
+}
+
+impl Source for Late {
     fn name(&self) -> &str {
-        &self.path
+        &self.name
     }
 
     fn len(&self) -> Option<u64> {
@@ -86,9 +107,9 @@ impl Source for Named {
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
-        if let Some(clock) = self.clock.take() {
-            let file = File::open(&self.path).map_err(io(&self.path))?;
-            self.source = Some(open(file, &self.path, self.rate, clock)?);
+        if let Some((opener, clock)) = self.closed.take() {
+            let bytes = opener().map_err(io(&self.name))?;
+            self.source = Some(open(bytes, &self.name, self.rate, clock)?);
         }
         // What could not be opened is at its end.
         let source = self.source.as_mut();
@@ -105,10 +126,10 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         Kind::Png => Some("a PNG image, which is read from a path"),
         Kind::Bmp => Some("a BMP image, which is read from a path"),
         Kind::Mp4 => Some(
-            "an MP4 or QuickTime file (make it y4m: `ffmpeg -i FILE -f yuv4mpegpipe -pix_fmt yuv420p -`)",
+            "an MP4 or QuickTime file (make it y4m: `ffmpeg -nostdin -i FILE -f yuv4mpegpipe -pix_fmt yuv420p -`)",
         ),
         Kind::Matroska => Some(
-            "a Matroska or WebM file (make it y4m: `ffmpeg -i FILE -f yuv4mpegpipe -pix_fmt yuv420p -`)",
+            "a Matroska or WebM file (make it y4m: `ffmpeg -nostdin -i FILE -f yuv4mpegpipe -pix_fmt yuv420p -`)",
         ),
         Kind::Jpeg => None,
         Kind::Unknown if head.starts_with(&[0, 0, 0, 1]) || head.starts_with(&[0, 0, 1]) => {

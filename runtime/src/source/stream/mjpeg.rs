@@ -1,9 +1,10 @@
 //! Motion-JPEG on a pipe: one JPEG behind the other.
 //!
 //! A picture's end is found by walking its markers, so that neither a thumbnail inside of it nor
-//! a length that a server states wrongly can mislead. What lies between two pictures is passed
-//! over: quietly if it is padding or the header of a part of `multipart/x-mixed-replace`, else
-//! with an error that counts and shows it, as one broken frame.
+//! a length that a server states wrongly can mislead. Some cameras write no end: there the next
+//! picture, or the end of the stream, is it, and the decoder says whether the scan was whole. What
+//! lies between two pictures is passed over: quietly if it is padding or the header of a part of
+//! `multipart/x-mixed-replace`, else with an error that counts and shows it, as one broken frame.
 
 use super::Input;
 use crate::source::clock::{Arrivals, Clock};
@@ -29,7 +30,7 @@ pub(super) struct Mjpeg {
     rate: Option<Rate>,
     clock: Box<dyn Clock>,
     arrivals: Arrivals,
-    /// The last picture.
+    /// The last picture, behind [`START`].
     jpeg: Vec<u8>,
     /// The most bytes that it may have.
     limit: u64,
@@ -41,6 +42,14 @@ pub(super) struct Mjpeg {
     /// The last picture was broken: what follows may be the rest of it.
     broken: bool,
     finished: bool,
+}
+
+/// What a picture ends with.
+enum End {
+    /// Its own end.
+    Own,
+    /// Something else, behind a scan that may be the last: why the picture is broken if it was not.
+    Missing(Failure),
 }
 
 /// Why a picture does not come.
@@ -64,9 +73,23 @@ struct Between {
     first: heapless::Vec<u8, 12>,
     /// Bytes from the first one on that is no padding.
     part: u64,
-    /// The first two of them.
-    dashes: [u8; 2],
+    line: Line,
+    /// Whether a line was the boundary of a part, or a field of its header.
+    header: bool,
     binary: bool,
+}
+
+/// How far a line between two pictures may be of a header.
+#[derive(Debug, Default, Clone, Copy)]
+enum Line {
+    #[default]
+    Start,
+    /// It begins with `-`.
+    Dash,
+    /// It begins with what may be the name of a field.
+    Name,
+    /// It was, or is not, of a header.
+    Decided,
 }
 
 impl Mjpeg {
@@ -132,20 +155,24 @@ impl Mjpeg {
     }
 
     /// Reads the rest of a picture of which `ff d8 ff` is consumed.
-    fn picture(&mut self) -> Result<(), Failure> {
+    fn picture(&mut self) -> Result<End, Failure> {
         self.jpeg.clear();
         self.jpeg.extend(START);
         let mut marker = self.byte()?;
+        // Colour components that no scan has brought yet; none if scans refine each other, so that
+        // nobody knows which is the last.
+        let mut components = None;
         loop {
             while marker == MARK {
                 marker = self.byte()?;
             }
             self.push(&[MARK, marker])?;
             marker = match marker {
-                EOI => return Ok(()),
+                EOI => return Ok(End::Own),
                 SOI => {
                     self.begun = 2;
-                    return Err(self.broken("the next picture begins"));
+                    let cut = self.broken("the next picture begins");
+                    return self.ends_with(cut, components);
                 }
                 // Without a length.
                 0x01 | 0xd0..=0xd7 => self.marker()?,
@@ -153,8 +180,15 @@ impl Mjpeg {
                     return Err(self.broken(&format!("there is `ff {marker:02x}`")));
                 }
                 SOS => {
-                    self.segment()?;
-                    self.scan()?
+                    let body = self.segment()?;
+                    let brought = self.jpeg.get(body).copied();
+                    components = components
+                        .zip(brought)
+                        .map(|(c, b): (u8, u8)| c.saturating_sub(b));
+                    match self.scan()? {
+                        Some(marker) => marker,
+                        None => return self.ends_with(self.truncated(), components),
+                    }
                 }
                 _ => {
                     let body = self.segment()?;
@@ -163,14 +197,31 @@ impl Mjpeg {
                     let starts =
                         matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
                     let header = self.jpeg[body..].first_chunk();
-                    if let Some(&[_, h1, h0, w1, w0]) = header.filter(|_| starts) {
+                    if let Some(&[_, h1, h0, w1, w0, count]) = header.filter(|_| starts) {
                         let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
                         decode::check_size(side(w1, w0), side(h1, h0)).map_err(Failure::Picture)?;
+                        // Baseline and extended sequential.
+                        components = matches!(marker, 0xc0 | 0xc1).then_some(count);
                     }
                     self.marker()?
                 }
             };
         }
+    }
+
+    /// What a picture comes to that does not end by itself, with so many components to come.
+    fn ends_with(&mut self, cut: Failure, components: Option<u8>) -> Result<End, Failure> {
+        if components != Some(0) {
+            return Err(cut);
+        }
+        // The decoder needs an end; the marker that was met may be in its place already.
+        if self.jpeg.ends_with(&[MARK, SOI]) {
+            self.jpeg.truncate(self.jpeg.len() - 2);
+        }
+        let scan = self.jpeg.len() - boundary(&self.jpeg);
+        self.jpeg.truncate(scan);
+        self.jpeg.extend([MARK, EOI]);
+        Ok(End::Missing(cut))
     }
 
     /// Reads a marker; its second byte.
@@ -199,14 +250,14 @@ impl Mjpeg {
         Ok(start)
     }
 
-    /// Reads compressed pixels up to a marker; its second byte.
-    fn scan(&mut self) -> Result<u8, Failure> {
+    /// Reads compressed pixels up to a marker; its second byte, or none at the end of the stream.
+    fn scan(&mut self) -> Result<Option<u8>, Failure> {
         loop {
             let come = self.input.fill()?;
             let pixels = come.iter().position(|&byte| byte == MARK);
             let count = pixels.unwrap_or(come.len());
             if come.is_empty() {
-                return Err(self.truncated());
+                return Ok(None);
             }
             // As `room`, which cannot be asked while the input is lent.
             if (self.jpeg.len() + count) as u64 > self.limit {
@@ -218,13 +269,13 @@ impl Mjpeg {
                 continue;
             }
             self.input.consume(1);
-            let mut after = self.byte()?;
-            while after == MARK {
-                after = self.byte()?;
+            let mut after = self.input.byte()?;
+            while after == Some(MARK) {
+                after = self.input.byte()?;
             }
             match after {
                 // A byte of pixels that looks like a mark, and restarts.
-                0x00 | 0xd0..=0xd7 => self.push(&[MARK, after])?,
+                Some(after @ (0x00 | 0xd0..=0xd7)) => self.push(&[MARK, after])?,
                 marker => return Ok(marker),
             }
         }
@@ -259,12 +310,12 @@ impl Mjpeg {
 
     /// `what` was met in the midst of a picture.
     fn broken(&self, what: &str) -> Failure {
-        let bytes = self.jpeg.len();
+        let bytes = self.jpeg.len() - decode::SOI;
         Failure::Picture(format!("{what} after {bytes} bytes of a JPEG"))
     }
 
     fn truncated(&self) -> Failure {
-        let bytes = self.jpeg.len();
+        let bytes = self.jpeg.len() - decode::SOI;
         Failure::Stream(self.input.malformed(format!(
             "truncated in frame {}, after {bytes} bytes of it",
             self.next
@@ -294,12 +345,20 @@ impl Mjpeg {
             Some(rate) => rate.time_of(self.next),
             None => self.arrivals.stamp(self.clock.now()),
         };
-        let whole = match picture {
-            Ok(()) => decode::jpeg(&self.jpeg, frame),
-            Err(Failure::Picture(reason)) => {
+        let decoded = match picture {
+            Ok(end) => match (decode::jpeg(&self.jpeg, frame), end) {
+                (Ok(_), _) => Ok(()),
+                (Err(reason), End::Own) => Err(Failure::Picture(reason)),
+                (Err(_), End::Missing(cut)) => Err(cut),
+            },
+            Err(failure) => {
                 self.broken = self.begun == 0;
-                Err(reason)
+                Err(failure)
             }
+        };
+        let whole = match decoded {
+            Ok(()) => Ok(()),
+            Err(Failure::Picture(reason)) => Err(reason),
             Err(Failure::Stream(error)) => return Err(error),
         };
         self.next += 1;
@@ -312,6 +371,23 @@ impl Mjpeg {
     }
 }
 
+/// How many bytes at the end of a scan are the boundary of a part and its header: text, up to the
+/// end, from a line on that begins with `--`.
+fn boundary(scan: &[u8]) -> usize {
+    let text = scan.iter().rev().take(MAX_PART as usize);
+    let text = text.take_while(|&&byte| is_text(byte)).count();
+    let text = &scan[scan.len() - text..];
+    let Some(at) = text.windows(3).position(|three| three == b"\n--") else {
+        return 0;
+    };
+    let lines = text[..at].ends_with(b"\r");
+    text.len() - at + usize::from(lines)
+}
+
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
 impl Between {
     fn add(&mut self, byte: u8) {
         self.bytes += 1;
@@ -321,16 +397,25 @@ impl Between {
         if self.part == 0 && padding {
             return;
         }
-        if let Some(dash) = self.dashes.get_mut(self.part as usize) {
-            *dash = byte;
-        }
         self.part += 1;
-        self.binary |= !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+        self.binary |= !is_text(byte);
+        // Of a name as in RFC 9110, section 5.6.2.
+        let names = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        self.line = match (self.line, byte) {
+            (_, b'\n') => Line::Start,
+            (Line::Dash, b'-') | (Line::Name, b':') => {
+                self.header = true;
+                Line::Decided
+            }
+            (Line::Start, b'-') => Line::Dash,
+            (Line::Start | Line::Dash | Line::Name, _) if names => Line::Name,
+            _ => Line::Decided,
+        };
     }
 
-    /// Whether it is nothing but padding, or the header of a part.
+    /// Whether it is nothing but padding, or the header of a part or a response.
     fn is_quiet(&self) -> bool {
-        self.part == 0 || (self.part <= MAX_PART && !self.binary && &self.dashes == b"--")
+        self.part == 0 || (self.part <= MAX_PART && !self.binary && self.header)
     }
 }
 

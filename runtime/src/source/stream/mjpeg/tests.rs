@@ -245,3 +245,127 @@ fn without_a_rate_frames_are_stamped_as_they_arrive() {
         assert_eq!(frame.stream_time.as_millis(), wanted);
     }
 }
+
+/// Pictures without their last two bytes, `ff d9`.
+fn endless(shade: u8) -> Vec<u8> {
+    let mut bytes = grey(shade);
+    bytes.truncate(bytes.len() - 2);
+    bytes
+}
+
+#[test]
+fn text_of_a_server_is_no_frame() {
+    let part = |header: &str, shade| [header.as_bytes(), &grey(shade)].concat();
+    let both = vec![Ok(10), Ok(250)];
+    let cases = [
+        (
+            "no first boundary",
+            [
+                part(
+                    "Content-Type: image/jpeg\r\nContent-Length: 700\r\n\r\n",
+                    10,
+                ),
+                part("\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n", 250),
+                b"\r\n--frame\r\nContent-Type: ima".to_vec(),
+            ],
+        ),
+        (
+            "a response again, as of one request a picture",
+            [
+                part("HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", 10),
+                part("HTTP/1.0 200 OK\r\nServer: a camera\r\n\r\n", 250),
+                Vec::new(),
+            ],
+        ),
+        (
+            "a boundary without dashes, lines that end with \\n",
+            [
+                part("--\n\n", 10),
+                part("\nboundary\nX-Time: 1\n\n", 250),
+                b"\n\n".to_vec(),
+            ],
+        ),
+    ];
+    for (name, bytes) in cases {
+        let bytes = bytes.concat();
+        assert_eq!(all(&mut open(Cursor::new(bytes.clone()))), both, "{name}");
+        assert_eq!(
+            all(&mut open(Drip(Cursor::new(bytes)))),
+            both,
+            "{name}, slow"
+        );
+    }
+    // Text that no server writes is one broken frame, and so is a header with bytes in it.
+    for text in ["a line of a log\n", "Content-Type: \u{7f}\n"] {
+        let found = all(&mut open(Cursor::new(part(text, 10))));
+        assert!(found[0].is_err() && found[1] == Ok(10), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_picture_without_an_end_ends_where_the_next_begins() {
+    let cases = [
+        ("bare", [endless(10), endless(250)].concat()),
+        (
+            "as parts",
+            [
+                b"--x\r\nContent-Type: image/jpeg\r\n\r\n".to_vec(),
+                endless(10),
+                b"\r\n--x\r\nContent-Type: image/jpeg\r\n\r\n".to_vec(),
+                grey(250),
+            ]
+            .concat(),
+        ),
+        (
+            "a mark at the end",
+            [
+                endless(10),
+                b"\xff".to_vec(),
+                endless(250),
+                b"\xff".to_vec(),
+            ]
+            .concat(),
+        ),
+    ];
+    for (name, bytes) in cases {
+        let found = all(&mut open(Cursor::new(bytes.clone())));
+        assert_eq!(found, [Ok(10), Ok(250)], "{name}");
+        assert_eq!(
+            all(&mut open(Drip(Cursor::new(bytes)))),
+            found,
+            "{name}, slow"
+        );
+    }
+}
+
+#[test]
+fn a_boundary_at_the_end_of_a_scan_is_no_part_of_it() {
+    for (scan, wanted) in [
+        (b"".as_slice(), 0),
+        (b"\x80abc", 0),
+        (b"\x80a\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n", 35),
+        (b"\x80a\n--b--\r\n", 8),
+        // What is behind it is none of a server's.
+        (b"\x80a\r\n--b\r\n\x80", 0),
+        (b"\x80\r\n-b\r\n", 0),
+    ] {
+        assert_eq!(boundary(scan), wanted, "{}", scan.escape_ascii());
+    }
+}
+
+#[test]
+fn a_progressive_picture_without_an_end_is_broken() {
+    // What refines it may be missing, and nobody would see that.
+    let mut progressive = endless(10);
+    let frame = progressive.windows(2).position(|two| two == [MARK, 0xc0]);
+    progressive[frame.unwrap() + 1] = 0xc2;
+    let bytes = [progressive, grey(250)].concat();
+    let found = all(&mut open(Cursor::new(bytes)));
+    assert!(
+        found[0]
+            .as_ref()
+            .unwrap_err()
+            .contains("the next picture begins after")
+    );
+    assert_eq!(found[1..], [Ok(250)]);
+}
