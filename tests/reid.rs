@@ -27,6 +27,9 @@ mod embed;
 mod eval;
 #[path = "reid/example.rs"]
 mod example;
+#[cfg(all(feature = "tract", unix))]
+#[path = "reid/folders.rs"]
+mod folders;
 #[cfg(feature = "tract")]
 #[path = "reid/full_disk.rs"]
 mod full_disk;
@@ -60,6 +63,12 @@ mod receipt;
 #[cfg(feature = "tract")]
 #[path = "reid/run.rs"]
 mod run;
+#[cfg(all(feature = "tract", unix))]
+#[path = "reid/signals.rs"]
+mod signals;
+#[cfg(feature = "tract")]
+#[path = "reid/streams.rs"]
+mod streams;
 #[cfg(feature = "tract")]
 #[path = "reid/terminal.rs"]
 mod terminal;

@@ -8,6 +8,7 @@ mod embed;
 mod eval;
 mod gallery;
 mod images;
+mod interrupt;
 mod matching;
 mod model;
 mod npy;
@@ -21,6 +22,8 @@ use clap::{Args, Parser, Subcommand};
 use kernels::contract::{PreprocessingPart, Resize};
 use kernels::model::Model;
 use runtime::embed::{Device, EmbedOptions, Embedder, Proof};
+
+use self::interrupt::Interrupt;
 
 /// Person re-identification on the device: frames in, people matched against a gallery out.
 #[derive(Debug, Parser)]
@@ -79,9 +82,10 @@ impl From<Outcome> for ExitCode {
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let interrupt = Interrupt::listen()?;
         match self.command {
-            Command::Demo(command) => command.run(),
-            Command::Run(command) => command.run(),
+            Command::Demo(command) => command.run(interrupt),
+            Command::Run(command) => command.run(interrupt),
             Command::Embed(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Enroll(command) => command.run(),

@@ -454,6 +454,12 @@ impl<'a> Pipeline<'a> {
         self.input.frames()
     }
 
+    /// How many sources there are.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// What the one source has passed over, to be asked at its end.
     #[must_use]
     pub fn note(&self) -> Option<Note> {

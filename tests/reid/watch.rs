@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
+use fixtures::street::{HEIGHT, WIDTH, jpeg};
 use runtime::source::{self, Frame, Status};
 use serde_json::Value;
 
 use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example};
-use crate::program::{Ended, Reid, reid};
+use crate::live::pictures;
+use crate::program::{Ended, PROGRAM, Reid, reid};
 
 fn run(source: &str) -> Reid {
     let (boxes, model) = (&example().boxes, &example().model);
@@ -38,7 +39,7 @@ fn identities(lines: &[Value]) -> BTreeSet<&str> {
 }
 
 /// A call that reads `bytes` from standard input.
-fn fed(call: &Reid, bytes: Vec<u8>, code: i32) -> Ended {
+pub(crate) fn fed(call: &Reid, bytes: Vec<u8>, code: i32) -> Ended {
     let mut child = call
         .command()
         .stdin(Stdio::piped())
@@ -59,14 +60,15 @@ fn fed(call: &Reid, bytes: Vec<u8>, code: i32) -> Ended {
 fn an_interrupted_run_writes_its_page_and_its_table() {
     let folder = Folder::new();
     let page = folder.at("out.html");
-    for signal in ["-INT", "-TERM"] {
-        let mut child = run("-")
-            .with("--report")
-            .with(&page)
-            .command()
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let call = run("-").with("--report").with(&page);
+        // Whoever runs the tests may have signals ignored, as `nohup` has.
+        let mut child = Command::new("env")
+            .args(["--default-signal", PROGRAM])
+            .args(call.command().get_args())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
         // A camera that has stopped to send: the pipe stays open.
@@ -78,12 +80,17 @@ fn an_interrupted_run_writes_its_page_and_its_table() {
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let read = lines.read_line(&mut String::new()).expect("UTF-8");
         assert_ne!(read, 0, "somebody is seen");
-        let kill = std::process::Command::new("kill")
+        let kill = Command::new("kill")
             .args([signal, &child.id().to_string()])
             .status();
         assert!(kill.expect("kill is there").success());
-        let ended = child.wait().expect("it ends");
-        assert_eq!(ended.code(), Some(0), "{signal}");
+        let ended = child.wait_with_output().expect("it ends");
+        let told = String::from_utf8(ended.stderr).expect("UTF-8");
+        assert_eq!(ended.status.code(), Some(0), "{signal}: {told}");
+        assert!(
+            told.contains("observations of"),
+            "{signal}: no table: {told}"
+        );
         let html = std::fs::read_to_string(&page).expect("a page");
         assert!(html.contains("</html>"), "{signal}: the page is whole");
         std::fs::remove_file(&page).expect("the page goes");
@@ -161,11 +168,7 @@ fn a_video_a_page_and_crops_show_what_was_seen() {
 
 #[test]
 fn motion_jpeg_comes_through_a_pipe_and_garbage_is_passed_over() {
-    let pictures: Vec<Vec<u8>> = Clip::render()
-        .frames
-        .iter()
-        .map(|frame| jpeg(frame, WIDTH, HEIGHT).expect("a JPEG"))
-        .collect();
+    let pictures = pictures();
     // Boxes of a file are of every frame, so none is dropped.
     let lines = fed(&run("-").with("--fps").with("4"), pictures.concat(), 0).lines();
     assert_eq!(lines.len(), SIGHTINGS);
@@ -178,7 +181,8 @@ fn motion_jpeg_comes_through_a_pipe_and_garbage_is_passed_over() {
     let ended = fed(&run("-").with("--fps").with("4"), bytes, 3).says(&["skipped"]);
     assert_eq!(identities(&ended.lines()).len(), FIGURES);
 
-    fed(&run("-"), b"\x00\x01\x02 no video at all".repeat(50), 3).says(&["skipped"]);
+    let nothing = b"\x00\x01\x02 no video at all".repeat(50);
+    fed(&run("-"), nothing, 1).says(&["-: found no JPEG before the end"]);
     fed(&run("-"), Vec::new(), 1).says(&["it is empty"]);
 }
 

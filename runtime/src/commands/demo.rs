@@ -24,6 +24,7 @@ use self::colours::Best;
 use self::score::{Decided, Judged, Owners, Tally, Verdict};
 use self::truth::Truth;
 use self::watcher::{Watched, Watcher};
+use super::interrupt::Interrupt;
 use super::run::{Flags, Ready, STRANGERS, Seen, Settings};
 use super::{Outcome, images};
 
@@ -130,7 +131,7 @@ struct Before {
 }
 
 impl Demo {
-    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self, interrupt: Interrupt) -> anyhow::Result<Outcome> {
         let card = Card::of_the_model()?;
         if !self.json {
             cli::lines([card.notice()])?;
@@ -138,9 +139,9 @@ impl Demo {
         match &self.camera {
             Some(device) => {
                 let device = device.clone().unwrap_or_else(camera::first);
-                self.watch_camera(device)
+                self.watch_camera(device, interrupt)
             }
-            None => self.watch_clip(&card),
+            None => self.watch_clip(&card, interrupt),
         }
     }
 
@@ -158,11 +159,11 @@ impl Demo {
     }
 
     /// Nobody is kept: these are real people.
-    fn watch_camera(&self, device: String) -> anyhow::Result<Outcome> {
+    fn watch_camera(&self, device: String, interrupt: Interrupt) -> anyhow::Result<Outcome> {
         let mut flags = Flags::of(device.clone(), bundle::unpack_model(&self.out)?);
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
-        let mut ready = Ready::of(&settings)?;
+        let mut ready = Ready::of(&settings, interrupt)?;
         cli::say!(
             "reid: watching {device}: walk out of the picture, and come back; Ctrl-C ends it"
         );
@@ -177,7 +178,7 @@ impl Demo {
         Ok(outcome)
     }
 
-    fn watch_clip(&self, card: &Card) -> anyhow::Result<Outcome> {
+    fn watch_clip(&self, card: &Card, interrupt: Interrupt) -> anyhow::Result<Outcome> {
         let truth = Truth::parse(bundle::TRUTH).context("the truth in this program")?;
         let files = bundle::unpack_all(&self.out)?;
         let gallery = self.out.join("gallery.redb");
@@ -190,7 +191,8 @@ impl Demo {
         flags.gallery = Some(gallery.clone());
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
-        let mut ready = Ready::of(&settings).map_err(|error| self.of_another_model(error))?;
+        let mut ready =
+            Ready::of(&settings, interrupt).map_err(|error| self.of_another_model(error))?;
         let known: BTreeSet<String> = ready.gallery.list().map(|known| known.name).collect();
         let kept = self.out.join("demo.json");
         let before = before(&kept, &known);

@@ -1,6 +1,5 @@
 //! `reid run`: who is in these pictures, again?
 
-mod interrupt;
 mod outputs;
 pub(super) mod settings;
 
@@ -22,18 +21,18 @@ use runtime::source::slot::{Group, Slot};
 use runtime::source::{self, Source};
 use runtime::track::Numbers;
 
-use self::interrupt::Interrupt;
 use self::outputs::Outputs;
 pub(super) use self::settings::{Flags, STRANGERS, Settings, check};
 use self::settings::{Open, Watched};
 use super::Outcome;
+use super::interrupt::Interrupt;
 
 /// Watch sources, and say who is seen again.
 ///
 /// Files are watched one after the other, every frame of them. Cameras, named pipes and standard
 /// input are watched at the same time, the newest frame of each. Somebody who resembles nobody in
-/// the gallery becomes a new identity, once a visit has shown enough good crops. Ctrl-C ends a run
-/// as if its sources had ended.
+/// the gallery becomes a new identity, once a visit has shown enough good crops. Ctrl-C, SIGTERM and
+/// SIGHUP end a run as if its sources had ended.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Run {
@@ -45,14 +44,14 @@ const AFTER_HELP: &str = "\
 Examples:
   reid run clip.avi --boxes boxes.csv --model person.onnx --gallery shop.redb --json
   reid run /dev/video0 --model person.onnx --gallery shop.redb --report today.html
-  ffmpeg -i rtsp://door/stream -c:v mjpeg -f mjpeg - | reid run - --model person.onnx
+  ffmpeg -nostdin -i rtsp://door/stream -an -f mjpeg -q:v 3 - | reid run - --model person.onnx
   reid run --config reid.toml";
 
 impl Run {
-    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self, interrupt: Interrupt) -> anyhow::Result<Outcome> {
         let settings = Settings::of(self.flags)?;
         settings.check_sources()?;
-        let mut ready = Ready::of(&settings)?;
+        let mut ready = Ready::of(&settings, interrupt)?;
         let mut outputs = Outputs::new(&settings, &ready.model)?;
         let Seen {
             summary,
@@ -107,7 +106,7 @@ pub(super) struct Seen {
 }
 
 impl<'a> Ready<'a> {
-    pub(super) fn of(settings: &'a Settings) -> anyhow::Result<Self> {
+    pub(super) fn of(settings: &'a Settings, interrupt: Interrupt) -> anyhow::Result<Self> {
         let model = settings.model.open()?;
         let tracks = settings.tracks(&model)?;
         let embedder = settings.device.embedder(&model)?;
@@ -124,7 +123,7 @@ impl<'a> Ready<'a> {
             gallery: gallery.with_limits(settings.limits)?,
             keep: settings.crops.as_ref().map(keep).transpose()?,
             model,
-            interrupt: Interrupt::listen()?,
+            interrupt,
         })
     }
 
@@ -259,6 +258,7 @@ fn watch(
     let bar = cli::progress(frames, "frames");
     let mut outcome = Outcome::Done;
     let mut turns = 0;
+    interrupt.hold();
     let ended = loop {
         if interrupt.said() || max_frames.is_some_and(|most| turns >= most) {
             break Ok(outcome);
@@ -267,6 +267,12 @@ fn watch(
             Ok(Turn::Worked(frames)) => {
                 turns += 1;
                 bar.inc(frames as u64);
+            }
+            // Nothing came of all that was to be watched.
+            Ok(Turn::Broken(runtime::Error::Source(error)))
+                if pipeline.lanes() == 1 && turns == 0 && !error.is_recoverable() =>
+            {
+                break Err(error.into());
             }
             Ok(Turn::Broken(error)) => {
                 turns += 1;

@@ -27,7 +27,7 @@ pub(in crate::commands) const STRANGERS: f64 = 0.01;
 
 #[derive(Debug, Default, Args)]
 pub(in crate::commands) struct Flags {
-    /// What to watch: a Motion-JPEG file (clip.avi), a folder of images, a pattern of images, a
+    /// What to watch: a Motion-JPEG file (clip.avi, clip.mjpg) or a .y4m, a folder of images, a pattern of images, a
     /// camera (/dev/video0, or camera: and part of its name), a named pipe, or - for Motion-JPEG or
     /// y4m on standard input
     sources: Vec<String>,
@@ -245,6 +245,15 @@ impl Settings {
     /// Finds out before the first source is watched whether those behind it are there, and how
     /// their people are found.
     pub(super) fn check_sources(&self) -> anyhow::Result<()> {
+        for watched in &self.sources {
+            let boxes = &watched.people.how;
+            if source::is_pipe(boxes) {
+                bail!(
+                    "cannot find people with `{boxes}`: it is a pipe, wanted a file: it is read \
+                     again for each source"
+                );
+            }
+        }
         let mut known = vec![&self.sources[0].people];
         for (at, sources) in self.batches().enumerate() {
             for watched in sources {
@@ -305,9 +314,8 @@ impl Watched {
     pub(super) fn open(&self, clock: Box<dyn Clock>) -> anyhow::Result<Open> {
         if self.spec == "-" {
             let rate = self.fps.map(Rate::from_fps).transpose()?;
-            let source = source::stream::open(std::io::stdin(), "-", rate, clock)?;
             return Ok(Open {
-                source,
+                source: source::stream::stdin(rate, clock),
                 counts: None,
             });
         }

@@ -30,7 +30,7 @@ pub(super) struct Mjpeg {
     rate: Option<Rate>,
     clock: Box<dyn Clock>,
     arrivals: Arrivals,
-    /// The last picture, behind [`START`].
+    /// The last picture.
     jpeg: Vec<u8>,
     /// The most bytes that it may have.
     limit: u64,
@@ -310,12 +310,12 @@ impl Mjpeg {
 
     /// `what` was met in the midst of a picture.
     fn broken(&self, what: &str) -> Failure {
-        let bytes = self.jpeg.len() - decode::SOI;
+        let bytes = self.jpeg.len();
         Failure::Picture(format!("{what} after {bytes} bytes of a JPEG"))
     }
 
     fn truncated(&self) -> Failure {
-        let bytes = self.jpeg.len() - decode::SOI;
+        let bytes = self.jpeg.len();
         Failure::Stream(self.input.malformed(format!(
             "truncated in frame {}, after {bytes} bytes of it",
             self.next
