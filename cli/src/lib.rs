@@ -15,7 +15,7 @@ pub mod settings;
 
 use std::io::{self, ErrorKind, Write};
 
-pub use printable::{is_unprintable, printable};
+pub use printable::{is_unprintable, printable, without_passwords};
 
 use self::printable::{PrintableJson, columns, shortened};
 

@@ -14,7 +14,18 @@ use unicode_width::UnicodeWidthChar;
 const HIDDEN: &str = "***";
 
 /// Keys of a URL whose values are passwords.
-const PASSWORD_KEYS: [&str; 4] = ["password=", "passwd=", "pwd=", "pass="];
+const PASSWORD_KEYS: [&str; 10] = [
+    "password=",
+    "passwd=",
+    "passphrase=",
+    "pass=",
+    "pwd=",
+    "token=",
+    "secret=",
+    "auth=",
+    "apikey=",
+    "key=",
+];
 
 /// Whether a character is an order to a terminal (ESC, BEL, a new line), changes the direction of
 /// the text around it, or shows nothing.
@@ -84,7 +95,8 @@ fn fitting(letters: impl Iterator<Item = char>, columns: usize) -> usize {
 ///
 /// People type passwords with `/` and `@` in them unescaped, so the password goes on up to the last
 /// `@` before a blank.
-fn without_passwords(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return Cow::Borrowed(text);
     }
@@ -268,6 +280,16 @@ mod tests {
             (
                 "http://h:8080/a?compass=north",
                 "http://h:8080/a?compass=north",
+            ),
+            (
+                "https://cam/s?ACCESS_TOKEN=secret&x=1",
+                "https://cam/s?ACCESS_TOKEN=***&x=1",
+            ),
+            ("https://cam/s?api_key=secret", "https://cam/s?api_key=***"),
+            ("rtsp://admin:@cam/1", "rtsp://admin:***@cam/1"),
+            (
+                "rtsp://cam/user=admin_password=se_cr=et_channel=1",
+                "rtsp://cam/user=admin_password=***",
             ),
             ("http://user@host/", "http://user@host/"),
             ("http://[::1]:80/x", "http://[::1]:80/x"),

@@ -128,7 +128,7 @@ pub struct People {
 #[derive(Debug)]
 enum Finder {
     /// Boxes from a file.
-    Given(Given),
+    Given(Box<Given>),
     /// Each frame is one person.
     Whole,
     /// What moves.
@@ -142,7 +142,7 @@ impl From<Given> for People {
     /// Boxes that count everywhere.
     fn from(given: Given) -> Self {
         Self {
-            finder: Finder::Given(given),
+            finder: Finder::Given(Box::new(given)),
             zones: Zones::default(),
         }
     }
@@ -172,7 +172,7 @@ impl People {
                 Finder::Detector(Box::new(detector::Detector::open(path, None, options)?))
             }
             _ => match Format::of(path).filter(|_| !is_network) {
-                Some(format) => Finder::Given(Given::open(path, format)?),
+                Some(format) => Finder::Given(Box::new(Given::open(path, format)?)),
                 None => {
                     let reason = match is_network {
                         true => {

@@ -27,8 +27,6 @@ use std::time::Duration;
 use cli::pictures::{Pictures, is_set_aside};
 pub use picture::{MAX_BYTES, MAX_SIDE};
 
-pub use self::url::without_password;
-
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Frame {

@@ -325,9 +325,9 @@ fn boxes_that_are_no_boxes_are_refused_with_their_line() {
             &["word.csv:2:", "y is `two`"],
         ),
         (
-            "zero.txt",
-            "0,-1,1,2,3,4,1\n",
-            &["zero.txt:1:", "frame is 0", "from 1"],
+            "before.txt",
+            "-1,-1,1,2,3,4,1\n",
+            &["before.txt:1:", "frame is -1", "from 1"],
         ),
         (
             "few.txt",

@@ -73,7 +73,7 @@ impl Cli {
 /// A data set that was opened; stderr hears which files of its folder are in no part of it.
 fn noted(set: Dataset) -> Dataset {
     for reason in &set.left_out {
-        eprintln!("note: {}: left out: {reason}", set.name);
+        cli::say!("note: {}: left out: {reason}", set.name);
     }
     set
 }

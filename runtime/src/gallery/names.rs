@@ -121,14 +121,11 @@ pub fn new_name(name: &str) -> Result<String> {
     Ok(name)
 }
 
-/// Whether a reader cannot see that a character is there: control characters, line breaks, and what Unicode calls default-ignorable, which includes all zero-width
-/// characters, all marks of writing direction, soft hyphens and variation selectors; and the marks of interlinear annotations.
+/// Whether a reader cannot see that a character is there: what no terminal shows, and what Unicode calls default-ignorable, such as variation selectors and fillers.
 fn is_unseen(letter: char) -> bool {
     // The skeleton of UTS 39 leaves out default-ignorable characters and nothing else.
     let ignorable = || skeleton(letter.encode_utf8(&mut [0; 4])).next().is_none();
-    letter.is_control()
-        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
-        || ignorable()
+    cli::is_unprintable(letter) || ignorable()
 }
 
 /// A name with escapes in place of what a reader cannot see.

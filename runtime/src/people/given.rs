@@ -123,7 +123,8 @@ impl Given {
     /// Reads a file of boxes.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Line`] at the first line that is wrong.
+    /// [`Error::Io`]; [`Error::Line`] at the first line that cannot be read, or at the first box if
+    /// no box of the file is possible. Single impossible boxes are left out: see [`Given::notes`].
     pub fn open(path: &Path, format: Format) -> Result<Self> {
         let io = |source| Error::Io {
             path: path.to_owned(),
@@ -165,6 +166,16 @@ impl Given {
             let number = lines.number();
             row.and_then(|row| rows.push(row, number))
                 .map_err(|reason| lines.error(reason))?;
+        }
+        // One wrong box is left out; a file of nothing else has other columns than it says.
+        if rows.people.is_empty()
+            && let Some(Reason { line, detail, .. }) = rows.left_out.remove(&LeftOut::Box)
+        {
+            return Err(Error::Line {
+                name: name.to_owned(),
+                line,
+                reason: detail.unwrap_or_default(),
+            });
         }
         if matches!(format, Format::Mot { .. }) {
             rows.begin_at_zero();

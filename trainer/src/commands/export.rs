@@ -481,7 +481,7 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut passed_over = PassedOver::default();
     let pictures = pictures_below(folder, &mut passed_over)?;
     if !passed_over.is_empty() {
-        eprintln!("note: {}: {passed_over}", folder.display());
+        cli::say!("note: {}: {passed_over}", folder.display());
     }
     Ok(pictures)
 }

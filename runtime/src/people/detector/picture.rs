@@ -43,8 +43,8 @@ struct Place {
 impl Place {
     /// The arithmetic of the programs that the networks come from, in f64 as in Python: f32 would
     /// lose a row of 1280 x 720 in 416 x 416. YOLOX rounds the scaled size down (`int(h * r)`,
-    /// yolox/data/data_augment.py, `preproc`); Ultralytics rounds it to the nearest, halves to even
-    /// (`round(h * r)`, ultralytics/data/augment.py, `LetterBox`), and the border to the left and
+    /// `preproc` in `yolox/data/data_augment.py`); Ultralytics rounds it to the nearest, halves to even
+    /// (`round(h * r)`, `LetterBox` in `ultralytics/data/augment.py`), and the border to the left and
     /// the top down.
     fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> Self {
         let [across, down] = [0, 1].map(|i| input[i] as f64 / frame[i] as f64);

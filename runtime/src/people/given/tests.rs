@@ -367,6 +367,11 @@ fn errors_name_the_line_the_value_and_what_was_wanted() {
             "boxes:1: class is `car`, wanted a number",
         ),
         (
+            Format::Csv,
+            format!("{head}0,1,2,-3,4,,\n0,1,2,3,0,,\n"),
+            "boxes:2: w is -3, wanted more than 0",
+        ),
+        (
             Format::JsonLines,
             "{}".into(),
             "boxes:1: missing field `frame` (column 2), found `{}`",
@@ -448,9 +453,9 @@ fn rows_that_are_left_out_are_counted_with_the_reason() {
         Case {
             name: "too large",
             format: Format::JsonLines,
-            text: "{\"frame\":1,\"box\":[1,2,3,1e99]}".to_owned(),
+            text: "{\"frame\":1,\"box\":[1,2,3,4]}\n{\"frame\":1,\"box\":[1,2,3,1e99]}".to_owned(),
             notes: &[
-                "1 row left out: impossible box (first on line 1: h is inf, wanted a number of pixels up to 16777216)",
+                "1 row left out: impossible box (first on line 2: h is inf, wanted a number of pixels up to 16777216)",
             ],
         },
         Case {
