@@ -74,7 +74,7 @@ pub enum Error {
 
     /// The file has several names: a rewrite would replace one of them, and the others would keep the people who are removed.
     #[error(
-        "gallery {} has {links} names (hard links): whoever is removed would stay in the file under the others; remove those, or copy the gallery with 'reid gallery backup' and use the copy",
+        "gallery {} has {links} names (hard links): a person that is removed would stay in the file under the other names; remove these, or copy the gallery with 'reid gallery backup' and use the copy",
         path.display()
     )]
     GalleryLinked {

@@ -203,7 +203,7 @@ fn shows(call: &Reid) -> Ended {
     let ended = Ended::checked(format!("{call:?}"), output, code);
     assert!([0, 1, 2, 3].contains(&code), "{ended:?}");
     let Ended { stdout, stderr, .. } = &ended;
-    let escapes = ["\\u{1b}", "\\u001b", "\\x1b"];
+    let escapes = ["\\u{1b}", "\\u001b", "\\x1b", "\\u{202e}", "\\u202e"];
     let escaped = [stdout, stderr]
         .iter()
         .any(|text| escapes.iter().any(|escape| text.contains(escape)));
@@ -285,9 +285,11 @@ fn models_do_not_command_a_terminal() {
 fn galleries_do_not_command_a_terminal() {
     let folder = Folder::new();
     let (gallery, model) = (folder.at("shop.redb"), &example().model);
-    // The picture's path is kept in the gallery.
     let picture = std::fs::read(&crops("query", 1)[0]).expect("the crop can be read");
-    let picture = folder.file(&format!("{POISON}.jpg"), picture);
+    // Names with control characters are passed over, and shown without being obeyed.
+    let poisoned = folder.file(&format!("{POISON}.jpg"), &picture);
+    // Other names are kept in the gallery.
+    let picture = folder.file("a\u{202e}gpj\u{200b}.jpg", picture);
     let files = |call: Reid| {
         let files = [
             "--gallery".into(),
@@ -297,6 +299,7 @@ fn galleries_do_not_command_a_terminal() {
         ];
         files.into_iter().fold(call, Reid::with)
     };
+    files(reid!["enroll", "Ada", poisoned]).fails();
     files(reid!["enroll", "Ada", picture]).succeeds();
     shows(&reid!["gallery", "show", gallery, "Ada"]);
     let json = shows(&reid!["gallery", "show", gallery, "Ada", "--json"]).json();
