@@ -2,7 +2,7 @@
 //! and JSON on stdout, a [`page`] to be kept, files that are [`private`], [`settings`] as TOML,
 //! [`pictures`] in folders.
 //!
-//! This crate is the border to the terminal: all text is made [`printable`], and a stdout or stderr
+//! This crate is the border to the terminal: all text is made [`printable()`], and a stdout or stderr
 //! that cannot be written to is an error or is passed over, never a panic as with `println!`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]

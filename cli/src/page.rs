@@ -17,7 +17,7 @@ pub const HEAD: &str = r#"<!doctype html>
 pub const STYLE: &str = include_str!("page.css");
 
 /// Text that is nothing but text, in an element or in a quoted attribute of HTML and of SVG, and
-/// [`printable`] as on a terminal.
+/// [`printable()`] as on a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Escaped<'a>(pub &'a str);
 

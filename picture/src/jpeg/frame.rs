@@ -158,7 +158,8 @@ impl Frame {
                 upsample: part.upsample,
             }
         });
-        Output::new(planes.collect(), colours, self, rgb)
+        let size = (self.width, self.height);
+        Output::new(planes.collect(), colours, size, self.most.1 * 8, rgb)
     }
 
     /// Writes the pixels of the coefficients that were kept.

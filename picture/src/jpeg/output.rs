@@ -4,7 +4,6 @@
 //! The arithmetic is plain Rust that the compiler turns into vector instructions; on x86-64 it is
 //! compiled a second time for AVX2, which baseline code may not use.
 
-use super::frame::Frame;
 use super::idct;
 use super::rows::{Colours, Plane, Rows};
 
@@ -24,18 +23,21 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
+    /// For a picture of `width` x `height` pixels, `group_height` rows of which are a row of groups;
+    /// `rgb` is as long as it needs.
     pub(super) fn new(
         planes: Vec<Plane>,
         colours: Colours,
-        frame: &Frame,
+        (width, height): (usize, usize),
+        group_height: usize,
         rgb: &'a mut [u8],
     ) -> Self {
         let waits = planes.iter().any(|plane| plane.upsample.needs_neighbours());
         Self {
-            rows: Rows::new(planes, colours, frame.width),
+            rows: Rows::new(planes, colours, width),
             rgb,
-            height: frame.height,
-            group_height: frame.most.1 * 8,
+            height,
+            group_height,
             groups: 0,
             written: 0,
             behind: usize::from(waits),
