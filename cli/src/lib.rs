@@ -59,7 +59,7 @@ pub fn parse<C: clap::Parser>() -> C {
     })
 }
 
-/// One line on stderr, formatted as by `eprintln!`. If nobody can read it, the program goes on:
+/// One line on stderr, formatted as by `eprintln!`. If stderr cannot be written to, the program goes on:
 /// what it does is worth more than what it says of it.
 #[macro_export]
 macro_rules! say {

@@ -1,5 +1,5 @@
 //! Picture files: which kinds both programs read, and which files below a folder are such. What is
-//! passed over is counted by its kind, so that nobody believes that all of a folder was read.
+//! passed over is counted by its kind, so that a partly read folder is not taken for a whole one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -183,7 +183,7 @@ impl PassedOver {
     }
 
     /// How many files should have been read, and could not: pipes, devices, and names that no list
-    /// can hold. The others are of kinds that nobody expects to be read.
+    /// can hold. The others are of kinds that are not expected to be read.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.unnameable.number + self.no_files.number

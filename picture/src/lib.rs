@@ -50,7 +50,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// See [`Error`]; `rgb` is then unspecified.
 pub fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<(usize, usize)> {
     let (width, height, orientation) = match image::guess_format(bytes) {
-        // Three bytes are enough for `image`; what begins so shall be told what is wrong with it.
+        // Three bytes are enough for `image`; the error then says what is wrong with the JPEG.
         _ if bytes.starts_with(&[0xff, 0xd8]) => {
             let jpeg = jpeg::decode(bytes, rgb)?;
             (jpeg.width, jpeg.height, jpeg.orientation)

@@ -405,7 +405,7 @@ const OTHER_VARIABLES: &[&str] = &[
 /// # Errors
 /// [`Error::Malformed`] with the name of one whose value is no text.
 pub fn environment() -> Result<Vec<(String, String)>, Error> {
-    // Not `vars`, which panics on any variable that is no UTF-8, whoever it belongs to.
+    // Not `vars`, which panics on any variable that is no UTF-8.
     let ours = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with("REID_"));

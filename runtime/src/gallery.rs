@@ -274,7 +274,7 @@ impl Gallery {
     /// is to the others, in place of another if the identity is full.
     ///
     /// # Errors
-    /// [`Error::Argument`] if nobody has the name and it is empty, longer than [`MAX_NAME`] bytes, has characters that cannot be seen, begins or ends with a blank, or
+    /// [`Error::Argument`] if no person has the name and it is empty, longer than [`MAX_NAME`] bytes, has characters that cannot be seen, begins or ends with a blank, or
     /// has the form of numbers or generated names; [`Error::Kernels`] if `embedding` does not fit; [`Error::GalleryStorage`].
     pub fn enroll(&mut self, name: &str, embedding: &[f32], origin: &Origin) -> Result<u64> {
         self.reopen()?;

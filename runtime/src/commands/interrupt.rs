@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody wants the run to end.
+/// Whether the run is asked to end.
 #[derive(Debug, Clone)]
 pub(super) struct Interrupt {
     said: Arc<AtomicBool>,
@@ -16,7 +16,7 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Listens to SIGINT, SIGTERM and SIGHUP from now on. Up to [`hold`](Self::hold) there is
     /// nothing to finish, and each of them ends the program on the spot: a model may come from a
-    /// pipe that nobody writes into. A SIGHUP that is ignored, as `nohup` asks for, stays ignored.
+    /// pipe without a writer. A SIGHUP that is ignored, as `nohup` asks for, stays ignored.
     pub(super) fn listen() -> io::Result<Self> {
         let said = Arc::new(AtomicBool::new(false));
         let at_once = Arc::new(AtomicBool::new(true));
@@ -56,7 +56,7 @@ impl Interrupt {
     }
 }
 
-/// Whether whoever started this process had a signal ignored; not known where there is no `/proc`.
+/// Whether the parent of this process had a signal ignored; not known where there is no `/proc`.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

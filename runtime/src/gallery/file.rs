@@ -2,7 +2,7 @@
 //!
 //! A path comes in; a locked storage for redb comes out. Symbolic links are followed when the path is resolved, so that a rewrite replaces the file and not the link
 //! to it. A new file is written under a scratch name beside its place, synchronised, renamed, and the folder is synchronised: a kill or a power cut leaves the old
-//! file or the new one. Whoever writes to the scratch name holds the lock of the file that has it.
+//! file or the new one. A program that writes to the scratch name holds the lock of the file that has it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -26,7 +26,7 @@ const TRIES: usize = 100;
 pub(super) enum Access {
     /// Nothing is written to the file. Others may read it too.
     Read,
-    /// Nobody else has the file open.
+    /// No other program has the file open.
     Change,
     /// As [`Access::Change`]. A file that is missing is created.
     Create,
@@ -202,7 +202,7 @@ impl GalleryFile {
         }
     }
 
-    /// Removes the file at the scratch name, unless somebody writes to it.
+    /// Removes the file at the scratch name, unless another program writes to it.
     pub(super) fn discard_scratch(&self) -> Result<()> {
         let scratch = self.scratch();
         let file = match OpenOptions::new().write(true).open(&scratch) {

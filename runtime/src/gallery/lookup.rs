@@ -37,7 +37,7 @@ impl Gallery {
     }
 
     /// The names, and the other names, that a reader could take for `name`: they differ from it in case, in blanks or in characters that look alike. None if
-    /// somebody has that very name.
+    /// a person has that very name.
     ///
     /// # Errors
     /// [`Error::Argument`] if two identities have that name, in two Unicode forms.
@@ -75,8 +75,8 @@ impl Gallery {
         Ok(found.first().copied())
     }
 
-    /// An identity by name or number. `#7` is always a number; `7` may be the name of somebody in a gallery of an older version, and is refused if it is the number
-    /// of somebody else.
+    /// An identity by name or number. `#7` is always a number; `7` may be the name of a person in a gallery of an older version, and is refused if it is the number
+    /// of another person.
     pub(super) fn find(&self, who: &str) -> Result<u64> {
         let numbered = number(who).filter(|id| self.known.people.contains_key(id));
         if let Some(identity) = numbered.filter(|_| who.starts_with('#')) {

@@ -1,6 +1,6 @@
 //! Passes of self-tests, kept in the user's cache.
 //!
-//! A file that somebody else can write proves nothing. So the folder has mode 0700 and its files 0600,
+//! A file that another user can write proves nothing. So the folder has mode 0700 and its files 0600,
 //! and whatever other users own or can write is passed over and the test is made again. So it is
 //! without a place to keep a pass, or with a broken one.
 
@@ -54,7 +54,7 @@ impl Passes {
         folder.join(format!("{}.json", Checksum::of(tested.subject.as_bytes())))
     }
 
-    /// The pass that was kept of `tested`, if there is one that nobody else can have written.
+    /// The pass that was kept of `tested`, if there is one that no other user can have written.
     pub(super) fn find(&self, tested: &Tested) -> Option<Passed> {
         let folders = self.0.as_ref()?;
         for folder in folders {
@@ -133,7 +133,7 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Whether nobody but this user can write it.
+/// Whether only this user can write it.
 #[cfg(unix)]
 fn is_ours_alone(found: &Metadata) -> bool {
     is_owned(found) && std::os::unix::fs::MetadataExt::mode(found) & 0o022 == 0
