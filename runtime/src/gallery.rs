@@ -29,6 +29,7 @@ mod names;
 mod overlay;
 mod place;
 mod ranking;
+mod record;
 mod retention;
 mod revision;
 mod sighting;
@@ -54,7 +55,8 @@ use file::Access;
 use known::Known;
 use place::Place;
 use ranking::{Ranked, Ranking};
-use store::{Edit, Record, Stamp, Step, Store};
+use record::Record;
+use store::{Edit, Stamp, Step, Store};
 
 /// The most bytes that a name may have.
 pub const MAX_NAME: usize = 200;
@@ -542,19 +544,6 @@ impl Gallery {
         self.doomed_crops
             .extend(wanted.filter_map(|(_, origin)| origin.crop));
         Ok(())
-    }
-}
-
-impl Record {
-    /// Somebody who is seen for the first time.
-    fn new(name: String, time: u64) -> Self {
-        Self {
-            name,
-            enrolled: time,
-            last_seen: time,
-            visits: 1,
-            next_exemplar: 0,
-        }
     }
 }
 

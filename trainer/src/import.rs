@@ -13,8 +13,8 @@ mod pth;
 use std::path::{Path, PathBuf};
 
 use kernels::onnx;
-use serde::Serialize;
 
+pub use crate::weights::Listed;
 use crate::weights::{Weights, read_all};
 use crate::{Error, Result};
 use pth::Pth;
@@ -35,17 +35,6 @@ enum Kind {
     Pth(Pth),
     Safetensors(Weights, Vec<Listed>),
     Onnx(Box<onnx::Model>),
-}
-
-/// A tensor as it is in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// Its name.
-    pub name: String,
-    /// Type of its elements, for example `f16`.
-    pub dtype: String,
-    /// Extent of each dimension, outermost first.
-    pub shape: Vec<usize>,
 }
 
 /// What stands beside the weights of a checkpoint.

@@ -13,7 +13,6 @@ use kernels::tensor::{Data, Tensor};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::import::Listed;
 use crate::{Error, Result};
 use element::Element;
 
@@ -32,6 +31,17 @@ pub struct Weights {
     pub tensors: BTreeMap<String, Tensor>,
     /// Free text by key.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A tensor as it is in a file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Type of its elements, for example `f16`.
+    pub dtype: String,
+    /// Extent of each dimension, outermost first.
+    pub shape: Vec<usize>,
 }
 
 impl Weights {

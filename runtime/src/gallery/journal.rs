@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::store::Record;
+use super::record::Record;
 
 /// How many changes can be undone; older notes are struck.
 pub(super) const DEPTH: usize = 32;

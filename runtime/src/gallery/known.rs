@@ -12,7 +12,8 @@ use super::journal::Entry;
 use super::limits::HIGHEST_NUMBER;
 use super::names::is_generated;
 use super::place::Place;
-use super::store::{Ledger, Moment, Owner, Record, Stamp, Step, Store};
+use super::record::Record;
+use super::store::{Ledger, Moment, Owner, Stamp, Step, Store};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::journal::{DEPTH, Entry};
 use super::names::{is_generated, new_name};
-use super::store::{Record, Step};
+use super::record::Record;
+use super::store::Step;
 use super::{Gallery, Limits, Origin, Summary};
 use crate::error::{Error, Result};
 

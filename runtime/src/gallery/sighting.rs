@@ -3,7 +3,8 @@
 use kernels::retrieval::scan::similarity;
 
 use super::limits::millis;
-use super::store::{Record, Step};
+use super::record::Record;
+use super::store::Step;
 use super::{Gallery, Origin, retention};
 use crate::error::Result;
 

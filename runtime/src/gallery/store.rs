@@ -16,13 +16,14 @@ use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     TableError, WriteTransaction,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Origin;
 use super::file::Access;
 use super::journal::Entry;
 use super::names::Device;
 use super::place::Place;
+use super::record::Record;
 use crate::error::{Error, Result};
 
 /// The format that this program writes, and the newest that it reads.
@@ -55,19 +56,6 @@ pub(super) struct Stamp {
     pub(super) space: String,
     pub(super) dim: usize,
     pub(super) device: Device,
-}
-
-/// What is stored of an identity besides its exemplars.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) name: String,
-    /// Milliseconds since 1970.
-    pub(super) enrolled: u64,
-    /// Milliseconds since 1970.
-    pub(super) last_seen: u64,
-    pub(super) visits: u64,
-    /// Number of the next exemplar.
-    pub(super) next_exemplar: u64,
 }
 
 /// One step of a change. A change is a list of them, carried out by the file in one transaction and then by memory ([`Known::take`](super::known::Known::take)).

@@ -4,7 +4,7 @@
 //! and whatever other users own or can write is passed over and the test is made again. So it is
 //! without a place to keep a pass, or with a broken one.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,7 @@ impl Passes {
         };
         let written = prepare(folders).and_then(|()| {
             let bytes = serde_json::to_vec(&kept)?;
-            create(&partial)?.write_all(&bytes)?;
+            cli::private::create_new(&partial)?.write_all(&bytes)?;
             std::fs::rename(&partial, &path)
         });
         if written.is_err() {
@@ -106,11 +106,7 @@ impl Passes {
 
 /// Makes the folders, for this user alone.
 fn prepare(folders: &[PathBuf; 2]) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folders[0])?;
+    cli::private::create_dir_all(&folders[0])?;
     #[cfg(unix)]
     for folder in folders {
         use std::os::unix::fs::PermissionsExt;
@@ -122,15 +118,6 @@ fn prepare(folders: &[PathBuf; 2]) -> io::Result<()> {
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
     }
     Ok(())
-}
-
-/// Makes a new file for this user alone.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Whether only this user can write it.
