@@ -1,6 +1,7 @@
 //! The small example that every test starts from, and what tests derive from it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -9,6 +10,8 @@ use kernels::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Wei
 use kernels::graph::Graph;
 use kernels::onnx::ReadOptions;
 use tempfile::TempDir;
+
+use crate::program::{Reid, reid};
 
 /// Similarity from which on two sightings are the same figure: in the example, the same figure
 /// twice is never below it, and two figures never reach it.
@@ -35,6 +38,21 @@ static EXAMPLE: LazyLock<(TempDir, Example)> = LazyLock::new(|| {
 /// The example.
 pub(crate) fn example() -> &'static Example {
     &EXAMPLE.1
+}
+
+/// A run of the example's model and threshold over `source`, whose people are where `boxes` say.
+pub(crate) fn run_over(source: impl AsRef<OsStr>, boxes: impl AsRef<OsStr>) -> Reid {
+    let model = &example().model;
+    reid![
+        "run",
+        source,
+        "--boxes",
+        boxes,
+        "--model",
+        model,
+        "--threshold",
+        THRESHOLD
+    ]
 }
 
 /// A folder of one test, gone at its end.

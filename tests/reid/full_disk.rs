@@ -12,22 +12,11 @@ use std::process::{Command, Output};
 use runtime::source::{self, Frame, Status};
 use serde_json::Value;
 
-use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example};
+use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, example, run_over};
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 fn run() -> Reid {
-    let example = example();
-    reid![
-        "run",
-        example.clip,
-        "--boxes",
-        example.boxes,
-        "--model",
-        example.model,
-        "--threshold",
-        THRESHOLD,
-        "--json"
-    ]
+    run_over(&example().clip, &example().boxes).with("--json")
 }
 
 /// How a call ends whose files cannot grow beyond so many bytes, a multiple of 1024.

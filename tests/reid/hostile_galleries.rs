@@ -7,25 +7,15 @@ use std::process::{Command, Stdio};
 
 use fixtures::street::Random;
 
-use crate::example::{Folder, THRESHOLD, crops, example};
+use crate::example::{Folder, crops, example, run_over};
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 /// A run over the example's clip that remembers in `gallery`.
 fn run(gallery: &Path) -> Reid {
-    let example = example();
-    reid![
-        "run",
-        example.clip,
-        "--boxes",
-        example.boxes,
-        "--model",
-        example.model,
-        "--gallery",
-        gallery,
-        "--json",
-        "--threshold",
-        THRESHOLD
-    ]
+    run_over(&example().clip, &example().boxes)
+        .with("--gallery")
+        .with(gallery)
+        .with("--json")
 }
 
 fn list(gallery: &Path) -> Reid {

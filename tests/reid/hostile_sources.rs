@@ -3,23 +3,12 @@
 
 use std::path::Path;
 
-use crate::example::{Folder, SIGHTINGS, THRESHOLD, crops, example};
+use crate::example::{Folder, SIGHTINGS, THRESHOLD, crops, example, run_over};
 use crate::program::{Reid, reid};
 
 /// A run of the example's model.
 fn run(source: &Path, boxes: impl AsRef<std::ffi::OsStr>) -> Reid {
-    let model = &example().model;
-    reid![
-        "run",
-        source,
-        "--boxes",
-        boxes,
-        "--model",
-        model,
-        "--threshold",
-        THRESHOLD,
-        "--json"
-    ]
+    run_over(source, boxes).with("--json")
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::Value;
 
-use crate::example::{Folder, SIGHTINGS, THRESHOLD, contract, crops, example, write_with};
+use crate::example::{
+    Folder, SIGHTINGS, THRESHOLD, contract, crops, example, run_over, write_with,
+};
 use crate::program::{Ended, keys, reid};
 
 #[test]
@@ -329,17 +331,7 @@ fn a_full_disk_behind_stdout_or_a_file_is_told() {
     for call in [
         reid!["doctor"],
         reid!["model", "inspect", example.model],
-        reid![
-            "run",
-            example.clip,
-            "--boxes",
-            example.boxes,
-            "--model",
-            example.model,
-            "--threshold",
-            THRESHOLD,
-            "--json"
-        ],
+        run_over(&example.clip, &example.boxes).with("--json"),
     ] {
         let stdout = std::fs::File::options()
             .write(true)

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use runtime::gallery::{Gallery, Origin};
 
-use crate::example::{Folder, THRESHOLD, crops, example};
+use crate::example::{Folder, crops, example, run_over};
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 /// Runs a call under a umask that takes nothing away.
@@ -56,25 +56,15 @@ fn all_private(folder: &Path) -> usize {
 
 /// A run that writes all that a run can write, into a folder that is there.
 fn run(out: &Path) -> Reid {
-    let example = example();
-    reid![
-        "run",
-        example.clip,
-        "--boxes",
-        example.boxes,
-        "--model",
-        example.model,
-        "--threshold",
-        THRESHOLD,
-        "--gallery",
-        out.join("shop.redb"),
-        "--save-crops",
-        out.join("new/crops"),
-        "--report",
-        out.join("today.html"),
-        "--save-video",
-        out.join("seen.avi")
-    ]
+    run_over(&example().clip, &example().boxes)
+        .with("--gallery")
+        .with(out.join("shop.redb"))
+        .with("--save-crops")
+        .with(out.join("new/crops"))
+        .with("--report")
+        .with(out.join("today.html"))
+        .with("--save-video")
+        .with(out.join("seen.avi"))
 }
 
 #[test]

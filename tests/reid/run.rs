@@ -8,24 +8,13 @@ use kernels::retrieval::open_set::Point;
 use serde_json::Value;
 
 use crate::example::{
-    FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, contract, example, write_with,
+    FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, contract, example, run_over, write_with,
 };
 use crate::program::{Reid, keys, reid};
 
 /// A run over the example's clip; `boxes` say where its figures are.
 fn run(boxes: &std::path::Path) -> Reid {
-    let example = example();
-    reid![
-        "run",
-        example.clip,
-        "--boxes",
-        boxes,
-        "--model",
-        example.model,
-        "--threshold",
-        THRESHOLD,
-        "--json"
-    ]
+    run_over(&example().clip, boxes).with("--json")
 }
 
 /// What is the same in two runs over the same figures: all but the time of day and, as each format

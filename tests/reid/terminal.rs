@@ -9,25 +9,17 @@ use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
 use kernels::contract::Contract;
 use serde_json::Value;
 
-use crate::example::{Folder, SIGHTINGS, THRESHOLD, contract, crops, example, write_with};
+use crate::example::{
+    Folder, SIGHTINGS, THRESHOLD, contract, crops, example, run_over, write_with,
+};
 use crate::program::{Ended, Reid, reid};
 use crate::protobuf::{self, FLOAT, floats, node, tensor};
 
 /// A run over the example that writes a report.
 fn run(report: &Path) -> Reid {
-    let example = example();
-    reid![
-        "run",
-        example.clip,
-        "--boxes",
-        example.boxes,
-        "--model",
-        example.model,
-        "--threshold",
-        THRESHOLD,
-        "--report",
-        report,
-    ]
+    run_over(&example().clip, &example().boxes)
+        .with("--report")
+        .with(report)
 }
 
 /// A device that is always full.
@@ -104,23 +96,13 @@ fn a_stdout_that_cannot_be_written_still_leaves_the_report() {
 fn a_camera_is_watched_on_without_a_terminal() {
     let folder = Folder::new();
     let (report, lines) = (folder.at("out.html"), folder.at("lines.jsonl"));
-    let example = example();
-    let mut command = reid![
-        "run",
-        "-",
-        "--fps",
-        "4",
-        "--boxes",
-        "whole",
-        "--model",
-        example.model,
-        "--threshold",
-        THRESHOLD,
-        "--json",
-        "--report",
-        report,
-    ]
-    .command();
+    let mut command = run_over("-", "whole")
+        .with("--fps")
+        .with("4")
+        .with("--json")
+        .with("--report")
+        .with(&report)
+        .command();
     command
         .stdin(Stdio::piped())
         .stdout(File::create(&lines).expect("a file"))
@@ -339,18 +321,7 @@ fn galleries_do_not_command_a_terminal() {
 fn sources_boxes_and_configs_do_not_command_a_terminal() {
     let folder = Folder::new();
     let (clip, model) = (&example().clip, &example().model);
-    let run = |source: &Path, boxes: &Path| {
-        reid![
-            "run",
-            source,
-            "--boxes",
-            boxes,
-            "--model",
-            model,
-            "--threshold",
-            THRESHOLD
-        ]
-    };
+    let run = |source: &Path, boxes: &Path| run_over(source, boxes);
     let boxes = &example().boxes;
     shows(&run(&folder.at(POISON), boxes));
     shows(&run(&folder.file(POISON, "no video"), boxes));

@@ -8,23 +8,12 @@ use fixtures::street::{HEIGHT, WIDTH, jpeg};
 use runtime::source::{self, Frame, Status};
 use serde_json::Value;
 
-use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example};
+use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example, run_over};
 use crate::live::pictures;
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 fn run(source: &str) -> Reid {
-    let (boxes, model) = (&example().boxes, &example().model);
-    reid![
-        "run",
-        source,
-        "--boxes",
-        boxes,
-        "--model",
-        model,
-        "--threshold",
-        THRESHOLD,
-        "--json"
-    ]
+    run_over(source, &example().boxes).with("--json")
 }
 
 fn clip() -> &'static str {
