@@ -52,6 +52,9 @@ mod live;
 #[path = "reid/look.rs"]
 mod look;
 #[cfg(feature = "tract")]
+#[path = "reid/names.rs"]
+mod names;
+#[cfg(feature = "tract")]
 #[path = "reid/private.rs"]
 mod private;
 #[cfg(feature = "tract")]
