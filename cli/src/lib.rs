@@ -45,7 +45,7 @@ fn style(template: &str) -> ProgressStyle {
 #[must_use]
 pub fn parse<C: clap::Parser>() -> C {
     C::try_parse().unwrap_or_else(|error| {
-        // Arguments are told in the message, and a pattern of the shell may have put any file's
+        // The message repeats arguments, and a pattern of the shell may have put any file's
         // name among them: wrong again, but printable.
         let shown = std::env::args_os().map(|text| printable(&text.to_string_lossy()).into_owned());
         let error = C::try_parse_from(shown).err().unwrap_or(error);

@@ -23,8 +23,8 @@ const KEPT: usize = 5;
 /// Boxes that must have been looked at before anything is said.
 const MIN_BOXES: u64 = 20;
 
-/// How many times the movement the boxes must contain in another frame. Measured: 2.3 and 2.8 with
-/// boxes one frame off at 1 frame a second; at most 1.04 with right boxes, and with wrong ones at 25.
+/// How many times the movement the boxes must contain in another frame. Measured: 2.2 and 2.7 with
+/// boxes one frame off at 1 frame a second; below 1.05 at 25, with right boxes and with wrong ones.
 const MARGIN: f64 = 1.25;
 
 /// The most that one box counts for, in levels of brightness: a few must not decide.
