@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use fixtures::script::{BOX, CROP, Camera, Colours, DIM, Shot, Time};
 use fixtures::street::Random;
-use kernels::contract::Preprocessing;
+use media::clock::Stop;
+use media::slot::{Group, Policy, Slot};
+use network::contract::Preprocessing;
 use runtime::event::{Evidence, Observation, Silent, Sink, State};
 use runtime::gallery::{Gallery, Limits};
 use runtime::people::People;
 use runtime::people::given::{Format, Given};
 use runtime::pipeline::{Input, Lane, Parts, Pipeline, Settings, Summary, Turn};
 use runtime::quality::Gates;
-use runtime::source::clock::Stop;
-use runtime::source::slot::{Group, Policy, Slot};
 use runtime::track::{self, Numbers};
 
 const DAY: u64 = 24 * 3600;

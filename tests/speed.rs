@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fixtures::Example;
-use kernels::model::{Model, Options};
+use network::model::{Model, Options};
 use runtime::embed::{Device, EmbedOptions};
 use tract_onnx::prelude::*;
 

@@ -7,6 +7,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod errors;
 pub mod page;
 pub mod pictures;
 mod printable;
@@ -15,6 +16,7 @@ pub mod settings;
 
 use std::io::{self, ErrorKind, Write};
 
+pub use errors::{closed_pipe, one_line};
 pub use printable::{is_unprintable, printable, without_passwords};
 
 use self::printable::{PrintableJson, columns, shortened};

@@ -4,8 +4,8 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use runtime::source::avi::Avi;
-use runtime::source::{Frame, Source, Status};
+use media::avi::Avi;
+use media::{Frame, Source, Status};
 
 /// Enough for every way on from one frame to the next; the rest would only cost time.
 const FRAMES: u64 = 8;

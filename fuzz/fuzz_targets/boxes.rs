@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use media::Frame;
 use runtime::people::given::{Format, Given};
 use runtime::people::{MAX_PEOPLE, People, Persons};
-use runtime::source::Frame;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((format, text)) = bytes.split_first() else {

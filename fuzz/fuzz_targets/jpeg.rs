@@ -9,7 +9,7 @@ const MOST: usize = 8 * 64 * 3;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut rgb = Vec::new();
-    if let Ok((width, height)) = picture::decode_frame(bytes, &mut rgb) {
+    if let Ok((width, height)) = media::picture::decode_frame(bytes, &mut rgb) {
         assert_eq!(rgb.len(), width * height * 3);
     }
     assert!(rgb.capacity() <= bytes.len() * MOST);

@@ -1,8 +1,8 @@
-//! Fast executors, of float networks and of plans: what [`mod@crate::reference`] computes, on all cores.
+//! Fast executors, of float networks and of plans: what [`mod@network::reference`] computes, on all cores.
 //!
 //! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
-//! [`crate::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
-//! calibrates, quantises and evaluates with it), or the codes of [`crate::reference::run_plan`], bit by
+//! [`network::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
+//! calibrates, quantises and evaluates with it), or the codes of [`crate::plan::run_plan`], bit by
 //! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets (`isa`); the
 //! tile of the integer products alone is written for each. Convolutions and linear layers are products
 //! of packed matrices (`gemm`).
@@ -14,7 +14,7 @@
 //! one f32 operation are equal to the reference. The number of threads changes no bit.
 //!
 //! # What is not here
-//! An operator, a type or a shape that has no fast path is computed by [`crate::reference::eval`], and
+//! An operator, a type or a shape that has no fast path is computed by [`network::reference::eval`], and
 //! so is whatever cannot be computed: its errors are the errors here.
 
 mod conv;
@@ -33,12 +33,12 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::graph::{Graph, Node, Op, Operand, ValueId};
-use crate::tensor::Tensor;
-use crate::{Result, reference};
 use conv::Filters;
 use isa::Isa;
 use matrix::Panels;
+use network::graph::{Graph, Node, Op, Operand, ValueId};
+use network::tensor::Tensor;
+use network::{Result, reference};
 use pool::Pool;
 
 pub use executor::{Executor, Written};

@@ -4,8 +4,8 @@
 //! a [`Plan`]: steps in execution order, the slots they read and write, and the buffers that the
 //! slots lie in. Whatever is decided about integers is decided here, once, in f64: weights in the
 //! order of the steps, biases, multipliers, shifts, tables, and the proof that no accumulator
-//! leaves 31 bits. An executor (the plain one in [`mod@crate::reference`], the fast ones) rounds
-//! nothing but what [`requantise`](crate::quant::requantise) rounds.
+//! leaves 31 bits. An executor (the plain one in [`run_plan`], the fast ones) rounds
+//! nothing but what [`requantise`](network::quant::requantise) rounds.
 //!
 //! A step is either exact, from codes to codes, or float: it reads or writes real numbers. All
 //! steps before [`Plan::exact_until`] are exact, and there every executor has the same integers.
@@ -17,20 +17,22 @@ mod buffers;
 mod cost;
 mod derive;
 mod lower;
+mod reference;
 mod step;
 
 pub use cost::StepCost;
+pub use reference::{SlotValue, run_plan};
 pub use step::{
     Average, Channels, Conv, ConvOutput, Crop, Dequantise, Float, FloatOperand, MaxPool, Mean,
     Normalise, Pad, Pixels, Quantise, Requantise, Residual, Run, Step, StepKind, Sum, Table, Term,
     Window,
 };
 
-use crate::contract::Preprocessing;
-use crate::graph::{Dim, Graph};
-use crate::quant::QParams;
-use crate::tensor::Tensor;
-use crate::{Error, Result};
+use network::contract::Preprocessing;
+use network::graph::{Dim, Graph};
+use network::quant::QParams;
+use network::tensor::Tensor;
+use network::{Error, Result};
 
 /// Names a slot within one plan: an index into [`Plan::slots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,6 +201,13 @@ impl Plan {
     #[must_use]
     pub fn image(&self) -> [usize; 2] {
         self.image
+    }
+
+    /// The names of the exact steps, in the order of execution.
+    #[must_use]
+    pub fn exact_steps(&self) -> Vec<String> {
+        let exact = &self.steps[..self.exact_until];
+        exact.iter().map(|step| step.name.clone()).collect()
     }
 
     /// How many of the first steps are exact: what `steps()[..exact_until()]` write are codes, and

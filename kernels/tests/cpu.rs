@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kernels::contract::Preprocessing;
 use kernels::cpu::{Cpu, Executor, Written};
-use kernels::graph::{Graph, Node, Op};
-use kernels::onnx::ReadOptions;
 use kernels::plan::Plan;
-use kernels::reference;
-use kernels::tensor::{Data, Tensor};
+use network::contract::Preprocessing;
+use network::graph::{Graph, Node, Op};
+use network::onnx::ReadOptions;
+use network::reference;
+use network::tensor::{Data, Tensor};
 
 use case::{Elements, cases};
 
-#[path = "reference/case.rs"]
+#[path = "../../network/tests/reference/case.rs"]
 mod case;
 
 /// Operators that sum up in f32; what they are compared with is f32 as well. Everything else is held
@@ -109,7 +109,7 @@ fn bench_networks() {
     let files = std::env::var("REID_ONNX").expect("REID_ONNX names ONNX files, colons between");
     for file in files.split(':') {
         let options = ReadOptions::default();
-        let graph = kernels::onnx::read_file(file.as_ref(), &options)
+        let graph = network::onnx::read_file(file.as_ref(), &options)
             .unwrap()
             .graph;
         let quantised = |node: &Node| matches!(node.op, Op::QuantizeLinear { .. });

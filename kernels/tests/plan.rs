@@ -13,12 +13,13 @@ mod random;
 
 use std::collections::HashMap;
 
-use kernels::graph::{Op, Operand};
 use kernels::plan::Plan;
-use kernels::quant::QParams;
-use kernels::reference::{self, SlotValue, run_plan};
-use kernels::tensor::{Data, Tensor};
+use kernels::plan::{SlotValue, run_plan};
 use net::{FAMILIES, Net, image};
+use network::graph::{Op, Operand};
+use network::quant::QParams;
+use network::reference;
+use network::tensor::{Data, Tensor};
 
 /// What each value of the network is, in float, by name.
 fn emulated(net: &Net, pixels: &[u8]) -> HashMap<String, Tensor> {

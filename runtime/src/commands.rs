@@ -19,8 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use kernels::contract::{PreprocessingPart, Resize};
-use kernels::model::Model;
+use network::contract::{PreprocessingPart, Resize};
+use network::model::Model;
 use runtime::embed::{Device, EmbedOptions, Embedder, Proof};
 
 use self::interrupt::Interrupt;
@@ -144,7 +144,7 @@ impl ModelArgs {
     }
 
     fn read(&self) -> anyhow::Result<Model> {
-        let options = kernels::model::Options {
+        let options = network::model::Options {
             sidecar: self.sidecar.clone(),
             preprocessing: PreprocessingPart {
                 resize: self.resize,

@@ -1,6 +1,6 @@
 //! Crops in, embeddings out: which device computes the network, and the door to it.
 //!
-//! A crop is RGB `[height, width, 3]` u8 as [`kernels::crop`] cuts it; an embedding is `dim` f32 of
+//! A crop is RGB `[height, width, 3]` u8 as [`network::preprocess`] cuts it; an embedding is `dim` f32 of
 //! length one, or all zeros where the network sees nothing: behind a ReLU, a black crop may give
 //! that. See [`is_empty`].
 //!
@@ -14,8 +14,8 @@ mod trial;
 
 use std::str::FromStr;
 
-use kernels::model::Model;
-use kernels::receipt::{Passed, Produced, Receipt};
+use network::model::Model;
+use network::receipt::{Passed, Produced, Receipt};
 use serde::Serialize;
 
 pub use self::planned::PlannedEmbedder;

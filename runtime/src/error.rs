@@ -17,11 +17,11 @@ pub enum Error {
 
     /// An embedding, a model or a dimension was refused further down.
     #[error(transparent)]
-    Kernels(#[from] kernels::Error),
+    Kernels(#[from] network::Error),
 
     /// A source cannot be opened or read on.
     #[error(transparent)]
-    Source(#[from] crate::source::Error),
+    Source(#[from] media::Error),
 
     /// Boxes cannot be opened or read.
     #[error(transparent)]

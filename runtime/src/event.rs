@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::source::Frame;
 use crate::{Error, Result};
+use media::Frame;
 
 /// Version of the JSON form of an observation; it changes when a field changes its meaning.
 pub const SCHEMA: u32 = 1;

@@ -2,7 +2,7 @@
 //!
 //! A gallery belongs to one embedding space: it is stamped with the model's `space` and dimension, and a model of another space is refused, because similarities
 //! between two spaces look like numbers and mean nothing. The file (`gallery/store.rs`) is the truth. Memory holds what matching needs, an exact
-//! [`scan::Index`](kernels::retrieval::scan) and the identities' records, and changes after the file has, by the same steps.
+//! [`scan::Index`](retrieval::scan) and the identities' records, and changes after the file has, by the same steps.
 //!
 //! The best exemplar of an identity speaks for it. A person who is seen every day must not fill the disk, so [`Gallery::observe`] keeps what adds something, and
 //! at most [`Limits::max_exemplars`]. Whom nobody has named goes when they have not been seen for [`Limits::retention`], or when there are more than
@@ -38,7 +38,7 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use kernels::retrieval::scan::MAX_DIM;
+use retrieval::scan::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
 pub use copies::{ReEmbedded, Restored};

@@ -1,7 +1,7 @@
 //! The device side of re-identification: frames in, people matched against a gallery out.
 //!
-//! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`source`],
-//! [`people`], [`kernels::crop`], [`embed`], [`gallery`], [`event`].
+//! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`media`],
+//! [`people`], [`network::preprocess`], [`embed`], [`gallery`], [`event`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -14,7 +14,8 @@ pub mod people;
 pub mod pipeline;
 pub mod quality;
 pub mod show;
-pub mod source;
 pub mod track;
+#[cfg(feature = "tract")]
+mod vectors;
 
 pub use error::{Error, Result};

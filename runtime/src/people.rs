@@ -18,10 +18,10 @@ pub mod zones;
 
 use std::path::{Path, PathBuf};
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
-use crate::source::Frame;
 use given::{Format, Given};
+use media::Frame;
 use motion::{Motion, MotionOptions};
 use zones::{Polygon, Zones};
 

@@ -5,8 +5,8 @@ mod summary;
 
 use std::time::SystemTime;
 
-use kernels::contract::Preprocessing;
-use kernels::crop::{Cropper, View};
+use network::contract::Preprocessing;
+use network::preprocess::{Cropper, View};
 
 pub use self::input::Input;
 pub use self::summary::{Summary, Tally};
@@ -16,9 +16,9 @@ use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
 use crate::people::{MAX_PEOPLE, People, Persons};
 use crate::quality::Gates;
 use crate::show::crops::{self, Taken};
-use crate::source::{Frame, Note};
 use crate::track::{self, Best, Decision, MAX_CROPS, Numbers, Tracks};
 use crate::{Error, Result};
+use media::{Frame, Note};
 
 /// What decides, and what is passed over.
 #[derive(Debug, Clone, Copy, PartialEq)]

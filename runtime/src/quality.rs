@@ -4,7 +4,7 @@
 //! An embedding of half a person resembles other halves more than the whole. Given the edge of the
 //! picture, a crowd and motion, most bad matches are gone before the network has seen them.
 
-use kernels::crop::{BBox, View};
+use network::preprocess::{BBox, View};
 use serde::Serialize;
 
 use crate::people::Person;

@@ -34,8 +34,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kernels::crop::BBox;
-use kernels::retrieval::scan::MAX_DIM;
+use network::preprocess::BBox;
+use retrieval::scan::MAX_DIM;
 use serde::Serialize;
 
 use crate::people::{MAX_PEOPLE, Person, Persons};

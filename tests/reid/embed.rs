@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kernels::graph::fold::fold;
+use network::graph::fold::fold;
 
 use crate::example::{Folder, contract, crops, example, network, write_with};
 use crate::program::reid;
@@ -149,7 +149,7 @@ fn a_model_that_was_folded_before_gives_the_same_embeddings() {
         .iter()
         .any(|node| node.op.onnx_name() == "BatchNormalization");
     assert!(!left, "a BatchNorm is left");
-    kernels::onnx::write_file(&graph, &Default::default(), &folded).expect("it can be written");
+    network::onnx::write_file(&graph, &Default::default(), &folded).expect("it can be written");
     let difference = embedded(&folded, &[]).difference(&embedded(&example().model, &[]));
     assert!(difference <= 1e-4, "{difference}");
 }
@@ -173,7 +173,7 @@ fn a_contract_that_says_what_is_assumed_changes_nothing_but_silences_the_note() 
 
     // Another order of colours is another input.
     let mut bgr = contract();
-    bgr.preprocessing.colour = kernels::contract::Colour::Bgr;
+    bgr.preprocessing.colour = network::contract::Colour::Bgr;
     write_with(&bgr, &model);
     let other = embedded(&model, &[]).difference(&Matrix::read(&out));
     assert!(other > 1e-3, "{other}");

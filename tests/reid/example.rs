@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use fixtures::Example;
-use kernels::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
-use kernels::graph::Graph;
-use kernels::onnx::ReadOptions;
+use network::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
+use network::graph::Graph;
+use network::onnx::ReadOptions;
 use tempfile::TempDir;
 
 use crate::program::{Reid, reid};
@@ -80,7 +80,7 @@ impl Folder {
 
 /// The example's network, not folded.
 pub(crate) fn network() -> Graph {
-    let model = kernels::onnx::read_file(&example().model, &ReadOptions::default());
+    let model = network::onnx::read_file(&example().model, &ReadOptions::default());
     model.expect("the example's model can be read").graph
 }
 
@@ -110,9 +110,9 @@ pub(crate) fn contract() -> Contract {
 
 /// Writes the example's network with a contract, as an exporter does.
 pub(crate) fn write_with(contract: &Contract, path: &Path) {
-    let key = kernels::contract::METADATA_KEY.to_owned();
+    let key = network::contract::METADATA_KEY.to_owned();
     let metadata = BTreeMap::from([(key, contract.to_json())]);
-    kernels::onnx::write_sealed_file(&network(), &metadata, path)
+    network::onnx::write_sealed_file(&network(), &metadata, path)
         .expect("the model can be written");
 }
 

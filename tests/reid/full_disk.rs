@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use runtime::source::{self, Frame, Status};
+use media::{Frame, Status};
 use serde_json::Value;
 
 use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, example, run_over};
@@ -86,7 +86,7 @@ fn a_video_a_page_and_crops_without_room_leave_the_run_alone() {
         "no table: {}",
         ended.stderr
     );
-    let mut shown = source::open(video.to_str().expect("UTF-8"), None).expect("an AVI file");
+    let mut shown = media::open(video.to_str().expect("UTF-8"), None).expect("an AVI file");
     let (mut frame, mut frames) = (Frame::default(), 0);
     while shown.read(&mut frame).expect("whole frames") == Status::Frame {
         frames += 1;

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kernels::contract::{Calibration, Contract, Layout, METADATA_KEY, Quantisation, Scheme};
-use kernels::crop::Normaliser;
-use kernels::graph::Graph;
-use kernels::onnx::SEAL_KEY;
 use kernels::plan::Plan;
-use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
-use kernels::reference::{SlotValue, run_plan};
-use kernels::tensor::Tensor;
+use kernels::plan::{SlotValue, run_plan};
+use network::contract::{Calibration, Contract, Layout, METADATA_KEY, Quantisation, Scheme};
+use network::graph::Graph;
+use network::onnx::SEAL_KEY;
+use network::preprocess::Normaliser;
+use network::receipt::{Golden, Produced, Receipt, Watch, worth_watching};
+use network::tensor::Tensor;
 use serde_json::Value;
 
 use crate::example::{Folder, contract, crops, network, write_with};
@@ -30,9 +30,9 @@ fn with_receipt() -> Contract {
             normaliser.fill(crop, planes)?;
         }
         let input = Tensor::f32([golden.count, 3, height, width], planes)?;
-        let rows = kernels::reference::run(&network(), &input)?;
+        let rows = network::reference::run(&network(), &input)?;
         let embeddings = rows[0].as_f32().expect("embeddings are f32").to_vec();
-        Ok::<_, kernels::Error>(Produced {
+        Ok::<_, network::Error>(Produced {
             embeddings,
             sums: None,
         })
@@ -44,7 +44,7 @@ fn with_receipt() -> Contract {
 /// Writes the example's network with what is said of it, sealed as an exporter does.
 fn sealed(json: &str, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]);
-    kernels::onnx::write_sealed_file(&network(), &metadata, path)
+    network::onnx::write_sealed_file(&network(), &metadata, path)
         .expect("the model can be written");
 }
 
@@ -58,7 +58,7 @@ fn integers() -> Graph {
 fn with_receipt_of_integers() -> Contract {
     let mut contract = contract();
     let plan = Plan::new(&integers(), &contract.preprocessing).expect("it can be planned");
-    let exact = exact_steps(&plan);
+    let exact = plan.exact_steps();
     let names = worth_watching(&exact);
     let golden = Golden { seed: 1, count: 2 };
     let said = Some((0.999_999, &names[..]));
@@ -88,7 +88,7 @@ fn with_receipt_of_integers() -> Contract {
 /// Writes the example's network in integers.
 fn sealed_integers(contract: &Contract, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), contract.to_json())]);
-    kernels::onnx::write_sealed_file(&integers(), &metadata, path)
+    network::onnx::write_sealed_file(&integers(), &metadata, path)
         .expect("the model can be written");
 }
 
@@ -265,7 +265,7 @@ fn a_stated_space_counts_only_in_a_file_whose_digest_holds() {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), stated.to_json())]);
     let write = |name: &str, graph: &Graph, metadata: &BTreeMap<String, String>| {
         let path = folder.at(name);
-        kernels::onnx::write_file(graph, metadata, &path).expect("the model can be written");
+        network::onnx::write_file(graph, metadata, &path).expect("the model can be written");
         path
     };
     let again = write("again.onnx", &network(), &metadata);
@@ -481,7 +481,7 @@ fn integers_that_differ_fall_back_to_floats_loudly() {
     let receipt = contract.receipt.as_mut().expect("a receipt");
     let steps = &mut receipt.exact.as_mut().expect("integers").steps;
     let name = steps[1].name.clone();
-    steps[1].sums[1] = kernels::receipt::Checksum::of(b"something else");
+    steps[1].sums[1] = network::receipt::Checksum::of(b"something else");
     sealed_integers(&contract, &path);
     let step = format!("what step `{name}` writes for golden crop 1");
     embed(&path, &folder).succeeds().says(&[

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use fixtures::street::{Clip, VISITORS};
-use kernels::retrieval::open_set::Point;
+use retrieval::open_set::Point;
 use serde_json::Value;
 
 use crate::example::{

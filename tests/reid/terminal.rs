@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 
 use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
-use kernels::contract::Contract;
+use network::contract::Contract;
 use serde_json::Value;
 
 use crate::example::{

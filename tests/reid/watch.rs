@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use fixtures::street::{HEIGHT, WIDTH, jpeg};
-use runtime::source::{self, Frame, Status};
+use media::{Frame, Status};
 use serde_json::Value;
 
 use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example, run_over};
@@ -110,7 +110,7 @@ fn a_video_a_page_and_crops_show_what_was_seen() {
     let names = identities(&lines);
     assert_eq!(names.len(), FIGURES);
 
-    let mut shown = source::open(video.to_str().expect("UTF-8"), None).expect("an AVI file");
+    let mut shown = media::open(video.to_str().expect("UTF-8"), None).expect("an AVI file");
     let mut frame = Frame::default();
     let mut frames = 0;
     while shown.read(&mut frame).expect("whole frames") == Status::Frame {

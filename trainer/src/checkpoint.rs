@@ -7,7 +7,7 @@
 //! | `reid.preprocessing` | how images are prepared, JSON |
 //! | `reid.epoch` | epochs that were trained |
 
-use kernels::contract::Preprocessing;
+use network::contract::Preprocessing;
 
 use crate::nets::{Net, Spec};
 use crate::weights::Weights;

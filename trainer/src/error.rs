@@ -46,9 +46,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// From rendering, or sharing work among threads.
+    #[error(transparent)]
+    Synth(#[from] synth::Error),
+
     /// From the language of networks.
     #[error(transparent)]
-    Kernels(#[from] kernels::Error),
+    Kernels(#[from] network::Error),
 }
 
 /// A result of this crate.

@@ -2,16 +2,16 @@
 //!
 //! The rule is that of Market-1501, which CUHK03's new protocol (Zhong et al., CVPR 2017) and MSMT17
 //! share: images of the query's person by the query's camera are left out; see
-//! [`kernels::retrieval::metrics`], which ranks and scores. [`cross`] compares test sets under one
+//! [`retrieval::metrics`], which ranks and scores. [`cross`] compares test sets under one
 //! model, [`necks`] the features before and after the neck under both metrics (the paper's table on
 //! BNNeck), [`clusters`] says what the centre loss did, [`projection`] lays it out to be seen.
 
 pub mod clusters;
 pub mod projection;
 
-use kernels::retrieval::metrics::{Scores, evaluate_distances};
-use kernels::retrieval::rerank::{RerankOptions, k_reciprocal};
-use kernels::retrieval::{self, Embeddings, Label, Labelled, metrics};
+use retrieval::metrics::{Scores, evaluate_distances};
+use retrieval::rerank::{RerankOptions, k_reciprocal};
+use retrieval::{self, Embeddings, Label, Labelled, metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};

@@ -5,25 +5,25 @@
 //! [`Exported::verify`] compares with embeddings that another framework has dumped. Both run on the
 //! fast executor, which the slow one judges on the first image.
 
+pub mod device;
 pub mod int8;
-pub mod network;
 pub mod quantise;
 mod receipt;
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use kernels::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
-use kernels::crop::{Cropper, Normaliser};
-use kernels::graph::fold::{fold, merge_branches};
-use kernels::graph::{Dim, Graph};
-use kernels::model::space;
-use kernels::tensor::Tensor;
-use kernels::{onnx, reference};
+use network::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
+use network::graph::fold::{fold, merge_branches};
+use network::graph::{Dim, Graph};
+use network::model::space;
+use network::preprocess::{Cropper, Normaliser};
+use network::tensor::Tensor;
+use network::{onnx, reference};
 use npyz::NpyFile;
 use serde::Serialize;
 
-use self::network::Network;
+use self::device::Network;
 use crate::data::picture::Picture;
 use crate::start::Opened;
 use crate::{Error, Result};
@@ -261,7 +261,7 @@ impl Reader {
     /// What a float network reads, `[1, 3, height, width]`.
     pub(crate) fn read(&mut self, path: &Path) -> Result<Tensor> {
         self.crop(path)?;
-        network::input(&self.normaliser, self.size, &self.bytes)
+        device::input(&self.normaliser, self.size, &self.bytes)
     }
 }
 

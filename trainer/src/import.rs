@@ -12,7 +12,7 @@ mod pth;
 
 use std::path::{Path, PathBuf};
 
-use kernels::onnx;
+use network::onnx;
 
 pub use crate::weights::Listed;
 use crate::weights::{Weights, read_all};

@@ -10,12 +10,12 @@
 //! [`report`] shows all of it.
 //!
 //! Definitions, for queries and gallery by the rules of Market-1501
-//! ([`kernels::retrieval::metrics`]):
+//! ([`retrieval::metrics`]):
 //! - The *drop* of a figure is that of the float network less that of the quantised one: above 0 is
 //!   a loss.
 //! - The *threshold* is the lowest cosine at which the float network's false match rate is at most
 //!   [`Settings::fmr`]; both networks' FMR and FNMR are those at this one threshold
-//!   ([`kernels::retrieval::verification`]). It is held fixed in the resamples, as it is in use.
+//!   ([`retrieval::verification`]). It is held fixed in the resamples, as it is in use.
 //! - The *relative change* of FNMR is FNMR of the quantised network over that of the float one,
 //!   less 1.
 //! - Intervals are those of [`bootstrap`], over all queries of known persons.
@@ -28,10 +28,10 @@ pub mod embed;
 pub mod report;
 pub mod sensitivity;
 
-use kernels::retrieval::metrics::{Outcome, outcomes};
-use kernels::retrieval::open_set::{OpenSet, Point};
-use kernels::retrieval::verification::{Tally, tallies, threshold_at};
-use kernels::retrieval::{Embeddings, Label, Labelled, Metric};
+use retrieval::metrics::{Outcome, outcomes};
+use retrieval::open_set::{OpenSet, Point};
+use retrieval::verification::{Tally, tallies, threshold_at};
+use retrieval::{Embeddings, Label, Labelled, Metric};
 use serde::{Deserialize, Serialize};
 
 use self::bootstrap::{Bootstrap, Interval};
@@ -346,12 +346,12 @@ pub fn agreement(set: &Dataset, float: &Embedded, int8: &Embedded) -> Result<Agr
 /// with the operating points of [`OpenSet`] among them.
 ///
 /// # Errors
-/// As [`kernels::retrieval::open_set::curve`].
+/// As [`retrieval::open_set::curve`].
 pub fn thresholds(set: &Dataset, network: &Embedded) -> Result<(OpenSet, Vec<Point>)> {
     let labels = [&set.query, &set.gallery].map(|images| labels(images));
     let [query, gallery] = network.labelled(&labels);
     let named = |error| Error::Argument(format!("{}: {error}", set.name));
-    let found = kernels::retrieval::open_set::curve(&query, &gallery).map_err(named)?;
+    let found = retrieval::open_set::curve(&query, &gallery).map_err(named)?;
     let operating = found.operating.iter().map(|at| at.point);
     let mut points: Vec<Point> = (found.curve.iter().copied())
         .chain(operating)

@@ -2,7 +2,7 @@
 //! ("A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", IEEE
 //! Transactions on Multimedia, 2019), complete.
 //!
-//! A network is a [`kernels::graph::Graph`], built by a function of [`nets`] or read from a
+//! A network is a [`network::graph::Graph`], built by a function of [`nets`] or read from a
 //! published file by [`mod@import`]. [`data`] finds people in folders of images and makes batches of
 //! them; `torch`, behind the feature of that name, trains the graph on libtorch; [`evaluate`] says
 //! how well it finds people again. All else builds and runs without libtorch.
@@ -19,16 +19,13 @@ pub mod judge;
 pub mod nets;
 pub mod picture;
 pub mod qat;
-pub mod random;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod start;
-pub mod street;
 pub mod stripes;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod weights;
-mod workers;
 
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@ mod commands;
 
 use std::process::ExitCode;
 
-use kernels::{closed_pipe, one_line};
+use cli::{closed_pipe, one_line};
 
 fn main() -> ExitCode {
     match cli::parse::<commands::Cli>().run() {

@@ -2,7 +2,7 @@
 //! parameter.
 //!
 //! Every network has an f32 image `[N, 3, height, width]` as its input, normalised as its
-//! [`Contract`](kernels::contract::Contract) says, and these outputs:
+//! [`Contract`](network::contract::Contract) says, and these outputs:
 //!
 //! | name | shape | what |
 //! |---|---|---|
@@ -28,8 +28,8 @@ mod osnet;
 mod repvgg;
 mod resnet;
 
-use kernels::graph::{Graph, Op, Operand, ParamId, fold};
-use kernels::tensor::Tensor;
+use network::graph::{Graph, Op, Operand, ParamId, fold};
+use network::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use self::adopt::adopt;

@@ -17,7 +17,7 @@ use cli::page::Escaped;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::thumbnail;
 use image::{ExtendedColorType, ImageBuffer, RgbImage};
-use kernels::contract::{Colour, Preprocessing};
+use network::contract::{Colour, Preprocessing};
 
 use crate::{Error, Result};
 
@@ -101,7 +101,7 @@ impl Crop {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let mut rgb = Vec::new();
-        let (width, height) = ::picture::decode(&bytes, &mut rgb)
+        let (width, height) = media::picture::decode(&bytes, &mut rgb)
             .map_err(|error| Error::file(path, error.to_string()))?;
         Self::new(width, height, rgb)
     }

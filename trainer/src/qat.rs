@@ -8,8 +8,8 @@
 //! into layers, that of the neck into a scale and an offset, which learn. What was learnt goes back as codes into the quantised network, unchanged
 //! ([`Trainable::settled`]).
 
-use kernels::graph::{Graph, Op, Operand, ParamId};
-use kernels::tensor::{Data, Tensor};
+use network::graph::{Graph, Op, Operand, ParamId};
+use network::tensor::{Data, Tensor};
 
 use crate::nets::{Net, Role};
 use crate::{Error, Result};
@@ -295,12 +295,12 @@ impl Soften<'_> {
 
 #[cfg(test)]
 mod tests {
-    use kernels::reference;
+    use network::reference;
 
     use super::*;
     use crate::export::quantise::{Calibration, Images, Options, Progress, calibrate};
     use crate::nets::{self, Backbone, Spec};
-    use crate::random::Draw;
+    use synth::random::Draw;
 
     fn image(at: usize) -> Tensor {
         let mut draw = Draw::new(7, "image", &[at as u64]);
@@ -316,7 +316,7 @@ mod tests {
             ..Spec::default()
         };
         let net = nets::build(&spec, 5, 1).unwrap();
-        let graph = kernels::graph::fold::fold(net.graph()).unwrap();
+        let graph = network::graph::fold::fold(net.graph()).unwrap();
         let mut images = Images {
             count: 8,
             read: &mut |at| Ok(image(at)),

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use kernels::contract::Quantisation;
-use kernels::graph::Graph;
-use kernels::model::{Model, Options};
-use kernels::onnx::{self, ReadOptions};
+use network::contract::Quantisation;
+use network::graph::Graph;
+use network::model::{Model, Options};
+use network::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{About, default_preprocessing};
 use crate::import::{self, Account, Dropped, Ignored, Overrides};

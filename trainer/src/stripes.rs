@@ -1,8 +1,8 @@
 //! How far the colours of crops alone get on a data set: what a network has to beat there.
 
-use kernels::retrieval::metrics::{self, Scores};
-use kernels::retrieval::stripes::{DIM, embed};
-use kernels::retrieval::{Embeddings, Label, Labelled, Metric};
+use retrieval::metrics::{self, Scores};
+use retrieval::stripes::{DIM, embed};
+use retrieval::{Embeddings, Label, Labelled, Metric};
 
 use crate::Result;
 use crate::data::picture::Picture;

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use image::{Rgb, RgbImage};
-use kernels::crop::Normaliser;
-use kernels::graph::Op;
-use kernels::model::{Model, Options};
-use kernels::receipt::{Level, Produced};
-use kernels::tensor::Tensor;
+use network::graph::Op;
+use network::model::{Model, Options};
+use network::preprocess::Normaliser;
+use network::receipt::{Level, Produced};
+use network::tensor::Tensor;
 use npyz::WriterBuilder;
 use serde_json::Value;
+use synth::random::Draw;
 use trainer::nets::{self, Backbone, Spec};
-use trainer::random::Draw;
 use trainer::start;
 use trainer::weights::Weights;
 
@@ -117,9 +117,9 @@ fn what_is_exported_is_the_network_that_was_kept() {
                 normaliser.fill(crop, planes)?;
             }
             let input = Tensor::f32([receipt.golden.count, 3, 64, 32], planes)?;
-            let rows = kernels::reference::run(&model.graph, &input)?;
+            let rows = network::reference::run(&model.graph, &input)?;
             let embeddings = rows[0].as_f32().unwrap().to_vec();
-            Ok::<_, kernels::Error>(Produced {
+            Ok::<_, network::Error>(Produced {
                 embeddings,
                 sums: None,
             })
@@ -136,8 +136,8 @@ fn what_is_exported_is_the_network_that_was_kept() {
 
         // The file has the numbers of the checkpoint: the reader that knows nothing of it agrees.
         let input = Tensor::f32([1, 3, 64, 32], vec![0.4; 3 * 64 * 32]).unwrap();
-        let run = |graph: &kernels::graph::Graph| {
-            let output = kernels::reference::run(graph, &input)
+        let run = |graph: &network::graph::Graph| {
+            let output = network::reference::run(graph, &input)
                 .unwrap()
                 .swap_remove(0);
             output.as_f32().unwrap().to_vec()

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernels::tensor::Tensor;
+use network::tensor::Tensor;
 use serde::Deserialize;
 use tch::Kind;
 use trainer::nets::{Backbone, Net, Role, Spec, blank};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use kernels::contract::Preprocessing;
+use network::contract::Preprocessing;
 use trainer::checkpoint::About;
 use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::weights::Weights;
@@ -114,7 +114,7 @@ fn an_osnet_behind_a_prefix_keeps_its_embedding_and_no_trained_tensor_goes_unsai
             .collect(),
         ..Weights::default()
     };
-    let zeros = |shape: &[usize]| kernels::tensor::Tensor::zeros(shape).unwrap();
+    let zeros = |shape: &[usize]| network::tensor::Tensor::zeros(shape).unwrap();
     let mut write = |name: &str, tensor| {
         theirs.tensors.insert(name.to_owned(), tensor);
         theirs

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use kernels::tensor::{Data, Tensor};
+use network::tensor::{Data, Tensor};
 use trainer::import::{self, Deduced, Family, Naming, Overrides, assign, recognise, spec_for};
 use trainer::nets::{self, Backbone, Neck, Net, Pooling, Spec, StemPool};
 use trainer::weights::Weights;
@@ -480,8 +480,8 @@ fn nets_of_others_are_refused_with_what_was_found() {
 #[test]
 #[ignore = "needs published weights and crops, which are not ours to ship"]
 fn published_weights_compute_what_their_export_computes() {
-    use kernels::contract::Preprocessing;
-    use kernels::crop::{Cropper, Normaliser, View};
+    use network::contract::Preprocessing;
+    use network::preprocess::{Cropper, Normaliser, View};
 
     let file = |key: &str| PathBuf::from(std::env::var_os(key).expect(key));
     let weights = import::open(&file("REID_PTH")).unwrap().weights().unwrap();
@@ -511,8 +511,8 @@ fn published_weights_compute_what_their_export_computes() {
         let mut planes = vec![0.0; bytes.len()];
         normaliser.fill(&bytes, &mut planes).unwrap();
         let input = Tensor::f32([1, 3, 256, 128], planes).unwrap();
-        let ours = &kernels::reference::run(net.graph(), &input).unwrap()[f_i];
-        let theirs = &kernels::reference::run(export.net.graph(), &input).unwrap()[0];
+        let ours = &network::reference::run(net.graph(), &input).unwrap()[f_i];
+        let theirs = &network::reference::run(export.net.graph(), &input).unwrap()[0];
         let (ours, theirs) = (ours.as_f32().unwrap(), theirs.as_f32().unwrap());
         assert_eq!(ours.len(), theirs.len());
         let dot = |a: &[f32], b: &[f32]| -> f64 {

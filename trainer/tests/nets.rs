@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kernels::graph::{Graph, Op, Operand, ValueId, fold};
-use kernels::tensor::Tensor;
-use kernels::{onnx, reference};
+use network::graph::{Graph, Op, Operand, ValueId, fold};
+use network::tensor::Tensor;
+use network::{onnx, reference};
 use serde::Deserialize;
 use trainer::nets::{Backbone, Net, Role, Spec, blank, build, reparam};
 

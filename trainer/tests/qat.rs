@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image::{Rgb, RgbImage};
-use kernels::contract::Preprocessing;
 use kernels::cpu::{Executor, Written};
-use kernels::crop::Normaliser;
-use kernels::graph::fold::fold;
-use kernels::graph::{Graph, Op, Operand};
-use kernels::onnx::{self, ReadOptions};
 use kernels::plan::Plan;
-use kernels::tensor::{Data, Tensor};
+use network::contract::Preprocessing;
+use network::graph::fold::fold;
+use network::graph::{Graph, Op, Operand};
+use network::onnx::{self, ReadOptions};
+use network::preprocess::Normaliser;
+use network::tensor::{Data, Tensor};
+use synth::random::Draw;
 use trainer::export::int8::trainable;
 use trainer::export::quantise::{Options, Progress, Rounding};
 use trainer::nets::{self, Backbone, Spec};
 use trainer::qat::Trainable;
-use trainer::random::Draw;
 use trainer::recipe::Recipe;
 use trainer::torch::{Learner, Mode, Module, Precision, to_tch};
 

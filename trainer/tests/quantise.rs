@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use kernels::contract::Preprocessing;
 use kernels::cpu::Cpu;
-use kernels::graph::fold::{fold, merge_branches};
-use kernels::graph::{Binary, Conv, Graph, Op, Operand, Pool, Unary, ValueId};
-use kernels::onnx;
 use kernels::plan::Plan;
-use kernels::tensor::{Data, Tensor};
+use network::contract::Preprocessing;
+use network::graph::fold::{fold, merge_branches};
+use network::graph::{Binary, Conv, Graph, Op, Operand, Pool, Unary, ValueId};
+use network::onnx;
+use network::tensor::{Data, Tensor};
+use synth::random::Draw;
 use trainer::export::quantise::{
     Calibrated, Calibration, Images, Layout, Options, Progress, Quantised, Rounding, Scheme,
     calibrate, quantise,
 };
 use trainer::nets::{self, Backbone, Net, Spec};
-use trainer::random::Draw;
 use trainer::{Error, Result};
 
 /// Height and width of all images here.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kernels::tensor::Tensor;
+use network::tensor::Tensor;
 use trainer::weights::Weights;
 
 /// What a file may contain to command a terminal, to forge a line of a log, or to hide.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use serde_json::Value;
+use synth::random::Draw;
 use trainer::checkpoint::About;
-use trainer::random::Draw;
 use trainer::run::{LAST, Record, read_log};
 use trainer::weights::Weights;
 
@@ -261,8 +261,8 @@ fn every_form_of_network_and_loss_trains() {
 /// Any float ONNX file is a beginning; one without BatchNorms comes with a warning.
 #[test]
 fn a_network_from_an_onnx_file_trains_and_goes_on() {
-    use kernels::graph::fold::fold;
-    use kernels::onnx::write_file;
+    use network::graph::fold::fold;
+    use network::onnx::write_file;
     let bench = Bench::new();
     let spec = trainer::nets::Spec {
         backbone: trainer::nets::Backbone::ResNet18,
@@ -306,7 +306,7 @@ fn a_network_trains_in_integers() {
     done(bench.train(&format!("--out int8 {begin} {settings} {teacher}")));
     let finished = bench.path("int8/final.onnx");
     assert!(!bench.path("int8/final.safetensors").exists());
-    let model = kernels::model::Model::open(&finished, &Default::default()).unwrap();
+    let model = network::model::Model::open(&finished, &Default::default()).unwrap();
     let quantisation = model.contract.quantisation.unwrap();
     assert_eq!(quantisation.calibration.crops, 48);
     assert!(quantisation.calibration.method.contains("trained"));
@@ -324,7 +324,7 @@ fn a_network_trains_in_integers() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let cosine = report["judged"]["judgement"]["cosine"]["mean"].as_f64();
     assert!(cosine.unwrap() > 0.95, "{report}");
-    let judged = kernels::model::Model::open(&bench.path("judged.onnx"), &Default::default());
+    let judged = network::model::Model::open(&bench.path("judged.onnx"), &Default::default());
     let judged = judged.unwrap().contract;
     assert_eq!(
         judged.quantisation.unwrap().calibration,

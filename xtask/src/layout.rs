@@ -12,24 +12,30 @@ use anyhow::{Context, Result, ensure};
 use syn::visit::{self, Visit};
 
 /// Which crates of the workspace a crate may use; tests and examples may use `fixtures` as well.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("cli", &[]),
-    ("kernels", &[]),
-    ("picture", &[]),
-    ("runtime", &["cli", "kernels", "picture"]),
-    ("trainer", &["cli", "kernels", "picture"]),
-    ("fixtures", &["kernels", "runtime"]),
-    ("fuzz", &["kernels", "picture", "runtime", "trainer"]),
+    ("network", &[]),
+    ("kernels", &["network"]),
+    ("retrieval", &["network"]),
+    ("media", &["cli"]),
+    ("synth", &["media", "retrieval"]),
+    (
+        "runtime",
+        &["cli", "kernels", "media", "network", "retrieval"],
+    ),
+    (
+        "trainer",
+        &["cli", "kernels", "media", "network", "retrieval", "synth"],
+    ),
+    ("fixtures", &["media", "network", "runtime"]),
+    ("fuzz", &["media", "network", "runtime", "trainer"]),
     ("v4l2-sys-mit", &[]),
     ("xtask", &[]),
 ];
 
 /// Rings that stand, each to be opened; a ring that is not here fails the check, and so does one
 /// that is here and no longer in the code.
-const KNOWN_RINGS: [&str; 2] = [
-    "kernels: contract, plan, receipt, reference",
-    "kernels::retrieval::distance: avx2, avx512, neon, product",
-];
+const KNOWN_RINGS: [&str; 1] = ["retrieval::distance: avx2, avx512, neon, product"];
 
 /// Checks the whole workspace.
 pub(crate) fn check(root: &Path) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::gemm::{Multiply, ROWS, Rows};
 use super::isa::{Loop, multiply_add};
 use super::{Cpu, TILE};
-use crate::graph::Conv;
-use crate::tensor::{self, Tensor};
+use network::graph::Conv;
+use network::tensor::{self, Tensor};
 
 /// Weights as the product reads them, one [`Rows`] for each group; depthwise, as they are.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Filters {
     }
 }
 
-/// As [`crate::reference`] does, with f32 sums; none for whatever it would refuse, and for images
+/// As [`network::reference`] does, with f32 sums; none for whatever it would refuse, and for images
 /// too large to be packed.
 pub(super) fn conv(
     cpu: &Cpu,

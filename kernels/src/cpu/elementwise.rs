@@ -3,9 +3,9 @@
 
 use super::Cpu;
 use super::isa::Loop;
-use crate::graph::{Binary, Unary};
-use crate::reference::{self, Walk, broadcast};
-use crate::tensor::{self, Tensor};
+use network::graph::{Binary, Unary};
+use network::reference::{self, Walk, broadcast};
+use network::tensor::{self, Tensor};
 
 /// Elements that one thread takes at once.
 const PIECE: usize = 1 << 14;

@@ -1,4 +1,4 @@
-//! Executor of plans: what the plain executor of [`mod@crate::reference`] computes, fast.
+//! Executor of plans: what the plain executor of [`mod@network::reference`] computes, fast.
 //!
 //! In: a [`Plan`] and crops. Out: their embeddings, and for who wants to see it what each step has
 //! written: the same codes, bit by bit, whatever the processor and the number of threads.
@@ -17,10 +17,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Cpu, Weights};
 use crate::plan::{Float, FloatOperand, Plan, Slot, SlotId, StepKind};
-use crate::quant::QParams;
-use crate::tensor::Tensor;
-use crate::{Error, Result};
 use conv::Convolution;
+use network::quant::QParams;
+use network::tensor::Tensor;
+use network::{Error, Result};
 
 /// A plan made ready for this processor, and its memory.
 #[derive(Debug)]
@@ -203,11 +203,11 @@ impl Executor {
     }
 
     /// The embeddings `[N, dim]`, not normalised, of `pixels`: RGB bytes `[N, height, width, 3]`, as
-    /// [`Cropper`](crate::crop::Cropper) makes them.
+    /// [`Cropper`](network::preprocess::Cropper) makes them.
     ///
     /// # Errors
     /// [`Error::Argument`] if `pixels` are not whole images or `out` has no room for exactly their
-    /// embeddings; else what [`reference::eval`](crate::reference::eval) says of a float step.
+    /// embeddings; else what [`reference::eval`](network::reference::eval) says of a float step.
     pub fn run(&mut self, pixels: &[u8], out: &mut [f32]) -> Result<()> {
         self.check(pixels, out)?;
         // More images at once than threads find work in gain nothing and leave the caches.

@@ -2,8 +2,8 @@
 
 use super::gemm::{Multiply, Rows};
 use super::{Cpu, TILE};
-use crate::graph::Gemm;
-use crate::tensor::{self, Tensor};
+use network::graph::Gemm;
+use network::tensor::{self, Tensor};
 
 /// The right side of a product as [`Multiply`] wants it: `[tile][K][LANES]`.
 #[derive(Debug, Clone)]

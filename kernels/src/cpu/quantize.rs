@@ -3,7 +3,7 @@
 
 use super::Cpu;
 use super::isa::Loop;
-use crate::tensor::{Data, Tensor};
+use network::tensor::{Data, Tensor};
 
 /// Elements that one thread takes at once where all have the same scale.
 const PIECE: usize = 1 << 14;

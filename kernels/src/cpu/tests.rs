@@ -1,8 +1,8 @@
 //! Random operators on every instruction set and several numbers of threads, against the reference.
 
 use super::*;
-use crate::graph::{Binary, Conv, Gemm, Pool, Unary};
-use crate::tensor::Data;
+use network::graph::{Binary, Conv, Gemm, Pool, Unary};
+use network::tensor::Data;
 
 /// Random numbers (xorshift64).
 struct Random(u64);

@@ -1,9 +1,9 @@
 //! Pooling over windows.
 
 use super::Cpu;
-use crate::graph::Pool;
-use crate::reference::Windows;
-use crate::tensor::{self, Tensor};
+use network::graph::Pool;
+use network::reference::Windows;
+use network::tensor::{self, Tensor};
 
 /// Beyond this width of a window the reference is as good: it looks at pixels only, not at padding.
 const WIDEST: usize = 64;

@@ -1,8 +1,8 @@
 //! What each step costs.
 
 use super::{Content, FloatOperand, Plan, StepKind};
-use crate::graph::Op;
-use crate::tensor::{DType, Tensor};
+use network::graph::Op;
+use network::tensor::{DType, Tensor};
 
 /// Counts for one image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The integers of each step, from the scales and weights of the file: in f64, once.
 //!
 //! A function here answers None where a step cannot be exact: an accumulator that might leave 31
-//! bits, a scale that [`requantise`](crate::quant::requantise) cannot take. The node is then
+//! bits, a scale that [`requantise`](network::quant::requantise) cannot take. The node is then
 //! computed in float.
 
 pub(super) mod conv;
@@ -11,7 +11,7 @@ pub(super) mod table;
 pub(super) mod windows;
 
 use super::Requantise;
-use crate::quant::{self, Clamp, EXACT, MIN_SCALE, QParams};
+use network::quant::{self, Clamp, EXACT, MIN_SCALE, QParams};
 
 /// What happens to a sum before it becomes a code: `clip(x < 0 ? slope * x : x, lo, hi)`.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,14 +20,14 @@ use super::{
     Buffer, Content, Dequantise, Float, FloatOperand, Mean, Normalise, Pixels, Plan, Quantise,
     Slot, SlotId, Step, StepKind, Table, buffers,
 };
-use crate::contract::Preprocessing;
-use crate::graph::{Dim, Fact, Graph, Node, Op, Operand, ParamId, ValueId};
-use crate::quant::QParams;
-use crate::reference;
-use crate::tensor::{DType, Data, Tensor};
-use crate::{Error, Result};
 use formula::Formula;
 use layout::Codes;
+use network::contract::Preprocessing;
+use network::graph::{Dim, Fact, Graph, Node, Op, Operand, ParamId, ValueId};
+use network::quant::QParams;
+use network::reference;
+use network::tensor::{DType, Data, Tensor};
+use network::{Error, Result};
 
 /// A graph on its way into a plan.
 pub(super) struct Lowering<'a> {

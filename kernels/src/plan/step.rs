@@ -3,11 +3,11 @@
 //! `x[n, i, j, c]` is a code of the slot that a step reads, `z` the zero point of a slot, `s` its
 //! scale. Accumulators are i32, and the plan has proved that no final sum leaves `|acc| < 2^31`:
 //! a sum may be taken in any order and may wrap on its way. `requantise` is
-//! [`quant::requantise`](crate::quant::requantise).
+//! [`quant::requantise`](network::quant::requantise).
 
 use super::SlotId;
-use crate::graph::{self, Op};
-use crate::quant::Clamp;
+use network::graph::{self, Op};
+use network::quant::Clamp;
 
 /// A step and the name of the node of the network that it stands for: the convolution, if it is one
 /// with what follows it, or else the last of its nodes.
@@ -72,7 +72,7 @@ pub struct Normalise {
     /// For each plane of the network: which sample of an RGB pixel it takes.
     pub sample: [usize; 3],
     /// For each plane: the number that each value becomes, as
-    /// [`Normaliser`](crate::crop::Normaliser) computes it.
+    /// [`Normaliser`](network::preprocess::Normaliser) computes it.
     pub table: Box<[[f32; 256]; 3]>,
     /// Real `[N, 3, height, width]`.
     pub out: SlotId,
@@ -315,7 +315,7 @@ pub struct Mean {
 }
 
 /// An operator of the network on real numbers, as
-/// [`reference::eval`](crate::reference::eval) computes it.
+/// [`reference::eval`](network::reference::eval) computes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Float {
     /// The operator.

@@ -1,9 +1,10 @@
 //! What becomes an exact step, what a float one, and what is refused.
 
-use kernels::graph::{Binary, Conv, Op, Unary, ValueId};
+use kernels::plan::run_plan;
 use kernels::plan::{Plan, StepKind};
-use kernels::reference::{self, run_plan};
-use kernels::tensor::{Data, Tensor};
+use network::graph::{Binary, Conv, Op, Unary, ValueId};
+use network::reference;
+use network::tensor::{Data, Tensor};
 
 use super::net::{FAMILIES, Filter, Net, image};
 use super::{ROUNDING, kinds, layer, params};

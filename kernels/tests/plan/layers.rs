@@ -1,10 +1,10 @@
 //! Networks of one layer: its codes are the exact value, rounded.
 
-use kernels::graph::{Conv, Op, Pool, Unary, ValueId};
 use kernels::plan::Plan;
-use kernels::quant::QParams;
-use kernels::reference::{SlotValue, run_plan};
-use kernels::tensor::{Data, Tensor};
+use kernels::plan::{SlotValue, run_plan};
+use network::graph::{Conv, Op, Pool, Unary, ValueId};
+use network::quant::QParams;
+use network::tensor::{Data, Tensor};
 
 use super::net::{Filter, Net, gemm};
 use super::{MIXING, ROUNDING, kinds, layer, params};

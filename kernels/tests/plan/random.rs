@@ -1,9 +1,9 @@
 //! Hundreds of random networks, quantised here and there: every one is planned, and each step is
 //! the rounded exact value of the codes before it.
 
-use kernels::graph::{Dim, Op, Pool, Unary, ValueId};
 use kernels::plan::Plan;
-use kernels::tensor::Tensor;
+use network::graph::{Dim, Op, Pool, Unary, ValueId};
+use network::tensor::Tensor;
 
 use super::net::{Filter, Net};
 use super::{MIXING, ROUNDING, kinds, step_by_step};

@@ -1,7 +1,7 @@
 //! Networks of the forms that people are re-identified with: a stem, a block or two, a head.
 
-use kernels::graph::{Dim, Op, Pool, Unary};
-use kernels::tensor::Tensor;
+use network::graph::{Dim, Op, Pool, Unary};
+use network::tensor::Tensor;
 
 use super::{Filter, Net};
 

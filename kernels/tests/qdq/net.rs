@@ -10,11 +10,11 @@ mod families;
 
 use std::collections::HashMap;
 
-use kernels::contract::Preprocessing;
-use kernels::graph::{Binary, Conv, Dim, Gemm, Graph, Op, Operand, Pool, Unary, ValueId};
-use kernels::quant::QParams;
-use kernels::reference;
-use kernels::tensor::{Data, Tensor};
+use network::contract::Preprocessing;
+use network::graph::{Binary, Conv, Dim, Gemm, Graph, Op, Operand, Pool, Unary, ValueId};
+use network::quant::QParams;
+use network::reference;
+use network::tensor::{Data, Tensor};
 
 pub(crate) use families::FAMILIES;
 
@@ -361,7 +361,7 @@ impl Net {
 pub(crate) fn image(preprocessing: &Preprocessing, pixels: &[u8]) -> Tensor {
     let Preprocessing { height, width, .. } = *preprocessing;
     let size = 3 * height * width;
-    let normaliser = kernels::crop::Normaliser::new(preprocessing).unwrap();
+    let normaliser = network::preprocess::Normaliser::new(preprocessing).unwrap();
     let mut planes = vec![0.0; pixels.len()];
     for (crop, planes) in pixels.chunks(size).zip(planes.chunks_mut(size)) {
         normaliser.fill(crop, planes).unwrap();

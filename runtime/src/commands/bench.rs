@@ -5,7 +5,7 @@ mod stages;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kernels::receipt::Level;
+use network::receipt::Level;
 use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome};

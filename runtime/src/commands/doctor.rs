@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use kernels::retrieval::scan;
+use media::camera::{Info, Offer, list};
+use retrieval::scan;
 use runtime::embed::HAS_TRACT;
-use runtime::source::camera::{Info, Offer, list};
 use serde::Serialize;
 
 use super::{Outcome, images};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kernels::retrieval::metrics::{Scores, evaluate, evaluate_distances};
-use kernels::retrieval::open_set::{OpenSet, Point, curve};
-use kernels::retrieval::rerank::{RerankOptions, k_reciprocal};
-use kernels::retrieval::{Label, Labelled, Metric, market};
+use retrieval::metrics::{Scores, evaluate, evaluate_distances};
+use retrieval::open_set::{OpenSet, Point, curve};
+use retrieval::rerank::{RerankOptions, k_reciprocal};
+use retrieval::{Label, Labelled, Metric, market};
 use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome, images};

@@ -5,12 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use kernels::crop::{Cropper, View};
-use kernels::model::Model;
-use kernels::one_line;
-use kernels::retrieval::Embeddings;
+use cli::one_line;
+use media::{Frame, Status};
+use network::model::Model;
+use network::preprocess::{Cropper, View};
+use retrieval::Embeddings;
 use runtime::embed::{self, Embedder};
-use runtime::source::{self, Frame, Status};
 
 /// Embeddings of image files.
 pub(super) struct Embedded {
@@ -99,7 +99,7 @@ fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
     let mut paths = Vec::new();
     let mut lost = 0;
     for spec in specs {
-        let pictures = source::pictures(spec)?;
+        let pictures = media::pictures(spec)?;
         let passed_over = pictures.passed_over;
         if !passed_over.is_empty() {
             cli::say!("reid: note: {spec}: {passed_over}");
@@ -115,7 +115,7 @@ fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
 }
 
 fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {
-    match source::open(path, None)?.read(frame)? {
+    match media::open(path, None)?.read(frame)? {
         Status::Frame => Ok(()),
         Status::End => bail!("{path}: holds no image"),
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::Args;
-use kernels::retrieval::scan::similarity;
+use retrieval::scan::similarity;
 use runtime::gallery::{Gallery, GalleryView, Origin, Resemblance, new_name};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;

@@ -5,8 +5,8 @@ mod verify;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use kernels::contract::{Calibration, Contract, Quantisation};
-use kernels::model::file_identity;
+use network::contract::{Calibration, Contract, Quantisation};
+use network::model::file_identity;
 use serde::Serialize;
 
 use super::{ModelArgs, Outcome};

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kernels::model::Model;
-use kernels::{closed_pipe, one_line};
+use cli::{closed_pipe, one_line};
+use media::Source;
+use media::camera::Counts;
+use media::clock::{SteadyClock, Stop};
+use media::slot::{Group, Slot};
+use network::model::Model;
 use runtime::embed::Embedder;
 use runtime::event::Sink;
 use runtime::gallery::Gallery;
 use runtime::people::People;
 use runtime::pipeline::{self, Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
 use runtime::show::crops::{self, Crops};
-use runtime::source::camera::Counts;
-use runtime::source::clock::{SteadyClock, Stop};
-use runtime::source::slot::{Group, Slot};
-use runtime::source::{self, Source};
 use runtime::track::Numbers;
 
 use self::outputs::Outputs;
@@ -212,7 +212,7 @@ fn open(
     if let [watched] = sources
         && !watched.is_live()
     {
-        let source = source::open(&watched.spec, watched.fps)?;
+        let source = media::open(&watched.spec, watched.fps)?;
         let lanes = vec![lane(watched, source.as_ref())?];
         return Ok(Opened {
             input: Input::One(source),

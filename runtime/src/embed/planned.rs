@@ -4,10 +4,10 @@
 //! goes through tract (`docs/adr/0008-planned-networks-alone.md`).
 
 use kernels::cpu::{Executor, Written};
-use kernels::graph::Graph;
-use kernels::model::Model;
 use kernels::plan::Plan;
-use kernels::receipt::{Produced, Receipt, Watch, exact_steps};
+use network::graph::Graph;
+use network::model::Model;
+use network::receipt::{Produced, Receipt, Watch};
 
 use super::trial::Trial;
 use super::{Chosen, Embedder, unit};
@@ -52,7 +52,7 @@ impl PlannedEmbedder {
                 why: why.to_owned(),
                 ..Chosen::default()
             },
-            exact: exact_steps(&plan),
+            exact: plan.exact_steps(),
             crop: preprocessing.height * preprocessing.width * 3,
             trial: Trial::new(match executor.threads() {
                 1 => vec![true],

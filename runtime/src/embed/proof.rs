@@ -1,6 +1,6 @@
 //! Whether a backend computes what the model's exporter did.
 //!
-//! A model that carries a [self-test](kernels::receipt) is tested before anything is embedded with
+//! A model that carries a [self-test](network::receipt) is tested before anything is embedded with
 //! it: its golden crops go through the backend as any crops do. A backend whose results differ is
 //! not used.
 //!
@@ -11,8 +11,8 @@
 mod machine;
 mod passes;
 
-use kernels::model::Model;
-use kernels::receipt::Passed;
+use network::model::Model;
+use network::receipt::Passed;
 use serde::Serialize;
 
 use super::{Chosen, Embedder};
@@ -66,7 +66,7 @@ impl Tested {
 /// Puts `embedder` to the test that `model` carries.
 ///
 /// # Errors
-/// [`kernels::Error::NotReproduced`] with the crop and the step that differ;
+/// [`network::Error::NotReproduced`] with the crop and the step that differ;
 /// [`Error::Embed`](crate::Error::Embed) if the network does not run.
 ///
 /// # Panics
@@ -107,8 +107,8 @@ pub(super) fn prove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernels::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
-    use kernels::graph::Graph;
+    use network::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
+    use network::graph::Graph;
 
     fn model(size: [usize; 2], digest: Option<&str>) -> Model {
         let [height, width] = size;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kernels::crop::Normaliser;
-use kernels::model::Model;
+use network::model::Model;
+use network::preprocess::Normaliser;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::{DatumExt, IntoTValue};
 use tract_onnx::prelude::{
@@ -68,7 +68,7 @@ impl TractEmbedder {
     /// # Errors
     /// [`Error::Embed`] if tract cannot run the network.
     pub fn new(model: &Model, threads: usize, batch: usize, why: &str) -> Result<Self> {
-        let onnx = kernels::onnx::write_bytes(&model.graph, &BTreeMap::new())?;
+        let onnx = network::onnx::write_bytes(&model.graph, &BTreeMap::new())?;
         let plan = |batch| Plan::new(&onnx, model.graph.input_size(), batch);
         let one = plan(1)?;
         let many = if batch == 1 {
@@ -201,7 +201,7 @@ impl Job<'_> {
                 frame.normaliser.fill(crop, planes)?;
             }
             let result = self.plan.network.run(tvec!(input.into_tvalue()));
-            kernels::vectors::clear_upper_halves();
+            crate::vectors::clear_upper_halves();
             let result = result?;
             let rows = result[0].try_as_plain_ram()?.as_slice::<f32>()?;
             if rows.len() == self.out.len() {

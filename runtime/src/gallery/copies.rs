@@ -168,7 +168,7 @@ impl Gallery {
             ..Stamp::checked(space, dim)?
         };
         self.flush()?;
-        let index = kernels::retrieval::scan::Index::new(dim)?;
+        let index = retrieval::scan::Index::new(dim)?;
         let mut embeddings = BTreeMap::new();
         let mut gone = BTreeSet::new();
         let mut lost = Vec::new();

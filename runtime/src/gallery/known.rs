@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use kernels::retrieval::scan::{Index, similarity};
+use retrieval::scan::{Index, similarity};
 
 use super::Summary;
 use super::file::Access;

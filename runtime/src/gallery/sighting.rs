@@ -1,6 +1,6 @@
 //! What the loop tells a gallery: the people of a frame come in, those who were unknown are born, the others are noted, in one transaction.
 
-use kernels::retrieval::scan::similarity;
+use retrieval::scan::similarity;
 
 use super::limits::millis;
 use super::record::Record;

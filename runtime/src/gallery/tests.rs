@@ -12,7 +12,7 @@ mod revision;
 use std::fs;
 use std::path::Path;
 
-use kernels::retrieval::scan::similarity;
+use retrieval::scan::similarity;
 
 use super::*;
 

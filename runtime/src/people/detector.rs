@@ -28,8 +28,8 @@ use tract_onnx::tract_hir::internal::DimLike;
 pub use preset::{Boxes, Fit, Input, Layout, Output, Preset, Select};
 
 use super::{Error, Person, Persons, Result};
-use crate::source::Frame;
 use decode::Decoder;
+use media::Frame;
 use picture::Picture;
 
 /// The largest file of a detector: 512 MiB, twice the size of YOLOX-x.
@@ -186,7 +186,7 @@ impl Detector {
         let input = self.input.clone().into_tvalue();
         let network = &self.network;
         let outputs = multithread_tract_scope(self.executor.clone(), || network.run(tvec!(input)));
-        kernels::vectors::clear_upper_halves();
+        crate::vectors::clear_upper_halves();
         let outputs = outputs.map_err(said)?;
         let view = outputs[0].try_as_plain_ram().map_err(said)?;
         let numbers = view.as_slice::<f32>().map_err(said)?;

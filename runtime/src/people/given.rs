@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
 use self::alignment::Alignment;
 pub use self::alignment::Misaligned;
@@ -19,7 +19,7 @@ use super::csv::{Columns, Separator};
 use super::lines::Lines;
 use super::row::{Key, LeftOut, Row};
 use super::{Error, MAX_PEOPLE, Person, Persons, Result, jsonl, mot};
-use crate::source::Frame;
+use media::Frame;
 
 /// The most boxes of one file: 2^22, or 200 MB of memory. Ten people at 25 frames a second fill it
 /// in 4.6 hours.

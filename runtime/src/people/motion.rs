@@ -27,13 +27,13 @@ mod tests;
 
 use std::time::Duration;
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
 use super::zones::Polygon;
 use super::{Error, Person, Persons, Result};
-use crate::source::Frame;
 use blobs::{Blob, Blobs, Shape};
 use mask::Mask;
+use media::Frame;
 use mixture::{BACKGROUND, Kind, Limits, Mixture, Rates};
 use reduce::Reduced;
 

@@ -4,7 +4,7 @@
 //! A person stands where the middle of the lower edge of the box is, the foot point: the box of
 //! somebody far away in front of a shop window covers the window, the feet do not.
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
 use super::Persons;
 
@@ -12,7 +12,7 @@ use super::Persons;
 pub const MAX_CORNERS: usize = 64;
 
 /// The largest coordinate in pixels: as wide as the widest frame.
-const MAX_COORDINATE: f32 = crate::source::MAX_SIDE as f32;
+const MAX_COORDINATE: f32 = media::MAX_SIDE as f32;
 
 /// An area of the picture, closed from its last corner to its first. What lies inside of a polygon
 /// that crosses itself is decided by the even-odd rule.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Lane, Turn};
 use crate::Result;
-use crate::source::slot::{Group, Next, Slot};
-use crate::source::{self, Frame, Note, Source, Status};
+use media::slot::{Group, Next, Slot};
+use media::{Frame, Note, Source, Status};
 
 /// How long a turn waits for a frame of a live source.
 const WAIT: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub struct Several {
     spare: Frame,
     held: Option<usize>,
     /// What went wrong while other sources had frames.
-    trouble: Option<source::Error>,
+    trouble: Option<media::Error>,
 }
 
 impl Input {
@@ -125,9 +125,9 @@ impl Several {
 }
 
 /// What a turn came to in which a source failed: a frame of it, or the whole of it for a while.
-fn passed_over(error: source::Error) -> Turn {
+fn passed_over(error: media::Error) -> Turn {
     match error {
-        source::Error::Away { .. } => Turn::Away(error.into()),
+        media::Error::Away { .. } => Turn::Away(error.into()),
         _ => Turn::Broken(error.into()),
     }
 }
@@ -141,12 +141,12 @@ mod tests {
     fn a_camera_that_is_away_is_no_broken_frame() {
         let (name, reason) = ("door".to_owned(), "unplugged".to_owned());
         let mut summary = Summary::default();
-        summary.read(&passed_over(source::Error::Away {
+        summary.read(&passed_over(media::Error::Away {
             name: name.clone(),
             reason: reason.clone(),
         }));
         assert_eq!((summary.broken_frames, summary.attempts), (0, 1));
-        summary.read(&passed_over(source::Error::Frame {
+        summary.read(&passed_over(media::Error::Frame {
             name,
             index: 7,
             reason,

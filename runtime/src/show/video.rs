@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Error, Result, check, file_name, jpeg};
-use crate::source::Rate;
-use crate::source::avi_writer::Writer;
+use media::Rate;
+use media::avi_writer::Writer;
 
 /// Frames after which the headers of the file are brought up to date.
 pub const CHECKPOINT: u32 = 32;

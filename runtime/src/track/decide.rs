@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernels::retrieval::scan::similarity;
+use retrieval::scan::similarity;
 
 use super::ballot::{Outcome, Vote};
 use super::{Best, CAPACITY, Decision, Ended, Track, Tracks, Who};

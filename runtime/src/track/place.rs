@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
 /// How far a person moves in a second, in heights of their own: a brisk walk is 1.4 m/s, somebody
 /// who hurries past the camera is faster.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use kernels::retrieval::metrics::Scores;
+use retrieval::metrics::Scores;
 use serde::Serialize;
 use trainer::data::Dataset;
 use trainer::data::augment::Jitter;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use cli::pictures::PassedOver;
-use kernels::contract::{self, Quantisation, Weights};
+use network::contract::{self, Quantisation, Weights};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
 use trainer::data::dataset::pictures_below;

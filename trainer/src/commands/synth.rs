@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use trainer::street::{Clip, ClipOptions, ClipSummary, Domain, Options, Street, Summary};
+use synth::{Clip, ClipOptions, ClipSummary, Domain, Options, Street, Summary};
 
 /// Render people in front of cameras: a data set with Market-1501's layout, from nothing but a seed
 #[derive(Debug, Args)]

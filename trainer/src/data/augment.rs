@@ -1,7 +1,7 @@
 //! One image changed by chance, as the baseline's own code does it: flipped, padded and cropped,
 //! perhaps of other colours, normalised, partly erased.
 //!
-//! In: RGB bytes of the network's size, resized by [`kernels::crop::Cropper`]. Out: the planes that
+//! In: RGB bytes of the network's size, resized by [`network::preprocess::Cropper`]. Out: the planes that
 //! the network reads. The order is that of `data/transforms/build.py` of
 //! <https://github.com/michuanhaohao/reid-strong-baseline>: padding comes before normalising, so that
 //! the border is black; erasing comes after it, so that its fill is not a colour of the image.
@@ -14,12 +14,12 @@
 mod erase;
 mod jitter;
 
-use kernels::contract::Preprocessing;
-use kernels::crop::Normaliser;
+use network::contract::Preprocessing;
+use network::preprocess::Normaliser;
 use serde::{Deserialize, Serialize};
 
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 pub use erase::{Erasing, Fill};
 pub use jitter::Jitter;

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::dataset::{Dataset, Image};
 use super::picture::Picture;
-use crate::{Result, workers};
+use crate::Result;
+use synth::workers;
 
 /// What is in a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cli::pictures::PassedOver;
-use kernels::retrieval::Label;
+use retrieval::Label;
 use serde::{Deserialize, Serialize};
 
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 pub use files::pictures_below;
 pub use layout::Layout;

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kernels::contract::Preprocessing;
-use kernels::crop::Cropper;
+use network::contract::Preprocessing;
+use network::preprocess::Cropper;
 use serde::{Deserialize, Serialize};
 
 use super::augment::{Augment, Augmenter, Place};

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ::picture::MAX_BYTES;
-use kernels::crop::View;
+use media::picture::MAX_BYTES;
+use network::preprocess::View;
 
 use crate::{Error, Result};
 
@@ -38,7 +38,7 @@ impl Picture {
             let reason = format!("larger than the limit of {MAX_BYTES} bytes");
             return Err(Error::file(path, reason));
         }
-        (self.width, self.height) = ::picture::decode(&self.bytes, &mut self.rgb)
+        (self.width, self.height) = media::picture::decode(&self.bytes, &mut self.rgb)
             .map_err(|error| Error::file(path, error.to_string()))?;
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Picture {
         &self.rgb
     }
 
-    /// The pixels, for a [`kernels::crop::Cropper`].
+    /// The pixels, for a [`network::preprocess::Cropper`].
     ///
     /// # Errors
     /// If nothing has been read.

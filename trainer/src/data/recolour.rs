@@ -13,8 +13,9 @@ use image::codecs::jpeg::JpegEncoder;
 use super::augment::Jitter;
 use super::dataset::{Dataset, Image};
 use super::picture::Picture;
-use crate::random::Draw;
-use crate::{Error, Result, workers};
+use crate::{Error, Result};
+use synth::random::Draw;
+use synth::workers;
 
 /// JPEG: as good as lossless beside the change of colours.
 const QUALITY: u8 = 95;
@@ -68,7 +69,7 @@ pub fn recolour(
         }
         cli::private::write(&path, jpeg).map_err(Error::io(&path))?;
         seen();
-        Ok(())
+        Ok::<(), Error>(())
     })?;
     Ok(written.len())
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 /// The most images of a batch.
 const MAX_BATCH: usize = 1 << 16;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::retrieval::{Embeddings, Label};
+use retrieval::{Embeddings, Label};
 use serde::Serialize;
 
 use crate::{Error, Result};

@@ -4,10 +4,10 @@
 //! Van Loan, "Matrix Computations", section 8.2): no matrix of dim x dim, no library, and the same
 //! picture every time. It is linear: what is apart in the picture is apart, what coincides may not.
 
-use kernels::retrieval::Embeddings;
+use retrieval::Embeddings;
 
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 /// Steps at the most for one direction. Where two directions spread nearly the same, any mixture of
 /// them is as good a picture, so that stopping there does no harm.

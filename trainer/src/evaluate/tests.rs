@@ -1,4 +1,4 @@
-use kernels::retrieval::{Embeddings, Label};
+use retrieval::{Embeddings, Label};
 
 use super::clusters::Clusters;
 use super::clusters::clusters;

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use kernels::contract::Preprocessing;
-use kernels::crop::Normaliser;
-use kernels::graph::Graph;
-use kernels::graph::fold::{fold, merge_branches};
-use kernels::retrieval::market;
+use network::contract::Preprocessing;
+use network::graph::Graph;
+use network::graph::fold::{fold, merge_branches};
+use network::preprocess::Normaliser;
+use retrieval::market;
 
-use super::network::Network;
+use super::device::Network;
 use super::quantise::{Calibrated, Images, Options, Progress, calibrate};
 use super::{Exported, Gap, Reader};
 use crate::nets::Net;

@@ -31,11 +31,11 @@ mod tune;
 use std::collections::BTreeSet;
 
 use kernels::cpu::Cpu;
-use kernels::graph::{Graph, ValueId};
-use kernels::tensor::Tensor;
+use network::graph::{Graph, ValueId};
+use network::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-pub use kernels::contract::{Layout, Scheme};
+pub use network::contract::{Layout, Scheme};
 
 pub use self::equalise::Equalised;
 pub use self::histogram::Bins;
@@ -431,7 +431,7 @@ impl Calibrated {
         let layers = (inserted.layers.iter().zip(tuned))
             .map(|(placed, tuned)| {
                 let node = &graph.nodes()[placed.float];
-                let kernels::graph::Operand::Value(x) = node.inputs[0] else {
+                let network::graph::Operand::Value(x) = node.inputs[0] else {
                     unreachable!("a layer reads a value");
                 };
                 let result = sites.result_of[placed.float].expect("a layer has a result");
@@ -470,7 +470,7 @@ impl Calibrated {
             else {
                 continue;
             };
-            let kernels::graph::Operand::Value(x) = node.inputs[0] else {
+            let network::graph::Operand::Value(x) = node.inputs[0] else {
                 continue;
             };
             let group = |id: ValueId| {
@@ -491,7 +491,7 @@ impl Calibrated {
 fn weight_noise(float: &Graph, quantised: &Graph, placed: &insert::Placed) -> f64 {
     let layer = &placed.layer;
     let weight = float.tensor(layer.weight).as_f32().expect("checked");
-    let kernels::tensor::Data::I8(bytes) = quantised.tensor(placed.weight).data() else {
+    let network::tensor::Data::I8(bytes) = quantised.tensor(placed.weight).data() else {
         unreachable!("a quantised weight is i8");
     };
     let (mut noise, mut power) = (0.0, 0.0);

@@ -1,12 +1,12 @@
 //! What a device has to compute of the exported network, to be proven there.
 
-use kernels::contract::Preprocessing;
 use kernels::cpu::{Executor, Written};
 use kernels::plan::{Content, Plan, SlotId};
-use kernels::receipt::{Golden, Produced, Receipt, Watch, exact_steps, worth_watching};
-use kernels::reference::{SlotValue, run_plan};
+use kernels::plan::{SlotValue, run_plan};
+use network::contract::Preprocessing;
+use network::receipt::{Golden, Produced, Receipt, Watch, worth_watching};
 
-use super::network::{Network, planned};
+use super::device::{Network, planned};
 use super::{Exported, dot};
 use crate::{Error, Result};
 
@@ -55,7 +55,7 @@ impl Exported {
     /// times as far away: they round in other places.
     fn of_integers(&mut self, golden: Golden) -> Result<Receipt> {
         let plan = planned(&self.graph, &self.contract.preprocessing)?;
-        let exact = exact_steps(&plan);
+        let exact = plan.exact_steps();
         let names = worth_watching(&exact);
         let codes = |&id: &SlotId| matches!(plan.slot(id).content, Content::Codes { .. });
         if !(plan.steps().iter()).any(|step| step.kind.writes().iter().any(codes)) {
@@ -148,12 +148,12 @@ fn same_as_plain(
 
 #[cfg(test)]
 mod tests {
-    use kernels::contract::{
+    use network::contract::{
         self, Calibration, Contract, Embedding, Layout, Metric, Quantisation, Scheme, Weights,
     };
-    use kernels::graph::{Conv, Graph, Op, Operand, Unary, ValueId};
-    use kernels::receipt::Golden;
-    use kernels::tensor::{Data, Tensor};
+    use network::graph::{Conv, Graph, Op, Operand, Unary, ValueId};
+    use network::receipt::Golden;
+    use network::tensor::{Data, Tensor};
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kernels::graph::ParamId;
-use kernels::tensor::{DType, Tensor};
+use network::graph::ParamId;
+use network::tensor::{DType, Tensor};
 use serde::Serialize;
 
 use super::deduce::embeds;

@@ -10,7 +10,7 @@
 //! All of it may stand behind any prefix, as wrappers of PyTorch and other code add them: the network
 //! is where its first convolution is ([`STEMS`]), and its neck and classifier say whose it is.
 
-use kernels::tensor::Tensor;
+use network::tensor::Tensor;
 use serde::Serialize;
 
 use crate::checkpoint;

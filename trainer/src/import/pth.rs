@@ -11,7 +11,7 @@ mod storage;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 
-use kernels::tensor::{self, Tensor};
+use network::tensor::{self, Tensor};
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 

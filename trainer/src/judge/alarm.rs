@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::retrieval::{Embeddings, Label};
+use retrieval::{Embeddings, Label};
 use serde::{Deserialize, Serialize};
 
 use super::cosine;
@@ -282,7 +282,7 @@ fn effective_rank(rows: &Embeddings) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Draw;
+    use synth::random::Draw;
 
     const DIM: usize = 16;
     const CROPS: usize = 40;

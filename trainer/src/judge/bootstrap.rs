@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 /// Share of the resamples that an interval holds.
 const LEVEL: f64 = 0.95;

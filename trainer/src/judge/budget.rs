@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use kernels::graph::{Graph, Op, Operand};
-use kernels::tensor::DType;
+use network::graph::{Graph, Op, Operand};
+use network::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use super::Judgement;
@@ -169,7 +169,7 @@ impl Price {
 }
 
 /// Whether a value comes from a dequantise node that reads a parameter.
-fn dequantised(graph: &Graph, value: kernels::graph::ValueId) -> bool {
+fn dequantised(graph: &Graph, value: network::graph::ValueId) -> bool {
     graph.producer(value).is_some_and(|at| {
         let node = &graph.nodes()[at];
         matches!(node.op, Op::DequantizeLinear { .. })
@@ -177,7 +177,7 @@ fn dequantised(graph: &Graph, value: kernels::graph::ValueId) -> bool {
     })
 }
 
-fn bytes(tensor: &kernels::tensor::Tensor) -> u64 {
+fn bytes(tensor: &network::tensor::Tensor) -> u64 {
     let each = match tensor.dtype() {
         DType::F32 | DType::I32 => 4,
         DType::I64 => 8,
@@ -188,8 +188,8 @@ fn bytes(tensor: &kernels::tensor::Tensor) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use kernels::graph::Conv;
-    use kernels::tensor::{Data, Tensor};
+    use network::graph::Conv;
+    use network::tensor::{Data, Tensor};
 
     use super::*;
     use crate::judge::tests::judgement_with_drop;

@@ -4,9 +4,9 @@
 //! Who quantises and who computes come from outside ([`Quantiser`], `embed`), so that the order of
 //! things is tested without either.
 
-use kernels::graph::Graph;
-use kernels::retrieval::open_set::{OpenSet, Point};
-use kernels::retrieval::{Embeddings, Label};
+use network::graph::Graph;
+use retrieval::open_set::{OpenSet, Point};
+use retrieval::{Embeddings, Label};
 
 use super::alarm::{self, Health};
 use super::budget::Trial;

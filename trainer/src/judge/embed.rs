@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use kernels::contract::Preprocessing;
-use kernels::retrieval::Embeddings;
+use network::contract::Preprocessing;
+use retrieval::Embeddings;
 
 use crate::data::dataset::Image;
 use crate::export::Reader;
@@ -86,7 +86,7 @@ pub fn threads() -> usize {
 pub fn unlabelled(paths: &[PathBuf]) -> Vec<Image> {
     let image = |path: &PathBuf| Image {
         path: path.clone(),
-        label: kernels::retrieval::Label {
+        label: retrieval::Label {
             person: 0,
             camera: 0,
             sequence: None,

@@ -10,7 +10,7 @@ mod page;
 
 use std::path::Path;
 
-use kernels::retrieval::open_set::OpenSet;
+use retrieval::open_set::OpenSet;
 use serde::{Deserialize, Serialize};
 
 use super::Judgement;

@@ -5,9 +5,9 @@
 //! What one layer costs alone does not add up to what all of them cost together; [`super::budget`]
 //! therefore judges every combination that it tries.
 
-use kernels::graph::Graph;
-use kernels::retrieval::metrics::evaluate;
-use kernels::retrieval::{Embeddings, Metric};
+use network::graph::Graph;
+use retrieval::metrics::evaluate;
+use retrieval::{Embeddings, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::{Embedded, agreement, labels};

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use kernels::contract::{self, Contract, Preprocessing, Weights};
+use network::contract::{self, Contract, Preprocessing, Weights};
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! Networks of others as a beginning: any float ONNX file that can be read gets a neck and a
 //! classifier, and can be trained further.
 
-use kernels::graph::{Dim, Op};
-use kernels::model::Model;
+use network::graph::{Dim, Op};
+use network::model::Model;
 
 use super::builder::Builder;
 use super::{Neck, Net, Spec, init, neck};

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use kernels::graph::{Binary, Conv, Gemm, Graph, Op, Operand, ParamId, Pool, Unary, ValueId};
-use kernels::tensor::Tensor;
+use network::graph::{Binary, Conv, Gemm, Graph, Op, Operand, ParamId, Pool, Unary, ValueId};
+use network::tensor::Tensor;
 
 use super::init::Fresh;
 use super::{Net, Role};

@@ -17,12 +17,12 @@
 //!
 //! PyTorch's own is uniform within `1 / sqrt(fan in)` of 0, weights and biases alike.
 
-use kernels::graph::ParamId;
-use kernels::tensor::Tensor;
+use network::graph::ParamId;
+use network::tensor::Tensor;
 
 use super::Net;
 use crate::Result;
-use crate::random::Draw;
+use synth::random::Draw;
 
 /// What a parameter starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]

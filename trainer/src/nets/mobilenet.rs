@@ -2,7 +2,7 @@
 //!
 //! Source: `torchvision/models/mobilenetv2.py`, its `features`.
 
-use kernels::graph::{Unary, ValueId};
+use network::graph::{Unary, ValueId};
 
 use super::builder::{Builder, Filter};
 use crate::Result;

@@ -15,7 +15,7 @@
 //! `fastreid/layers/pooling.py` for GeM; Sun et al. 2018 (PCB) for stripes, whose 1 x 1 convolution
 //! is the embedding here (after pooling, which it commutes with): 256 numbers in their paper.
 
-use kernels::graph::{Binary, Op, Unary, ValueId};
+use network::graph::{Binary, Op, Unary, ValueId};
 
 use super::builder::Builder;
 use super::init::Fresh;

@@ -4,7 +4,7 @@
 //! Source: `torchreid/models/osnet.py` of `KaiyangZhou/deep-person-reid`, without its head: `fc` is
 //! [`Neck::Fc`](super::Neck::Fc).
 
-use kernels::graph::{Op, Pool, ValueId};
+use network::graph::{Op, Pool, ValueId};
 
 use super::builder::{Builder, Filter};
 use crate::Result;

@@ -4,7 +4,7 @@
 //! Source: `repvgg.py` of DingXiaoH/RepVGG. What is used in the end is one 3 x 3 convolution a
 //! layer: [`reparam`](super::reparam).
 
-use kernels::graph::ValueId;
+use network::graph::ValueId;
 
 use super::builder::{Builder, Filter};
 use crate::Result;

@@ -6,7 +6,7 @@
 //! the paper's code holds as `modeling/backbones/senet.py`; `fastreid/modeling/backbones/resnet.py`
 //! and `fastreid/layers/non_local.py` of JDAI-CV/fast-reid.
 
-use kernels::graph::{Op, Pool, ValueId};
+use network::graph::{Op, Pool, ValueId};
 
 use super::builder::{Builder, Filter};
 use super::init::Fresh;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::retrieval::Label;
+use retrieval::Label;
 
 use super::{Anchor, GREY, INK, Svg, colour};
 use crate::evaluate::projection::Projection;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cli::page::Escaped;
-use kernels::retrieval::Labelled;
-use kernels::retrieval::metrics::first_answers;
+use retrieval::Labelled;
+use retrieval::metrics::first_answers;
 
 use super::{Anchor, Crop, GREY, INK, Svg};
 use crate::data::{Dataset, Image};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kernels::contract::Preprocessing;
-use kernels::retrieval::Embeddings;
+use network::contract::Preprocessing;
+use retrieval::Embeddings;
 use tch::Tensor;
 
 use super::Mode;

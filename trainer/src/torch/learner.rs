@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::tensor::Tensor as Stored;
+use network::tensor::Tensor as Stored;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
@@ -17,10 +17,10 @@ use super::optimiser::{self, Optimiser};
 use super::{Mode, Precision};
 use super::{from_tch, to_tch};
 use crate::nets::Net;
-use crate::random::Draw;
 use crate::recipe::{self, Recipe};
 use crate::weights::Weights;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 /// The network in training.
 #[derive(Debug)]

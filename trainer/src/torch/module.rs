@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernels::graph::{Graph, Operand, ParamId, ValueId};
+use network::graph::{Graph, Operand, ParamId, ValueId};
 use tch::{Device, Tensor};
 
 use super::{Mode, Precision, ops, tensor};
@@ -125,7 +125,7 @@ impl Module {
     ///
     /// # Errors
     /// [`Error::Parameter`] if there is no such parameter, or its shape is another.
-    pub fn set(&mut self, name: &str, value: &kernels::tensor::Tensor) -> Result<()> {
+    pub fn set(&mut self, name: &str, value: &network::tensor::Tensor) -> Result<()> {
         let wrong = |reason: String| Error::Parameter {
             name: name.to_owned(),
             reason,

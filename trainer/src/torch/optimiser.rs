@@ -173,7 +173,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// If libtorch cannot copy it.
-    pub fn state(&self) -> Result<BTreeMap<String, kernels::tensor::Tensor>> {
+    pub fn state(&self) -> Result<BTreeMap<String, network::tensor::Tensor>> {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
             for (part, tensor) in slot.moved.parts(self.rule) {
@@ -197,7 +197,7 @@ impl Optimiser {
     pub fn restore(
         &mut self,
         steps: i64,
-        state: &BTreeMap<String, kernels::tensor::Tensor>,
+        state: &BTreeMap<String, network::tensor::Tensor>,
     ) -> Result<()> {
         self.steps = steps;
         let rule = self.rule;

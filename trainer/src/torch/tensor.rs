@@ -1,6 +1,6 @@
 //! Between the tensors of files and graphs and those of libtorch.
 
-use kernels::tensor::{Data, Tensor};
+use network::tensor::{Data, Tensor};
 use tch::Kind;
 
 use crate::Result;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kernels::contract::Preprocessing;
+use network::contract::Preprocessing;
 
 use super::extract::{self, Reading, images_of};
 use super::{Learner, Module, Precision, Step};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use half::{bf16, f16};
-use kernels::tensor::Data;
+use network::tensor::Data;
 use safetensors::Dtype;
 
 /// Type of the elements of a tensor in a file.

@@ -2,9 +2,9 @@
 
 use super::tile::LANES;
 use crate::plan::{Conv, ConvOutput};
-use crate::quant::Clamp;
+use network::quant::Clamp;
 
-/// [`requantise`](crate::quant::requantise) in operations that vectors have: 16 codes in 1.3 to 2 ns
+/// [`requantise`](network::quant::requantise) in operations that vectors have: 16 codes in 1.3 to 2 ns
 /// against 25, since neither a conversion that saturates nor a rounding instruction is needed.
 ///
 /// A product is clamped before it is rounded, which is the same, for the bounds are integers. It is
@@ -188,7 +188,7 @@ pub(super) fn store<T: Copy>(values: &[T; LANES], out: &mut [T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::requantise;
+    use network::quant::requantise;
 
     #[test]
     fn codes_are_those_of_the_one_rule() {

@@ -5,7 +5,7 @@ use super::super::isa::Loop;
 use super::lanes::Rule;
 use super::{Image, Images, Scratch, lock, make_room};
 use crate::plan::{Average, Channels, Crop, MaxPool, Mean, Normalise, Pad, Pixels, Sum, Table};
-use crate::quant::QParams;
+use network::quant::QParams;
 
 /// Codes that one thread takes at once.
 const PIECE: usize = 1 << 14;

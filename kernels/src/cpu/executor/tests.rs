@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::super::isa::Isa;
 use super::*;
-use crate::graph::{Conv, Op, Unary, ValueId};
 use crate::plan::Plan;
-use crate::quant::QParams;
-use crate::reference::{SlotValue, run_plan};
-use crate::tensor::{Data, Tensor};
+use crate::plan::{SlotValue, run_plan};
 use net::{FAMILIES, Filter, Net};
+use network::graph::{Conv, Op, Unary, ValueId};
+use network::quant::QParams;
+use network::tensor::{Data, Tensor};
 
 #[path = "../../../tests/qdq/net.rs"]
 mod net;

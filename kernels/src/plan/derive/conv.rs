@@ -2,7 +2,7 @@
 
 use super::Activation;
 use crate::plan::{Requantise, Residual, SlotId};
-use crate::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QParams};
+use network::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QParams};
 
 /// A filter bank as the file has it, with its numbers in the order of the step.
 #[derive(Debug, Clone)]
@@ -166,7 +166,7 @@ impl Filters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::requantise;
+    use network::quant::requantise;
 
     const X: QParams = QParams {
         scale: 0.02,

@@ -1,7 +1,7 @@
 //! What a pixel becomes.
 
-use crate::contract::{Colour, Preprocessing};
-use crate::quant::QParams;
+use network::contract::{Colour, Preprocessing};
+use network::quant::QParams;
 
 /// Which sample of an RGB pixel each plane of the network takes.
 pub(in crate::plan) fn samples(preprocessing: &Preprocessing) -> [usize; 3] {
@@ -26,7 +26,7 @@ pub(in crate::plan) fn codes(
 }
 
 /// The number of each value of each plane, by the f32 operations of
-/// [`Normaliser`](crate::crop::Normaliser).
+/// [`Normaliser`](network::preprocess::Normaliser).
 pub(in crate::plan) fn numbers(preprocessing: &Preprocessing) -> Box<[[f32; 256]; 3]> {
     let Preprocessing { mean, std, .. } = preprocessing;
     Box::new(std::array::from_fn(|plane| {

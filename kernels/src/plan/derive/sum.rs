@@ -2,7 +2,7 @@
 
 use super::Activation;
 use crate::plan::{Requantise, SlotId, Term};
-use crate::quant::{self, QParams, SPARE};
+use network::quant::{self, QParams, SPARE};
 
 /// The integers of a sum.
 pub(in crate::plan) struct Integers {

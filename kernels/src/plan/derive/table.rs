@@ -1,7 +1,7 @@
 //! Functions of one code.
 
-use crate::graph::Unary;
-use crate::quant::QParams;
+use network::graph::Unary;
+use network::quant::QParams;
 
 /// The code of `functions`, one after the other, of each code. Exponentials come from `libm`, which
 /// computes the same on every processor.

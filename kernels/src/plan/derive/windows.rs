@@ -1,9 +1,9 @@
 //! Windows of pools, and what their means divide by.
 
 use super::Activation;
-use crate::graph::Pool;
 use crate::plan::Window;
-use crate::quant::{Clamp, EXACT, QParams};
+use network::graph::Pool;
+use network::quant::{Clamp, EXACT, QParams};
 
 /// Windows along one dimension, and how many elements those of each class count.
 pub(in crate::plan) struct Windows {

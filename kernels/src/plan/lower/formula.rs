@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use super::{Lowering, size_of};
-use crate::Result;
-use crate::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
 use crate::plan::derive::conv::Filters;
 use crate::plan::derive::windows::Windows;
 use crate::plan::derive::{Activation, sum, table, windows};
 use crate::plan::{self, Average, ConvOutput, FloatOperand, SlotId, StepKind, Sum, Table};
-use crate::quant::QParams;
-use crate::tensor::Tensor;
+use network::Result;
+use network::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
+use network::quant::QParams;
+use network::tensor::Tensor;
 
 /// The most images that one sum adds, and functions that one table holds.
 const MOST: usize = 16;

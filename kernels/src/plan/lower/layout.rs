@@ -3,11 +3,11 @@
 //! scale and zero point changes nothing.
 
 use super::Lowering;
-use crate::Result;
-use crate::graph::{Dim, Node, Op, Operand, ValueId};
 use crate::plan::derive::windows::Windows;
 use crate::plan::{Channels, Crop, MaxPool, Pad, Run, SlotId, StepKind};
-use crate::quant::QParams;
+use network::Result;
+use network::graph::{Dim, Node, Op, Operand, ValueId};
+use network::quant::QParams;
 
 /// A value as codes: the channels of a slot, in an order, under a shape.
 ///

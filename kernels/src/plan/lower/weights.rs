@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::Lowering;
-use crate::graph::{Node, Op, Operand};
 use crate::plan::derive::conv::{Bias, Filters};
-use crate::tensor::{Data, Tensor};
+use network::graph::{Node, Op, Operand};
+use network::tensor::{Data, Tensor};
 
 impl Lowering<'_> {
     /// The filters of a convolution or matrix product, with the height and width of its kernel.

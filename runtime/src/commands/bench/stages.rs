@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use kernels::crop::{BBox, Cropper, View};
-use kernels::model::Model;
+use media::Frame;
+use network::model::Model;
+use network::preprocess::{BBox, Cropper, View};
 use runtime::embed::Embedder;
 use runtime::event::{Evidence, JsonLines, Observation, SCHEMA, Sink, State};
 use runtime::gallery::{Gallery, Origin, Sighting};
 use runtime::people::{People, Person, Persons, Spec};
 use runtime::quality::Gates;
-use runtime::source::Frame;
 use runtime::track::{Best, Numbers, Settings, Tracks};
 use serde::Serialize;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use media::camera;
 use runtime::event::{Evidence, Observation, Sink, State};
-use runtime::source::camera;
 
 /// Whoever was away for less has only been hidden, or their track was lost.
 const AWAY: Duration = Duration::from_secs(1);

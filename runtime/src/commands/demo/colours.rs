@@ -5,8 +5,8 @@
 //! the one that is best on this very clip, with hindsight, which no program has: whoever is beaten
 //! by the network is beaten with an advantage.
 
-use kernels::retrieval::scan::similarity;
-use kernels::retrieval::stripes;
+use retrieval::scan::similarity;
+use retrieval::stripes;
 
 use super::score::{Decided, Judged, Owners, Tally, judge};
 

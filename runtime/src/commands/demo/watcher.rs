@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kernels::retrieval::stripes;
+use retrieval::stripes;
 use runtime::Error;
 use runtime::event::{Evidence, Observation, Sink, State};
 use runtime::show::verdicts::Crop;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kernels::crop::{Cropper, View};
+use media::{Frame, Status};
+use network::preprocess::{Cropper, View};
 use runtime::embed::{self, Embedder};
 use runtime::gallery::{Gallery as Store, Origin, ReEmbedded};
 use runtime::show::{self, crops::inside};
-use runtime::source::{self, Frame, Status};
 use serde::Serialize;
 
 use super::super::{DeviceArgs, ModelArgs};
@@ -125,7 +125,7 @@ fn read(path: &Path, frame: &mut Frame) -> Result<(), String> {
     // One image: a folder holds many.
     let text = path.to_str().filter(|_| path.is_file());
     let text = text.ok_or_else(|| "it is not there".to_owned())?;
-    let mut source = source::open(text, None).map_err(|e| e.to_string())?;
+    let mut source = media::open(text, None).map_err(|e| e.to_string())?;
     match source.read(frame) {
         Ok(Status::Frame) => Ok(()),
         Ok(_) => Err("it holds no image".into()),

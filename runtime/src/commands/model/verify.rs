@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kernels::model::file_identity;
-use kernels::receipt::Passed;
+use network::model::file_identity;
+use network::receipt::Passed;
 use runtime::embed::{self, Verdict};
 use serde::Serialize;
 

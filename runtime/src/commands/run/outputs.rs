@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use kernels::model::Model;
-use kernels::one_line;
+use cli::one_line;
+use media::Frame;
+use network::model::Model;
 use runtime::event::{Evidence, JsonLines, Observation, Sink};
 use runtime::gallery::Limits;
 use runtime::pipeline::{Summary, unix_millis};
@@ -12,7 +13,6 @@ use runtime::show;
 use runtime::show::draw::{Canvas, Label};
 use runtime::show::report::{self, Report, Sighting, Totals};
 use runtime::show::video::{self, Video};
-use runtime::source::Frame;
 
 use super::settings::Settings;
 

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kernels::contract::Resize;
-use kernels::model::Model;
+use media::camera::{Counts, FORMATS, Wish};
+use media::clock::{Clock, SteadyClock, Stop};
+use media::slot::Policy;
+use media::{Rate, Source};
+use network::contract::Resize;
+use network::model::Model;
 use runtime::config::{self, Config};
 use runtime::embed::Device;
 use runtime::gallery::{Gallery, Limits};
 use runtime::people::{People, Spec};
 use runtime::pipeline;
 use runtime::quality::Gates;
-use runtime::source::camera::{Counts, FORMATS, Wish};
-use runtime::source::clock::{Clock, SteadyClock, Stop};
-use runtime::source::slot::Policy;
-use runtime::source::{self, Rate, Source};
 use runtime::track::{self, Numbers, Tracks};
 
 use crate::commands::{DeviceArgs, ModelArgs};
@@ -247,7 +247,7 @@ impl Settings {
     pub(super) fn check_sources(&self) -> anyhow::Result<()> {
         for watched in &self.sources {
             let boxes = &watched.people.how;
-            if source::is_pipe(boxes) {
+            if media::is_pipe(boxes) {
                 bail!(
                     "cannot find people with `{boxes}`: it is a pipe, wanted a file: it is read \
                      again for each source"
@@ -284,11 +284,11 @@ impl Watched {
 
     /// Whether it can be opened, as far as that can be known beforehand.
     fn check(&self) -> anyhow::Result<()> {
-        if let Some(camera) = source::camera_of(&self.spec) {
+        if let Some(camera) = media::camera_of(&self.spec) {
             let clock = Box::new(SteadyClock::new(Stop::default()));
-            source::camera::open(camera, self.wish()?, clock)?;
+            media::camera::open(camera, self.wish()?, clock)?;
         } else if !self.live {
-            source::open(&self.spec, self.fps)?;
+            media::open(&self.spec, self.fps)?;
         }
         Ok(())
     }
@@ -315,25 +315,25 @@ impl Watched {
         if self.spec == "-" {
             let rate = self.fps.map(Rate::from_fps).transpose()?;
             return Ok(Open {
-                source: source::stream::stdin(rate, clock),
+                source: media::stream::stdin(rate, clock),
                 counts: None,
             });
         }
-        if source::is_pipe(&self.spec) {
+        if media::is_pipe(&self.spec) {
             let rate = self.fps.map(Rate::from_fps).transpose()?;
             return Ok(Open {
-                source: source::stream::named(&self.spec, rate, clock),
+                source: media::stream::named(&self.spec, rate, clock),
                 counts: None,
             });
         }
-        let Some(camera) = source::camera_of(&self.spec) else {
-            let source = source::open(&self.spec, self.fps)?;
+        let Some(camera) = media::camera_of(&self.spec) else {
+            let source = media::open(&self.spec, self.fps)?;
             return Ok(Open {
                 source,
                 counts: None,
             });
         };
-        let camera = source::camera::open(camera, self.wish()?, clock)?;
+        let camera = media::camera::open(camera, self.wish()?, clock)?;
         if let Some(surprise) = camera.surprise() {
             cli::say!("reid: note: {}: {surprise}", self.spec);
         }
@@ -401,7 +401,7 @@ fn sources(
             spec: camera.source.clone(),
             fps: fps.or(camera.fps),
             people,
-            live: source::is_live(&camera.source),
+            live: media::is_live(&camera.source),
             name: camera.name.clone(),
             camera,
         })

@@ -1,10 +1,10 @@
 //! A frame becomes a network's input, and boxes in the input become boxes in the frame.
 
-use kernels::contract::{Colour, Fit as CropFit, Preprocessing, Resize};
-use kernels::crop::{BBox, Cropper, View};
+use network::contract::{Colour, Fit as CropFit, Preprocessing, Resize};
+use network::preprocess::{BBox, Cropper, View};
 
 use super::preset::{Fit, Input};
-use crate::source::Frame;
+use media::Frame;
 
 /// Scales frames into inputs; made anew only when the frames change their size.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Picture {
     }
 
     /// Fills `planes`, `[3, height, width]` of the input.
-    pub(super) fn fill(&mut self, frame: &Frame, planes: &mut [f32]) -> kernels::Result<()> {
+    pub(super) fn fill(&mut self, frame: &Frame, planes: &mut [f32]) -> network::Result<()> {
         let view = View::new(&frame.rgb, frame.width, frame.height)?;
         let size = [frame.width, frame.height];
         let pad = usize::from(self.pad);
@@ -149,7 +149,7 @@ impl Picture {
 }
 
 impl Placed {
-    fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> kernels::Result<Self> {
+    fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> network::Result<Self> {
         let place = Place::new(fit, frame, input);
         let crop = Preprocessing {
             width: place.width,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use kernels::graph::{Dim, Gemm, Graph, Op, ValueId};
-use kernels::tensor::Tensor as Weights;
+use network::graph::{Dim, Gemm, Graph, Op, ValueId};
+use network::tensor::Tensor as Weights;
 
 use super::*;
 use crate::people::MAX_PEOPLE;
@@ -72,7 +72,7 @@ impl Files {
         let path = self.0.path().join("detector.onnx");
         fs::write(
             &path,
-            kernels::onnx::write_bytes(graph, &BTreeMap::new()).unwrap(),
+            network::onnx::write_bytes(graph, &BTreeMap::new()).unwrap(),
         )
         .unwrap();
         path

@@ -9,10 +9,10 @@
 
 use std::fmt;
 
-use kernels::crop::BBox;
+use network::preprocess::BBox;
 
 use super::super::{MAX_PEOPLE, Person};
-use crate::source::Frame;
+use media::Frame;
 
 /// The longest side of the reduced pictures that are compared.
 const SIDE: usize = 160;

@@ -4,7 +4,7 @@
 //! Every pixel is the mean of a square of the frame's, which is the best a smaller picture can do
 //! against sensor noise: 3 x 3 pixels have a third of its deviation.
 
-use crate::source::{Frame, MAX_SIDE};
+use media::{Frame, MAX_SIDE};
 
 /// The longest side of the reduced picture: people that are worth recognising are a few dozen
 /// pixels high in it.

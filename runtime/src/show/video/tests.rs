@@ -3,8 +3,8 @@ use std::io::{Cursor, SeekFrom};
 use std::rc::Rc;
 
 use super::*;
-use crate::source::avi::Avi;
-use crate::source::{Frame, Source, Status};
+use media::avi::Avi;
+use media::{Frame, Source, Status};
 
 /// A disk with room for so many bytes; what is overwritten takes no room.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ impl Disk {
     }
 
     /// The brightness of each frame, up to the first error.
-    fn frames(&self) -> (Vec<u8>, Option<u64>, Result<(), crate::source::Error>) {
+    fn frames(&self) -> (Vec<u8>, Option<u64>, Result<(), media::Error>) {
         let bytes = self.file.borrow().get_ref().clone();
         let mut avi = Avi::new(Cursor::new(bytes), "test", None).unwrap();
         let claimed = avi.len();

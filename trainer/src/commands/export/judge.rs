@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kernels::graph::Graph;
-use kernels::retrieval::open_set::OpenSet;
-use kernels::retrieval::{Embeddings, Labelled, Metric, metrics};
+use network::graph::Graph;
+use retrieval::open_set::OpenSet;
+use retrieval::{Embeddings, Labelled, Metric, metrics};
 use serde::Serialize;
 use trainer::data::dataset::{Dataset, Image, Options};
 use trainer::export::Exported;
-use trainer::export::network::Network;
+use trainer::export::device::Network;
 use trainer::judge::alarm::{self, Health};
 use trainer::judge::bootstrap::{Bootstrap, Interval};
 use trainer::judge::budget::Price;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use kernels::graph::{Graph, Node};
+use network::graph::{Graph, Node};
 use trainer::export::quantise::{Bins, Record, ValueRecord};
 use trainer::judge::report::{Bars, Layer};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use kernels::contract::{Calibration, Preprocessing, Quantisation, Weights};
+use network::contract::{Calibration, Preprocessing, Quantisation, Weights};
 use trainer::checkpoint::About;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::check_range;
-use crate::random::Draw;
 use crate::{Error, Result};
+use synth::random::Draw;
 
 /// A rectangle painted over. The default is the official one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

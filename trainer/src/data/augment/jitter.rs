@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check_range;
 use crate::Result;
-use crate::random::Draw;
+use synth::random::Draw;
 
 /// Changes of colour; none by default. The ranges are those of fast-reid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

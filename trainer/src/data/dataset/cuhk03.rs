@@ -77,7 +77,7 @@ pub(super) fn read(root: &Path, boxes: &str) -> Result<Dataset> {
     })
 }
 
-fn parse(name: &str) -> Option<kernels::retrieval::Label> {
+fn parse(name: &str) -> Option<retrieval::Label> {
     let (stem, _) = name.split_once('.')?;
     let fields: Vec<&str> = stem.split('_').collect();
     let [pair, person, view, image] = fields.as_slice() else {

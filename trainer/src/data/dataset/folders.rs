@@ -20,7 +20,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use cli::pictures::{PassedOver, Pictures};
-use kernels::retrieval::market;
+use retrieval::market;
 
 use super::{Dataset, Image, Split, files, label};
 use crate::{Error, Result};

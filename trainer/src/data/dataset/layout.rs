@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use kernels::retrieval::market;
+use retrieval::market;
 use serde::{Deserialize, Serialize};
 
 use super::{cuhk03, files, folders, msmt17, pairs};

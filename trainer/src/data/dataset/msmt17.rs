@@ -82,7 +82,7 @@ fn read_list(list: &Path, folder: &Path, before: i32) -> Result<Vec<Image>> {
         .collect()
 }
 
-fn read_line(line: &str, before: i32) -> Option<(&Path, kernels::retrieval::Label)> {
+fn read_line(line: &str, before: i32) -> Option<(&Path, retrieval::Label)> {
     let (path, person) = line.trim().rsplit_once(' ')?;
     let path = Path::new(path.trim());
     let below = |part: Component| matches!(part, Component::Normal(_));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cli::pictures::PassedOver;
-use kernels::retrieval::market;
+use retrieval::market;
 
 use super::{Dataset, Image, files};
 use crate::Result;

@@ -1,12 +1,12 @@
 //! Batches of small images made in tests.
 
 use image::RgbImage;
-use kernels::retrieval::Label;
+use retrieval::Label;
 use tempfile::TempDir;
 
 use super::*;
 use crate::data::sampler::{Sampler, in_order};
-use crate::random::Draw;
+use synth::random::Draw;
 
 /// So many JPEGs of noise of that size, two a person.
 fn street(count: usize, width: u32, height: u32) -> (TempDir, Vec<Image>) {
@@ -142,7 +142,7 @@ fn an_evaluation_reads_what_the_device_reads() {
         .whole(picture.view().unwrap(), &mut resized)
         .unwrap();
     let mut wanted = vec![0.0; 32 * 16 * 3];
-    let normaliser = kernels::crop::Normaliser::new(&photos.contract).unwrap();
+    let normaliser = network::preprocess::Normaliser::new(&photos.contract).unwrap();
     normaliser.fill(&resized, &mut wanted).unwrap();
     assert_eq!(batches[1].pixels, wanted);
 }

@@ -18,8 +18,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kernels::graph::{Binary, Graph, Op, Operand, ParamId, Unary, ValueId};
-use kernels::tensor::Tensor;
+use network::graph::{Binary, Graph, Op, Operand, ParamId, Unary, ValueId};
+use network::tensor::Tensor;
 use serde::Serialize;
 
 use super::layer::Layer;
@@ -430,9 +430,9 @@ impl<'a> Plan<'a> {
 mod tests {
     use super::*;
     use crate::export::quantise::{Images, Layout, Progress, observe};
-    use crate::random::Draw;
     use kernels::cpu::Cpu;
-    use kernels::graph::Conv;
+    use network::graph::Conv;
+    use synth::random::Draw;
 
     /// Two layers that write `sizes` of numbers into their channels, a gate, a sum, a `Clip` and two
     /// layers that read them.

@@ -7,8 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kernels::graph::{Graph, Node, Op, Operand, ParamId, ValueId};
-use kernels::tensor::{Data, Tensor};
+use network::graph::{Graph, Node, Op, Operand, ParamId, ValueId};
+use network::tensor::{Data, Tensor};
 
 use super::layer::{Layer, quantised_bias};
 use super::range::Params;

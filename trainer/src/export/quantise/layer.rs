@@ -6,8 +6,8 @@
 //! its own numbers ask for ([`Layer::scales`]), and a result that is finer than one step of the
 //! accumulator a larger scale of its own ([`Layer::coarsest`]).
 
-use kernels::graph::{Graph, Node, Op, Operand, ParamId};
-use kernels::tensor::{Data, Tensor};
+use network::graph::{Graph, Node, Op, Operand, ParamId};
+use network::tensor::{Data, Tensor};
 
 use crate::Result;
 
@@ -175,7 +175,7 @@ pub(super) fn quantised_bias(bias: &[f64], scales: &[f32]) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernels::graph::Conv;
+    use network::graph::Conv;
 
     fn layer(weight: &[f32], outputs: usize) -> Layer {
         let each = weight.len() / outputs;

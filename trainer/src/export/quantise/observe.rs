@@ -1,8 +1,8 @@
 //! Passes of the float network over calibration images: what is counted of its values.
 
 use kernels::cpu::Cpu;
-use kernels::graph::{Graph, Op, ValueId};
-use kernels::tensor::Tensor;
+use network::graph::{Graph, Op, ValueId};
+use network::tensor::Tensor;
 
 use super::histogram::Histogram;
 use super::layer::Layer;

@@ -10,8 +10,8 @@
 use std::thread;
 
 use kernels::cpu::Cpu;
-use kernels::graph::{Gemm, Op};
-use kernels::tensor::Tensor;
+use network::graph::{Gemm, Op};
+use network::tensor::Tensor;
 
 use super::layer::Layer;
 use crate::Result;

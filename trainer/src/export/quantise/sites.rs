@@ -22,7 +22,7 @@
 
 use std::collections::BTreeSet;
 
-use kernels::graph::{Binary, Dim, Graph, Node, Op, Operand, Unary, ValueId};
+use network::graph::{Binary, Dim, Graph, Node, Op, Operand, Unary, ValueId};
 
 use super::Layout;
 use crate::{Error, Result};

@@ -6,8 +6,8 @@
 //! result.
 
 use kernels::cpu::Cpu;
-use kernels::graph::{Conv, Dim, Graph, Op, Operand};
-use kernels::tensor::{Data, Tensor};
+use network::graph::{Conv, Dim, Graph, Op, Operand};
+use network::tensor::{Data, Tensor};
 
 use super::insert::{Inserted, Placed};
 use super::layer::quantised_bias;

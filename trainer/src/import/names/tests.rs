@@ -1,4 +1,4 @@
-use kernels::tensor::Tensor;
+use network::tensor::Tensor;
 
 use super::*;
 

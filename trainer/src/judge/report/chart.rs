@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use cli::page::Escaped;
-use kernels::retrieval::open_set::Point;
+use retrieval::open_set::Point;
 
 use super::Bars;
 use crate::judge::bootstrap::Interval;

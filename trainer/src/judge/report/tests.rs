@@ -1,6 +1,6 @@
 use std::fs;
 
-use kernels::retrieval::open_set::{Operating, Point};
+use retrieval::open_set::{Operating, Point};
 use serde_json::Value;
 
 use super::*;

@@ -2,7 +2,7 @@
 //! its gradient against differences of the loss.
 
 use super::*;
-use crate::random::Draw;
+use synth::random::Draw;
 
 /// Features `[N, C]`, labels and centres of a batch.
 struct Batch {

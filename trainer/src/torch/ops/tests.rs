@@ -3,9 +3,9 @@
 use super::*;
 use crate::torch::tensor::{from_tch, to_tch};
 use case::cases;
-use kernels::tensor::{DType, Tensor as Ours};
+use network::tensor::{DType, Tensor as Ours};
 
-#[path = "../../../../kernels/tests/reference/case.rs"]
+#[path = "../../../../network/tests/reference/case.rs"]
 mod case;
 
 /// Relative to the number or to 1, whichever is larger: both sides compute in f32, in their own

@@ -1,0 +1,565 @@
+//! What travels with a model besides the network: how its input is prepared, what its output
+//! means, where it comes from.
+//!
+//! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model
+//! of other origin has none: what can be recognised in its graph is taken from there, the rest is
+//! [`Preprocessing::default`] or comes from a [`Sidecar`], a TOML file beside the model.
+//!
+//! Versions. A key that an older program may ignore without computing something else is added under
+//! the same version: at the top level unknown keys are passed over. Inside of [`Preprocessing`],
+//! [`Quantisation`] and the other parts every key counts, and an unknown one is refused.
+
+mod quantisation;
+mod sidecar;
+
+pub use quantisation::{Calibration, Layout, Quantisation, Scheme};
+pub use sidecar::{PreprocessingPart, Sidecar};
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::fold::Affine;
+use crate::receipt::Receipt;
+use crate::{Error, Result};
+
+/// Key of the contract in the model's `metadata_props`.
+pub const METADATA_KEY: &str = "reid.contract";
+
+/// The version of the contract that this crate writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// The most bytes of a contract: four times that of a network whose embeddings have 8192 numbers.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The widest and highest network input: four times the largest in use for re-ID.
+pub const MAX_INPUT_SIDE: usize = 4096;
+
+/// What travels with a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Version of this form; see [`VERSION`].
+    pub version: u32,
+    /// How its input is prepared.
+    pub preprocessing: Preprocessing,
+    /// What its output means.
+    pub embedding: Embedding,
+    /// The architecture, for people, for example `osnet_x0_25`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    /// Identity of the embedding space: embeddings of two models can be compared if and only if
+    /// this is the same. An exporter states it, which counts in a file whose digest holds; for other
+    /// models it is computed. A quantised model
+    /// states that of the float model that it was made from, if its exporter has proven that people
+    /// are recognised across the two, else one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
+    /// Where the weights come from.
+    #[serde(default)]
+    pub weights: Weights,
+    /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Point>,
+    /// How it was quantised; none for a float network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantisation: Option<Quantisation>,
+    /// What has to come out of it, on every device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// What a threshold brings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Cosine similarity from which on a person counts as recognised.
+    pub threshold: f32,
+    /// Share of unknown persons that are taken for somebody.
+    pub fpir: f64,
+    /// Share of known persons that are missed.
+    pub fnir: f64,
+}
+
+/// What the output of a network means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Name of the output that holds it.
+    pub output: String,
+    /// Numbers in one embedding.
+    pub dim: usize,
+    /// How two are compared.
+    pub metric: Metric,
+}
+
+/// How two embeddings are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Product of the vectors after scaling both to length one.
+    Cosine,
+}
+
+/// Where the weights of a model come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Datasets that they were trained on.
+    #[serde(default)]
+    pub datasets: Vec<String>,
+    /// Licence of the weights, which is often not that of the code.
+    #[serde(default)]
+    pub licence: Option<String>,
+}
+
+/// How a crop becomes the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Height of the input in pixels.
+    pub height: usize,
+    /// Width of the input in pixels.
+    pub width: usize,
+    /// How a crop is scaled to that size.
+    pub resize: Resize,
+    /// What happens to its aspect ratio.
+    pub fit: Fit,
+    /// Order of the colour planes that the network reads.
+    pub colour: Colour,
+    /// Subtracted from a plane after scaling it to 0..1, in the network's order of planes.
+    pub mean: [f32; 3],
+    /// The plane is then divided by this, in the network's order of planes; never 0.
+    pub std: [f32; 3],
+}
+
+/// Resampling kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resize {
+    /// Triangle filter over the area that a pixel covers (anti-aliased), as Pillow's `BILINEAR` and
+    /// torchvision on PIL images.
+    PilBilinear,
+    /// Four neighbours with half-pixel centres (aliasing when shrinking), as OpenCV's
+    /// `INTER_LINEAR`.
+    CvBilinear,
+}
+
+/// What happens to a crop's aspect ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// Width and height are scaled independently, as every re-ID baseline does.
+    Stretch,
+    /// The aspect ratio stays; the rest is filled with the mean colour.
+    Letterbox,
+}
+
+/// Order of colour planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Colour {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+impl Default for Preprocessing {
+    /// Luo et al. 2019: 256 x 128, RGB, ImageNet mean and deviation, PIL bilinear, stretched.
+    fn default() -> Self {
+        Self {
+            height: 256,
+            width: 128,
+            resize: Resize::PilBilinear,
+            fit: Fit::Stretch,
+            colour: Colour::Rgb,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        }
+    }
+}
+
+impl Contract {
+    /// The contract in a model's metadata.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no contract, is newer than [`VERSION`] or holds values out of
+    /// range, [`Error::Limit`] beyond [`MAX_BYTES`].
+    pub fn from_json(json: &str) -> Result<Self> {
+        let malformed = |reason: String| Error::malformed("contract", reason);
+        if json.len() > MAX_BYTES {
+            return Err(Error::Limit {
+                what: "size of the contract in bytes".to_owned(),
+                found: json.len() as u64,
+                limit: MAX_BYTES as u64,
+            });
+        }
+        let contract: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if contract.version != VERSION {
+            let found = contract.version;
+            return Err(malformed(format!(
+                "its version is {found}, this program reads {VERSION}"
+            )));
+        }
+        contract.preprocessing.check()?;
+        for point in &contract.thresholds {
+            let Point {
+                threshold,
+                fpir,
+                fnir,
+            } = *point;
+            let shares = [fpir, fnir].iter().all(|share| (0.0..=1.0).contains(share));
+            if !shares || !(-1.0..=1.0).contains(&threshold) {
+                return Err(malformed(format!(
+                    "it states threshold {threshold}, FPIR {fpir}, FNIR {fnir}; wanted -1 to 1 \
+                     and shares of 0 to 1"
+                )));
+            }
+        }
+        if let Some(quantisation) = &contract.quantisation {
+            quantisation.check()?;
+        }
+        if let Some(receipt) = &contract.receipt {
+            receipt.check(contract.embedding.dim)?;
+            if receipt.exact.is_some() && contract.quantisation.is_none() {
+                return Err(malformed(
+                    "its receipt is one of integers, but nothing says that it is quantised".into(),
+                ));
+            }
+        }
+        Ok(contract)
+    }
+
+    /// The form that goes into a model's metadata.
+    ///
+    /// # Panics
+    /// Never: every field has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain data always has a JSON form")
+    }
+}
+
+impl Contract {
+    /// The lowest threshold that lets at most the share `fpir` of strangers in, if one is stated.
+    #[must_use]
+    pub fn threshold_at(&self, fpir: f64) -> Option<f32> {
+        let within = self.thresholds.iter().filter(|point| point.fpir <= fpir);
+        within.map(|point| point.threshold).reduce(f32::min)
+    }
+}
+
+impl Preprocessing {
+    /// The same, with the normalisation that a network has been found to do by itself.
+    ///
+    /// A network reads pixels in 0..1 or in 0..255, and its file does not say which. Means above 2
+    /// or factors below 1/2 only make sense for 0..255.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is none that could be: not three planes, or a factor of zero.
+    pub fn normalised_by(self, affine: &Affine) -> Result<Self> {
+        let (&[a, b, c], &[t, u, v]) = (affine.scale.as_slice(), affine.shift.as_slice()) else {
+            let planes = affine.scale.len();
+            let reason = format!("it has {planes} planes, wanted 3");
+            return Err(Error::malformed("normalisation in the network", reason));
+        };
+        let steps = [(a, t), (b, u), (c, v)];
+        let bytes = steps
+            .iter()
+            .any(|(scale, shift)| (shift / scale).abs() > 2.0 || scale.abs() < 0.5);
+        let full = if bytes { 255.0 } else { 1.0 };
+        // (x / full - mean) / std is scale * x + shift.
+        let of_unit = Self {
+            mean: steps.map(|(scale, shift)| (-shift / scale / full) as f32),
+            std: steps.map(|(scale, _)| (1.0 / (scale * full)) as f32),
+            ..self
+        };
+        of_unit.check()?;
+        Ok(of_unit)
+    }
+
+    /// Refuses what no image can be prepared for.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the value found and the value wanted.
+    pub fn check(&self) -> Result<()> {
+        let malformed = |reason| Err(Error::malformed("pre-processing", reason));
+        for (what, size) in [("height", self.height), ("width", self.width)] {
+            if !(1..=MAX_INPUT_SIDE).contains(&size) {
+                return malformed(format!("{what} is {size}, wanted 1 to {MAX_INPUT_SIDE}"));
+            }
+        }
+        for (plane, (mean, std)) in self.mean.iter().zip(self.std).enumerate() {
+            if !mean.is_finite() {
+                let reason = format!("mean of plane {plane} is {mean}, wanted a finite number");
+                return malformed(reason);
+            }
+            // Below the normal numbers, 1 / std is infinite.
+            if !std.is_normal() {
+                return malformed(format!(
+                    "std of plane {plane} is {std}, wanted a finite number other than 0"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Preprocessing {
+    /// One line that a person can check against the training code.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            height,
+            width,
+            resize,
+            fit,
+            colour,
+            mean,
+            std,
+        } = self;
+        let resize = match resize {
+            Resize::PilBilinear => "pil-bilinear",
+            Resize::CvBilinear => "cv-bilinear",
+        };
+        let fit = match fit {
+            Fit::Stretch => "stretch",
+            Fit::Letterbox => "letterbox",
+        };
+        let colour = match colour {
+            Colour::Rgb => "RGB",
+            Colour::Bgr => "BGR",
+        };
+        write!(
+            f,
+            "{height}x{width}, {resize}, {fit}, {colour}, mean {mean:?}, std {std:?}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receipt::{Checksum, Exact, Golden, Step};
+
+    fn contract() -> Contract {
+        Contract {
+            version: VERSION,
+            preprocessing: Preprocessing::default(),
+            embedding: Embedding {
+                output: "f_i".into(),
+                dim: 512,
+                metric: Metric::Cosine,
+            },
+            net: Some("osnet_x0_25".into()),
+            space: None,
+            weights: Weights {
+                datasets: vec!["street".into()],
+                licence: Some("MIT".into()),
+            },
+            thresholds: vec![Point {
+                threshold: 0.6,
+                fpir: 0.01,
+                fnir: 0.1,
+            }],
+            quantisation: None,
+            receipt: None,
+        }
+    }
+
+    #[test]
+    fn json_goes_round() {
+        let contract = contract();
+        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    fn quantised() -> Contract {
+        let embedding = |value: f32| {
+            let mut row = vec![0.0; 512];
+            row[0] = value;
+            row
+        };
+        Contract {
+            quantisation: Some(Quantisation {
+                scheme: Scheme::U8,
+                layout: Layout::Fused,
+                exact_until: "layer4.2.relu".into(),
+                calibration: Calibration {
+                    method: "min-max".into(),
+                    crops: 500,
+                },
+                float_layers: vec!["conv1".into()],
+            }),
+            receipt: Some(Receipt {
+                golden: Golden { seed: 1, count: 2 },
+                embeddings: vec![embedding(1.0), embedding(-1.0)],
+                close: 0.99,
+                exact: Some(Exact {
+                    cosine: 0.999_999,
+                    steps: vec![Step {
+                        name: "conv1".into(),
+                        sums: vec![Checksum::of(b"a"), Checksum::of(b"b")],
+                    }],
+                }),
+            }),
+            ..contract()
+        }
+    }
+
+    #[test]
+    fn a_quantised_contract_goes_round() {
+        let contract = quantised();
+        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+    }
+
+    /// What this program wrote before there were receipts, and what a later one may add.
+    #[test]
+    fn older_and_younger_contracts_of_this_version_are_read() {
+        let older = r#"{"version":1,"preprocessing":{"height":256,"width":128,"resize":"pil-bilinear","fit":"stretch","colour":"rgb","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]},"embedding":{"output":"f_i","dim":512,"metric":"cosine"}}"#;
+        let read = Contract::from_json(older).unwrap();
+        assert_eq!((read.quantisation, read.receipt), (None, None));
+        let younger = older.replacen('{', r#"{"blessing":"given","#, 1);
+        assert!(Contract::from_json(&younger).is_ok());
+    }
+
+    #[test]
+    fn a_quantised_contract_that_contradicts_itself_is_refused() {
+        let long = "x".repeat(600);
+        let cases = [
+            ("scheme", r#""scheme":"u8""#, r#""scheme":"u4""#, "u4"),
+            ("key", r#""layout""#, r#""lay":1,"layout""#, "lay"),
+            ("nameless", "layer4.2.relu", "", "a name has 0 bytes"),
+            ("long", "layer4.2.relu", &long, "a name has 600 bytes"),
+            (
+                "dim",
+                r#""dim":512"#,
+                r#""dim":511"#,
+                "has 512 numbers, wanted 511",
+            ),
+            (
+                "floats",
+                r#""quantisation":{"#,
+                r#""before":{"#,
+                "nothing says that it is quantised",
+            ),
+        ];
+        for (name, from, to, wanted) in cases {
+            let json = quantised().to_json();
+            assert!(json.contains(from), "{name}: {json}");
+            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            assert!(error.to_string().contains(wanted), "{name}: {error}");
+        }
+        let mut huge = contract().to_json();
+        huge.push_str(&" ".repeat(MAX_BYTES));
+        let error = Contract::from_json(&huge).unwrap_err();
+        assert!(matches!(error, Error::Limit { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_lowest_threshold_within_the_share_of_strangers_is_taken() {
+        let point = |threshold, fpir| Point {
+            threshold,
+            fpir,
+            fnir: 0.0,
+        };
+        let thresholds = vec![point(0.4, 0.2), point(0.5, 0.01), point(0.6, 0.0)];
+        let contract = Contract {
+            thresholds,
+            ..contract()
+        };
+        for (fpir, wanted) in [(0.5, Some(0.4)), (0.01, Some(0.5)), (0.005, Some(0.6))] {
+            assert_eq!(contract.threshold_at(fpir), wanted, "{fpir}");
+        }
+        assert_eq!(
+            Contract {
+                thresholds: Vec::new(),
+                ..contract
+            }
+            .threshold_at(1.0),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_no_contract_is_refused_with_the_reason() {
+        struct Case(&'static str, &'static str, &'static str, &'static str);
+        let cases = [
+            Case("newer", r#""version":1"#, r#""version":2"#, "version is 2"),
+            Case("no mean", r#""mean":[0.485,0.456,0.406],"#, "", "mean"),
+            Case(
+                "unknown key",
+                r#""height":256"#,
+                r#""height":256,"hight":3"#,
+                "hight",
+            ),
+            Case(
+                "no size",
+                r#""height":256"#,
+                r#""height":0"#,
+                "height is 0, wanted 1 to 4096",
+            ),
+            Case("std of zero", "0.229", "0.0", "std of plane 0 is 0"),
+            Case("huge mean", "0.485", "1e300", "mean of plane 0 is inf"),
+            Case(
+                "threshold beyond",
+                r#""threshold":0.6"#,
+                r#""threshold":1e300"#,
+                "threshold inf",
+            ),
+            Case(
+                "share beyond",
+                r#""fpir":0.01"#,
+                r#""fpir":1.01"#,
+                "FPIR 1.01",
+            ),
+            Case("unknown kernel", "pil-bilinear", "lanczos", "lanczos"),
+        ];
+        for Case(name, from, to, wanted) in cases {
+            let json = contract().to_json();
+            assert!(json.contains(from), "{name}: {json}");
+            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            assert!(error.to_string().contains(wanted), "{name}: {error}");
+        }
+        assert!(Contract::from_json("{").is_err());
+    }
+
+    #[test]
+    fn a_normalisation_in_the_network_is_read_for_both_ranges_of_pixels() {
+        struct Case(&'static str, [f64; 2], f32, f32);
+        let cases = [
+            Case(
+                "pixels in 0..1",
+                [1.0 / 0.229, -0.485 / 0.229],
+                0.485,
+                0.229,
+            ),
+            Case(
+                "0..255",
+                [1.0 / (255.0 * 0.229), -0.485 / 0.229],
+                0.485,
+                0.229,
+            ),
+            Case("only divided by 255", [1.0 / 255.0, 0.0], 0.0, 1.0),
+            Case("-1..1 from 0..1", [2.0, -1.0], 0.5, 0.5),
+            Case("the negative of 0..1", [-1.0, 1.0], 1.0, -1.0),
+            Case("mean of bytes alone", [1.0, -103.53], 0.406, 1.0 / 255.0),
+        ];
+        for Case(name, [scale, shift], mean, std) in cases {
+            let affine = Affine {
+                scale: vec![scale; 3],
+                shift: vec![shift; 3],
+            };
+            let found = Preprocessing::default().normalised_by(&affine).expect(name);
+            assert!(
+                (found.mean[0] - mean).abs() < 1e-5,
+                "{name}: mean {:?}",
+                found.mean
+            );
+            assert!(
+                (found.std[0] - std).abs() < 1e-6,
+                "{name}: std {:?}",
+                found.std
+            );
+        }
+        let grey = Affine {
+            scale: vec![1.0],
+            shift: vec![0.0],
+        };
+        assert!(Preprocessing::default().normalised_by(&grey).is_err());
+    }
+}

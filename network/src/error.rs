@@ -1,0 +1,94 @@
+//! The crate's one error: what a caller can do about a failure decides the variant.
+
+use std::path::PathBuf;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read or written: check the path, the permissions, the disk.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file in question.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// The bytes are no valid model, contract or archive: get a fresh copy of the file.
+    #[error("malformed {what}: {reason}")]
+    Malformed {
+        /// What the bytes were taken for, for example `ONNX model`.
+        what: &'static str,
+        /// What is wrong, with the value found and the value wanted.
+        reason: String,
+    },
+
+    /// Well-formed, but outside of what this crate computes: export the model differently.
+    #[error("node `{node}` ({op}): {reason}")]
+    Unsupported {
+        /// Name of the node in the file.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The attribute, input or form that is not supported.
+        reason: String,
+    },
+
+    /// Two shapes that must agree do not.
+    #[error("node `{node}` ({op}): {reason}")]
+    Shape {
+        /// Name of the node.
+        node: String,
+        /// Its operator.
+        op: &'static str,
+        /// What was expected and what was found.
+        reason: String,
+    },
+
+    /// A size beyond what this crate is willing to allocate or compute.
+    #[error("{what} is {found}, the limit is {limit}")]
+    Limit {
+        /// The quantity, for example `elements of tensor 'w'`.
+        what: String,
+        /// What the input asks for.
+        found: u64,
+        /// The most that is accepted.
+        limit: u64,
+    },
+
+    /// What was computed here is not what the model's [receipt](crate::receipt) says: compute on
+    /// something else, or get a fresh copy of the file.
+    #[error("the receipt is not reproduced: {what} is {found}, wanted {wanted}")]
+    NotReproduced {
+        /// What was compared, with the golden crop and the step.
+        what: String,
+        /// What came out.
+        found: String,
+        /// What had to come out.
+        wanted: String,
+    },
+
+    /// An argument outside of its documented range.
+    #[error("{0}")]
+    Argument(String),
+}
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An [`Error::Malformed`] with a formatted reason.
+    pub fn malformed(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            what,
+            reason: reason.into(),
+        }
+    }
+
+    /// An [`Error::Io`] for `path`, to be used with `map_err`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

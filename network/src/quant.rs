@@ -1,0 +1,311 @@
+//! Numbers as bytes: what a code means, and the one rounding rule.
+//!
+//! A quantised value is a code `q`, 0 to 255, that stands for the real number `(q - zero_point) *
+//! scale`. Sums of products of codes are integers, and only one operation leaves them:
+//! [`requantise`], from an accumulator back to a code. Every executor, on every processor, uses
+//! these integers and this rule, so their results are compared with `==`.
+//!
+//! What the rule needs is decided in f64, once, by the plans of crate `kernels`: [`conversion`] for scales,
+//! [`residual`] for what is added to an accumulator, [`fits`] for its bounds.
+
+/// The smallest scale of a [`requantise`] whose accumulator may pass 2^24: 2^-15.
+pub const MIN_SCALE: f32 = 1.0 / 32768.0;
+
+/// The largest one. A layer that is alive stays below 1, as its accumulators have finer steps than
+/// its codes; one whose result is next to nothing may have a scale above.
+pub const MAX_SCALE: f32 = 32768.0;
+
+/// Integers below this are f32 numbers.
+pub const EXACT: i64 = 1 << 24;
+
+/// What the codes of one tensor mean: code `q` is the number `(q - zero_point) * scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QParams {
+    /// Distance of two neighbouring codes; positive and a normal number.
+    pub scale: f32,
+    /// The code of 0.
+    pub zero_point: u8,
+}
+
+/// Where an accumulator may end: the codes `lo..=hi`, counted from the code of 0.
+///
+/// A ReLU is `lo = zero_point`; `ReLU6` is `hi = code of 6` besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clamp {
+    /// The code of 0.
+    pub zero_point: u8,
+    /// The lowest code.
+    pub lo: u8,
+    /// The highest code, at least `lo`.
+    pub hi: u8,
+}
+
+/// The one rounding rule: `zero_point + i32(clamp(round_half_even(f32(acc) * scale), lo -
+/// zero_point, hi - zero_point))`.
+///
+/// It is one f32 multiplication, which no compiler can contract with anything, and it is clamped in
+/// f32, so no conversion overflows. From `|acc| = 2^24` on, `f32(acc)` rounds, in a direction that
+/// a GPU may choose; with `scale >= 2^-15` the product is then at least 2^9 and the clamp hides it.
+#[inline]
+#[must_use]
+pub fn requantise(acc: i32, scale: f32, out: &Clamp) -> u8 {
+    let zero_point = f32::from(out.zero_point);
+    let [lo, hi] = [out.lo, out.hi].map(|code| f32::from(code) - zero_point);
+    let steps = (acc as f32 * scale).round_ties_even().clamp(lo, hi);
+    (steps as i32 + i32::from(out.zero_point)) as u8
+}
+
+impl QParams {
+    /// The code of a number: `zero_point + clamp(round_half_even(x / scale))` in f32, as ONNX's
+    /// `QuantizeLinear`. A NaN has the code of 0.
+    #[inline]
+    #[must_use]
+    pub fn quantise(self, x: f32) -> u8 {
+        let [lo, hi] = [0.0, 255.0].map(|code| code - f32::from(self.zero_point));
+        // Casting a NaN gives 0.
+        let steps = (x / self.scale).round_ties_even().clamp(lo, hi) as i32;
+        (steps + i32::from(self.zero_point)) as u8
+    }
+
+    /// The number of a code: `f32(code - zero_point) * scale`, as ONNX's `DequantizeLinear`.
+    #[inline]
+    #[must_use]
+    pub fn dequantise(self, code: u8) -> f32 {
+        (f32::from(code) - f32::from(self.zero_point)) * self.scale
+    }
+
+    /// [`QParams::quantise`] in f64: for tables and bounds, which are made once.
+    #[must_use]
+    pub fn code(self, x: f64) -> u8 {
+        let [lo, hi] = [0.0, 255.0].map(|code| code - f64::from(self.zero_point));
+        let steps = (x / f64::from(self.scale)).round_ties_even().clamp(lo, hi) as i32;
+        (steps + i32::from(self.zero_point)) as u8
+    }
+
+    /// [`QParams::dequantise`] in f64, where it is exact.
+    #[must_use]
+    pub fn number(self, code: u8) -> f64 {
+        (f64::from(code) - f64::from(self.zero_point)) * f64::from(self.scale)
+    }
+
+    /// The codes of what a number in `lo..=hi` may be; both may be infinite.
+    #[must_use]
+    pub fn clamp(self, lo: f64, hi: f64) -> Clamp {
+        let hi = self.code(hi);
+        Clamp {
+            zero_point: self.zero_point,
+            // Where bounds cross, the upper one wins, as in ONNX's `Clip`.
+            lo: self.code(lo).min(hi),
+            hi,
+        }
+    }
+
+    /// The most that a code differs from the zero point.
+    #[must_use]
+    pub fn reach(self) -> i64 {
+        i64::from(self.zero_point.max(255 - self.zero_point))
+    }
+}
+
+/// The scale of a [`requantise`], if every processor computes the same with it: 2^-15 to 2^15.
+#[must_use]
+pub fn conversion(scale: f64) -> Option<f32> {
+    let scale = scale as f32;
+    (MIN_SCALE..=MAX_SCALE).contains(&scale).then_some(scale)
+}
+
+/// Whether an accumulator that never passes `bound` fits an i32.
+#[must_use]
+pub fn fits(bound: i64) -> bool {
+    bound < 1 << 31
+}
+
+/// How codes are added to an accumulator of other units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mixing {
+    /// How far the accumulator is shifted left first.
+    pub shift: u8,
+    /// Units of the shifted accumulator for each code.
+    pub multiplier: i32,
+}
+
+/// How many bits of a shift may be left out where there is no room for them.
+pub const SPARE: u8 = 2;
+
+/// How far an accumulator whose unit is `unit` steps of the result is shifted left, so that `terms`
+/// rounded multipliers together are wrong by a quarter of a step at most.
+#[must_use]
+pub fn shift_for(unit: f64, terms: usize) -> Option<u8> {
+    let error = 510.0 * terms as f64 * unit;
+    (0..=30).find(|&k| error <= f64::from(1u32 << k))
+}
+
+/// How an image of scale `residual` is added to an accumulator, known to stay within `bound`, whose
+/// unit is `unit` and which becomes codes of scale `output`.
+///
+/// The multiplier `residual / unit` is rounded to an integer, which is wrong by up to half a unit
+/// for each of up to 255 steps of the image. The shift makes the unit so fine that this is at most
+/// a quarter of a step of the result: the smallest `k` with `unit / (output * 2^k) <= 1 / 510`
+/// ([`shift_for`]). Where that would leave 31 bits it is up to [`SPARE`] bits less, and the error a
+/// step at most.
+///
+/// None if that leaves 31 bits too.
+#[must_use]
+pub fn residual(unit: f64, residual: QParams, output: f64, bound: i64) -> Option<Mixing> {
+    let wanted = shift_for(unit / output, 1)?;
+    (wanted.saturating_sub(SPARE)..=wanted)
+        .rev()
+        .find_map(|shift| {
+            let factor = f64::from(1u32 << shift);
+            let multiplier = (factor * f64::from(residual.scale) / unit).round_ties_even();
+            // Saturates, and is then far outside of the bounds.
+            let sum = (bound << shift)
+                .saturating_add((multiplier as i64).saturating_mul(residual.reach()));
+            let good = fits(bound) && fits(sum);
+            good.then_some(Mixing {
+                shift,
+                multiplier: multiplier as i32,
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Clamp = Clamp {
+        zero_point: 0,
+        lo: 0,
+        hi: 255,
+    };
+
+    /// The rule in exact arithmetic: `acc * numerator / 2^shift` for a scale of 24 bits.
+    fn exact(acc: i64, scale: f32, out: &Clamp) -> u8 {
+        let bits = scale.to_bits();
+        let (mantissa, exponent) = (i128::from(bits & 0x7f_ffff | 0x80_0000), bits >> 23);
+        let shift = 150 - exponent;
+        let product = i128::from(acc) * mantissa;
+        let (down, rest) = (product >> shift, product & ((1 << shift) - 1));
+        let half = 1i128 << (shift - 1);
+        let up = rest > half || (rest == half && down & 1 == 1);
+        let steps = down + i128::from(up) + i128::from(out.zero_point);
+        steps.clamp(out.lo.into(), out.hi.into()) as u8
+    }
+
+    #[test]
+    fn half_goes_to_even_and_ends_are_kept() {
+        struct Case(&'static str, i32, f32, Clamp, u8);
+        let z = |zero_point, lo, hi| Clamp { zero_point, lo, hi };
+        let cases = [
+            Case("half down to even", 1, 0.5, WIDE, 0),
+            Case("half up to even", 3, 0.5, WIDE, 2),
+            Case("below zero, half", -1, 0.5, z(10, 0, 255), 10),
+            Case("below zero, half up", -3, 0.5, z(10, 0, 255), 8),
+            Case("zero point is added last", 3, 0.5, z(1, 0, 255), 3),
+            Case("relu", -7, 0.5, z(10, 10, 255), 10),
+            Case("relu6", 90, 0.5, z(10, 10, 40), 40),
+            Case("top", i32::MAX, MAX_SCALE, WIDE, 255),
+            Case("bottom", i32::MIN, MAX_SCALE, z(128, 0, 255), 0),
+            Case("top, smallest scale", i32::MAX, MIN_SCALE, WIDE, 255),
+            Case(
+                "bottom, smallest scale",
+                i32::MIN,
+                MIN_SCALE,
+                z(255, 0, 255),
+                0,
+            ),
+            Case("2^24, smallest scale", 1 << 24, MIN_SCALE, WIDE, 255),
+            Case("255.5 steps", 511, 0.5, WIDE, 255),
+            Case("254.5 steps", 509, 0.5, WIDE, 254),
+        ];
+        for Case(name, acc, scale, out, wanted) in cases {
+            assert_eq!(requantise(acc, scale, &out), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_rounded_product_but_for_products_that_f32_rounds_onto_a_half() {
+        let mut random = 1u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random >> 20
+        };
+        let mut differences = 0;
+        for _ in 0..200_000 {
+            let scale =
+                MIN_SCALE * (1.0 + (next() % 32767) as f32) * (1.0 - (next() % 9) as f32 / 97.0);
+            let acc = (next() % (1 << 20)) as i32 - (1 << 19);
+            let (lo, hi) = ((next() % 200) as u8, 200 + (next() % 56) as u8);
+            let out = Clamp {
+                zero_point: (next() % 256) as u8,
+                lo,
+                hi,
+            };
+            let (found, wanted) = (requantise(acc, scale, &out), exact(acc.into(), scale, &out));
+            assert!(found.abs_diff(wanted) <= 1);
+            differences += u32::from(found != wanted);
+        }
+        // One f32 rounding, 2^-24 of at most 2^8 steps, onto a half.
+        assert!(differences < 20, "{differences}");
+    }
+
+    #[test]
+    fn numbers_and_codes_go_round() {
+        for params in [(0.02, 0), (1.5, 128), (0.003, 255)]
+            .map(|(scale, zero_point)| QParams { scale, zero_point })
+        {
+            for code in 0..=255 {
+                assert_eq!(params.quantise(params.dequantise(code)), code);
+                assert_eq!(params.code(params.number(code)), code);
+            }
+            assert_eq!(params.quantise(f32::NAN), params.zero_point);
+            assert_eq!(params.code(f64::NAN), params.zero_point);
+            assert_eq!(params.quantise(f32::INFINITY), 255);
+            assert_eq!(params.code(f64::NEG_INFINITY), 0);
+        }
+    }
+
+    #[test]
+    fn a_residual_is_wrong_by_a_quarter_of_a_step_at_most() {
+        let mut shifts = [0; 16];
+        for i in 0..2000 {
+            let unit = 1e-6 * 1.013f64.powi(i % 700);
+            let (scale, output) = (0.02 + (i % 13) as f32 * 0.004, 0.03);
+            let codes = QParams {
+                scale,
+                zero_point: (i % 256) as u8,
+            };
+            let mixing = residual(unit, codes, output, 1 << 16).unwrap();
+            shifts[usize::from(mixing.shift)] += 1;
+            let fine = unit / f64::from(1u32 << mixing.shift);
+            let error = (f64::from(mixing.multiplier) * fine - f64::from(scale)).abs() * 255.0;
+            assert!(error / output <= 0.25 + 1e-12, "{unit} {scale}");
+            // And not finer than it must be.
+            assert!(mixing.shift == 0 || fine * 2.0 / output > 1.0 / 510.0);
+        }
+        assert!(
+            shifts.iter().filter(|&&count| count > 0).count() > 5,
+            "{shifts:?}"
+        );
+    }
+
+    #[test]
+    fn a_shift_leaves_room_for_the_sum() {
+        let codes = QParams {
+            scale: 0.02,
+            zero_point: 0,
+        };
+        // Would be 6 with room for it; 5 fits but for the image.
+        let tight = residual(0.002, codes, 0.02, (1 << 26) - 1000).unwrap();
+        assert_eq!(tight.shift, 4, "{tight:?}");
+        assert_eq!(residual(0.002, codes, 0.02, 1 << 20).unwrap().shift, 6);
+        assert_eq!(residual(0.04, codes, 0.02, (1 << 31) - 1), None, "no room");
+        assert_eq!(
+            residual(1e-12, codes, 0.02, 10),
+            None,
+            "multiplier beyond 31 bits"
+        );
+    }
+}

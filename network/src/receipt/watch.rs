@@ -1,0 +1,133 @@
+//! Checksums of what the steps of a plan write, taken while an executor runs.
+
+use super::{Checksum, Produced};
+use crate::{Error, Result};
+
+/// The most steps that a receipt of a plan has checksums of.
+const STEPS: usize = 16;
+
+/// The steps of `exact` that a receipt should have checksums of: up to 16, spread evenly, the last
+/// one among them. What is wrong in a step that is left out shows in the next one.
+#[must_use]
+pub fn worth_watching(exact: &[String]) -> Vec<String> {
+    let once = |name: &&String| exact.iter().filter(|other| other == name).count() == 1;
+    let names: Vec<&String> = exact.iter().filter(once).collect();
+    let count = names.len().min(STEPS);
+    let chosen = (1..=count).map(|i| names[i * names.len() / count - 1].clone());
+    chosen.collect()
+}
+
+/// Watches an executor: told what every step writes, it takes the checksums that are wanted.
+#[derive(Debug)]
+pub struct Watch {
+    crops: usize,
+    /// For each step of the plan: where its checksums go, if they are wanted.
+    columns: Vec<Option<usize>>,
+    /// `[crops, steps]`.
+    sums: Vec<Option<Checksum>>,
+    steps: usize,
+}
+
+impl Watch {
+    /// Watches those of the steps `exact` that are called as in `wanted`, on `crops` crops at once.
+    ///
+    /// # Errors
+    /// [`Error::NotReproduced`] if there is no such step: this program makes another plan of the
+    /// network than the exporter did.
+    pub fn new<'a>(
+        exact: &[String],
+        wanted: impl IntoIterator<Item = &'a str>,
+        crops: usize,
+    ) -> Result<Self> {
+        let mut columns = vec![None; exact.len()];
+        let mut steps = 0;
+        for name in wanted {
+            let Some(index) = exact.iter().position(|step| step == name) else {
+                return Err(Error::NotReproduced {
+                    what: format!("step `{name}`"),
+                    found: "none of the exact steps of this plan".to_owned(),
+                    wanted: "one of them".to_owned(),
+                });
+            };
+            columns[index] = Some(steps);
+            steps += 1;
+        }
+        Ok(Self {
+            crops,
+            columns,
+            sums: vec![None; crops * steps],
+            steps,
+        })
+    }
+
+    /// Step number `step` has written `codes`, `[crops, height, width, channels]`.
+    pub fn see(&mut self, step: usize, codes: &[u8]) {
+        let Some(Some(column)) = self.columns.get(step) else {
+            return;
+        };
+        let each = (codes.len() / self.crops.max(1)).max(1);
+        for (crop, codes) in codes.chunks_exact(each).enumerate().take(self.crops) {
+            self.sums[crop * self.steps + column] = Some(Checksum::of(codes));
+        }
+    }
+
+    /// What has come out, embeddings `[crops, dim]` included.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the executor has not shown a step.
+    pub fn produced(self, embeddings: Vec<f32>) -> Result<Produced> {
+        let sums: Option<Vec<Checksum>> = self.sums.into_iter().collect();
+        if sums.is_none() {
+            let reason = "an executor has not shown all steps that a receipt asks for";
+            return Err(Error::Argument(reason.to_owned()));
+        }
+        Ok(Produced { embeddings, sums })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn steps_are_spread_to_the_last_and_have_names_of_their_own() {
+        let few = names(&["a", "b", "c"]);
+        assert_eq!(worth_watching(&few), few);
+        assert_eq!(worth_watching(&names(&["a", "b", "a"])), ["b"]);
+        assert_eq!(worth_watching(&[]), [""; 0]);
+        let many: Vec<String> = (0..70).map(|i| i.to_string()).collect();
+        let chosen = worth_watching(&many);
+        assert_eq!((chosen.len(), chosen.last()), (16, Some(&"69".to_owned())));
+        let distance = |pair: &[String]| {
+            let [a, b] = [&pair[0], &pair[1]].map(|name| name.parse::<usize>().unwrap());
+            (4..=5).contains(&(b - a))
+        };
+        assert!(chosen.windows(2).all(distance), "{chosen:?}");
+    }
+
+    #[test]
+    fn checksums_are_those_of_each_crop() {
+        let exact = names(&["pixels", "conv", "pool"]);
+        let mut watch = Watch::new(&exact, ["conv", "pool"], 2).unwrap();
+        watch.see(0, &[9; 8]);
+        watch.see(1, &[1, 2, 3, 4]);
+        assert!(watch.sums[1].is_none());
+        watch.see(2, &[5, 6]);
+        watch.see(7, &[0; 2]);
+        let produced = watch.produced(vec![0.5; 6]).unwrap();
+        let sums = [&[1, 2][..], &[5], &[3, 4], &[6]].map(Checksum::of);
+        assert_eq!(produced.sums.as_deref(), Some(&sums[..]));
+
+        let unseen = Watch::new(&exact, ["conv"], 2).unwrap();
+        assert!(unseen.produced(Vec::new()).is_err());
+        let error = Watch::new(&exact, ["norm"], 2).unwrap_err().to_string();
+        assert!(
+            error.contains("step `norm` is none of the exact steps"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,417 @@
+//! A clip of one camera: people walk in, leave and return, others come once; some wear what somebody
+//! else wears.
+//!
+//! Written as `clip.avi`, `boxes.csv` (what a detector finds: a little off, at times nothing) and
+//! `truth.csv` (who is where).
+
+use std::f32::consts::PI;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::avi;
+use super::body::Pose;
+use super::lens::Moment;
+use super::palette::Side;
+use super::person::{Domain, Person, crowd};
+use super::place::{FRAME, Light, Place};
+use super::raster::Window;
+use super::scene::Scene;
+use super::shoot::framed;
+use super::space::{step, v3};
+use crate::random::Draw;
+use crate::{Error, Result, workers};
+
+/// Moments a second that a clip is planned in; frames are taken at some of them, or between.
+const TICKS: u32 = 10;
+
+/// Mean of the seconds between two who come, if nobody says otherwise.
+const EVERY: f64 = 4.75;
+
+/// Pixels rendered for one of the clip, each way.
+const FINER: f32 = 1.25;
+
+/// Metres a second.
+const SPEED: f32 = 1.25;
+
+/// Share of a box that has to be in the picture for a detector to see somebody.
+const SEEN: f32 = 0.6;
+
+/// What a clip shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipOptions {
+    /// Persons, 1 to 500; every third comes once, the others return.
+    pub identities: usize,
+    /// Visits of all of them, from `identities` on; at most 2,000.
+    pub visits: usize,
+    /// Names everything that is drawn by chance.
+    pub seed: u64,
+    /// Which world.
+    pub domain: Domain,
+    /// Share of the persons in the clothes of another, `0.0..=1.0`.
+    pub lookalikes: f64,
+    /// Width and height of a frame, pixels: 16 to 9, 160 x 90 to 1280 x 720, the width
+    /// a multiple of 16.
+    pub size: [usize; 2],
+    /// Frames a second, 1 to 60.
+    pub rate: u32,
+    /// Quality of the JPEG pictures, 1 to 100; none for what the camera happens to have. The lower,
+    /// the smaller the file.
+    pub quality: Option<u8>,
+    /// Mean of the seconds between two who come, `0.5..=60.0`.
+    pub every: f64,
+}
+
+impl Default for ClipOptions {
+    fn default() -> Self {
+        Self {
+            identities: 9,
+            visits: 18,
+            seed: 0,
+            domain: Domain::Street,
+            lookalikes: 0.4,
+            size: [640, 360],
+            rate: 10,
+            quality: None,
+            every: EVERY,
+        }
+    }
+}
+
+impl ClipOptions {
+    /// Refuses what cannot be rendered.
+    fn check(&self) -> Result<()> {
+        let Self {
+            identities,
+            visits,
+            lookalikes,
+            size: [width, height],
+            rate,
+            quality,
+            every,
+            ..
+        } = *self;
+        if !(1..=500).contains(&identities)
+            || !(identities..=2000).contains(&visits)
+            || !(0.0..=1.0).contains(&lookalikes)
+        {
+            return Err(Error::Argument(format!(
+                "{visits} visits of {identities} persons, {lookalikes} of them look-alikes; wanted 1 \
+                 to 500 persons, as many visits at least and 2000 at the most, and a share of 0 to 1"
+            )));
+        }
+        if !(160..=1280).contains(&width) || width % 16 != 0 || height * 16 != width * 9 {
+            return Err(Error::Argument(format!(
+                "frames of {width} x {height}, wanted 16 to 9 from 160 x 90 to 1280 x 720, the width \
+                 a multiple of 16"
+            )));
+        }
+        if !(1..=60).contains(&rate) || !(0.5..=60.0).contains(&every) {
+            return Err(Error::Argument(format!(
+                "{rate} frames a second and somebody every {every} s; wanted 1 to 60 frames and 0.5 \
+                 to 60 s"
+            )));
+        }
+        match quality {
+            Some(quality) if !(1..=100).contains(&quality) => Err(Error::Argument(format!(
+                "JPEG quality {quality}, wanted 1 to 100"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ClipSummary {
+    /// Pictures.
+    pub frames: usize,
+    /// Persons.
+    pub identities: usize,
+    /// Times that somebody came.
+    pub visits: usize,
+    /// Lines of `truth.csv`.
+    pub sightings: usize,
+    /// Lines of `boxes.csv`.
+    pub boxes: usize,
+}
+
+/// Somebody crosses the picture.
+#[derive(Debug, Clone)]
+struct Visit {
+    person: usize,
+    /// The tick they set out at.
+    start: usize,
+    ticks: usize,
+    from: [f32; 2],
+    to: [f32; 2],
+    /// Ticks for which they stand in the middle and look at the camera.
+    pause: usize,
+}
+
+/// A person in a frame.
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    visit: usize,
+    /// Left, top, right, bottom in pixels of [`FRAME`], beyond its edges as well.
+    bounds: [f32; 4],
+    /// Metres from the camera.
+    depth: f32,
+}
+
+/// A clip, planned and ready to be rendered.
+#[derive(Debug)]
+pub struct Clip {
+    options: ClipOptions,
+    place: Place,
+    light: Light,
+    people: Vec<Person>,
+    visits: Vec<Visit>,
+}
+
+impl Clip {
+    /// The clip of these options.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the option that is out of its range.
+    pub fn new(options: &ClipOptions) -> Result<Self> {
+        options.check()?;
+        let ClipOptions {
+            identities,
+            visits,
+            seed,
+            domain,
+            lookalikes,
+            every,
+            ..
+        } = *options;
+        let mut place = Place::draw(seed, domain, 0);
+        if let Some(quality) = options.quality {
+            place.film.quality = quality;
+        }
+        let mut draw = Draw::new(seed, &format!("street clip {domain}"), &[]);
+        let light = place.light(&mut draw);
+        // Everybody once, then those who return.
+        let returning: Vec<usize> = (0..identities)
+            .filter(|person| identities < 3 || person % 3 != 2)
+            .collect();
+        let mut order: Vec<usize> = (0..identities).collect();
+        order.extend((identities..visits).map(|i| returning[(i - identities) % returning.len()]));
+        draw.shuffle(&mut order[..identities]);
+        draw.shuffle(&mut order[identities..]);
+        let mut start = 5;
+        let mut planned: Vec<Visit> = Vec::with_capacity(visits);
+        for person in order {
+            let walk =
+                |draw: &mut Draw| draw.between(f64::from(place.near), f64::from(place.far)) as f32;
+            let (near, far) = (walk(&mut draw), walk(&mut draw));
+            let side = if draw.chance(0.5) { 1.0 } else { -1.0 };
+            // Out of the picture with all of their width.
+            let edge = |z: f32| {
+                0.5 * FRAME[0] / place.eye.focal * (z * z + place.eye.at.y.powi(2)).sqrt() + 0.8
+            };
+            let (from, to) = ([-side * edge(near), near], [side * edge(far), far]);
+            let pause = if draw.chance(0.35) { 18 } else { 0 };
+            let long = (to[0] - from[0]).hypot(to[1] - from[1]);
+            let ticks = (long / SPEED * TICKS as f32) as usize + pause;
+            // Nobody comes while they are still there.
+            let last = planned
+                .iter()
+                .filter(|visit| visit.person == person)
+                .map(|visit| visit.start + visit.ticks);
+            start = start.max(last.max().map_or(0, |end| end + 20));
+            planned.push(Visit {
+                person,
+                start,
+                ticks,
+                from,
+                to,
+                pause,
+            });
+            start += (draw.between(25.0, 70.0) * (every / EVERY)) as usize;
+        }
+        Ok(Self {
+            people: crowd(seed, domain, Side::Tested, identities, lookalikes),
+            options: options.clone(),
+            place,
+            light,
+            visits: planned,
+        })
+    }
+
+    /// How many frames it has.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        let ends = self
+            .visits
+            .iter()
+            .map(|visit| visit.start + visit.ticks + 5);
+        let ticks = ends.max().unwrap_or(0);
+        (ticks * self.options.rate as usize).div_ceil(TICKS as usize)
+    }
+
+    /// Renders it in `threads` threads (0 for one a core) into the folder `out`, which is made if it
+    /// is missing. `tick` is called after each frame.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] if the folder is not empty; [`Error::Io`] if something cannot be written;
+    /// [`Error::Argument`] for more than 256 threads.
+    pub fn write(&self, out: &Path, threads: usize, tick: impl Fn() + Sync) -> Result<ClipSummary> {
+        let threads = workers::count(threads)?;
+        workers::empty_folder(out)?;
+        let frames: Vec<usize> = (0..self.frames()).collect();
+        let done = workers::each(&frames, threads, |&frame| {
+            let rendered = self.render(frame)?;
+            tick();
+            Ok(rendered)
+        })?;
+        let mut summary = ClipSummary {
+            frames: done.len(),
+            identities: self.people.len(),
+            visits: self.visits.len(),
+            ..ClipSummary::default()
+        };
+        let mut truth = "frame,person,visit,x,y,w,h\n".to_owned();
+        let mut boxes = "frame,x,y,w,h\n".to_owned();
+        let mut pictures = Vec::with_capacity(done.len());
+        for (frame, (jpeg, sightings)) in done.into_iter().enumerate() {
+            let mut draw = Draw::new(self.options.seed, "street clip boxes", &[frame as u64]);
+            for sighting in &sightings {
+                let visit = &self.visits[sighting.visit];
+                if let Some([x, y, w, h]) = visible(sighting.bounds, 0.05, self.options.size) {
+                    summary.sightings += 1;
+                    let (person, visit) = (visit.person + 1, sighting.visit + 1);
+                    // Writing to a string cannot fail.
+                    let _ = writeln!(truth, "{frame},{person},{visit},{x},{y},{w},{h}");
+                }
+                let found = framed(sighting.bounds, &mut draw);
+                let missed = draw.chance(0.03) || hidden(sighting, &sightings);
+                if let Some([x, y, w, h]) = visible(found, SEEN, self.options.size)
+                    && !missed
+                {
+                    summary.boxes += 1;
+                    let _ = writeln!(boxes, "{frame},{x},{y},{w},{h}");
+                }
+            }
+            pictures.push(jpeg);
+        }
+        for (name, text) in [("truth.csv", truth), ("boxes.csv", boxes)] {
+            let path = out.join(name);
+            fs::write(&path, text).map_err(Error::io(&path))?;
+        }
+        let path = out.join("clip.avi");
+        let file = File::create(&path).map_err(Error::io(&path))?;
+        avi::write(
+            &mut BufWriter::new(file),
+            &pictures,
+            self.options.size.map(|side| side as u16),
+            self.options.rate,
+        )
+        .map_err(Error::io(&path))?;
+        Ok(summary)
+    }
+
+    /// A frame as JPEG, and who is in it.
+    fn render(&self, frame: usize) -> Result<(Vec<u8>, Vec<Sighting>)> {
+        let mut scene = Scene::new(&self.place);
+        let mut sightings = Vec::new();
+        let tick = frame as f32 * TICKS as f32 / self.options.rate as f32;
+        for (number, visit) in self.visits.iter().enumerate() {
+            let age = tick - visit.start as f32;
+            if !(0.0..visit.ticks as f32).contains(&age) {
+                continue;
+            }
+            let (at, heading, pose) = visit.moment(age, self.people[visit.person].stride);
+            let at = v3(at[0], 0.0, at[1]);
+            if let Some(bounds) = scene.add(&self.people[visit.person], &pose, at, heading) {
+                sightings.push(Sighting {
+                    visit: number,
+                    bounds,
+                    depth: (at - self.place.eye.at).length(),
+                });
+            }
+        }
+        let size = self.options.size;
+        let fine = size.map(|side| (side as f32 * FINER) as usize);
+        let window = Window {
+            corner: [0.0; 2],
+            scale: [fine[0] as f32 / FRAME[0], fine[1] as f32 / FRAME[1]],
+            width: fine[0],
+            height: fine[1],
+        };
+        let middle = v3(0.0, 0.0, 0.5 * (self.place.near + self.place.far));
+        let shadow = scene.shadow(self.light.to, middle, 5.5, 512);
+        let image = scene.light(&self.light, &window, &shadow);
+        let mut draw = Draw::new(self.options.seed, "street clip noise", &[frame as u64]);
+        let jpeg = self
+            .place
+            .film
+            .expose(&image, [fine, size, size], Moment::STEADY, &mut draw)?;
+        Ok((jpeg, sightings))
+    }
+}
+
+impl Visit {
+    /// Where somebody is `age` ticks after they set out, where they look, and how they walk.
+    fn moment(&self, age: f32, stride: f32) -> ([f32; 2], f32, Pose) {
+        let moving = self.ticks - self.pause;
+        let (half, pause) = ((moving / 2) as f32, self.pause as f32);
+        let steps = if age < half {
+            age
+        } else {
+            (age - pause).max(half)
+        };
+        let standing = age >= half && age < half + pause;
+        let share = steps / moving as f32;
+        let at = [0, 1].map(|i| self.from[i] + (self.to[i] - self.from[i]) * share);
+        let way = (self.to[0] - self.from[0]).atan2(self.to[1] - self.from[1]);
+        // Turns to the camera and back.
+        let into = age - half;
+        let out = half + pause - age;
+        let turned = if self.pause == 0 {
+            0.0
+        } else {
+            step(-3.0, 3.0, into) * step(-3.0, 3.0, out)
+        };
+        let back = if way > 0.0 { PI } else { -PI };
+        let metres = steps * SPEED / TICKS as f32;
+        let pose = Pose {
+            phase: metres / (1.4 * stride) * 2.0 * PI,
+            walk: if standing { 0.1 } else { 1.0 },
+            elbows: [0.0; 2],
+            gaze: 0.0,
+        };
+        (at, way + (back - way) * turned, pose)
+    }
+}
+
+/// A box of [`FRAME`] as left, top, width and height in whole pixels of a clip of `size`, cut at its
+/// edges; `None` if less than `share` of it is inside.
+fn visible(bounds: [f32; 4], share: f32, size: [usize; 2]) -> Option<[usize; 4]> {
+    let scale = size[0] as f32 / FRAME[0];
+    let [left, top, right, bottom] = bounds.map(|value| value * scale);
+    let cut = |value: f32, side: usize| value.clamp(0.0, side as f32).round() as usize;
+    let [l, r] = [left, right].map(|x| cut(x, size[0]));
+    let [t, b] = [top, bottom].map(|y| cut(y, size[1]));
+    let inside = (r - l) as f32 * (b - t) as f32;
+    (r > l && b > t && inside >= share * (right - left) * (bottom - top)).then_some([
+        l,
+        t,
+        r - l,
+        b - t,
+    ])
+}
+
+/// Whether somebody nearer covers most of them.
+fn hidden(sighting: &Sighting, all: &[Sighting]) -> bool {
+    let [left, top, right, bottom] = sighting.bounds;
+    all.iter().any(|other| {
+        let [l, t, r, b] = other.bounds;
+        let wide = (right.min(r) - left.max(l)).max(0.0);
+        let tall = (bottom.min(b) - top.max(t)).max(0.0);
+        other.depth < sighting.depth && wide * tall > 0.7 * (right - left) * (bottom - top)
+    })
+}
