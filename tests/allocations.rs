@@ -6,7 +6,7 @@ mod counting;
 use std::time::Duration;
 
 use fixtures::script::{BOX, CROP, Camera, Colours, DIM, Shot, Time};
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use runtime::event::JsonLines;
 use runtime::gallery::Gallery;
 use runtime::people::given::{Format, Given};

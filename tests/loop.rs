@@ -7,7 +7,7 @@ use fixtures::script::{BOX, CROP, Camera, Colours, DIM, Shot, Time};
 use fixtures::street::Random;
 use media::clock::Stop;
 use media::slot::{Group, Policy, Slot};
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use runtime::event::{Evidence, Observation, Silent, Sink, State};
 use runtime::gallery::{Gallery, Limits};
 use runtime::people::People;

@@ -61,7 +61,7 @@ mod private;
 #[path = "reid/protobuf.rs"]
 mod protobuf;
 #[cfg(feature = "tract")]
-#[path = "reid/receipt.rs"]
+#[path = "reid/self_test.rs"]
 mod receipt;
 #[cfg(feature = "tract")]
 #[path = "reid/run.rs"]

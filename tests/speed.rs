@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fixtures::Example;
-use network::model::{Model, Options};
+use network::model::{Model, ModelOptions};
 use runtime::embed::{Device, EmbedOptions};
 use tract_onnx::prelude::*;
 
@@ -37,7 +37,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 fn bench_embedding_against_tract_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = model(folder.path());
-    let ours = Model::open(&path, &Options::default()).unwrap();
+    let ours = Model::open(&path, &ModelOptions::default()).unwrap();
     let [channels, height, width] = ours.graph.input_size();
     let options = EmbedOptions {
         device: Device::Tract,

@@ -1,7 +1,7 @@
 //! Fast executors, of float networks and of plans: what [`mod@network::reference`] computes, on all cores.
 //!
 //! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
-//! [`network::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`Float`]; the trainer
+//! [`network::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`FloatExecutor`]; the trainer
 //! calibrates, quantises and evaluates with it), or the codes of [`crate::plan::run_plan`], bit by
 //! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets (`isa`); the
 //! tile of the integer products alone is written for each. Convolutions and linear layers are products
@@ -41,7 +41,7 @@ use network::tensor::Tensor;
 use network::{Result, reference};
 use pool::Pool;
 
-pub use executor::{Executor, Written};
+pub use executor::{Executor, StepOutput};
 
 /// Elementary operations that are not worth waking a thread for: some 10 us of work.
 const ALONE: usize = 1 << 16;
@@ -61,7 +61,7 @@ pub struct Cpu {
 
 /// A graph made ready: weights packed, and what depends on them alone computed.
 #[derive(Debug)]
-pub struct Float<'a> {
+pub struct FloatExecutor<'a> {
     cpu: &'a Cpu,
     graph: &'a Graph,
     /// For each node.
@@ -128,8 +128,8 @@ impl Cpu {
 
     /// Makes `graph` ready to be run.
     #[must_use]
-    pub fn prepare<'a>(&'a self, graph: &'a Graph) -> Float<'a> {
-        Float::new(self, graph)
+    pub fn prepare<'a>(&'a self, graph: &'a Graph) -> FloatExecutor<'a> {
+        FloatExecutor::new(self, graph)
     }
 
     /// As [`reference::run`]. Who runs a graph several times [prepares](Cpu::prepare) it once.
@@ -203,7 +203,7 @@ impl Cpu {
     }
 }
 
-impl<'a> Float<'a> {
+impl<'a> FloatExecutor<'a> {
     fn new(cpu: &'a Cpu, graph: &'a Graph) -> Self {
         let mut known: Vec<Option<Tensor>> = vec![None; graph.values().len()];
         let mut ready = Vec::with_capacity(graph.nodes().len());

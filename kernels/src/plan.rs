@@ -21,30 +21,30 @@ mod reference;
 mod step;
 
 pub use cost::StepCost;
-pub use reference::{SlotValue, run_plan};
+pub use reference::{TensorValue, run_plan};
 pub use step::{
     Average, Channels, Conv, ConvOutput, Crop, Dequantise, Float, FloatOperand, MaxPool, Mean,
     Normalise, Pad, Pixels, Quantise, Requantise, Residual, Run, Step, StepKind, Sum, Table, Term,
     Window,
 };
 
-use network::contract::Preprocessing;
 use network::graph::{Dim, Graph};
-use network::quant::QParams;
+use network::metadata::Preprocessing;
+use network::quant::QuantParams;
 use network::tensor::Tensor;
 use network::{Error, Result};
 
-/// Names a slot within one plan: an index into [`Plan::slots`].
+/// Names a slot within one plan: an index into [`Plan::tensors`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SlotId(pub(crate) usize);
+pub struct TensorId(pub(crate) usize);
 
 /// A value between steps: written by one step, read by later ones.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slot {
+pub struct TensorView {
     /// Name of the value in the network.
     pub name: String,
     /// What it holds.
-    pub content: Content,
+    pub kind: TensorKind,
     /// Where it lies: an index into [`Plan::buffers`]. Slots that are never alive at the same time
     /// share a buffer; what a step reads and what it writes never do.
     pub buffer: usize,
@@ -52,17 +52,17 @@ pub struct Slot {
 
 /// What a slot holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Content {
+pub enum TensorKind {
     /// Bytes, `[N, height, width, channels]`. A vector of a network, `[N, C]`, is an image of one
     /// pixel.
-    Codes {
+    Quantised {
         /// Height, width and channels of one image.
         size: [usize; 3],
         /// What a code means.
-        params: QParams,
+        params: QuantParams,
     },
     /// f32, row-major, shaped as in the network: `[N, C, H, W]`, `[N, C]`...
-    Real {
+    Float {
         /// The shape, with at most one [`Dim::Batch`].
         shape: Vec<Dim>,
     },
@@ -81,38 +81,38 @@ pub struct Buffer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     steps: Vec<Step>,
-    slots: Vec<Slot>,
+    tensors: Vec<TensorView>,
     buffers: Vec<Buffer>,
     constants: Vec<Tensor>,
-    output: SlotId,
+    output: TensorId,
     image: [usize; 2],
     exact_until: usize,
 }
 
-impl SlotId {
-    /// Position in [`Plan::slots`].
+impl TensorId {
+    /// Position in [`Plan::tensors`].
     #[must_use]
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-impl Content {
+impl TensorKind {
     /// Elements for a batch of `batch` images.
     #[must_use]
     pub fn len(&self, batch: usize) -> usize {
         match self {
-            Self::Codes { size, .. } => batch * size.iter().product::<usize>(),
-            Self::Real { shape } => shape.iter().map(|dim| dim.for_batch(batch)).product(),
+            Self::Quantised { size, .. } => batch * size.iter().product::<usize>(),
+            Self::Float { shape } => shape.iter().map(|dim| dim.for_batch(batch)).product(),
         }
     }
 
     /// Size and meaning, if it holds codes.
     #[must_use]
-    pub fn codes(&self) -> Option<([usize; 3], QParams)> {
+    pub fn codes(&self) -> Option<([usize; 3], QuantParams)> {
         match self {
-            Self::Codes { size, params } => Some((*size, *params)),
-            Self::Real { .. } => None,
+            Self::Quantised { size, params } => Some((*size, *params)),
+            Self::Float { .. } => None,
         }
     }
 
@@ -120,8 +120,8 @@ impl Content {
     #[must_use]
     pub fn real(&self, batch: usize) -> Option<Vec<usize>> {
         match self {
-            Self::Codes { .. } => None,
-            Self::Real { shape } => Some(shape.iter().map(|dim| dim.for_batch(batch)).collect()),
+            Self::Quantised { .. } => None,
+            Self::Float { shape } => Some(shape.iter().map(|dim| dim.for_batch(batch)).collect()),
         }
     }
 }
@@ -166,8 +166,8 @@ impl Plan {
 
     /// Every value between steps.
     #[must_use]
-    pub fn slots(&self) -> &[Slot] {
-        &self.slots
+    pub fn tensors(&self) -> &[TensorView] {
+        &self.tensors
     }
 
     /// One slot.
@@ -175,8 +175,8 @@ impl Plan {
     /// # Panics
     /// If `id` belongs to another plan.
     #[must_use]
-    pub fn slot(&self, id: SlotId) -> &Slot {
-        &self.slots[id.0]
+    pub fn tensor(&self, id: TensorId) -> &TensorView {
+        &self.tensors[id.0]
     }
 
     /// The memory that is needed.
@@ -193,7 +193,7 @@ impl Plan {
 
     /// The slot of the embedding, real `[N, dim]`.
     #[must_use]
-    pub fn output(&self) -> SlotId {
+    pub fn output(&self) -> TensorId {
         self.output
     }
 

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kernels::cpu::{Cpu, Executor, Written};
+use kernels::cpu::{Cpu, Executor, StepOutput};
 use kernels::plan::Plan;
-use network::contract::Preprocessing;
 use network::graph::{Graph, Node, Op};
+use network::metadata::Preprocessing;
 use network::onnx::ReadOptions;
 use network::reference;
 use network::tensor::{Data, Tensor};
@@ -170,7 +170,7 @@ fn bench_plan(file: &str, graph: &Graph, threads: usize) {
     let mut steps = vec![f64::INFINITY; plan.steps().len()];
     for _ in 0..15 {
         let mut start = Instant::now();
-        let observe = |index: usize, _: Written<'_>| {
+        let observe = |index: usize, _: StepOutput<'_>| {
             steps[index] = steps[index].min(start.elapsed().as_secs_f64() * 1e3);
             start = Instant::now();
         };

@@ -6,7 +6,7 @@ mod counting;
 mod net;
 
 use counting::COUNT;
-use kernels::cpu::{Executor, Written};
+use kernels::cpu::{Executor, StepOutput};
 use kernels::plan::Plan;
 use net::FAMILIES;
 
@@ -21,11 +21,11 @@ fn a_plan_that_has_run_allocates_nothing() {
             let mut out = vec![0.0; 3 * executor.dim()];
             executor.run_with(&pixels, &mut out, |_, _| ()).unwrap();
             let mut before = COUNT.get();
-            let observe = |index: usize, _: Written<'_>| {
+            let observe = |index: usize, _: StepOutput<'_>| {
                 let after = COUNT.get();
                 let step = &plan.steps()[index];
-                let slot = plan.slot(step.kind.writes()[0]);
-                let allowed = if slot.content.codes().is_some() {
+                let view = plan.tensor(step.kind.writes()[0]);
+                let allowed = if view.kind.codes().is_some() {
                     0
                 } else {
                     u64::MAX

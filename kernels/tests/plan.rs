@@ -14,10 +14,10 @@ mod random;
 use std::collections::HashMap;
 
 use kernels::plan::Plan;
-use kernels::plan::{SlotValue, run_plan};
+use kernels::plan::{TensorValue, run_plan};
 use net::{FAMILIES, Net, image};
 use network::graph::{Op, Operand};
-use network::quant::QParams;
+use network::quant::QuantParams;
 use network::reference;
 use network::tensor::{Data, Tensor};
 
@@ -34,7 +34,7 @@ fn emulated(net: &Net, pixels: &[u8]) -> HashMap<String, Tensor> {
 
 /// Distance of codes, in steps, from the numbers that they stand for, kept within what codes can
 /// say: at most 1/2 if the codes are exactly those of the numbers.
-fn distance(codes: &[u8], [h, w, c]: [usize; 3], params: QParams, numbers: &[f32]) -> f64 {
+fn distance(codes: &[u8], [h, w, c]: [usize; 3], params: QuantParams, numbers: &[f32]) -> f64 {
     let mut worst = 0.0f64;
     for (i, &code) in codes.iter().enumerate() {
         let (n, pixel, channel) = (i / (h * w * c), i / c % (h * w), i % c);
@@ -53,9 +53,9 @@ fn layer(net: &mut Net) -> (Plan, f64) {
     let numbers = emulated(net, &pixels);
     let mut worst = 0.0f64;
     run_plan(&plan, &pixels, |index, value| {
-        let slot = plan.slot(plan.steps()[index].kind.writes()[0]);
-        if let (SlotValue::Codes(codes), Some((size, params))) = (value, slot.content.codes()) {
-            let numbers = numbers[&slot.name].as_f32().unwrap();
+        let view = plan.tensor(plan.steps()[index].kind.writes()[0]);
+        if let (TensorValue::Quantised(codes), Some((size, params))) = (value, view.kind.codes()) {
+            let numbers = numbers[&view.name].as_f32().unwrap();
             worst = worst.max(distance(codes, size, params, numbers));
         }
     })
@@ -67,8 +67,8 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
     plan.steps().iter().map(|step| step.kind.name()).collect()
 }
 
-fn params(scale: f32, zero_point: u8) -> QParams {
-    QParams { scale, zero_point }
+fn params(scale: f32, zero_point: u8) -> QuantParams {
+    QuantParams { scale, zero_point }
 }
 
 /// Rounding of the codes, and the f32 rounding of the emulation.
@@ -123,10 +123,10 @@ fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
     let batch = pixels.len() / (3 * plan.image()[0] * plan.image()[1]);
     let mut written = HashMap::new();
     run_plan(plan, pixels, |index, value| {
-        let slot = plan.slot(plan.steps()[index].kind.writes()[0]);
-        if let (SlotValue::Codes(codes), Some((size, params))) = (value, slot.content.codes()) {
+        let view = plan.tensor(plan.steps()[index].kind.writes()[0]);
+        if let (TensorValue::Quantised(codes), Some((size, params))) = (value, view.kind.codes()) {
             // A value may be codes of two meanings.
-            let key = (slot.name.clone(), params.scale.to_bits(), params.zero_point);
+            let key = (view.name.clone(), params.scale.to_bits(), params.zero_point);
             written.insert(key, (codes.clone(), size, params));
         }
     })
@@ -211,28 +211,28 @@ fn no_step_reads_what_another_has_overwritten() {
             for step in plan.steps() {
                 let reads = step.kind.reads();
                 for id in &reads {
-                    let holder = holders[plan.slot(*id).buffer];
+                    let holder = holders[plan.tensor(*id).buffer];
                     assert_eq!(holder, Some(*id), "{} of {}", step.name, family.name);
                 }
                 for &id in step.kind.writes() {
-                    let slot = plan.slot(id);
-                    let buffer = plan.buffers()[slot.buffer];
-                    assert_eq!(buffer.real, slot.content.codes().is_none());
-                    assert!(slot.content.len(1) <= buffer.len);
+                    let view = plan.tensor(id);
+                    let buffer = plan.buffers()[view.buffer];
+                    assert_eq!(buffer.real, view.kind.codes().is_none());
+                    assert!(view.kind.len(1) <= buffer.len);
                     let in_place = reads
                         .iter()
-                        .any(|read| plan.slot(*read).buffer == slot.buffer);
+                        .any(|read| plan.tensor(*read).buffer == view.buffer);
                     assert!(!in_place, "{} of {}", step.name, family.name);
-                    holders[slot.buffer] = Some(id);
+                    holders[view.buffer] = Some(id);
                 }
             }
             assert_eq!(
-                holders[plan.slot(plan.output()).buffer],
+                holders[plan.tensor(plan.output()).buffer],
                 Some(plan.output())
             );
             // They are reused at all.
             assert!(
-                plan.buffers().len() < plan.slots().len() / 2 + 2,
+                plan.buffers().len() < plan.tensors().len() / 2 + 2,
                 "{}",
                 family.name
             );

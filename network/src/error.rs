@@ -57,7 +57,7 @@ pub enum Error {
         limit: u64,
     },
 
-    /// What was computed here is not what the model's [receipt](crate::receipt) says: compute on
+    /// What was computed here is not what the model's [receipt](crate::self_test) says: compute on
     /// something else, or get a fresh copy of the file.
     #[error("the receipt is not reproduced: {what} is {found}, wanted {wanted}")]
     NotReproduced {

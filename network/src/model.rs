@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::contract::{
-    self, Contract, Embedding, Metric, Preprocessing, PreprocessingPart, Sidecar,
-};
 use crate::graph::fold::{fold, take_normalisation};
 use crate::graph::{Dim, Graph, Op, Operand, ValueId};
+use crate::metadata::{
+    self, Embedding, Metric, ModelMetadata, Preprocessing, PreprocessingPart, Sidecar,
+};
 use crate::onnx::{self, ReadOptions};
 use crate::tensor::Data;
 use crate::{Error, Result};
@@ -24,19 +24,19 @@ pub struct Model {
     pub graph: Graph,
     /// What travels with it. `space` is always there: the stated one of a file whose digest holds,
     /// else one that is computed from the network and its pre-processing.
-    pub contract: Contract,
+    pub metadata: ModelMetadata,
     /// What a person should know before trusting the model, one line each.
     pub warnings: Vec<String>,
     /// Nodes of the network in the file, before folding.
     pub nodes_in_file: usize,
     /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; always
     /// there beside a receipt.
-    pub seal: Option<String>,
+    pub digest: Option<String>,
 }
 
 /// What is said about a model from outside of its file.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ModelOptions {
     /// A sidecar to read; none looks for `MODEL.toml` beside `MODEL.onnx`.
     pub sidecar: Option<PathBuf>,
     /// Overrides everything else. The embedding space becomes another one.
@@ -48,7 +48,7 @@ impl Model {
     ///
     /// # Errors
     /// Whatever is wrong with the file, its contract or its sidecar, with names and values.
-    pub fn open(path: &Path, options: &Options) -> Result<Self> {
+    pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let mut model = Self::unfolded(path, options)?;
         model.graph = fold(&model.graph)?;
         Ok(model)
@@ -58,7 +58,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn unfolded(path: &Path, options: &Options) -> Result<Self> {
+    pub fn unfolded(path: &Path, options: &ModelOptions) -> Result<Self> {
         let sidecar = match &options.sidecar {
             Some(path) => Some(path.clone()),
             None => Some(path.with_extension("toml")).filter(|beside| beside.is_file()),
@@ -73,9 +73,9 @@ impl Model {
         let nodes_in_file = file.graph.nodes().len();
         let mut warnings = file.warnings;
 
-        let (network, mut contract) = match file.metadata.get(contract::METADATA_KEY) {
+        let (network, mut metadata) = match file.metadata.get(metadata::METADATA_KEY) {
             Some(json) => {
-                let contract = Contract::from_json(json)?;
+                let metadata = ModelMetadata::from_json(json)?;
                 if let Some(sidecar) = sidecar {
                     let sidecar = sidecar.display();
                     let reason = format!(
@@ -85,49 +85,50 @@ impl Model {
                     return Err(Error::malformed("model", reason));
                 }
                 (
-                    file.graph.with_output(&contract.embedding.output)?,
-                    contract,
+                    file.graph.with_output(&metadata.embedding.output)?,
+                    metadata,
                 )
             }
             None => adopt(&file.graph, said, path, &mut warnings)?,
         };
         let overridden = !options.preprocessing.is_empty();
         if overridden {
-            contract.preprocessing = options.preprocessing.over(contract.preprocessing);
-            contract.preprocessing.check()?;
+            metadata.preprocessing = options.preprocessing.over(metadata.preprocessing);
+            metadata.preprocessing.check()?;
         }
-        fits(&network, &contract)?;
-        if contract.receipt.is_some() && file.seal.is_none() {
+        fits(&network, &metadata)?;
+        if metadata.self_test.is_some() && file.digest.is_none() {
             let reason = format!(
                 "it has a receipt, but states no sha256 of itself under `{}`: it was changed after \
                  its export; get a fresh copy",
-                onnx::SEAL_KEY
+                onnx::DIGEST_KEY
             );
             return Err(Error::malformed("model", reason));
         }
         // Golden crops have the network's size, so that a kernel more or less does not touch them.
         let said = &options.preprocessing;
-        if contract.receipt.is_some() && (said.mean, said.std, said.colour) != (None, None, None) {
-            contract.receipt = None;
+        if metadata.self_test.is_some() && (said.mean, said.std, said.colour) != (None, None, None)
+        {
+            metadata.self_test = None;
             warnings.push(
                 "the pre-processing was overruled: what comes out is not what the receipt says, \
                  which is left away"
                     .to_owned(),
             );
         }
-        if file.seal.is_none() && file.metadata.contains_key(contract::METADATA_KEY) {
-            let stated = contract.space.take();
+        if file.digest.is_none() && file.metadata.contains_key(metadata::METADATA_KEY) {
+            let stated = metadata.space.take();
             warnings.push(without_digest(path, stated.as_deref()));
         }
-        if overridden || contract.space.is_none() {
-            contract.space = Some(space(&network, &contract.preprocessing));
+        if overridden || metadata.space.is_none() {
+            metadata.space = Some(space(&network, &metadata.preprocessing));
         }
         Ok(Self {
             graph: network,
-            contract,
+            metadata,
             warnings,
             nodes_in_file,
-            seal: file.seal,
+            digest: file.digest,
         })
     }
 
@@ -137,7 +138,7 @@ impl Model {
     /// If the contract was taken apart: [`Model::open`] always gives one.
     #[must_use]
     pub fn space(&self) -> &str {
-        self.contract
+        self.metadata
             .space
             .as_deref()
             .expect("an opened model has a space")
@@ -161,7 +162,7 @@ fn adopt(
     said: Sidecar,
     path: &Path,
     warnings: &mut Vec<String>,
-) -> Result<(Graph, Contract)> {
+) -> Result<(Graph, ModelMetadata)> {
     let output = match (&said.output, graph.outputs()) {
         (Some(name), _) => name.clone(),
         (None, [one]) => one.name.clone(),
@@ -207,8 +208,8 @@ fn adopt(
         ));
     }
     let dim = dim(&network).unwrap_or(0);
-    let contract = Contract {
-        version: contract::VERSION,
+    let metadata = ModelMetadata {
+        version: metadata::VERSION,
         preprocessing,
         embedding: Embedding {
             output,
@@ -220,9 +221,9 @@ fn adopt(
         weights: said.weights,
         thresholds: Vec::new(),
         quantisation: None,
-        receipt: None,
+        self_test: None,
     };
-    Ok((network, contract))
+    Ok((network, metadata))
 }
 
 /// Networks that end in `[N, D, 1, 1]` get their embedding flattened.
@@ -249,14 +250,14 @@ fn flat_output(mut graph: Graph) -> Result<Graph> {
 }
 
 /// Refuses a network that is no embedder, or not the one its contract tells of.
-fn fits(network: &Graph, contract: &Contract) -> Result<()> {
+fn fits(network: &Graph, metadata: &ModelMetadata) -> Result<()> {
     let malformed = |reason| Err(Error::malformed("model", reason));
     let [channels, height, width] = network.input_size();
     let Preprocessing {
         height: h,
         width: w,
         ..
-    } = contract.preprocessing;
+    } = metadata.preprocessing;
     if (channels, height, width) != (3, h, w) {
         return malformed(format!(
             "the network reads [N, {channels}, {height}, {width}], its pre-processing gives \
@@ -264,9 +265,9 @@ fn fits(network: &Graph, contract: &Contract) -> Result<()> {
         ));
     }
     match dim(network) {
-        Some(dim) if dim == contract.embedding.dim => Ok(()),
+        Some(dim) if dim == metadata.embedding.dim => Ok(()),
         Some(dim) => {
-            let stated = contract.embedding.dim;
+            let stated = metadata.embedding.dim;
             malformed(format!(
                 "its embeddings have {dim} numbers, its contract says {stated}"
             ))
@@ -298,7 +299,7 @@ fn without_digest(path: &Path, stated: Option<&str>) -> String {
         "{} has model metadata, but no digest (`{}`) and no self-test: nothing proves that it is \
          what the exporter wrote; {space}. Export it again for a file that proves both",
         path.display(),
-        onnx::SEAL_KEY,
+        onnx::DIGEST_KEY,
     )
 }
 
@@ -418,7 +419,7 @@ mod tests {
     fn a_space_is_one_network_and_one_pre_processing() {
         let plain = Preprocessing::default();
         let blue_first = Preprocessing {
-            colour: contract::Colour::Bgr,
+            colour: metadata::Colour::Bgr,
             ..plain
         };
         let spaces = [
@@ -440,14 +441,14 @@ mod tests {
     fn a_network_that_hands_its_input_on_is_no_embedder() {
         let mut graph = Graph::new("net", "images", [3, 256, 128]);
         graph.output("same", graph.input());
-        let (network, contract) = adopt(
+        let (network, metadata) = adopt(
             &graph,
             Sidecar::default(),
             Path::new("same.onnx"),
             &mut Vec::new(),
         )
         .unwrap();
-        let error = fits(&network, &contract).unwrap_err().to_string();
+        let error = fits(&network, &metadata).unwrap_err().to_string();
         assert!(
             error.contains("`same` is [N, 3, 256, 128], wanted one embedding"),
             "{error}"

@@ -14,10 +14,11 @@
 //! makes the same bytes, and reading them back makes the same graph, up to the order of its
 //! parameters ([`Graph::pruned`] has the order of a file).
 //!
-//! A file can be sealed ([`write_sealed_file`]): it then states its own SHA-256 under [`SEAL_KEY`],
+//! A file can be sealed ([`write_file_with_digest`]): it then states its own SHA-256 under [`DIGEST_KEY`],
 //! and is refused if a single byte of it has changed.
 
 mod attributes;
+mod digest;
 mod extents;
 mod external;
 mod image;
@@ -27,7 +28,6 @@ mod order;
 mod proto;
 mod read;
 mod scope;
-mod seal;
 mod site;
 mod targets;
 mod tensors;
@@ -44,19 +44,19 @@ use prost::Message;
 
 use crate::graph::Graph;
 use crate::{Error, Result};
+pub use digest::DIGEST_KEY;
 use external::Folder;
 use proto::{GraphProto, ModelProto, ValueInfoProto};
-pub use seal::SEAL_KEY;
 
 /// What malformed bytes were taken for.
 const WHAT: &str = "ONNX model";
 
 /// What an ONNX file holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
+pub struct OnnxModel {
     /// The network.
     pub graph: Graph,
-    /// `metadata_props` of the file, among them the [contract](crate::contract::METADATA_KEY).
+    /// `metadata_props` of the file, among them the [contract](crate::metadata::METADATA_KEY).
     pub metadata: BTreeMap<String, String>,
     /// Version of the operator set, 7 or more.
     pub opset: u32,
@@ -68,7 +68,7 @@ pub struct Model {
     pub warnings: Vec<String>,
     /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; none of
     /// a file that is not sealed.
-    pub seal: Option<String>,
+    pub digest: Option<String>,
 }
 
 /// What to assume where a file leaves something open.
@@ -85,7 +85,7 @@ pub struct ReadOptions {
 /// [`Error::Io`]; [`Error::Malformed`] if the file is no ONNX model or contradicts itself;
 /// [`Error::Limit`] beyond a limit of the [module](self); [`Error::Unsupported`] and
 /// [`Error::Shape`] with the node that cannot be read.
-pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Model> {
+pub fn read_file(path: &Path, options: &ReadOptions) -> Result<OnnxModel> {
     let file = File::open(path).map_err(Error::io(path))?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file at the limit from one beyond it, whatever the system
@@ -100,21 +100,21 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Model> {
 ///
 /// # Errors
 /// As [`read_file`]; a model with elements in other files is refused.
-pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Model> {
+pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<OnnxModel> {
     model(bytes, &Folder::none(), options)
 }
 
-fn model(bytes: impl AsRef<[u8]>, folder: &Folder, options: &ReadOptions) -> Result<Model> {
+fn model(bytes: impl AsRef<[u8]>, folder: &Folder, options: &ReadOptions) -> Result<OnnxModel> {
     let proto = decode(bytes.as_ref())?;
-    let seal = seal::check(bytes.as_ref(), &proto)?;
+    let digest = digest::check(bytes.as_ref(), &proto)?;
     drop(bytes);
-    let beside = if seal.is_some() {
+    let beside = if digest.is_some() {
         &Folder::none()
     } else {
         folder
     };
-    Ok(Model {
-        seal,
+    Ok(OnnxModel {
+        digest,
         ..read::model(proto, beside, options)?
     })
 }
@@ -133,13 +133,16 @@ pub fn write_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result
     encode(&write::model(graph, metadata)?)
 }
 
-/// As [`write_bytes`], with the file's own SHA-256 under [`SEAL_KEY`].
+/// As [`write_bytes`], with the file's own SHA-256 under [`DIGEST_KEY`].
 ///
 /// # Errors
 /// As [`write_bytes`].
-pub fn write_sealed_bytes(graph: &Graph, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    let mut bytes = write_bytes(graph, &seal::with_place(metadata))?;
-    seal::seal(&mut bytes);
+pub fn write_bytes_with_digest(
+    graph: &Graph,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut bytes = write_bytes(graph, &digest::with_place(metadata))?;
+    digest::write(&mut bytes);
     Ok(bytes)
 }
 
@@ -162,16 +165,16 @@ pub fn write_file(graph: &Graph, metadata: &BTreeMap<String, String>, path: &Pat
     replace(path, &write_bytes(graph, metadata)?)
 }
 
-/// As [`write_file`], with the file's own SHA-256 under [`SEAL_KEY`].
+/// As [`write_file`], with the file's own SHA-256 under [`DIGEST_KEY`].
 ///
 /// # Errors
 /// As [`write_file`].
-pub fn write_sealed_file(
+pub fn write_file_with_digest(
     graph: &Graph,
     metadata: &BTreeMap<String, String>,
     path: &Path,
 ) -> Result<()> {
-    replace(path, &write_sealed_bytes(graph, metadata)?)
+    replace(path, &write_bytes_with_digest(graph, metadata)?)
 }
 
 /// Writes `bytes` to `path`; what was there stays until they are complete.

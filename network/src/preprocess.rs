@@ -17,7 +17,7 @@ pub use normalise::Normaliser;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Colour, Fit, Preprocessing, Resize};
+use crate::metadata::{Colour, Fit, Preprocessing, Resize};
 use crate::{Error, Result};
 
 /// The widest and highest frame.
@@ -165,20 +165,20 @@ impl Cropper {
     ///
     /// # Errors
     /// As [`Preprocessing::check`].
-    pub fn new(contract: &Preprocessing) -> Result<Self> {
-        contract.check()?;
-        let mut fill = contract
+    pub fn new(preprocessing: &Preprocessing) -> Result<Self> {
+        preprocessing.check()?;
+        let mut fill = preprocessing
             .mean
             .map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8);
-        if contract.colour == Colour::Bgr {
+        if preprocessing.colour == Colour::Bgr {
             fill.reverse();
         }
         Ok(Self {
-            width: contract.width,
-            height: contract.height,
-            fit: contract.fit,
+            width: preprocessing.width,
+            height: preprocessing.height,
+            fit: preprocessing.fit,
             fill,
-            filter: match contract.resize {
+            filter: match preprocessing.resize {
                 Resize::PilBilinear => Filter::Pillow(pillow::Filter::default()),
                 Resize::CvBilinear => Filter::OpenCv(opencv::Filter::default()),
             },
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_letterbox_fills_with_the_mean_in_rgb() {
-        let contract = Preprocessing {
+        let preprocessing = Preprocessing {
             height: 4,
             width: 2,
             fit: Fit::Letterbox,
@@ -372,7 +372,7 @@ mod tests {
             mean: [0.0, 0.5, 1.0],
             ..Preprocessing::default()
         };
-        let mut cropper = Cropper::new(&contract).unwrap();
+        let mut cropper = Cropper::new(&preprocessing).unwrap();
         let mut out = [7; 4 * 2 * 3];
         let frame = View::new(&[9; 4 * 4 * 3], 4, 4).unwrap();
         cropper.whole(frame, &mut out).unwrap();
@@ -383,9 +383,9 @@ mod tests {
 
     #[test]
     fn bad_input_is_named() {
-        let contract = Preprocessing::default();
+        let preprocessing = Preprocessing::default();
         let with = |change: &dyn Fn(&mut Preprocessing)| {
-            let mut changed = contract;
+            let mut changed = preprocessing;
             change(&mut changed);
             Cropper::new(&changed).unwrap_err().to_string()
         };
@@ -418,7 +418,7 @@ mod tests {
             assert!(found.contains(wanted), "{found}");
         }
 
-        let mut cropper = Cropper::new(&contract).unwrap();
+        let mut cropper = Cropper::new(&preprocessing).unwrap();
         let frame = View::new(&[0; 12], 2, 2).unwrap();
         let mut out = vec![0; 256 * 128 * 3];
         let outside = BBox::from([2.0, 0.0, 1.0, 1.0]);

@@ -20,7 +20,7 @@ pub const EXACT: i64 = 1 << 24;
 
 /// What the codes of one tensor mean: code `q` is the number `(q - zero_point) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct QParams {
+pub struct QuantParams {
     /// Distance of two neighbouring codes; positive and a normal number.
     pub scale: f32,
     /// The code of 0.
@@ -55,7 +55,7 @@ pub fn requantise(acc: i32, scale: f32, out: &Clamp) -> u8 {
     (steps as i32 + i32::from(out.zero_point)) as u8
 }
 
-impl QParams {
+impl QuantParams {
     /// The code of a number: `zero_point + clamp(round_half_even(x / scale))` in f32, as ONNX's
     /// `QuantizeLinear`. A NaN has the code of 0.
     #[inline]
@@ -74,7 +74,7 @@ impl QParams {
         (f32::from(code) - f32::from(self.zero_point)) * self.scale
     }
 
-    /// [`QParams::quantise`] in f64: for tables and bounds, which are made once.
+    /// [`QuantParams::quantise`] in f64: for tables and bounds, which are made once.
     #[must_use]
     pub fn code(self, x: f64) -> u8 {
         let [lo, hi] = [0.0, 255.0].map(|code| code - f64::from(self.zero_point));
@@ -82,7 +82,7 @@ impl QParams {
         (steps + i32::from(self.zero_point)) as u8
     }
 
-    /// [`QParams::dequantise`] in f64, where it is exact.
+    /// [`QuantParams::dequantise`] in f64, where it is exact.
     #[must_use]
     pub fn number(self, code: u8) -> f64 {
         (f64::from(code) - f64::from(self.zero_point)) * f64::from(self.scale)
@@ -151,7 +151,7 @@ pub fn shift_for(unit: f64, terms: usize) -> Option<u8> {
 ///
 /// None if that leaves 31 bits too.
 #[must_use]
-pub fn residual(unit: f64, residual: QParams, output: f64, bound: i64) -> Option<Mixing> {
+pub fn residual(unit: f64, residual: QuantParams, output: f64, bound: i64) -> Option<Mixing> {
     let wanted = shift_for(unit / output, 1)?;
     (wanted.saturating_sub(SPARE)..=wanted)
         .rev()
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn numbers_and_codes_go_round() {
         for params in [(0.02, 0), (1.5, 128), (0.003, 255)]
-            .map(|(scale, zero_point)| QParams { scale, zero_point })
+            .map(|(scale, zero_point)| QuantParams { scale, zero_point })
         {
             for code in 0..=255 {
                 assert_eq!(params.quantise(params.dequantise(code)), code);
@@ -273,7 +273,7 @@ mod tests {
         for i in 0..2000 {
             let unit = 1e-6 * 1.013f64.powi(i % 700);
             let (scale, output) = (0.02 + (i % 13) as f32 * 0.004, 0.03);
-            let codes = QParams {
+            let codes = QuantParams {
                 scale,
                 zero_point: (i % 256) as u8,
             };
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_shift_leaves_room_for_the_sum() {
-        let codes = QParams {
+        let codes = QuantParams {
             scale: 0.02,
             zero_point: 0,
         };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use network::contract::{Preprocessing, Sidecar};
+use network::metadata::{Preprocessing, Sidecar};
 
 #[test]
 fn every_sidecar_is_read_and_possible() {

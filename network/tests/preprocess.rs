@@ -1,7 +1,7 @@
 //! Crops against Pillow and `OpenCV`, bit for bit. `preprocess_reference.json` is written by
 //! `preprocess_reference.py`, both beside this file.
 
-use network::contract::{Fit, Preprocessing, Resize};
+use network::metadata::{Fit, Preprocessing, Resize};
 use network::preprocess::{BBox, Cropper, View};
 use serde::Deserialize;
 

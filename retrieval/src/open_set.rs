@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::metrics::{Answer, answer};
 use super::{Labelled, Metric, distance};
-pub use network::contract::Point;
+pub use network::metadata::OperatingPoint;
 use network::{Error, Result};
 
 /// Shares of false alarms that operators ask for.
@@ -29,10 +29,10 @@ const CURVE_POINTS: usize = 101;
 /// The lowest threshold that keeps false alarms within a target.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Operating {
-    /// The most that [`Point::fpir`] may be.
+    /// The most that [`OperatingPoint::fpir`] may be.
     pub target: f64,
     /// What is reached; its `fpir` is a multiple of one over the number of non-mate searches.
-    pub point: Point,
+    pub point: OperatingPoint,
 }
 
 /// Misses and false alarms over all thresholds.
@@ -46,9 +46,9 @@ pub struct OpenSet {
     /// non-mate search and cannot be measured.
     pub operating: Vec<Operating>,
     /// Where misses and false alarms are closest to equal; the lowest such threshold.
-    pub equal_error: Point,
+    pub equal_error: OperatingPoint,
     /// From all accepted to none, by ascending threshold, at most 101 points.
-    pub curve: Vec<Point>,
+    pub curve: Vec<OperatingPoint>,
 }
 
 /// Scores of one query's searches.
@@ -116,7 +116,7 @@ fn from_scores(mates: &[f32], non_mates: &[f32]) -> Result<OpenSet> {
         )));
     };
     let below = |scores: &[f32], threshold: f32| scores.partition_point(|s| *s < threshold);
-    let point = |threshold: f32| Point {
+    let point = |threshold: f32| OperatingPoint {
         threshold,
         fpir: (non_mates.len() - below(non_mates, threshold)) as f64 / non_mates.len() as f64,
         fnir: below(mates, threshold) as f64 / mates.len() as f64,
@@ -142,7 +142,7 @@ fn from_scores(mates: &[f32], non_mates: &[f32]) -> Result<OpenSet> {
     thresholds.sort_unstable_by(f32::total_cmp);
     thresholds.dedup();
 
-    let gap = |point: &Point| (point.fpir - point.fnir).abs();
+    let gap = |point: &OperatingPoint| (point.fpir - point.fnir).abs();
     let equal_error = thresholds
         .iter()
         .map(|&threshold| point(threshold))
@@ -255,7 +255,7 @@ mod tests {
         let [only] = found.operating.as_slice() else {
             panic!("{:?}", found.operating)
         };
-        let wanted = Point {
+        let wanted = OperatingPoint {
             threshold: 0.7f32.next_up(),
             fpir: 0.0,
             fnir: 0.0,

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use network::contract::{PreprocessingPart, Resize};
+use network::metadata::{PreprocessingPart, Resize};
 use network::model::Model;
 use runtime::embed::{Device, EmbedOptions, Embedder, Proof};
 
@@ -144,7 +144,7 @@ impl ModelArgs {
     }
 
     fn read(&self) -> anyhow::Result<Model> {
-        let options = network::model::Options {
+        let options = network::model::ModelOptions {
             sidecar: self.sidecar.clone(),
             preprocessing: PreprocessingPart {
                 resize: self.resize,
@@ -170,7 +170,7 @@ impl DeviceArgs {
             cli::count(chosen.threads, "thread"),
             chosen.why
         );
-        if let Some(Proof { passed, cached }) = &chosen.receipt {
+        if let Some(Proof { passed, cached }) = &chosen.self_test {
             let when = if *cached { ", by an earlier run" } else { "" };
             cli::say!("reid: receipt reproduced{when}: {passed}");
         }

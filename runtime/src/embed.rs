@@ -15,7 +15,7 @@ mod trial;
 use std::str::FromStr;
 
 use network::model::Model;
-use network::receipt::{Passed, Produced, Receipt};
+use network::self_test::{Passed, SelfTest, TestOutputs};
 use serde::Serialize;
 
 pub use self::planned::PlannedEmbedder;
@@ -45,11 +45,11 @@ pub trait Embedder {
     ///
     /// # Errors
     /// As [`Embedder::embed`].
-    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
-        let _ = receipt;
+    fn replay(&mut self, crops: &[u8], self_test: &SelfTest) -> Result<TestOutputs> {
+        let _ = self_test;
         let mut embeddings = Vec::new();
         self.embed(crops, &mut embeddings)?;
-        Ok(Produced {
+        Ok(TestOutputs {
             embeddings,
             sums: None,
         })
@@ -84,7 +84,7 @@ pub struct Chosen {
     /// One sentence for people.
     pub why: String,
     /// How well it reproduces the model's receipt; none if the model carries none.
-    pub receipt: Option<Proof>,
+    pub self_test: Option<Proof>,
     /// Backends that would have been taken before it, and what was wrong with each.
     pub refused: Vec<String>,
 }
@@ -146,16 +146,16 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
     let reason = |(name, error): &(&str, Error)| format!("{name}: {error}");
     for (backend, why) in Backend::of(options.device, model)? {
         let opened = backend.open(model, &options, why).and_then(|mut embedder| {
-            let receipt = proof::prove(embedder.as_mut(), model, &passes)?;
-            Ok((embedder, receipt))
+            let self_test = proof::prove(embedder.as_mut(), model, &passes)?;
+            Ok((embedder, self_test))
         });
         match opened {
-            Ok((embedder, receipt)) => {
+            Ok((embedder, self_test)) => {
                 let mut chosen = embedder.chosen().clone();
                 if let Some((failed, _)) = refused.last() {
                     chosen.why = format!("{}, as {failed} was refused", chosen.why);
                 }
-                chosen.receipt = receipt;
+                chosen.self_test = self_test;
                 chosen.refused = refused.iter().map(reason).collect();
                 return Ok(Box::new(Proven { embedder, chosen }));
             }
@@ -192,7 +192,7 @@ pub struct Verdict {
 /// receipt.
 pub fn verify(model: &Model, options: &EmbedOptions) -> Result<Vec<Verdict>> {
     let options = options.checked()?;
-    if model.contract.receipt.is_none() {
+    if model.metadata.self_test.is_none() {
         let reason = "it carries no receipt, so nothing says what has to come out of it: \
                       `trainer export` writes one";
         return Err(Error::Argument(reason.to_owned()));
@@ -325,8 +325,8 @@ impl Embedder for Proven {
         self.embedder.embed(crops, out)
     }
 
-    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
-        self.embedder.replay(crops, receipt)
+    fn replay(&mut self, crops: &[u8], self_test: &SelfTest) -> Result<TestOutputs> {
+        self.embedder.replay(crops, self_test)
     }
 }
 

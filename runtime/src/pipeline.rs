@@ -5,7 +5,7 @@ mod summary;
 
 use std::time::SystemTime;
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use network::preprocess::{Cropper, View};
 
 pub use self::input::Input;

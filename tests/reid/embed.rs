@@ -4,7 +4,7 @@ use std::path::Path;
 
 use network::graph::fold::fold;
 
-use crate::example::{Folder, contract, crops, example, network, write_with};
+use crate::example::{Folder, crops, example, metadata, network, write_with};
 use crate::program::reid;
 
 /// A matrix as NumPy stores it.
@@ -158,7 +158,7 @@ fn a_model_that_was_folded_before_gives_the_same_embeddings() {
 fn a_contract_that_says_what_is_assumed_changes_nothing_but_silences_the_note() {
     let folder = Folder::new();
     let (model, out) = (folder.at("figures.onnx"), folder.at("emb.npy"));
-    write_with(&contract(), &model);
+    write_with(&metadata(), &model);
     reid![
         "embed",
         example().crops.join("query"),
@@ -172,8 +172,8 @@ fn a_contract_that_says_what_is_assumed_changes_nothing_but_silences_the_note() 
     assert_eq!(Matrix::read(&out), embedded(&example().model, &[]));
 
     // Another order of colours is another input.
-    let mut bgr = contract();
-    bgr.preprocessing.colour = network::contract::Colour::Bgr;
+    let mut bgr = metadata();
+    bgr.preprocessing.colour = network::metadata::Colour::Bgr;
     write_with(&bgr, &model);
     let other = embedded(&model, &[]).difference(&Matrix::read(&out));
     assert!(other > 1e-3, "{other}");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use fixtures::Example;
-use network::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
 use network::graph::Graph;
+use network::metadata::{Embedding, Metric, ModelMetadata, Preprocessing, VERSION, WeightsOrigin};
 use network::onnx::ReadOptions;
 use tempfile::TempDir;
 
@@ -85,9 +85,9 @@ pub(crate) fn network() -> Graph {
 }
 
 /// The contract that the example's network would have: what is assumed of it, said.
-pub(crate) fn contract() -> Contract {
+pub(crate) fn metadata() -> ModelMetadata {
     let [_, height, width] = network().input_size();
-    Contract {
+    ModelMetadata {
         version: VERSION,
         preprocessing: Preprocessing {
             height,
@@ -101,18 +101,18 @@ pub(crate) fn contract() -> Contract {
         },
         net: Some("figures".to_owned()),
         space: None,
-        weights: Weights::default(),
+        weights: WeightsOrigin::default(),
         thresholds: Vec::new(),
         quantisation: None,
-        receipt: None,
+        self_test: None,
     }
 }
 
 /// Writes the example's network with a contract, as an exporter does.
-pub(crate) fn write_with(contract: &Contract, path: &Path) {
-    let key = network::contract::METADATA_KEY.to_owned();
-    let metadata = BTreeMap::from([(key, contract.to_json())]);
-    network::onnx::write_sealed_file(&network(), &metadata, path)
+pub(crate) fn write_with(metadata: &ModelMetadata, path: &Path) {
+    let key = network::metadata::METADATA_KEY.to_owned();
+    let metadata = BTreeMap::from([(key, metadata.to_json())]);
+    network::onnx::write_file_with_digest(&network(), &metadata, path)
         .expect("the model can be written");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fixtures::street::Random;
 
-use crate::example::{Folder, contract, crops, example, write_with};
+use crate::example::{Folder, crops, example, metadata, write_with};
 use crate::program::reid;
 use crate::protobuf::{FLOAT, INT64, Message, floats, model, node, tensor};
 
@@ -261,26 +261,26 @@ fn a_sidecar_that_is_wrong_is_refused_with_the_key() {
 fn a_contract_that_does_not_fit_is_refused() {
     let folder = Folder::new();
     let path = folder.at("figures.onnx");
-    let mut newer = contract();
+    let mut newer = metadata();
     newer.version += 1;
-    let mut larger = contract();
+    let mut larger = metadata();
     larger.embedding.dim = 512;
-    let mut higher = contract();
+    let mut higher = metadata();
     higher.preprocessing.height = 256;
-    let mut elsewhere = contract();
+    let mut elsewhere = metadata();
     elsewhere.embedding.output = "f_i".to_owned();
-    for (contract, why) in [
+    for (metadata, why) in [
         (newer, &["version is 2", "reads 1"][..]),
         (larger, &["64 numbers", "512"]),
         (higher, &["[N, 3, 64, 32]", "[N, 3, 256, 32]"]),
         (elsewhere, &["`f_i`", "`embedding`"]),
     ] {
-        write_with(&contract, &path);
+        write_with(&metadata, &path);
         refused(&path, why);
     }
 
     // Two that say how, and may not agree.
-    write_with(&contract(), &path);
+    write_with(&metadata(), &path);
     folder.file("figures.toml", "net = \"other\"\n");
     refused(&path, &["figures.toml", "carries its own contract"]);
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use serde_json::Value;
 
 use crate::example::{
-    Folder, SIGHTINGS, THRESHOLD, contract, crops, example, run_over, write_with,
+    Folder, SIGHTINGS, THRESHOLD, crops, example, metadata, run_over, write_with,
 };
 use crate::program::{Ended, keys, reid};
 
@@ -263,7 +263,7 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
 
     let folder = Folder::new();
     let model = folder.at("figures.onnx");
-    let mut stated = contract();
+    let mut stated = metadata();
     stated.weights.licence = Some("MIT".to_owned());
     write_with(&stated, &model);
     let text = reid!["model", "inspect", model].succeeds().stdout;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use fixtures::street::{Clip, VISITORS};
-use retrieval::open_set::Point;
+use retrieval::open_set::OperatingPoint;
 use serde_json::Value;
 
 use crate::example::{
-    FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, contract, example, run_over, write_with,
+    FIGURES, FRAMES, Folder, SIGHTINGS, THRESHOLD, example, metadata, run_over, write_with,
 };
 use crate::program::{Reid, keys, reid};
 
@@ -354,8 +354,8 @@ fn a_threshold_comes_from_the_person_or_from_the_model_and_from_nowhere_else() {
 
     let folder = Folder::new();
     let model = folder.at("figures.onnx");
-    let mut stated = contract();
-    let point = |threshold, fpir| Point {
+    let mut stated = metadata();
+    let point = |threshold, fpir| OperatingPoint {
         threshold,
         fpir,
         fnir: 0.0,

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 
 use fixtures::street::{Clip, HEIGHT, WIDTH, jpeg};
-use network::contract::Contract;
+use network::metadata::ModelMetadata;
 use serde_json::Value;
 
 use crate::example::{
-    Folder, SIGHTINGS, THRESHOLD, contract, crops, example, run_over, write_with,
+    Folder, SIGHTINGS, THRESHOLD, crops, example, metadata, run_over, write_with,
 };
 use crate::program::{Ended, Reid, reid};
 use crate::protobuf::{self, FLOAT, floats, node, tensor};
@@ -197,11 +197,11 @@ fn shows(call: &Reid) -> Ended {
 }
 
 /// A model whose contract is the example's, with a change.
-fn model_with(folder: &Folder, name: &str, change: impl FnOnce(&mut Contract)) -> PathBuf {
-    let mut contract = contract();
-    change(&mut contract);
+fn model_with(folder: &Folder, name: &str, change: impl FnOnce(&mut ModelMetadata)) -> PathBuf {
+    let mut metadata = metadata();
+    change(&mut metadata);
     let path = folder.at(name);
-    write_with(&contract, &path);
+    write_with(&metadata, &path);
     path
 }
 
@@ -238,12 +238,12 @@ fn models_do_not_command_a_terminal() {
         protobuf::model(3, &layer(), &[weights()], &[POISON]),
     ));
 
-    type Change = fn(&mut Contract);
+    type Change = fn(&mut ModelMetadata);
     let changes: [Change; 4] = [
-        |contract| contract.net = Some(POISON.to_owned()),
-        |contract| contract.space = Some(POISON.to_owned()),
-        |contract| contract.weights.licence = Some(POISON.to_owned()),
-        |contract| contract.weights.datasets = vec![POISON.to_owned()],
+        |metadata| metadata.net = Some(POISON.to_owned()),
+        |metadata| metadata.space = Some(POISON.to_owned()),
+        |metadata| metadata.weights.licence = Some(POISON.to_owned()),
+        |metadata| metadata.weights.datasets = vec![POISON.to_owned()],
     ];
     for change in changes {
         let path = model_with(&folder, "said.onnx", change);
@@ -251,8 +251,8 @@ fn models_do_not_command_a_terminal() {
         let json = shows(&reid!["model", "inspect", path, "--json"]).json();
         assert!(json.to_string().contains("FORGED"), "{json}");
     }
-    let path = model_with(&folder, "said.onnx", |contract| {
-        contract.space = Some(POISON.to_owned());
+    let path = model_with(&folder, "said.onnx", |metadata| {
+        metadata.space = Some(POISON.to_owned());
     });
     let json = reid!["model", "inspect", path, "--json"].succeeds().json();
     assert_eq!(json["space"], POISON, "the exact value");
@@ -299,8 +299,8 @@ fn galleries_do_not_command_a_terminal() {
     shows(&reid!["gallery", "list", folder.file(POISON, "no gallery")]);
     // A gallery remembers the space of its model.
     let other = folder.at("other.redb");
-    let poisoned = model_with(&folder, "poisoned.onnx", |contract| {
-        contract.space = Some(POISON.to_owned());
+    let poisoned = model_with(&folder, "poisoned.onnx", |metadata| {
+        metadata.space = Some(POISON.to_owned());
     });
     let crop = &crops("query", 1)[0];
     reid![

@@ -7,7 +7,7 @@
 //! | `reid.preprocessing` | how images are prepared, JSON |
 //! | `reid.epoch` | epochs that were trained |
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 
 use crate::nets::{Net, Spec};
 use crate::weights::Weights;

@@ -8,14 +8,14 @@
 pub mod device;
 pub mod int8;
 pub mod quantise;
-mod receipt;
+mod self_test;
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use network::contract::{self, Contract, Embedding, Metric, Preprocessing, Weights};
 use network::graph::fold::{fold, merge_branches};
 use network::graph::{Dim, Graph};
+use network::metadata::{self, Embedding, Metric, ModelMetadata, Preprocessing, WeightsOrigin};
 use network::model::space;
 use network::preprocess::{Cropper, Normaliser};
 use network::tensor::Tensor;
@@ -42,7 +42,7 @@ pub struct Exported {
     /// The same before anything was merged or folded.
     unfolded: Graph,
     /// What travels with it.
-    pub contract: Contract,
+    pub metadata: ModelMetadata,
 }
 
 /// How far two computations of the same embeddings are apart.
@@ -64,14 +64,14 @@ pub struct Gap {
 /// # Errors
 /// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
 /// number, [`Error::Kernels`] if it cannot be folded.
-pub fn float(opened: &Opened, weights: Weights) -> Result<Exported> {
+pub fn float(opened: &Opened, weights: WeightsOrigin) -> Result<Exported> {
     let exported = Exported::new(opened.net.graph(), opened.about.preprocessing, weights)?;
-    let contract = Contract {
+    let metadata = ModelMetadata {
         quantisation: opened.quantisation.clone(),
-        ..exported.contract
+        ..exported.metadata
     };
     Ok(Exported {
-        contract,
+        metadata,
         ..exported
     })
 }
@@ -81,7 +81,11 @@ impl Exported {
     ///
     /// # Errors
     /// As [`float`].
-    pub fn new(graph: &Graph, preprocessing: Preprocessing, weights: Weights) -> Result<Self> {
+    pub fn new(
+        graph: &Graph,
+        preprocessing: Preprocessing,
+        weights: WeightsOrigin,
+    ) -> Result<Self> {
         let mut unfolded = graph.with_output("f_i")?;
         let feature = unfolded.take_outputs()[0].value;
         unfolded.output(OUTPUT, feature);
@@ -104,8 +108,8 @@ impl Exported {
                 });
             }
         }
-        let contract = Contract {
-            version: contract::VERSION,
+        let metadata = ModelMetadata {
+            version: metadata::VERSION,
             preprocessing,
             embedding: Embedding {
                 output: OUTPUT.to_owned(),
@@ -117,12 +121,12 @@ impl Exported {
             weights,
             thresholds: Vec::new(),
             quantisation: None,
-            receipt: None,
+            self_test: None,
         };
         Ok(Self {
             graph: fold(&merge_branches(&unfolded)?)?,
             unfolded,
-            contract,
+            metadata,
         })
     }
 
@@ -132,7 +136,7 @@ impl Exported {
     /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
     /// images; [`Error::File`] for an image that cannot be read.
     pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let unfolded = Network::in_floats(&self.unfolded, &self.contract.preprocessing, 0);
+        let unfolded = Network::in_floats(&self.unfolded, &self.metadata.preprocessing, 0);
         let mut unfolded = unfolded.worker()?;
         let gap = self.compare(images, seen, |crop, _| unfolded.embed(crop))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
@@ -150,7 +154,7 @@ impl Exported {
     /// # Errors
     /// [`Error::File`] if the file is no such matrix or an image cannot be read.
     pub fn verify(&self, embeddings: &Path, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let wanted = [images.len(), self.contract.embedding.dim];
+        let wanted = [images.len(), self.metadata.embedding.dim];
         let rows = read_npy(embeddings, wanted)?;
         self.compare(images, seen, |_, image| {
             Ok(rows[image * wanted[1]..][..wanted[1]].to_vec())
@@ -168,9 +172,9 @@ impl Exported {
                 "there are no images to compare on".to_owned(),
             ));
         }
-        let folded = Network::new(&self.graph, &self.contract.preprocessing, 0)?;
+        let folded = Network::new(&self.graph, &self.metadata.preprocessing, 0)?;
         let mut folded = folded.worker()?;
-        let mut reader = Reader::new(&self.contract.preprocessing)?;
+        let mut reader = Reader::new(&self.metadata.preprocessing)?;
         let mut gap = Gap {
             images: images.len(),
             cosine_min: 1.0,
@@ -214,8 +218,12 @@ impl Exported {
     /// # Errors
     /// [`Error::Kernels`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let said = [(contract::METADATA_KEY.to_owned(), self.contract.to_json())];
-        Ok(onnx::write_sealed_file(&self.graph, &said.into(), path)?)
+        let said = [(metadata::METADATA_KEY.to_owned(), self.metadata.to_json())];
+        Ok(onnx::write_file_with_digest(
+            &self.graph,
+            &said.into(),
+            path,
+        )?)
     }
 }
 

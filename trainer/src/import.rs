@@ -34,7 +34,7 @@ pub struct Source {
 enum Kind {
     Pth(Pth),
     Safetensors(Weights, Vec<Listed>),
-    Onnx(Box<onnx::Model>),
+    Onnx(Box<onnx::OnnxModel>),
 }
 
 /// What stands beside the weights of a checkpoint.

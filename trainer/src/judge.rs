@@ -29,7 +29,7 @@ pub mod report;
 pub mod sensitivity;
 
 use retrieval::metrics::{Outcome, outcomes};
-use retrieval::open_set::{OpenSet, Point};
+use retrieval::open_set::{OpenSet, OperatingPoint};
 use retrieval::verification::{Tally, tallies, threshold_at};
 use retrieval::{Embeddings, Label, Labelled, Metric};
 use serde::{Deserialize, Serialize};
@@ -347,13 +347,13 @@ pub fn agreement(set: &Dataset, float: &Embedded, int8: &Embedded) -> Result<Agr
 ///
 /// # Errors
 /// As [`retrieval::open_set::curve`].
-pub fn thresholds(set: &Dataset, network: &Embedded) -> Result<(OpenSet, Vec<Point>)> {
+pub fn thresholds(set: &Dataset, network: &Embedded) -> Result<(OpenSet, Vec<OperatingPoint>)> {
     let labels = [&set.query, &set.gallery].map(|images| labels(images));
     let [query, gallery] = network.labelled(&labels);
     let named = |error| Error::Argument(format!("{}: {error}", set.name));
     let found = retrieval::open_set::curve(&query, &gallery).map_err(named)?;
     let operating = found.operating.iter().map(|at| at.point);
-    let mut points: Vec<Point> = (found.curve.iter().copied())
+    let mut points: Vec<OperatingPoint> = (found.curve.iter().copied())
         .chain(operating)
         .chain([found.equal_error])
         // Behind the highest score, which rounding can bring above 1, nobody passes at all.

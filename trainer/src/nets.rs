@@ -2,7 +2,7 @@
 //! parameter.
 //!
 //! Every network has an f32 image `[N, 3, height, width]` as its input, normalised as its
-//! [`Contract`](network::contract::Contract) says, and these outputs:
+//! [`ModelMetadata`](network::metadata::ModelMetadata) says, and these outputs:
 //!
 //! | name | shape | what |
 //! |---|---|---|

@@ -17,7 +17,7 @@ use cli::page::Escaped;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::thumbnail;
 use image::{ExtendedColorType, ImageBuffer, RgbImage};
-use network::contract::{Colour, Preprocessing};
+use network::metadata::{Colour, Preprocessing};
 
 use crate::{Error, Result};
 

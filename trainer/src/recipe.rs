@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use cli::settings;
-use network::contract::{Colour, Fit, Preprocessing, Resize};
+use network::metadata::{Colour, Fit, Preprocessing, Resize};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use network::contract::Quantisation;
 use network::graph::Graph;
-use network::model::{Model, Options};
+use network::metadata::Quantisation;
+use network::model::{Model, ModelOptions};
 use network::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{About, default_preprocessing};
@@ -92,7 +92,7 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
 }
 
 fn open_onnx(path: &Path) -> Result<Opened> {
-    let model = Model::unfolded(path, &Options::default())?;
+    let model = Model::unfolded(path, &ModelOptions::default())?;
     let mut graph = model.graph;
     let feature = graph.take_outputs()[0].value;
     for name in ["f_t", "f_i"] {
@@ -103,13 +103,13 @@ fn open_onnx(path: &Path) -> Result<Opened> {
         about: About {
             spec: None,
             classes: 0,
-            preprocessing: model.contract.preprocessing,
+            preprocessing: model.metadata.preprocessing,
             epoch: 0,
         },
         family: "onnx",
         account: Account::default(),
         notes: model.warnings,
-        quantisation: model.contract.quantisation,
+        quantisation: model.metadata.quantisation,
     })
 }
 
@@ -136,11 +136,11 @@ pub struct Beginning {
 pub fn init(path: &Path, about: &About, seed: u64) -> Result<Beginning> {
     let source = import::open(path)?;
     if source.is_network() {
-        let model = Model::unfolded(path, &Options::default())?;
+        let model = Model::unfolded(path, &ModelOptions::default())?;
         let mut notes = model.warnings.clone();
         let about = About {
             spec: None,
-            preprocessing: model.contract.preprocessing,
+            preprocessing: model.metadata.preprocessing,
             ..about.clone()
         };
         let net = nets::adopt(model, about.classes, seed)

@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 
 use image::{Rgb, RgbImage};
 use network::graph::Op;
-use network::model::{Model, Options};
+use network::model::{Model, ModelOptions};
 use network::preprocess::Normaliser;
-use network::receipt::{Level, Produced};
+use network::self_test::{Level, TestOutputs};
 use network::tensor::Tensor;
 use npyz::WriterBuilder;
 use serde_json::Value;
@@ -101,25 +101,25 @@ fn what_is_exported_is_the_network_that_was_kept() {
         let relative = report["folding"]["relative_max"].as_f64().unwrap();
         assert!(relative < 1e-5, "{backbone}: {relative}");
 
-        let model = Model::open(&folder.join("person.onnx"), &Options::default()).unwrap();
+        let model = Model::open(&folder.join("person.onnx"), &ModelOptions::default()).unwrap();
         assert_eq!(model.warnings, [""; 0], "{backbone}");
-        assert_eq!(model.contract.embedding.dim, dim);
-        assert_eq!(model.contract.weights.datasets, ["a", "b"]);
-        assert_eq!(model.contract.weights.licence.as_deref(), Some("MIT"));
-        assert_eq!(model.contract.net.as_deref(), Some(backbone.name()));
-        assert!(model.seal.is_some());
-        let receipt = model.contract.receipt.as_ref().unwrap();
-        let passed = receipt.replay([64, 32], |crops| {
-            let normaliser = Normaliser::new(&model.contract.preprocessing).unwrap();
+        assert_eq!(model.metadata.embedding.dim, dim);
+        assert_eq!(model.metadata.weights.datasets, ["a", "b"]);
+        assert_eq!(model.metadata.weights.licence.as_deref(), Some("MIT"));
+        assert_eq!(model.metadata.net.as_deref(), Some(backbone.name()));
+        assert!(model.digest.is_some());
+        let self_test = model.metadata.self_test.as_ref().unwrap();
+        let passed = self_test.replay([64, 32], |crops| {
+            let normaliser = Normaliser::new(&model.metadata.preprocessing).unwrap();
             let mut planes = vec![0.0; crops.len()];
             let each = 3 * 64 * 32;
             for (crop, planes) in crops.chunks(each).zip(planes.chunks_mut(each)) {
                 normaliser.fill(crop, planes)?;
             }
-            let input = Tensor::f32([receipt.golden.count, 3, 64, 32], planes)?;
+            let input = Tensor::f32([self_test.golden.count, 3, 64, 32], planes)?;
             let rows = network::reference::run(&model.graph, &input)?;
             let embeddings = rows[0].as_f32().unwrap().to_vec();
-            Ok::<_, network::Error>(Produced {
+            Ok::<_, network::Error>(TestOutputs {
                 embeddings,
                 sums: None,
             })
@@ -221,8 +221,8 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
     assert_eq!(judged["before"], judged["after"]);
     assert_eq!(judged["before"]["layers"], judged["before"]["layers_float"]);
 
-    let model = Model::open(&folder.join("person.onnx"), &Options::default()).unwrap();
-    let thresholds = model.contract.thresholds;
+    let model = Model::open(&folder.join("person.onnx"), &ModelOptions::default()).unwrap();
+    let thresholds = model.metadata.thresholds;
     assert!(thresholds.len() > 2, "{thresholds:?}");
     assert!(thresholds.is_sorted_by(|a, b| a.threshold < b.threshold));
     let read = |name: &str| std::fs::read_to_string(folder.join("out/report").join(name)).unwrap();
@@ -282,7 +282,7 @@ fn a_network_in_bytes_is_written_and_compared_on_images_held_back() {
     assert!(cosine > 0.9, "{cosine}");
     let layers = quantised["record"]["layers"].as_array().unwrap();
     assert!(layers.len() > 100, "{}", layers.len());
-    let model = Model::open(&folder.join("int8.onnx"), &Options::default()).unwrap();
+    let model = Model::open(&folder.join("int8.onnx"), &ModelOptions::default()).unwrap();
     let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
     assert!(model.graph.nodes().iter().any(|node| quantises(&node.op)));
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use trainer::checkpoint::About;
 use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::weights::Weights;

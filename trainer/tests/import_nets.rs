@@ -480,7 +480,7 @@ fn nets_of_others_are_refused_with_what_was_found() {
 #[test]
 #[ignore = "needs published weights and crops, which are not ours to ship"]
 fn published_weights_compute_what_their_export_computes() {
-    use network::contract::Preprocessing;
+    use network::metadata::Preprocessing;
     use network::preprocess::{Cropper, Normaliser, View};
 
     let file = |key: &str| PathBuf::from(std::env::var_os(key).expect(key));
@@ -496,9 +496,9 @@ fn published_weights_compute_what_their_export_computes() {
         .unwrap();
     let export = trainer::start::open(&file("REID_ONNX"), &Overrides::default()).unwrap();
 
-    let contract = Preprocessing::default();
-    let mut cropper = Cropper::new(&contract).unwrap();
-    let normaliser = Normaliser::new(&contract).unwrap();
+    let preprocessing = Preprocessing::default();
+    let mut cropper = Cropper::new(&preprocessing).unwrap();
+    let normaliser = Normaliser::new(&preprocessing).unwrap();
     let crops = std::fs::read_dir(file("REID_CROPS")).unwrap();
     let mut crops: Vec<PathBuf> = crops.map(|entry| entry.unwrap().path()).collect();
     crops.sort_unstable();

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image::{Rgb, RgbImage};
-use kernels::cpu::{Executor, Written};
+use kernels::cpu::{Executor, StepOutput};
 use kernels::plan::Plan;
-use network::contract::Preprocessing;
 use network::graph::fold::fold;
 use network::graph::{Graph, Op, Operand};
+use network::metadata::Preprocessing;
 use network::onnx::{self, ReadOptions};
 use network::preprocess::Normaliser;
 use network::tensor::{Data, Tensor};
@@ -193,9 +193,9 @@ fn seen_on_device(
     let mut seen = BTreeMap::new();
     executor
         .run_with(pixels, &mut out, |step, written| {
-            if let Written::Codes(codes) = written {
+            if let StepOutput::Quantised(codes) = written {
                 for id in plan.steps()[step].kind.writes() {
-                    seen.insert(plan.slot(*id).name.clone(), codes.to_vec());
+                    seen.insert(plan.tensor(*id).name.clone(), codes.to_vec());
                 }
             }
         })

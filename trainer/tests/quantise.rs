@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use kernels::cpu::Cpu;
 use kernels::plan::Plan;
-use network::contract::Preprocessing;
 use network::graph::fold::{fold, merge_branches};
 use network::graph::{Binary, Conv, Graph, Op, Operand, Pool, Unary, ValueId};
+use network::metadata::Preprocessing;
 use network::onnx;
 use network::tensor::{Data, Tensor};
 use synth::random::Draw;
 use trainer::export::quantise::{
-    Calibrated, Calibration, Images, Layout, Options, Progress, Quantised, Rounding, Scheme,
+    Calibrated, Calibration, Images, Options, Progress, QdqLayout, Quantised, Rounding, Scheme,
     calibrate, quantise,
 };
 use trainer::nets::{self, Backbone, Net, Spec};
@@ -197,7 +197,7 @@ fn every_family_is_integers_up_to_the_head_and_computes_the_same() {
 }
 
 fn check(float: &Graph, calibrated: &Calibrated, options: &Options, wanted: f64, name: &str) {
-    for layout in [Layout::Fused, Layout::Ort] {
+    for layout in [QdqLayout::Fused, QdqLayout::Ort] {
         let options = Options {
             layout,
             ..options.clone()
@@ -560,9 +560,9 @@ fn all_that_stands_between_layers_stays_integer() {
     for (name, middle) in cases {
         let float = small(middle);
         for (layout, scheme) in [
-            (Layout::Fused, Scheme::U8),
-            (Layout::Ort, Scheme::U8),
-            (Layout::Fused, Scheme::S8Symmetric),
+            (QdqLayout::Fused, Scheme::U8),
+            (QdqLayout::Ort, Scheme::U8),
+            (QdqLayout::Fused, Scheme::S8Symmetric),
         ] {
             let options = Options {
                 layout,

@@ -307,10 +307,10 @@ fn a_network_trains_in_integers() {
     let finished = bench.path("int8/final.onnx");
     assert!(!bench.path("int8/final.safetensors").exists());
     let model = network::model::Model::open(&finished, &Default::default()).unwrap();
-    let quantisation = model.contract.quantisation.unwrap();
+    let quantisation = model.metadata.quantisation.unwrap();
     assert_eq!(quantisation.calibration.crops, 48);
     assert!(quantisation.calibration.method.contains("trained"));
-    assert!(model.contract.receipt.unwrap().exact.is_some());
+    assert!(model.metadata.self_test.unwrap().exact.is_some());
 
     // The rest of a run that lost its end is the same run.
     let whole = read(&finished);
@@ -325,7 +325,7 @@ fn a_network_trains_in_integers() {
     let cosine = report["judged"]["judgement"]["cosine"]["mean"].as_f64();
     assert!(cosine.unwrap() > 0.95, "{report}");
     let judged = network::model::Model::open(&bench.path("judged.onnx"), &Default::default());
-    let judged = judged.unwrap().contract;
+    let judged = judged.unwrap().metadata;
     assert_eq!(
         judged.quantisation.unwrap().calibration,
         quantisation.calibration

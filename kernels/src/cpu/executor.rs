@@ -16,9 +16,9 @@ mod tile;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Cpu, Weights};
-use crate::plan::{Float, FloatOperand, Plan, Slot, SlotId, StepKind};
+use crate::plan::{Float, FloatOperand, Plan, StepKind, TensorId, TensorView};
 use conv::Convolution;
-use network::quant::QParams;
+use network::quant::QuantParams;
 use network::tensor::Tensor;
 use network::{Error, Result};
 
@@ -27,9 +27,9 @@ use network::{Error, Result};
 pub struct Executor {
     cpu: Cpu,
     image: [usize; 2],
-    output: SlotId,
+    output: TensorId,
     dim: usize,
-    slots: Vec<Slot>,
+    tensors: Vec<TensorView>,
     constants: Vec<Tensor>,
     steps: Vec<Ready>,
     memory: Memory,
@@ -38,17 +38,17 @@ pub struct Executor {
 
 /// What a step has written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Written<'a> {
+pub enum StepOutput<'a> {
     /// Codes `[N, height, width, channels]`.
-    Codes(&'a [u8]),
+    Quantised(&'a [u8]),
     /// f32, shaped as the slot says.
-    Real(&'a Tensor),
+    Float(&'a Tensor),
 }
 
 #[derive(Debug)]
 struct Ready {
     name: String,
-    outs: Vec<SlotId>,
+    outs: Vec<TensorId>,
     work: Work,
 }
 
@@ -56,8 +56,8 @@ struct Ready {
 enum Work {
     Conv {
         conv: Convolution,
-        input: SlotId,
-        residual: Option<SlotId>,
+        input: TensorId,
+        residual: Option<TensorId>,
     },
     Float {
         float: Float,
@@ -91,22 +91,22 @@ struct Image<'a> {
     codes: &'a [u8],
     /// Height, width, channels.
     size: [usize; 3],
-    params: QParams,
+    params: QuantParams,
 }
 
 /// Where images of codes lie.
 struct Images<'a> {
-    slots: &'a [Slot],
+    tensors: &'a [TensorView],
     codes: &'a [Vec<u8>],
     batch: usize,
 }
 
 impl<'a> Images<'a> {
-    fn image(&self, id: SlotId) -> Image<'a> {
-        let slot = &self.slots[id.index()];
-        let (size, params) = codes_of(slot);
+    fn image(&self, id: TensorId) -> Image<'a> {
+        let view = &self.tensors[id.index()];
+        let (size, params) = codes_of(view);
         Image {
-            codes: &self.codes[slot.buffer][..slot.content.len(self.batch)],
+            codes: &self.codes[view.buffer][..view.kind.len(self.batch)],
             size,
             params,
         }
@@ -114,8 +114,8 @@ impl<'a> Images<'a> {
 }
 
 /// Size and meaning of a slot that a step of codes names.
-fn codes_of(slot: &Slot) -> ([usize; 3], QParams) {
-    let codes = slot.content.codes();
+fn codes_of(view: &TensorView) -> ([usize; 3], QuantParams) {
+    let codes = view.kind.codes();
     codes.expect("a step of codes reads and writes slots of codes")
 }
 
@@ -145,12 +145,12 @@ impl Executor {
     }
 
     fn with(plan: &Plan, cpu: Cpu) -> Result<Self> {
-        let output = plan.slot(plan.output());
-        let shape = output.content.real(1);
+        let output = plan.tensor(plan.output());
+        let shape = output.kind.real(1);
         let Some(&[1, dim]) = shape.as_deref() else {
             return Err(Error::Argument(format!(
                 "the output `{}` of the plan is no embedding: {:?}",
-                output.name, output.content
+                output.name, output.kind
             )));
         };
         let steps = plan.steps().iter().map(|step| Ready {
@@ -162,7 +162,7 @@ impl Executor {
             image: plan.image(),
             output: plan.output(),
             dim,
-            slots: plan.slots().to_vec(),
+            tensors: plan.tensors().to_vec(),
             constants: plan.constants().to_vec(),
             steps: steps.collect(),
             memory: Memory {
@@ -233,7 +233,7 @@ impl Executor {
         &mut self,
         pixels: &[u8],
         out: &mut [f32],
-        mut observe: impl FnMut(usize, Written<'_>),
+        mut observe: impl FnMut(usize, StepOutput<'_>),
     ) -> Result<()> {
         self.check(pixels, out)?;
         self.batch(pixels, out, &mut observe)
@@ -263,7 +263,7 @@ impl Executor {
         &mut self,
         pixels: &[u8],
         out: &mut [f32],
-        observe: &mut dyn FnMut(usize, Written<'_>),
+        observe: &mut dyn FnMut(usize, StepOutput<'_>),
     ) -> Result<()> {
         let batch = out.len() / self.dim;
         if batch == 0 {
@@ -271,7 +271,7 @@ impl Executor {
         }
         let mut run = Run {
             cpu: &self.cpu,
-            slots: &self.slots,
+            tensors: &self.tensors,
             constants: &self.constants,
             memory: &mut self.memory,
             scratch: &mut self.scratch,
@@ -293,10 +293,10 @@ impl Work {
     fn new(plan: &Plan, cpu: &Cpu, kind: &StepKind) -> Self {
         match kind {
             StepKind::Conv(conv) => {
-                let (size, params) = codes_of(plan.slot(conv.input));
+                let (size, params) = codes_of(plan.tensor(conv.input));
                 let residual = conv.residual.as_ref().map(|residual| residual.input);
-                let zero = residual.map_or(0, |id| codes_of(plan.slot(id)).1.zero_point);
-                let sizes = [size, size_of(plan.slot(conv.out))];
+                let zero = residual.map_or(0, |id| codes_of(plan.tensor(id)).1.zero_point);
+                let sizes = [size, size_of(plan.tensor(conv.out))];
                 let zeros = [params.zero_point, zero];
                 Self::Conv {
                     conv: Convolution::new(conv, cpu.isa, sizes, zeros),
@@ -319,8 +319,8 @@ impl Work {
 }
 
 /// Height, width and channels of a slot, of real numbers too.
-fn size_of(slot: &Slot) -> [usize; 3] {
-    match (slot.content.codes(), slot.content.real(1).as_deref()) {
+fn size_of(view: &TensorView) -> [usize; 3] {
+    match (view.kind.codes(), view.kind.real(1).as_deref()) {
         (Some((size, _)), _) => size,
         (None, Some(&[_, c, h, w])) => [h, w, c],
         (None, Some(&[_, c])) => [1, 1, c],
@@ -331,7 +331,7 @@ fn size_of(slot: &Slot) -> [usize; 3] {
 /// A plan, a batch and its memory.
 struct Run<'a> {
     cpu: &'a Cpu,
-    slots: &'a [Slot],
+    tensors: &'a [TensorView],
     constants: &'a [Tensor],
     memory: &'a mut Memory,
     scratch: &'a mut Scratch,
@@ -347,31 +347,31 @@ impl Run<'_> {
         if let Work::Float { float, weights } = &step.work {
             return self.float(&step.name, float, weights);
         }
-        let slot = &self.slots[out.index()];
+        let view = &self.tensors[out.index()];
         // What a step reads and what it writes are never in one buffer, so it can be taken away.
-        if slot.content.codes().is_some() {
-            let mut codes = std::mem::take(&mut self.memory.codes[slot.buffer]);
-            let len = slot.content.len(self.batch);
+        if view.kind.codes().is_some() {
+            let mut codes = std::mem::take(&mut self.memory.codes[view.buffer]);
+            let len = view.kind.len(self.batch);
             if codes.len() < len {
                 codes.resize(len, 0);
             }
-            let result = self.write_codes(&step.work, size_of(slot), &mut codes[..len]);
-            self.memory.codes[slot.buffer] = codes;
+            let result = self.write_codes(&step.work, size_of(view), &mut codes[..len]);
+            self.memory.codes[view.buffer] = codes;
             return result;
         }
-        let shape = slot.content.real(self.batch).unwrap_or_default();
-        let mut tensor = match self.memory.reals[slot.buffer].take() {
+        let shape = view.kind.real(self.batch).unwrap_or_default();
+        let mut tensor = match self.memory.reals[view.buffer].take() {
             Some(tensor) if tensor.shape() == shape => tensor,
             _ => Tensor::zeros(shape)?,
         };
-        let result = self.write_real(&step.work, size_of(slot), &mut tensor);
-        self.memory.reals[slot.buffer] = Some(tensor);
+        let result = self.write_real(&step.work, size_of(view), &mut tensor);
+        self.memory.reals[view.buffer] = Some(tensor);
         result
     }
 
     fn write_codes(&mut self, work: &Work, size: [usize; 3], out: &mut [u8]) -> Result<()> {
         let images = Images {
-            slots: self.slots,
+            tensors: self.tensors,
             codes: &self.memory.codes,
             batch: self.batch,
         };
@@ -400,7 +400,7 @@ impl Run<'_> {
             Work::Other(StepKind::Crop(step)) => steps::crop(step, &image(step.input), size, out),
             Work::Other(StepKind::Pad(step)) => steps::pad(step, &image(step.input), size, out),
             Work::Other(StepKind::Quantise(step)) => {
-                let (_, params) = codes_of(&self.slots[step.out.index()]);
+                let (_, params) = codes_of(&self.tensors[step.out.index()]);
                 steps::quantise(cpu, params, size, self.real(step.input)?, out);
             }
             Work::Other(other) => return Err(misplaced(other.name(), "codes")),
@@ -411,7 +411,7 @@ impl Run<'_> {
 
     fn write_real(&mut self, work: &Work, size: [usize; 3], out: &mut Tensor) -> Result<()> {
         let images = Images {
-            slots: self.slots,
+            tensors: self.tensors,
             codes: &self.memory.codes,
             batch: self.batch,
         };
@@ -454,33 +454,35 @@ impl Run<'_> {
     fn float(&mut self, node: &str, float: &Float, weights: &Weights) -> Result<()> {
         let operands: Vec<&Tensor> = (float.operands.iter())
             .map(|operand| match *operand {
-                FloatOperand::Slot(id) => self.tensor(id),
+                FloatOperand::Tensor(id) => self.tensor(id),
                 FloatOperand::Constant(index) => Ok(&self.constants[index]),
             })
             .collect::<Result<_>>()?;
         let batch = Some(self.batch);
         let tensors = (self.cpu).compute(batch, node, &float.op, &operands, weights)?;
         for (&id, tensor) in float.outs.iter().zip(tensors) {
-            self.memory.reals[self.slots[id.index()].buffer] = Some(tensor);
+            self.memory.reals[self.tensors[id.index()].buffer] = Some(tensor);
         }
         Ok(())
     }
 
-    fn tensor(&self, id: SlotId) -> Result<&Tensor> {
-        let slot = &self.slots[id.index()];
-        let tensor = self.memory.reals[slot.buffer].as_ref();
-        tensor.ok_or_else(|| misplaced(&slot.name, "real numbers"))
+    fn tensor(&self, id: TensorId) -> Result<&Tensor> {
+        let view = &self.tensors[id.index()];
+        let tensor = self.memory.reals[view.buffer].as_ref();
+        tensor.ok_or_else(|| misplaced(&view.name, "real numbers"))
     }
 
-    fn real(&self, id: SlotId) -> Result<&[f32]> {
+    fn real(&self, id: TensorId) -> Result<&[f32]> {
         Ok(self.tensor(id)?.as_f32().unwrap_or_default())
     }
 
-    fn written(&self, id: SlotId) -> Written<'_> {
-        let slot = &self.slots[id.index()];
-        match &self.memory.reals[slot.buffer] {
-            Some(tensor) => Written::Real(tensor),
-            None => Written::Codes(&self.memory.codes[slot.buffer][..slot.content.len(self.batch)]),
+    fn written(&self, id: TensorId) -> StepOutput<'_> {
+        let view = &self.tensors[id.index()];
+        match &self.memory.reals[view.buffer] {
+            Some(tensor) => StepOutput::Float(tensor),
+            None => {
+                StepOutput::Quantised(&self.memory.codes[view.buffer][..view.kind.len(self.batch)])
+            }
         }
     }
 }

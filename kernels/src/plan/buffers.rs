@@ -1,14 +1,14 @@
 //! Which slot lies in which buffer.
 
-use super::{Buffer, Slot, SlotId, Step};
+use super::{Buffer, Step, TensorId, TensorView};
 
 /// Gives every slot a buffer, and the buffers.
 ///
 /// A slot is alive from the step that writes it to the last that reads it; the output is alive to
 /// the end. In the order of the steps, each takes the smallest free buffer that holds it, or else
 /// makes the largest free one larger, or else a new one.
-pub(super) fn assign(steps: &[Step], slots: &mut [Slot], output: SlotId) -> Vec<Buffer> {
-    let mut last_read = vec![0; slots.len()];
+pub(super) fn assign(steps: &[Step], tensors: &mut [TensorView], output: TensorId) -> Vec<Buffer> {
+    let mut last_read = vec![0; tensors.len()];
     for (i, step) in steps.iter().enumerate() {
         for id in step.kind.reads().iter().chain(step.kind.writes()) {
             last_read[id.0] = i;
@@ -19,10 +19,10 @@ pub(super) fn assign(steps: &[Step], slots: &mut [Slot], output: SlotId) -> Vec<
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     for (i, step) in steps.iter().enumerate() {
-        for &SlotId(slot) in step.kind.writes() {
+        for &TensorId(view) in step.kind.writes() {
             let (real, len) = {
-                let content = &slots[slot].content;
-                (content.codes().is_none(), content.len(1))
+                let kind = &tensors[view].kind;
+                (kind.codes().is_none(), kind.len(1))
             };
             let fitting = (free.iter().enumerate())
                 .filter(|&(_, &buffer)| buffers[buffer].real == real)
@@ -40,14 +40,14 @@ pub(super) fn assign(steps: &[Step], slots: &mut [Slot], output: SlotId) -> Vec<
                 }
             };
             buffers[buffer].len = buffers[buffer].len.max(len);
-            slots[slot].buffer = buffer;
+            tensors[view].buffer = buffer;
         }
-        let mut done: Vec<SlotId> = step.kind.reads();
+        let mut done: Vec<TensorId> = step.kind.reads();
         done.extend(step.kind.writes());
         done.sort_unstable();
         done.dedup();
         let done = done.iter().filter(|id| last_read[id.0] == i);
-        free.extend(done.map(|id| slots[id.0].buffer));
+        free.extend(done.map(|id| tensors[id.0].buffer));
     }
     buffers
 }

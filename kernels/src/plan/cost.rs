@@ -1,6 +1,6 @@
 //! What each step costs.
 
-use super::{Content, FloatOperand, Plan, StepKind};
+use super::{FloatOperand, Plan, StepKind, TensorKind};
 use network::graph::Op;
 use network::tensor::{DType, Tensor};
 
@@ -29,12 +29,12 @@ impl Plan {
 
     fn cost(&self, step: &StepKind) -> StepCost {
         let bytes = |id| {
-            let content = &self.slot(id).content;
-            let each = match content {
-                Content::Codes { .. } => 1,
-                Content::Real { .. } => 4,
+            let kind = &self.tensor(id).kind;
+            let each = match kind {
+                TensorKind::Quantised { .. } => 1,
+                TensorKind::Float { .. } => 4,
             };
-            (content.len(1) * each) as u64
+            (kind.len(1) * each) as u64
         };
         let mut read: u64 = step.reads().into_iter().map(bytes).sum();
         if matches!(step, StepKind::Pixels(_) | StepKind::Normalise(_)) {
@@ -44,7 +44,7 @@ impl Plan {
         let (macs, constants) = match step {
             StepKind::Conv(conv) => {
                 let filters = conv.bias.len();
-                let pixels = self.slot(conv.out).content.len(1) / filters;
+                let pixels = self.tensor(conv.out).kind.len(1) / filters;
                 let words = if conv.residual.is_some() { 4 } else { 2 };
                 let macs = (pixels * conv.weight.len()) as u64;
                 (macs, (conv.weight.len() + 4 * words * filters) as u64)
@@ -55,14 +55,14 @@ impl Plan {
             StepKind::Float(float) => {
                 let constants = float.operands.iter().filter_map(|operand| match operand {
                     FloatOperand::Constant(index) => Some(&self.constants[*index]),
-                    FloatOperand::Slot(_) => None,
+                    FloatOperand::Tensor(_) => None,
                 });
                 let bytes = constants.map(|tensor| (tensor.len() * size_of(tensor)) as u64);
-                let out = self.slot(float.outs[0]).content.len(1);
+                let out = self.tensor(float.outs[0]).kind.len(1);
                 // Each output element is a sum over the taps of one filter, or over a row.
                 let each = |index: usize| match float.operands[index] {
                     FloatOperand::Constant(index) => self.constants[index].shape().to_vec(),
-                    FloatOperand::Slot(id) => self.slot(id).content.real(1).unwrap_or_default(),
+                    FloatOperand::Tensor(id) => self.tensor(id).kind.real(1).unwrap_or_default(),
                 };
                 let taps = match &float.op {
                     Op::Conv(_) => each(1)[1..].iter().product(),

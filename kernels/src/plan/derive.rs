@@ -11,7 +11,7 @@ pub(super) mod table;
 pub(super) mod windows;
 
 use super::Requantise;
-use network::quant::{self, Clamp, EXACT, MIN_SCALE, QParams};
+use network::quant::{self, Clamp, EXACT, MIN_SCALE, QuantParams};
 
 /// What happens to a sum before it becomes a code: `clip(x < 0 ? slope * x : x, lo, hi)`.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,14 +30,14 @@ impl Activation {
     };
 
     /// The codes of `params` that can come out.
-    pub(super) fn clamp(&self, params: QParams) -> Clamp {
+    pub(super) fn clamp(&self, params: QuantParams) -> Clamp {
         params.clamp(self.lo, self.hi)
     }
 
     /// The conversion of accumulators that never pass `bounds`, with these scales.
     pub(super) fn requantise(
         &self,
-        params: QParams,
+        params: QuantParams,
         scale: &[f64],
         bounds: &[i64],
     ) -> Option<Requantise> {
@@ -84,7 +84,7 @@ mod tests {
             Case("of sums that f32 holds", 0.001, Some(0.01), EXACT - 1, true),
             Case("leaks everything", 0.001, Some(f32::INFINITY), 100, false),
         ];
-        let params = QParams {
+        let params = QuantParams {
             scale: 0.1,
             zero_point: 7,
         };

@@ -17,14 +17,14 @@ use std::collections::HashMap;
 
 use super::derive::{pixels, table, windows};
 use super::{
-    Buffer, Content, Dequantise, Float, FloatOperand, Mean, Normalise, Pixels, Plan, Quantise,
-    Slot, SlotId, Step, StepKind, Table, buffers,
+    Buffer, Dequantise, Float, FloatOperand, Mean, Normalise, Pixels, Plan, Quantise, Step,
+    StepKind, Table, TensorId, TensorKind, TensorView, buffers,
 };
 use formula::Formula;
-use layout::Codes;
-use network::contract::Preprocessing;
+use layout::Quantised;
 use network::graph::{Dim, Fact, Graph, Node, Op, Operand, ParamId, ValueId};
-use network::quant::QParams;
+use network::metadata::Preprocessing;
+use network::quant::QuantParams;
 use network::reference;
 use network::tensor::{DType, Data, Tensor};
 use network::{Error, Result};
@@ -34,7 +34,7 @@ pub(super) struct Lowering<'a> {
     graph: &'a Graph,
     preprocessing: &'a Preprocessing,
     steps: Vec<Step>,
-    slots: Vec<Slot>,
+    tensors: Vec<TensorView>,
     constants: Vec<Tensor>,
     params: HashMap<ParamId, usize>,
     uses: Vec<usize>,
@@ -46,7 +46,7 @@ pub(super) struct Lowering<'a> {
 #[derive(Debug, Clone, Default)]
 struct Known {
     /// The value is, or dequantises, these codes.
-    codes: Option<Codes>,
+    codes: Option<Quantised>,
     real: Option<FloatOperand>,
     /// Computed from parameters alone.
     folded: Option<Tensor>,
@@ -61,7 +61,7 @@ pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan
         graph,
         preprocessing,
         steps: Vec::new(),
-        slots: Vec::new(),
+        tensors: Vec::new(),
         constants: Vec::new(),
         params: HashMap::new(),
         uses: graph.uses(),
@@ -70,7 +70,7 @@ pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan
     for index in 0..graph.nodes().len() {
         lowering.node(index)?;
     }
-    let FloatOperand::Slot(output) = lowering.real(graph.outputs()[0].value)? else {
+    let FloatOperand::Tensor(output) = lowering.real(graph.outputs()[0].value)? else {
         return Err(Error::Argument(format!(
             "the output `{}` does not depend on the image",
             graph.outputs()[0].name
@@ -80,19 +80,19 @@ pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan
 }
 
 impl<'a> Lowering<'a> {
-    fn finish(mut self, output: SlotId) -> Plan {
-        let buffers: Vec<Buffer> = buffers::assign(&self.steps, &mut self.slots, output);
+    fn finish(mut self, output: TensorId) -> Plan {
+        let buffers: Vec<Buffer> = buffers::assign(&self.steps, &mut self.tensors, output);
         let real = |step: &Step| {
             let writes = step.kind.writes();
             writes
                 .iter()
-                .any(|id| self.slots[id.0].content.codes().is_none())
+                .any(|id| self.tensors[id.0].kind.codes().is_none())
         };
         let exact_until = self.steps.iter().position(real).unwrap_or(self.steps.len());
         let [_, height, width] = self.graph.input_size();
         Plan {
             steps: self.steps,
-            slots: self.slots,
+            tensors: self.tensors,
             buffers,
             constants: self.constants,
             output,
@@ -197,7 +197,7 @@ impl<'a> Lowering<'a> {
 
     /// The meaning of codes that `node` writes or reads: one scale and one zero point, of u8, or of
     /// s8 (the same codes, 128 lower).
-    fn params(&self, node: &Node) -> Result<QParams> {
+    fn params(&self, node: &Node) -> Result<QuantParams> {
         let constant = |index: usize, what: &str| match node.inputs.get(index) {
             Some(&operand) if self.is_constant(operand) => self.constant(operand),
             _ => Err(unsupported(node, format!("its {what} must be a constant"))),
@@ -226,7 +226,7 @@ impl<'a> Lowering<'a> {
                 return Err(unsupported(node, reason));
             }
         };
-        Ok(QParams { scale, zero_point })
+        Ok(QuantParams { scale, zero_point })
     }
 
     fn quantise(&mut self, node: &Node) -> Result<()> {
@@ -239,29 +239,29 @@ impl<'a> Lowering<'a> {
         };
         let out = node.outputs[0];
         if x == self.graph.input() {
-            let slot = self.codes_slot(x, params);
+            let view = self.codes_slot(x, params);
             self.step(
                 "pixels",
                 StepKind::Pixels(Pixels {
                     sample: pixels::samples(self.preprocessing),
                     table: pixels::codes(self.preprocessing, params),
-                    out: slot,
+                    out: view,
                 }),
             );
-            self.set_codes(out, slot);
+            self.set_codes(out, view);
             return Ok(());
         }
         if let Some(formula) = self.known[x.index()].pending.take() {
-            if let Some(slot) = self.exact(&formula, x, params) {
-                self.set_codes(out, slot);
+            if let Some(view) = self.exact(&formula, x, params) {
+                self.set_codes(out, view);
                 return Ok(());
             }
             self.compute(&formula)?;
         }
         // Codes of one meaning are themselves; in another, a table.
         if let Some(codes) = &self.known[x.index()].codes {
-            if self.slots[codes.slot.0]
-                .content
+            if self.tensors[codes.view.0]
+                .kind
                 .codes()
                 .map(|(_, params)| params)
                 == Some(params)
@@ -270,31 +270,31 @@ impl<'a> Lowering<'a> {
                 return Ok(());
             }
             if let Some((input, x_params)) = self.image(x) {
-                let slot = self.codes_slot(x, params);
+                let view = self.codes_slot(x, params);
                 let table = table::table(x_params, &[], params);
                 let table = StepKind::Table(Table {
                     input,
                     table,
-                    out: slot,
+                    out: view,
                 });
                 self.step(&node.name, table);
-                self.set_codes(out, slot);
+                self.set_codes(out, view);
                 return Ok(());
             }
         }
-        let FloatOperand::Slot(input) = self.real(x)? else {
+        let FloatOperand::Tensor(input) = self.real(x)? else {
             return Err(unsupported(node, "its input does not depend on the image"));
         };
         if size_of(&self.graph.value(x).fact).is_none() {
             let reason = "codes are [N, C, H, W] or [N, C], its input is neither";
             return Err(unsupported(node, reason));
         }
-        let slot = self.codes_slot(x, params);
+        let view = self.codes_slot(x, params);
         self.step(
             &node.name,
-            StepKind::Quantise(Quantise { input, out: slot }),
+            StepKind::Quantise(Quantise { input, out: view }),
         );
-        self.set_codes(out, slot);
+        self.set_codes(out, view);
         Ok(())
     }
 
@@ -309,7 +309,7 @@ impl<'a> Lowering<'a> {
         let codes = self.known[x.index()].codes.clone();
         let codes =
             codes.ok_or_else(|| unsupported(node, "reads what no QuantizeLinear writes"))?;
-        let written = self.slots[codes.slot.0].content.codes();
+        let written = self.tensors[codes.view.0].kind.codes();
         if written.map(|(_, written)| written) != Some(params) {
             let reason = "its scale or zero point is not that of the QuantizeLinear that it reads";
             return Err(unsupported(node, reason));
@@ -333,7 +333,7 @@ impl<'a> Lowering<'a> {
                     out,
                 }),
             );
-            FloatOperand::Slot(out)
+            FloatOperand::Tensor(out)
         } else if let Some(formula) = self.known[value.index()].pending.take() {
             self.compute(&formula)?;
             return self.real(value);
@@ -342,7 +342,7 @@ impl<'a> Lowering<'a> {
             self.constants.push(tensor);
             FloatOperand::Constant(self.constants.len() - 1)
         } else if let Some(codes) = self.known[value.index()].codes.clone() {
-            FloatOperand::Slot(self.dequantised(value, &codes)?)
+            FloatOperand::Tensor(self.dequantised(value, &codes)?)
         } else {
             return Err(Error::Argument(format!(
                 "nothing computes the value `{}`",
@@ -354,17 +354,17 @@ impl<'a> Lowering<'a> {
     }
 
     /// A step that makes codes real numbers, and one more if they have no image's shape.
-    fn dequantised(&mut self, value: ValueId, codes: &Codes) -> Result<SlotId> {
+    fn dequantised(&mut self, value: ValueId, codes: &Quantised) -> Result<TensorId> {
         let name = self.graph.value(value).name.clone();
         let input = self.ordered(&name, codes);
         let out = if self.image(value).is_some() {
             self.real_slot(value)?
         } else {
-            let size = self.slots[input.0].content.codes().map(|(size, _)| size);
+            let size = self.tensors[input.0].kind.codes().map(|(size, _)| size);
             let [height, width, channels] = size.expect("codes lie in slots of codes");
             let shape = [channels, height, width].map(Dim::Fixed);
             let shape = std::iter::once(Dim::Batch).chain(shape).collect();
-            self.slot(&name, Content::Real { shape })
+            self.tensor(&name, TensorKind::Float { shape })
         };
         self.step(&name, StepKind::Dequantise(Dequantise { input, out }));
         if self.image(value).is_some() {
@@ -374,7 +374,7 @@ impl<'a> Lowering<'a> {
         let shape = self.graph.value(value).fact.shape.clone();
         let reshape = Float {
             op: Op::Reshape { shape },
-            operands: vec![FloatOperand::Slot(out)],
+            operands: vec![FloatOperand::Tensor(out)],
             outs: vec![shaped],
         };
         self.step(&name, StepKind::Float(reshape));
@@ -391,11 +391,11 @@ impl<'a> Lowering<'a> {
                 Operand::Param(id) => self.param(id),
             });
         }
-        let outs: Vec<SlotId> = (node.outputs.iter())
+        let outs: Vec<TensorId> = (node.outputs.iter())
             .map(|&out| self.real_slot(out))
             .collect::<Result<_>>()?;
         for (value, &out) in node.outputs.iter().zip(&outs) {
-            self.known[value.index()].real = Some(FloatOperand::Slot(out));
+            self.known[value.index()].real = Some(FloatOperand::Tensor(out));
         }
         let float = Float {
             op: node.op.clone(),
@@ -407,8 +407,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// The mean of each channel of codes, as a real number.
-    fn mean(&mut self, node: &Node, input: SlotId) -> Result<bool> {
-        let Some(([height, width, _], params)) = self.slots[input.0].content.codes() else {
+    fn mean(&mut self, node: &Node, input: TensorId) -> Result<bool> {
+        let Some(([height, width, _], params)) = self.tensors[input.0].kind.codes() else {
             return Ok(false);
         };
         let area = height * width;
@@ -423,7 +423,7 @@ impl<'a> Lowering<'a> {
             out,
         };
         self.step(&node.name, StepKind::Mean(mean));
-        self.known[value.index()].real = Some(FloatOperand::Slot(out));
+        self.known[value.index()].real = Some(FloatOperand::Tensor(out));
         Ok(true)
     }
 
@@ -440,24 +440,24 @@ impl<'a> Lowering<'a> {
         self.steps.push(Step { name, kind });
     }
 
-    fn slot(&mut self, name: &str, content: Content) -> SlotId {
-        self.slots.push(Slot {
+    fn tensor(&mut self, name: &str, kind: TensorKind) -> TensorId {
+        self.tensors.push(TensorView {
             name: name.to_owned(),
-            content,
+            kind,
             buffer: 0,
         });
-        SlotId(self.slots.len() - 1)
+        TensorId(self.tensors.len() - 1)
     }
 
     /// A slot for the codes of a value, which is an image or a vector.
-    fn codes_slot(&mut self, value: ValueId, params: QParams) -> SlotId {
+    fn codes_slot(&mut self, value: ValueId, params: QuantParams) -> TensorId {
         let value = self.graph.value(value);
         let size = size_of(&value.fact).expect("the caller has seen an image or a vector");
-        self.slot(&value.name, Content::Codes { size, params })
+        self.tensor(&value.name, TensorKind::Quantised { size, params })
     }
 
     /// A slot for a value as real numbers.
-    fn real_slot(&mut self, value: ValueId) -> Result<SlotId> {
+    fn real_slot(&mut self, value: ValueId) -> Result<TensorId> {
         let described = self.graph.value(value);
         let Fact { dtype, shape } = &described.fact;
         let batches = shape.iter().filter(|&&dim| dim == Dim::Batch).count();
@@ -470,13 +470,13 @@ impl<'a> Lowering<'a> {
             return Err(unsupported(&self.graph.nodes()[node], reason));
         }
         let shape = shape.clone();
-        Ok(self.slot(&described.name, Content::Real { shape }))
+        Ok(self.tensor(&described.name, TensorKind::Float { shape }))
     }
 
-    fn set_codes(&mut self, value: ValueId, slot: SlotId) {
+    fn set_codes(&mut self, value: ValueId, view: TensorId) {
         let shape = self.graph.value(value).fact.shape_for(1)[1..].to_vec();
-        self.known[value.index()].codes = Some(Codes {
-            slot,
+        self.known[value.index()].codes = Some(Quantised {
+            view,
             shape,
             order: None,
         });

@@ -7,8 +7,8 @@
 
 mod steps;
 
-use crate::plan::{Content, ConvOutput, Float, FloatOperand, Plan, SlotId, Step, StepKind};
-use network::quant::QParams;
+use crate::plan::{ConvOutput, Float, FloatOperand, Plan, Step, StepKind, TensorId, TensorKind};
+use network::quant::QuantParams;
 use network::reference::eval_for;
 use network::tensor::Tensor;
 use network::{Error, Result};
@@ -16,15 +16,15 @@ use steps::Image;
 
 /// What a slot holds while a plan runs.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SlotValue {
+pub enum TensorValue {
     /// `[N, height, width, channels]`.
-    Codes(Vec<u8>),
+    Quantised(Vec<u8>),
     /// f32, shaped as the slot says.
-    Real(Tensor),
+    Float(Tensor),
 }
 
 /// A value and the slot it belongs to, in a buffer.
-type Held = Option<(SlotId, SlotValue)>;
+type Held = Option<(TensorId, TensorValue)>;
 
 /// The embeddings `[N, dim]`, not normalised, of `pixels`: RGB bytes `[N, height, width, 3]`, as
 /// [`Cropper`](network::preprocess::Cropper) makes them. `observe` sees the index of each step and what it
@@ -36,7 +36,7 @@ type Held = Option<(SlotId, SlotValue)>;
 pub fn run_plan(
     plan: &Plan,
     pixels: &[u8],
-    mut observe: impl FnMut(usize, &SlotValue),
+    mut observe: impl FnMut(usize, &TensorValue),
 ) -> Result<Tensor> {
     let [height, width] = plan.image();
     let image = 3 * height * width;
@@ -56,7 +56,7 @@ pub fn run_plan(
         let values = run.step(step, &buffers)?;
         for (&id, value) in step.kind.writes().iter().zip(values) {
             observe(index, &value);
-            buffers[plan.slot(id).buffer] = Some((id, value));
+            buffers[plan.tensor(id).buffer] = Some((id, value));
         }
     }
     run.real(plan.output(), &buffers).cloned()
@@ -70,7 +70,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn step(&self, step: &Step, buffers: &[Held]) -> Result<Vec<SlotValue>> {
+    fn step(&self, step: &Step, buffers: &[Held]) -> Result<Vec<TensorValue>> {
         let image = |id| self.image(id, buffers);
         let codes = match &step.kind {
             StepKind::Pixels(pixels) => steps::pixels(pixels, self.pixels),
@@ -83,8 +83,8 @@ impl Run<'_> {
                 let out = self.size(conv.out);
                 let sums = steps::conv::sums(conv, &image(conv.input), residual.as_ref(), out);
                 match &conv.output {
-                    ConvOutput::Codes(requantise) => steps::codes(requantise, &sums),
-                    ConvOutput::Real { scale } => {
+                    ConvOutput::Quantised(requantise) => steps::codes(requantise, &sums),
+                    ConvOutput::Float { scale } => {
                         let values = steps::real(scale, &sums);
                         let values = steps::planes(&values, out);
                         return Ok(vec![self.tensor(conv.out, values)?]);
@@ -114,7 +114,7 @@ impl Run<'_> {
             }
             StepKind::Pad(pad) => steps::layout::pad(pad, &image(pad.input), self.size(pad.out)),
             StepKind::Quantise(quantise) => {
-                let (size, params) = self.content(quantise.out);
+                let (size, params) = self.kind(quantise.out);
                 let values = self.real(quantise.input, buffers)?.as_f32().unwrap_or(&[]);
                 let values = steps::pixels_of(values, size);
                 values.iter().map(|&x| params.quantise(x)).collect()
@@ -131,64 +131,64 @@ impl Run<'_> {
             }
             StepKind::Float(float) => return self.float(&step.name, float, buffers),
         };
-        Ok(vec![SlotValue::Codes(codes)])
+        Ok(vec![TensorValue::Quantised(codes)])
     }
 
-    fn float(&self, node: &str, float: &Float, buffers: &[Held]) -> Result<Vec<SlotValue>> {
+    fn float(&self, node: &str, float: &Float, buffers: &[Held]) -> Result<Vec<TensorValue>> {
         let operands: Vec<&Tensor> = (float.operands.iter())
             .map(|operand| match *operand {
-                FloatOperand::Slot(id) => self.real(id, buffers),
+                FloatOperand::Tensor(id) => self.real(id, buffers),
                 FloatOperand::Constant(index) => Ok(&self.plan.constants()[index]),
             })
             .collect::<Result<_>>()?;
         let tensors = eval_for(Some(self.batch), node, &float.op, &operands)?;
-        Ok(tensors.into_iter().map(SlotValue::Real).collect())
+        Ok(tensors.into_iter().map(TensorValue::Float).collect())
     }
 
-    fn held<'a>(&self, id: SlotId, buffers: &'a [Held]) -> &'a SlotValue {
-        match &buffers[self.plan.slot(id).buffer] {
+    fn held<'a>(&self, id: TensorId, buffers: &'a [Held]) -> &'a TensorValue {
+        match &buffers[self.plan.tensor(id).buffer] {
             Some((holder, value)) if *holder == id => value,
             _ => panic!(
                 "a plan keeps `{}` until its last reader",
-                self.plan.slot(id).name
+                self.plan.tensor(id).name
             ),
         }
     }
 
-    fn image<'a>(&self, id: SlotId, buffers: &'a [Held]) -> Image<'a> {
-        let (size, params) = self.content(id);
+    fn image<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Image<'a> {
+        let (size, params) = self.kind(id);
         match self.held(id, buffers) {
-            SlotValue::Codes(codes) => Image {
+            TensorValue::Quantised(codes) => Image {
                 codes,
                 size,
                 params,
             },
-            SlotValue::Real(_) => panic!("a slot of codes holds codes"),
+            TensorValue::Float(_) => panic!("a slot of codes holds codes"),
         }
     }
 
-    fn real<'a>(&self, id: SlotId, buffers: &'a [Held]) -> Result<&'a Tensor> {
+    fn real<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Result<&'a Tensor> {
         match self.held(id, buffers) {
-            SlotValue::Real(tensor) => Ok(tensor),
-            SlotValue::Codes(_) => Err(Error::Argument(format!(
+            TensorValue::Float(tensor) => Ok(tensor),
+            TensorValue::Quantised(_) => Err(Error::Argument(format!(
                 "`{}` is read as real numbers and is codes",
-                self.plan.slot(id).name
+                self.plan.tensor(id).name
             ))),
         }
     }
 
     /// Real numbers as the tensor of a slot.
-    fn tensor(&self, id: SlotId, values: Vec<f32>) -> Result<SlotValue> {
-        let shape = self.plan.slot(id).content.real(self.batch);
+    fn tensor(&self, id: TensorId, values: Vec<f32>) -> Result<TensorValue> {
+        let shape = self.plan.tensor(id).kind.real(self.batch);
         let shape = shape.unwrap_or_default();
-        Ok(SlotValue::Real(Tensor::f32(shape, values)?))
+        Ok(TensorValue::Float(Tensor::f32(shape, values)?))
     }
 
     /// Height, width and channels of a slot, of real numbers too.
-    fn size(&self, id: SlotId) -> [usize; 3] {
-        match &self.plan.slot(id).content {
-            Content::Codes { size, .. } => *size,
-            Content::Real { .. } => match self.plan.slot(id).content.real(1).as_deref() {
+    fn size(&self, id: TensorId) -> [usize; 3] {
+        match &self.plan.tensor(id).kind {
+            TensorKind::Quantised { size, .. } => *size,
+            TensorKind::Float { .. } => match self.plan.tensor(id).kind.real(1).as_deref() {
                 Some(&[_, c, h, w]) => [h, w, c],
                 Some(&[_, c]) => [1, 1, c],
                 _ => [0; 3],
@@ -196,8 +196,8 @@ impl Run<'_> {
         }
     }
 
-    fn content(&self, id: SlotId) -> ([usize; 3], QParams) {
-        let codes = self.plan.slot(id).content.codes();
+    fn kind(&self, id: TensorId) -> ([usize; 3], QuantParams) {
+        let codes = self.plan.tensor(id).kind.codes();
         codes.expect("a step of codes reads and writes slots of codes")
     }
 }

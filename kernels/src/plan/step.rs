@@ -5,7 +5,7 @@
 //! a sum may be taken in any order and may wrap on its way. `requantise` is
 //! [`quant::requantise`](network::quant::requantise).
 
-use super::SlotId;
+use super::TensorId;
 use network::graph::{self, Op};
 use network::quant::Clamp;
 
@@ -62,7 +62,7 @@ pub struct Pixels {
     /// For each plane: the code of each value.
     pub table: Box<[[u8; 256]; 3]>,
     /// Codes `[N, height, width, 3]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// As [`Pixels`], for a network that reads real numbers: `y[n, p, i, j] = table[p][pixel[n, i, j,
@@ -75,7 +75,7 @@ pub struct Normalise {
     /// [`Normaliser`](network::preprocess::Normaliser) computes it.
     pub table: Box<[[f32; 256]; 3]>,
     /// Real `[N, 3, height, width]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Convolution, depthwise convolution or matrix product (a 1 x 1 convolution of one pixel):
@@ -92,7 +92,7 @@ pub struct Normalise {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// Strides, pads, dilations, groups; see [`graph::Conv`].
     pub windows: graph::Conv,
     /// Height and width of the kernel.
@@ -106,14 +106,14 @@ pub struct Conv {
     /// What becomes of the accumulator.
     pub output: ConvOutput,
     /// `[N, H', W', O]` codes, or `[N, O, H', W']` or `[N, O]` real.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// A second image, of the size of the result, in the units of the accumulator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residual {
     /// Codes `[N, H', W', O]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// `[O]`, how far the accumulator is shifted left first: 0 to 30.
     pub shift: Vec<u8>,
     /// `[O]`, not negative.
@@ -124,9 +124,9 @@ pub struct Residual {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConvOutput {
     /// A code.
-    Codes(Requantise),
+    Quantised(Requantise),
     /// `f32(acc) * scale[o]`, for a reader of real numbers.
-    Real {
+    Float {
         /// `[O]`.
         scale: Vec<f32>,
     },
@@ -148,13 +148,13 @@ pub struct Requantise {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaxPool {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// The windows over the rows.
     pub rows: Vec<Window>,
     /// The windows over the columns.
     pub columns: Vec<Window>,
     /// Codes `[N, rows, columns, C]`, of the same meaning.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Mean of each window: `y[n, i, j, c] = requantise(sum of (x[n, i', j', c] - z_x) over rows[i] and
@@ -164,7 +164,7 @@ pub struct MaxPool {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Average {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// The windows over the rows.
     pub rows: Vec<Window>,
     /// The windows over the columns.
@@ -174,7 +174,7 @@ pub struct Average {
     /// The codes allowed.
     pub clamp: Clamp,
     /// Codes `[N, rows, columns, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Part of a dimension of an image: `start..end`, never empty.
@@ -193,11 +193,11 @@ pub struct Window {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// The code of each code.
     pub table: Box<[u8; 256]>,
     /// Codes `[N, H, W, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Sum of images and of gated images:
@@ -213,7 +213,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sum {
     /// Pairs of an image and its gate; may be empty.
-    pub products: Vec<[SlotId; 2]>,
+    pub products: Vec<[TensorId; 2]>,
     /// How far the sum of products is shifted left: 0 to 30.
     pub shift: u8,
     /// Images added; may be empty if `products` is not.
@@ -221,14 +221,14 @@ pub struct Sum {
     /// Accumulator to code.
     pub requantise: Requantise,
     /// Codes `[N, H, W, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// An image in a [`Sum`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// Units of the accumulator for each code, not negative.
     pub multiplier: i32,
 }
@@ -239,11 +239,11 @@ pub struct Term {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Channels {
     /// Codes `[N, H, W, C_i]`.
-    pub inputs: Vec<SlotId>,
+    pub inputs: Vec<TensorId>,
     /// Where the channels come from; their lengths add up to `C`.
     pub runs: Vec<Run>,
     /// Codes `[N, H, W, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Channels `start..start + len` of one of the inputs of [`Channels`].
@@ -261,26 +261,26 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crop {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// First row and column.
     pub start: [usize; 2],
     /// Distance of rows and of columns.
     pub step: [usize; 2],
     /// Codes `[N, H', W', C]`, of the same meaning.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// A border of one code around each image, and possibly whole channels of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pad {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// Rows above, columns left and channels in front of the image.
     pub before: [usize; 3],
     /// The code of everything that is not the image.
     pub value: u8,
     /// Codes `[N, H', W', C']`, of the same meaning.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// `y = z + i32(clamp(round_half_even(x / s), 0 - z, 255 - z))` in f32, as ONNX's `QuantizeLinear`;
@@ -288,18 +288,18 @@ pub struct Pad {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantise {
     /// Real `[N, C, H, W]` or `[N, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// Codes `[N, H, W, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// `y = f32(x - z) * s`, as ONNX's `DequantizeLinear`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dequantise {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// Real `[N, C, H, W]` or `[N, C]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// Mean of each channel over all pixels: `y[n, c] = f32(sum of (x[n, i, j, c] - z)) * scale`. The
@@ -307,11 +307,11 @@ pub struct Dequantise {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mean {
     /// Codes `[N, H, W, C]`.
-    pub input: SlotId,
+    pub input: TensorId,
     /// See above.
     pub scale: f32,
     /// Real `[N, C, 1, 1]`.
-    pub out: SlotId,
+    pub out: TensorId,
 }
 
 /// An operator of the network on real numbers, as
@@ -323,14 +323,14 @@ pub struct Float {
     /// What it reads, in the order that [`Op`] documents.
     pub operands: Vec<FloatOperand>,
     /// What it writes, real.
-    pub outs: Vec<SlotId>,
+    pub outs: Vec<TensorId>,
 }
 
 /// What a [`Float`] step reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FloatOperand {
     /// A real slot.
-    Slot(SlotId),
+    Tensor(TensorId),
     /// An index into [`Plan::constants`](super::Plan::constants).
     Constant(usize),
 }
@@ -338,7 +338,7 @@ pub enum FloatOperand {
 impl StepKind {
     /// The slots that it reads, each once for each time it is read.
     #[must_use]
-    pub fn reads(&self) -> Vec<SlotId> {
+    pub fn reads(&self) -> Vec<TensorId> {
         match self {
             Self::Pixels(_) | Self::Normalise(_) => Vec::new(),
             Self::Conv(conv) => {
@@ -364,18 +364,18 @@ impl StepKind {
             Self::Dequantise(dequantise) => vec![dequantise.input],
             Self::Mean(mean) => vec![mean.input],
             Self::Float(float) => {
-                let slots = float.operands.iter().filter_map(|operand| match operand {
-                    FloatOperand::Slot(id) => Some(*id),
+                let tensors = float.operands.iter().filter_map(|operand| match operand {
+                    FloatOperand::Tensor(id) => Some(*id),
                     FloatOperand::Constant(_) => None,
                 });
-                slots.collect()
+                tensors.collect()
             }
         }
     }
 
     /// The slots that it writes: one, unless it is a [`Float`] that cuts.
     #[must_use]
-    pub fn writes(&self) -> &[SlotId] {
+    pub fn writes(&self) -> &[TensorId] {
         let out = match self {
             Self::Pixels(pixels) => &pixels.out,
             Self::Normalise(normalise) => &normalise.out,

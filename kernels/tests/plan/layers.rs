@@ -1,9 +1,9 @@
 //! Networks of one layer: its codes are the exact value, rounded.
 
 use kernels::plan::Plan;
-use kernels::plan::{SlotValue, run_plan};
+use kernels::plan::{TensorValue, run_plan};
 use network::graph::{Conv, Op, Pool, Unary, ValueId};
-use network::quant::QParams;
+use network::quant::QuantParams;
 use network::tensor::{Data, Tensor};
 
 use super::net::{Filter, Net, gemm};
@@ -11,7 +11,7 @@ use super::{MIXING, ROUNDING, kinds, layer, params};
 
 #[test]
 fn a_convolution_of_every_form_is_the_rounded_exact_value() {
-    struct Case(&'static str, [usize; 2], QParams, Filter);
+    struct Case(&'static str, [usize; 2], QuantParams, Filter);
     let plain = Filter::new(5, 3);
     let cases = [
         Case("3 x 3", [6, 5], params(0.02, 7), plain),
@@ -395,7 +395,7 @@ fn other_steps_are_the_rounded_exact_value() {
 #[test]
 fn halves_go_to_even_and_ends_saturate() {
     // Codes 0 to 255 through a weight of 1 and a bias, two units to a step.
-    struct Case(&'static str, i32, QParams, [(u8, u8); 4]);
+    struct Case(&'static str, i32, QuantParams, [(u8, u8); 4]);
     let cases = [
         Case(
             "halves",
@@ -460,7 +460,7 @@ fn halves_go_to_even_and_ends_saturate() {
             .collect();
         let mut found = Vec::new();
         run_plan(&plan, &pixels, |index, value| {
-            if let (1, SlotValue::Codes(codes)) = (index, value) {
+            if let (1, TensorValue::Quantised(codes)) = (index, value) {
                 found.clone_from(codes);
             }
         })

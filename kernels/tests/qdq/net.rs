@@ -10,9 +10,9 @@ mod families;
 
 use std::collections::HashMap;
 
-use network::contract::Preprocessing;
 use network::graph::{Binary, Conv, Dim, Gemm, Graph, Op, Operand, Pool, Unary, ValueId};
-use network::quant::QParams;
+use network::metadata::Preprocessing;
+use network::quant::QuantParams;
 use network::reference;
 use network::tensor::{Data, Tensor};
 
@@ -26,7 +26,7 @@ pub(crate) struct Net {
     pub(crate) graph: Graph,
     pub(crate) preprocessing: Preprocessing,
     tensors: HashMap<ValueId, Tensor>,
-    params: HashMap<ValueId, QParams>,
+    params: HashMap<ValueId, QuantParams>,
     random: u64,
     nodes: usize,
 }
@@ -81,7 +81,7 @@ impl Net {
     pub(crate) fn of_codes(
         seed: u64,
         [height, width]: [usize; 2],
-        params: QParams,
+        params: QuantParams,
     ) -> (Self, ValueId) {
         let preprocessing = Preprocessing {
             height,
@@ -148,7 +148,7 @@ impl Net {
     }
 
     /// What the codes of a dequantised value mean.
-    pub(crate) fn meaning(&self, x: ValueId) -> QParams {
+    pub(crate) fn meaning(&self, x: ValueId) -> QuantParams {
         self.params[&x]
     }
 
@@ -205,7 +205,7 @@ impl Net {
         let highest = values.iter().copied().fold(0.01, f32::max);
         let scale = (highest - lowest) / 255.0;
         let zero_point = (-lowest / scale).round() as u8;
-        self.quantise(x, QParams { scale, zero_point })
+        self.quantise(x, QuantParams { scale, zero_point })
     }
 
     /// Quantises a value with the codes of another, and dequantises it.
@@ -213,7 +213,7 @@ impl Net {
         self.quantise(x, self.params[&like])
     }
 
-    pub(crate) fn quantise(&mut self, x: ValueId, params: QParams) -> ValueId {
+    pub(crate) fn quantise(&mut self, x: ValueId, params: QuantParams) -> ValueId {
         let scale = self.param(Tensor::scalar(params.scale));
         let zero = Tensor::new([], Data::U8(vec![params.zero_point])).unwrap();
         let zero = self.param(zero);
@@ -311,7 +311,7 @@ impl Net {
         let y = self.conv_relu(y, Filter::new((channels / 4).max(1), 1));
         let y = self.conv_q(y, Filter::new(channels, 1));
         let y = self.unary(Unary::Sigmoid, y);
-        let unit = QParams {
+        let unit = QuantParams {
             scale: 1.0 / 255.0,
             zero_point: 0,
         };

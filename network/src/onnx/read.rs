@@ -1,4 +1,4 @@
-//! A decoded file becomes a [`Model`]: names are resolved, nodes converted one by one, constants
+//! A decoded file becomes a [`OnnxModel`]: names are resolved, nodes converted one by one, constants
 //! folded.
 //!
 //! Every name of the file is bound to a [`Binding`]: a value of the graph, a parameter, a constant
@@ -13,7 +13,7 @@ use super::limits::{MAX_BYTES, MAX_NODES, MAX_RANK, limit};
 use super::proto::{GraphProto, ModelProto, NodeProto};
 use super::scope::{Binding, Meaning, Scope, unique};
 use super::site::Site;
-use super::{Model, ReadOptions, WHAT, operators, order, tensors};
+use super::{OnnxModel, ReadOptions, WHAT, operators, order, tensors};
 use crate::graph::{Dim, Gemm, Graph, Op, Operand, ParamId, ValueId};
 use crate::reference;
 use crate::tensor::{DType, Tensor};
@@ -34,7 +34,7 @@ pub(super) fn model(
     mut proto: ModelProto,
     folder: &Folder,
     options: &ReadOptions,
-) -> Result<Model> {
+) -> Result<OnnxModel> {
     let opset = opset(&proto)?;
     let mut file = proto
         .graph
@@ -79,14 +79,14 @@ pub(super) fn model(
     let graph = reader.finish(&file)?;
     let producer = [proto.producer_name, proto.producer_version];
     let producer: Vec<String> = producer.into_iter().flatten().collect();
-    Ok(Model {
+    Ok(OnnxModel {
         graph,
         metadata: metadata(&proto.metadata_props)?,
         opset: u32::try_from(opset).expect("within OPSETS"),
         ir_version: proto.ir_version.unwrap_or_default(),
         producer: producer.join(" ").trim().to_owned(),
         warnings: reader.warnings,
-        seal: None,
+        digest: None,
     })
 }
 

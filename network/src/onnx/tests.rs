@@ -11,7 +11,7 @@ use super::proto::{
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };
 use super::tensors::encode;
-use super::{Model, ReadOptions, read_bytes};
+use super::{OnnxModel, ReadOptions, read_bytes};
 use crate::Result;
 use crate::graph::{Dim, Graph, Op};
 use crate::tensor::{Data, Tensor};
@@ -72,7 +72,7 @@ impl Net {
         self.0.encode_to_vec()
     }
 
-    fn read(&self) -> Result<Model> {
+    fn read(&self) -> Result<OnnxModel> {
         read_bytes(&self.bytes(), &ReadOptions::default())
     }
 

@@ -2,7 +2,7 @@
 
 use super::check_length;
 use crate::Result;
-use crate::contract::{Colour, Preprocessing};
+use crate::metadata::{Colour, Preprocessing};
 
 /// Turns RGB bytes into normalised planes: `(value / 255 - mean) / std` in f32, in this order, as
 /// torchvision's `ToTensor` and `Normalize` compute it.
@@ -20,11 +20,11 @@ impl Normaliser {
     ///
     /// # Errors
     /// As [`Preprocessing::check`].
-    pub fn new(contract: &Preprocessing) -> Result<Self> {
-        contract.check()?;
+    pub fn new(preprocessing: &Preprocessing) -> Result<Self> {
+        preprocessing.check()?;
         let planes = std::array::from_fn(|plane| {
-            let (mean, std) = (contract.mean[plane], contract.std[plane]);
-            let sample = match contract.colour {
+            let (mean, std) = (preprocessing.mean[plane], preprocessing.std[plane]);
+            let sample = match preprocessing.colour {
                 Colour::Rgb => plane,
                 Colour::Bgr => 2 - plane,
             };
@@ -32,8 +32,8 @@ impl Normaliser {
             (sample, table)
         });
         Ok(Self {
-            height: contract.height,
-            width: contract.width,
+            height: preprocessing.height,
+            width: preprocessing.width,
             planes,
         })
     }
@@ -68,7 +68,7 @@ mod tests {
             (Colour::Bgr, [0.0, 0.4, 5.0, 5.0, 0.0, 4.0]),
         ];
         for (colour, wanted) in cases {
-            let contract = Preprocessing {
+            let preprocessing = Preprocessing {
                 height: 1,
                 width: 2,
                 colour,
@@ -76,7 +76,7 @@ mod tests {
                 std: [0.5, -0.2, 0.25],
                 ..Preprocessing::default()
             };
-            let normaliser = Normaliser::new(&contract).unwrap();
+            let normaliser = Normaliser::new(&preprocessing).unwrap();
             let mut out = [f32::NAN; 6];
             normaliser.fill(&[0, 0, 0, 255, 0, 51], &mut out).unwrap();
             assert_eq!(out, wanted, "{colour:?}");

@@ -5,7 +5,7 @@ mod stages;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use network::receipt::Level;
+use network::self_test::Level;
 use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome};
@@ -109,7 +109,7 @@ impl Bench {
             schema: 1,
             device: chosen.device,
             backend: chosen.backend.clone(),
-            receipt: chosen.receipt.map(|proof| proof.passed.level),
+            receipt: chosen.self_test.map(|proof| proof.passed.level),
             model: self.model.model.display().to_string(),
             batch,
             threads: chosen.threads,

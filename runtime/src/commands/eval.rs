@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 use retrieval::metrics::{Scores, evaluate, evaluate_distances};
-use retrieval::open_set::{OpenSet, Point, curve};
+use retrieval::open_set::{OpenSet, OperatingPoint, curve};
 use retrieval::rerank::{RerankOptions, k_reciprocal};
 use retrieval::{Label, Labelled, Metric, market};
 use serde::Serialize;
@@ -207,11 +207,11 @@ impl Report {
 
 fn open_set_text(open_set: &OpenSet) -> Vec<String> {
     let row = |name: String,
-               Point {
+               OperatingPoint {
                    threshold,
                    fpir,
                    fnir,
-               }: Point| {
+               }: OperatingPoint| {
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         vec![
             name,

@@ -29,9 +29,9 @@ pub(super) fn embed(
     model: &Model,
     embedder: &mut dyn Embedder,
 ) -> anyhow::Result<Embedded> {
-    let mut cropper = Cropper::new(&model.contract.preprocessing)?;
-    let contract = &model.contract.preprocessing;
-    let crop_len = contract.height * contract.width * 3;
+    let mut cropper = Cropper::new(&model.metadata.preprocessing)?;
+    let preprocessing = &model.metadata.preprocessing;
+    let crop_len = preprocessing.height * preprocessing.width * 3;
     // Enough crops for every thread to have whole batches, and no more memory than that.
     let window = embedder.chosen().batch * embedder.chosen().threads * 2;
 

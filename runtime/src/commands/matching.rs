@@ -113,7 +113,7 @@ struct Resembles<'a> {
 impl Match {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let model = self.model.open()?;
-        let dim = model.contract.embedding.dim;
+        let dim = model.metadata.embedding.dim;
         let gallery = GalleryView::open(&self.gallery, model.space(), dim)?;
         let mut embedder = self.device.embedder(&model)?;
         let embedded = images::embed(&self.queries, &model, embedder.as_mut())?;
@@ -159,10 +159,10 @@ impl Enroll {
             new_name(&self.name)?;
         }
         let model = self.model.open()?;
-        let dim = model.contract.embedding.dim;
+        let dim = model.metadata.embedding.dim;
         let threshold = self
             .threshold
-            .or_else(|| model.contract.threshold_at(STRANGERS));
+            .or_else(|| model.metadata.threshold_at(STRANGERS));
         let mut embedder = self.device.embedder(&model)?;
         // Before the gallery is touched: what cannot be embedded must not leave an empty one.
         let embedded = images::embed(&self.images, &model, embedder.as_mut())?;

@@ -5,7 +5,7 @@ mod verify;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use network::contract::{Calibration, Contract, Quantisation};
+use network::metadata::{Calibration, ModelMetadata, Quantisation};
 use network::model::file_identity;
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ struct Report<'a> {
     nodes_in_file: usize,
     nodes_folded: usize,
     operators: BTreeMap<&'static str, usize>,
-    contract: &'a Contract,
+    contract: &'a ModelMetadata,
     notes: &'a [String],
 }
 
@@ -84,7 +84,7 @@ impl Inspect {
             schema: 1,
             path: args.model.display().to_string(),
             file: file_identity(&args.model)?,
-            seal: model.seal.as_deref(),
+            seal: model.digest.as_deref(),
             bytes: std::fs::metadata(&args.model)?.len(),
             space: model.space(),
             parameters: cost.parameters,
@@ -92,7 +92,7 @@ impl Inspect {
             nodes_in_file: model.nodes_in_file,
             nodes_folded: model.graph.nodes().len(),
             operators,
-            contract: &model.contract,
+            contract: &model.metadata,
             notes: &model.warnings,
         };
         if self.json {
@@ -181,7 +181,7 @@ impl Report<'_> {
                 rows.push(("layers in floats", float_layers.join(", ")));
             }
         }
-        let receipt = contract.receipt.as_ref().map(|receipt| {
+        let receipt = contract.self_test.as_ref().map(|receipt| {
             let exact = receipt.exact.as_ref().map(|exact| {
                 format!(
                     "; integers: {} equal, cosine at least {}",

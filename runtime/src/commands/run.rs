@@ -110,7 +110,7 @@ impl<'a> Ready<'a> {
         let model = settings.model.open()?;
         let tracks = settings.tracks(&model)?;
         let embedder = settings.device.embedder(&model)?;
-        let dim = model.contract.embedding.dim;
+        let dim = model.metadata.embedding.dim;
         let gallery = match &settings.gallery {
             Some(path) => Gallery::create_or_open(path, model.space(), dim)?,
             None => Gallery::in_memory(model.space(), dim)?,
@@ -133,7 +133,7 @@ impl<'a> Ready<'a> {
     /// If the first source cannot be opened. What happens later is in [`Seen::ended`]: what was
     /// seen before counts.
     pub(super) fn watch(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Seen> {
-        let dim = self.model.contract.embedding.dim;
+        let dim = self.model.metadata.embedding.dim;
         let numbers = Numbers::default();
         let start = Instant::now();
         let mut summary = Summary::default();
@@ -143,7 +143,7 @@ impl<'a> Ready<'a> {
                 break;
             }
             let parts = Parts {
-                preprocessing: &self.model.contract.preprocessing,
+                preprocessing: &self.model.metadata.preprocessing,
                 embedder: self.embedder.as_mut(),
                 gallery: &mut self.gallery,
                 sink,

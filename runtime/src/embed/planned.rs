@@ -3,11 +3,11 @@
 //! The plan is always whole, as what has no exact step becomes a float step: nothing of the network
 //! goes through tract (`docs/adr/0008-planned-networks-alone.md`).
 
-use kernels::cpu::{Executor, Written};
+use kernels::cpu::{Executor, StepOutput};
 use kernels::plan::Plan;
 use network::graph::Graph;
 use network::model::Model;
-use network::receipt::{Produced, Receipt, Watch};
+use network::self_test::{ChecksumRecorder, SelfTest, TestOutputs};
 
 use super::trial::Trial;
 use super::{Chosen, Embedder, unit};
@@ -40,7 +40,7 @@ impl PlannedEmbedder {
     /// # Errors
     /// [`Error::Kernels`] with the node that contradicts the form of quantised networks.
     pub fn new(model: &Model, threads: usize, batch: usize, why: &str) -> Result<Self> {
-        let preprocessing = &model.contract.preprocessing;
+        let preprocessing = &model.metadata.preprocessing;
         let plan = Plan::new(&model.graph, preprocessing)?;
         let executor = Executor::new(&plan, threads)?;
         Ok(Self {
@@ -100,21 +100,21 @@ impl Embedder for PlannedEmbedder {
         result
     }
 
-    fn replay(&mut self, crops: &[u8], receipt: &Receipt) -> Result<Produced> {
-        let count = receipt.golden.count;
+    fn replay(&mut self, crops: &[u8], self_test: &SelfTest) -> Result<TestOutputs> {
+        let count = self_test.golden.count;
         let mut embeddings = vec![0.0; count * self.dim()];
-        if receipt.exact.is_none() {
+        if self_test.exact.is_none() {
             self.executor.run(crops, &mut embeddings)?;
             let sums = None;
-            return Ok(Produced { embeddings, sums });
+            return Ok(TestOutputs { embeddings, sums });
         }
-        let mut watch = Watch::new(&self.exact, receipt.steps(), count)?;
-        let see = |step, written: Written<'_>| {
-            if let Written::Codes(codes) = written {
-                watch.see(step, codes);
+        let mut recorder = ChecksumRecorder::new(&self.exact, self_test.steps(), count)?;
+        let see = |step, written: StepOutput<'_>| {
+            if let StepOutput::Quantised(codes) = written {
+                recorder.record(step, codes);
             }
         };
         self.executor.run_with(crops, &mut embeddings, see)?;
-        Ok(watch.produced(embeddings)?)
+        Ok(recorder.finish(embeddings)?)
     }
 }

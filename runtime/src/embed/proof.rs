@@ -1,6 +1,6 @@
 //! Whether a backend computes what the model's exporter did.
 //!
-//! A model that carries a [self-test](network::receipt) is tested before anything is embedded with
+//! A model that carries a [self-test](network::self_test) is tested before anything is embedded with
 //! it: its golden crops go through the backend as any crops do. A backend whose results differ is
 //! not used.
 //!
@@ -12,7 +12,7 @@ mod machine;
 mod passes;
 
 use network::model::Model;
-use network::receipt::Passed;
+use network::self_test::Passed;
 use serde::Serialize;
 
 use super::{Chosen, Embedder};
@@ -41,7 +41,7 @@ struct Tested {
 impl Tested {
     /// None if the model states no digest, or if this program or machine cannot be told from others.
     fn of(model: &Model, chosen: &Chosen) -> Option<Self> {
-        let digest = model.seal.as_deref()?;
+        let digest = model.digest.as_deref()?;
         let [_, height, width] = model.graph.input_size();
         let Chosen {
             backend,
@@ -72,9 +72,9 @@ impl Tested {
 /// # Panics
 /// If the model carries no receipt.
 pub(super) fn replay(embedder: &mut dyn Embedder, model: &Model) -> Result<Passed> {
-    let receipt = model.contract.receipt.as_ref().expect("it carries one");
+    let self_test = model.metadata.self_test.as_ref().expect("it carries one");
     let [_, height, width] = model.graph.input_size();
-    receipt.replay([height, width], |crops| embedder.replay(crops, receipt))
+    self_test.replay([height, width], |crops| embedder.replay(crops, self_test))
 }
 
 /// As [`replay`], unless `passes` has a pass; none without a receipt.
@@ -86,7 +86,7 @@ pub(super) fn prove(
     model: &Model,
     passes: &Passes,
 ) -> Result<Option<Proof>> {
-    if model.contract.receipt.is_none() {
+    if model.metadata.self_test.is_none() {
         return Ok(None);
     }
     let tested = Tested::of(model, embedder.chosen());
@@ -107,14 +107,16 @@ pub(super) fn prove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use network::contract::{Contract, Embedding, Metric, Preprocessing, VERSION, Weights};
     use network::graph::Graph;
+    use network::metadata::{
+        Embedding, Metric, ModelMetadata, Preprocessing, VERSION, WeightsOrigin,
+    };
 
     fn model(size: [usize; 2], digest: Option<&str>) -> Model {
         let [height, width] = size;
         Model {
             graph: Graph::new("net", "images", [3, height, width]),
-            contract: Contract {
+            metadata: ModelMetadata {
                 version: VERSION,
                 preprocessing: Preprocessing::default(),
                 embedding: Embedding {
@@ -124,14 +126,14 @@ mod tests {
                 },
                 net: None,
                 space: None,
-                weights: Weights::default(),
+                weights: WeightsOrigin::default(),
                 thresholds: Vec::new(),
                 quantisation: None,
-                receipt: None,
+                self_test: None,
             },
             warnings: Vec::new(),
             nodes_in_file: 0,
-            seal: digest.map(str::to_owned),
+            digest: digest.map(str::to_owned),
         }
     }
 

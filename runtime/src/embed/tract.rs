@@ -39,11 +39,11 @@ struct Frame {
 
 impl Frame {
     fn new(model: &Model) -> Result<Self> {
-        let preprocessing = &model.contract.preprocessing;
+        let preprocessing = &model.metadata.preprocessing;
         Ok(Self {
             normaliser: Normaliser::new(preprocessing)?,
             size: [preprocessing.height, preprocessing.width],
-            dim: model.contract.embedding.dim,
+            dim: model.metadata.embedding.dim,
         })
     }
 

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use cli::pictures::PassedOver;
-use network::contract::{self, Quantisation, Weights};
+use network::metadata::{self, Quantisation, WeightsOrigin};
 use serde::Serialize;
 use trainer::checkpoint::{About, default_preprocessing};
 use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
-    Calibration, Layout, Options, Progress, Quantised, Record, Rounding, Scheme,
+    Calibration, Options, Progress, QdqLayout, Quantised, Record, Rounding, Scheme,
 };
 use trainer::export::{self, Exported, Gap};
 use trainer::import::{Account, Overrides};
@@ -104,7 +104,7 @@ struct Int8 {
     calib_count: usize,
     /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "quantize")]
-    layout: Layout,
+    layout: QdqLayout,
     /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
     #[arg(
         long,
@@ -174,14 +174,14 @@ struct Quantising {
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let opened = self.open()?;
-        let said = Weights {
+        let said = WeightsOrigin {
             datasets: self.datasets.clone(),
             licence: self.licence.clone(),
         };
         let mut exported = export::float(&opened, said)?;
         let images = self.images.as_deref().map(pictures).transpose()?;
         // A quantised network was folded before.
-        let foldable = exported.contract.quantisation.is_none();
+        let foldable = exported.metadata.quantisation.is_none();
         let folding = (images.as_ref().filter(|_| foldable))
             .map(|images| {
                 let some = spread(images, self.count);
@@ -213,8 +213,8 @@ impl Export {
         let report = Report {
             schema: 1,
             file: self.out.clone(),
-            net: exported.contract.net.clone().unwrap_or_default(),
-            dim: exported.contract.embedding.dim,
+            net: exported.metadata.net.clone().unwrap_or_default(),
+            dim: exported.metadata.embedding.dim,
             nodes: exported.graph.nodes().len(),
             folding,
             verified,
@@ -230,7 +230,7 @@ impl Export {
             report.net,
             report.dim,
             report.nodes,
-            exported.contract.preprocessing
+            exported.metadata.preprocessing
         )];
         for (what, gap) in [
             ("folded against unfolded", folding),
@@ -253,13 +253,13 @@ impl Export {
     /// Judges a network that is quantised already against the float one at `path`.
     fn judged_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Found> {
         anyhow::ensure!(
-            exported.contract.quantisation.is_some(),
+            exported.metadata.quantisation.is_some(),
             "{}: it is not quantised: --against compares a quantised network with the float one that it was",
             self.weights.display()
         );
         let opened = start::open(path, &Overrides::default())?;
-        let mut float = export::float(&opened, Weights::default())?;
-        let [own, others] = [&exported.contract, &float.contract];
+        let mut float = export::float(&opened, WeightsOrigin::default())?;
+        let [own, others] = [&exported.metadata, &float.metadata];
         anyhow::ensure!(
             others.quantisation.is_none()
                 && own.embedding.dim == others.embedding.dim
@@ -286,7 +286,7 @@ impl Export {
             only: &mut |layer| trained(layer),
         };
         let found = self.judge.run(&mut float, Some(quantiser), &[])?;
-        exported.contract.thresholds = float.contract.thresholds;
+        exported.metadata.thresholds = float.metadata.thresholds;
         Ok(found)
     }
 
@@ -349,7 +349,7 @@ impl Int8 {
             return Ok((None, judge.run(exported, None, &[])?));
         };
         anyhow::ensure!(
-            exported.contract.quantisation.is_none(),
+            exported.metadata.quantisation.is_none(),
             "it is quantised already: export it without --quantize, or quantise the float network"
         );
         let images = split(&pictures(folder)?, self.calib_count);
@@ -381,7 +381,7 @@ impl Int8 {
         let calibrated = calibrate_on(
             &images.calibration,
             &exported.graph,
-            &exported.contract.preprocessing,
+            &exported.metadata.preprocessing,
             &options,
             progress,
         )
@@ -432,12 +432,12 @@ impl Int8 {
         let record = records
             .remove(found.kept())
             .expect("what is written was quantised");
-        exported.contract.quantisation = Some(Quantisation {
+        exported.metadata.quantisation = Some(Quantisation {
             scheme: self.scheme,
             layout: self.layout,
             // The receipt says it.
             exact_until: String::new(),
-            calibration: contract::Calibration {
+            calibration: metadata::Calibration {
                 method: self.calibration.to_string(),
                 crops: images.calibration.len(),
             },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use trainer::checkpoint::{self, About};
 use trainer::data::dataset::{Dataset, Layout, Options};
 use trainer::data::loader::Batch;

@@ -14,7 +14,7 @@
 mod erase;
 mod jitter;
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use network::preprocess::Normaliser;
 use serde::{Deserialize, Serialize};
 
@@ -130,14 +130,14 @@ impl Augmenter {
     ///
     /// # Errors
     /// As [`Augment::check`] and [`Preprocessing::check`].
-    pub fn new(augment: Augment, contract: &Preprocessing) -> Result<Self> {
+    pub fn new(augment: Augment, preprocessing: &Preprocessing) -> Result<Self> {
         augment.check()?;
         Ok(Self {
             augment,
-            normaliser: Normaliser::new(contract)?,
-            size: [contract.height, contract.width],
+            normaliser: Normaliser::new(preprocessing)?,
+            size: [preprocessing.height, preprocessing.width],
             fill: match augment.erasing.fill {
-                Fill::Official => contract.mean,
+                Fill::Official => preprocessing.mean,
                 Fill::Mean => [0.0; 3],
             },
             moved: Vec::new(),
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    fn contract() -> Preprocessing {
+    fn preprocessing() -> Preprocessing {
         Preprocessing {
             height: 16,
             width: 8,
@@ -286,14 +286,14 @@ mod tests {
     fn without_chance_the_network_reads_the_image() {
         let rgb: Vec<u8> = (0..16 * 8 * 3).map(|i| (i % 251) as u8).collect();
         let (mut found, mut wanted) = (vec![0.0; rgb.len()], vec![1.0; rgb.len()]);
-        let mut augmenter = Augmenter::new(Augment::none(), &contract()).unwrap();
+        let mut augmenter = Augmenter::new(Augment::none(), &preprocessing()).unwrap();
         let place = Place {
             seed: 1,
             epoch: 0,
             index: 5,
         };
         augmenter.fill(&rgb, place, &mut found).unwrap();
-        let normaliser = Normaliser::new(&contract()).unwrap();
+        let normaliser = Normaliser::new(&preprocessing()).unwrap();
         normaliser.fill(&rgb, &mut wanted).unwrap();
         assert_eq!(found, wanted);
         assert!(augmenter.fill(&rgb[1..], place, &mut found).is_err());
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn erasing_fills_the_normalised_planes() {
         let rgb = vec![200; 16 * 8 * 3];
-        let mean = contract().mean;
+        let mean = preprocessing().mean;
         for (fill, wanted) in [(Fill::Official, mean), (Fill::Mean, [0.0; 3])] {
             let augment = Augment {
                 erasing: Erasing {
@@ -313,7 +313,7 @@ mod tests {
                 },
                 ..Augment::none()
             };
-            let mut augmenter = Augmenter::new(augment, &contract()).unwrap();
+            let mut augmenter = Augmenter::new(augment, &preprocessing()).unwrap();
             let mut out = vec![0.0; rgb.len()];
             let (seed, epoch, index) = (3, 0, 0);
             let place = Place { seed, epoch, index };
@@ -330,7 +330,7 @@ mod tests {
     fn chance_is_named_by_seed_epoch_and_place() {
         let rgb: Vec<u8> = (0..16 * 8 * 3).map(|i| (i * 7 % 251) as u8).collect();
         let fill = |augment, seed, epoch, index| {
-            let mut augmenter = Augmenter::new(augment, &contract()).unwrap();
+            let mut augmenter = Augmenter::new(augment, &preprocessing()).unwrap();
             let mut out = vec![0.0; rgb.len()];
             let place = Place { seed, epoch, index };
             augmenter.fill(&rgb, place, &mut out).unwrap();

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use network::preprocess::Cropper;
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +34,12 @@ pub struct Photos {
     images: Vec<Image>,
     /// What a batch says of an image: its class.
     labels: Vec<i64>,
-    contract: Preprocessing,
+    preprocessing: Preprocessing,
     cache: Cache,
 }
 
 impl Photos {
-    /// `images` and their `labels` (classes), for networks that want their input like `contract`.
+    /// `images` and their `labels` (classes), for networks that want their input like `preprocessing`.
     /// Resized images are kept in memory until they take `cache_mb` MiB (128 x 256 pixels are 96
     /// KiB); the others are decoded anew each time.
     ///
@@ -49,7 +49,7 @@ impl Photos {
     pub fn new(
         images: Vec<Image>,
         labels: Vec<i64>,
-        contract: Preprocessing,
+        preprocessing: Preprocessing,
         cache_mb: usize,
     ) -> Result<Self> {
         if images.len() != labels.len() {
@@ -59,12 +59,12 @@ impl Photos {
                 labels.len()
             )));
         }
-        contract.check()?;
+        preprocessing.check()?;
         Ok(Self {
             cache: Cache::new(images.len(), cache_mb.saturating_mul(1 << 20)),
             images,
             labels,
-            contract,
+            preprocessing,
         })
     }
 
@@ -224,7 +224,7 @@ impl Loader {
     pub fn start(photos: &Arc<Photos>, work: Work, options: LoaderOptions) -> Result<Self> {
         options.check()?;
         // So that an error of the settings does not wait for the first batch.
-        Augmenter::new(work.augment, &photos.contract)?;
+        Augmenter::new(work.augment, &photos.preprocessing)?;
         let beyond = (work.batches.iter().flatten()).find(|&&index| index >= photos.len());
         if let Some(index) = beyond {
             return Err(Error::Argument(format!(
@@ -410,7 +410,7 @@ struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     fn new(photos: &'a Photos, work: &'a Work, stop: &'a AtomicBool) -> Result<Self> {
-        let contract = &photos.contract;
+        let preprocessing = &photos.preprocessing;
         let mut images = 0;
         let before = |batch: &Vec<usize>| {
             let before = images;
@@ -423,9 +423,9 @@ impl<'a> Maker<'a> {
             stop,
             before: work.batches.iter().map(before).collect(),
             picture: Picture::default(),
-            cropper: Cropper::new(contract)?,
-            resized: vec![0; contract.height * contract.width * 3],
-            augmenter: Augmenter::new(work.augment, contract)?,
+            cropper: Cropper::new(preprocessing)?,
+            resized: vec![0; preprocessing.height * preprocessing.width * 3],
+            augmenter: Augmenter::new(work.augment, preprocessing)?,
         })
     }
 

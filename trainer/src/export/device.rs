@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use kernels::cpu::{Cpu, Executor, Float};
+use kernels::cpu::{Cpu, Executor, FloatExecutor};
 use kernels::plan::Plan;
-use network::contract::Preprocessing;
 use network::graph::Graph;
 use network::graph::fold::fold;
+use network::metadata::Preprocessing;
 use network::onnx::{self, ReadOptions};
 use network::preprocess::Normaliser;
 use network::tensor::Tensor;
@@ -32,7 +32,7 @@ pub struct Worker<'a>(How<'a>);
 #[derive(Debug)]
 enum How<'a> {
     Integers(Box<Executor>),
-    Floats(Float<'a>, Box<Normaliser>, [usize; 2]),
+    Floats(FloatExecutor<'a>, Box<Normaliser>, [usize; 2]),
 }
 
 impl<'a> Network<'a> {

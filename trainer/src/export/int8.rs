@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use network::contract::Preprocessing;
 use network::graph::Graph;
 use network::graph::fold::{fold, merge_branches};
+use network::metadata::Preprocessing;
 use network::preprocess::Normaliser;
 use retrieval::market;
 
@@ -139,7 +139,7 @@ impl Exported {
         images: &[PathBuf],
         seen: impl FnMut(),
     ) -> Result<Gap> {
-        let quantised = Network::new(quantised, &self.contract.preprocessing, 0)?;
+        let quantised = Network::new(quantised, &self.metadata.preprocessing, 0)?;
         let mut quantised = quantised.worker()?;
         self.compare(images, seen, |crop, _| quantised.embed(crop))
     }

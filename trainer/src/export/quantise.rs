@@ -35,7 +35,7 @@ use network::graph::{Graph, ValueId};
 use network::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-pub use network::contract::{Layout, Scheme};
+pub use network::metadata::{QdqLayout, Scheme};
 
 pub use self::equalise::Equalised;
 pub use self::histogram::Bins;
@@ -96,7 +96,7 @@ pub enum Rounding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Options {
     /// Where residuals are added.
-    pub layout: Layout,
+    pub layout: QdqLayout,
     /// The bytes of activations.
     pub scheme: Scheme,
     /// How ranges are found.
@@ -116,7 +116,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            layout: Layout::default(),
+            layout: QdqLayout::default(),
             scheme: Scheme::default(),
             calibration: Calibration::default(),
             equalise: true,
@@ -285,7 +285,7 @@ pub fn calibrate(
     };
     // What the other layout rounds is measured as well, so that a calibration serves both.
     let mut measured: Vec<bool> = sites.group_of.iter().map(Option::is_some).collect();
-    for layout in [Layout::Fused, Layout::Ort] {
+    for layout in [QdqLayout::Fused, QdqLayout::Ort] {
         for (measured, group) in measured
             .iter_mut()
             .zip(Sites::of(&graph, layout, &BTreeSet::new())?.group_of)

@@ -5,7 +5,7 @@
 //! things is tested without either.
 
 use network::graph::Graph;
-use retrieval::open_set::{OpenSet, Point};
+use retrieval::open_set::{OpenSet, OperatingPoint};
 use retrieval::{Embeddings, Label};
 
 use super::alarm::{self, Health};
@@ -52,7 +52,7 @@ pub struct Judged {
     /// Error rates by threshold, for people.
     pub open_set: OpenSet,
     /// The same for the contract.
-    pub thresholds: Vec<Point>,
+    pub thresholds: Vec<OperatingPoint>,
     /// Which layer costs how much, if it was asked for or needed.
     pub sensitivity: Option<Sensitivity>,
     /// What the budget took, if there is one.

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use retrieval::Embeddings;
 
 use crate::data::dataset::Image;

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use network::contract::{self, Contract, Preprocessing, Weights};
+use network::metadata::{self, ModelMetadata, Preprocessing, WeightsOrigin};
 
 use super::*;
 
@@ -229,20 +229,20 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn the_curve_fits_into_a_contract() {
-    let mut contract = Contract {
-        version: contract::VERSION,
+    let mut metadata = ModelMetadata {
+        version: metadata::VERSION,
         preprocessing: Preprocessing::default(),
-        embedding: contract::Embedding {
+        embedding: metadata::Embedding {
             output: "embedding".to_owned(),
             dim: 2,
-            metric: contract::Metric::Cosine,
+            metric: metadata::Metric::Cosine,
         },
         net: None,
         space: None,
-        weights: Weights::default(),
+        weights: WeightsOrigin::default(),
         thresholds: Vec::new(),
         quantisation: None,
-        receipt: None,
+        self_test: None,
     };
     // Thirty persons, every second query exactly at its answer: the highest score is 1 and rounding
     // goes beyond.
@@ -262,8 +262,8 @@ fn the_curve_fits_into_a_contract() {
     for operating in &open_set.operating {
         assert!(points.contains(&operating.point), "{operating:?}");
     }
-    contract.thresholds = points;
-    let read = Contract::from_json(&contract.to_json()).unwrap();
+    metadata.thresholds = points;
+    let read = ModelMetadata::from_json(&metadata.to_json()).unwrap();
     let least = open_set.operating[0];
     assert_eq!(read.threshold_at(least.target), Some(least.point.threshold));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use retrieval::Embeddings;
 use tch::Tensor;
 

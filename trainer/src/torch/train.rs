@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 
 use super::extract::{self, Reading, images_of};
 use super::{Learner, Module, Precision, Step};

@@ -150,10 +150,10 @@ impl Convolution {
             padded,
             zeros,
             has_residual: conv.residual.is_some(),
-            leaky: matches!(&conv.output, ConvOutput::Codes(codes) if codes.negative.is_some()),
+            leaky: matches!(&conv.output, ConvOutput::Quantised(codes) if codes.negative.is_some()),
             rule: match &conv.output {
-                ConvOutput::Codes(requantise) => Some(Rule::new(&requantise.clamp)),
-                ConvOutput::Real { .. } => None,
+                ConvOutput::Quantised(requantise) => Some(Rule::new(&requantise.clamp)),
+                ConvOutput::Float { .. } => None,
             },
             weights,
             lanes,

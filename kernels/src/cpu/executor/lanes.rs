@@ -67,8 +67,10 @@ impl Lanes {
                 lanes.multiplier[lane] = residual.multiplier[o];
             }
             let (scale, negative) = match &conv.output {
-                ConvOutput::Codes(requantise) => (&requantise.scale, requantise.negative.as_ref()),
-                ConvOutput::Real { scale } => (scale, None),
+                ConvOutput::Quantised(requantise) => {
+                    (&requantise.scale, requantise.negative.as_ref())
+                }
+                ConvOutput::Float { scale } => (scale, None),
             };
             lanes.scale[lane] = scale[o];
             lanes.negative[lane] = negative.map_or(scale[o], |negative| negative[o]);

@@ -5,7 +5,7 @@ use super::super::isa::Loop;
 use super::lanes::Rule;
 use super::{Image, Images, Scratch, lock, make_room};
 use crate::plan::{Average, Channels, Crop, MaxPool, Mean, Normalise, Pad, Pixels, Sum, Table};
-use network::quant::QParams;
+use network::quant::QuantParams;
 
 /// Codes that one thread takes at once.
 const PIECE: usize = 1 << 14;
@@ -369,7 +369,7 @@ pub(super) fn pad(
 /// Real `[N, C, pixels]` to codes `[N, pixels, C]`.
 pub(super) fn quantise(
     cpu: &Cpu,
-    params: QParams,
+    params: QuantParams,
     [height, width, channels]: [usize; 3],
     x: &[f32],
     out: &mut [u8],
@@ -389,7 +389,7 @@ pub(super) fn quantise(
 }
 
 struct ToCodes<'a> {
-    params: QParams,
+    params: QuantParams,
     x: &'a [f32],
     channels: usize,
     out: &'a mut [u8],

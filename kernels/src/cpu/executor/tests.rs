@@ -6,10 +6,10 @@ use std::time::Instant;
 use super::super::isa::Isa;
 use super::*;
 use crate::plan::Plan;
-use crate::plan::{SlotValue, run_plan};
+use crate::plan::{TensorValue, run_plan};
 use net::{FAMILIES, Filter, Net};
 use network::graph::{Conv, Op, Unary, ValueId};
-use network::quant::QParams;
+use network::quant::QuantParams;
 use network::tensor::{Data, Tensor};
 
 #[path = "../../../tests/qdq/net.rs"]
@@ -36,7 +36,7 @@ fn compare(name: &str, plan: &Plan, pixels: &[u8]) {
             let mut executor = Executor::with(plan, Cpu::with(threads, isa)).unwrap();
             let mut out = vec![f32::NAN; embeddings.len()];
             let mut steps = wanted.iter();
-            let observe = |index: usize, written: Written<'_>| {
+            let observe = |index: usize, written: StepOutput<'_>| {
                 let (wanted_index, wanted) = steps.next().unwrap();
                 assert_eq!(index, *wanted_index, "{case}");
                 let step = &plan.steps()[index];
@@ -46,14 +46,14 @@ fn compare(name: &str, plan: &Plan, pixels: &[u8]) {
                     step.kind.name()
                 );
                 match (written, wanted) {
-                    (Written::Codes(found), SlotValue::Codes(wanted)) => {
+                    (StepOutput::Quantised(found), TensorValue::Quantised(wanted)) => {
                         let differs = found.iter().zip(wanted).position(|(a, b)| a != b);
                         if let Some(at) = differs {
                             panic!("{case}: code {at} is {}, wanted {}", found[at], wanted[at]);
                         }
                         assert_eq!(found.len(), wanted.len(), "{case}");
                     }
-                    (Written::Real(found), SlotValue::Real(wanted)) => {
+                    (StepOutput::Float(found), TensorValue::Float(wanted)) => {
                         assert_eq!(found.shape(), wanted.shape(), "{case}");
                         close(&case, found.as_f32().unwrap(), wanted.as_f32().unwrap());
                     }
@@ -185,7 +185,7 @@ fn every_accumulator_has_the_code_of_the_plain_executor() {
         (-300, 4.0),
     ];
     for (case, (bias, out)) in cases.into_iter().enumerate() {
-        let code = QParams {
+        let code = QuantParams {
             scale: 1.0,
             zero_point: 0,
         };
@@ -199,7 +199,7 @@ fn every_accumulator_has_the_code_of_the_plain_executor() {
         let y = net.push1(Op::Conv(Conv::pointwise()), &[x.into(), weights, biases]);
         let y = net.quantise(
             y,
-            QParams {
+            QuantParams {
                 scale: out,
                 zero_point: 7,
             },
@@ -281,7 +281,7 @@ fn bench_instruction_sets() {
         let mut out = vec![0.0; executor.dim()];
         let mut lap = Lap::new(step);
         for _ in 0..20 {
-            let observe = |index: usize, _: Written<'_>| lap.seen(index);
+            let observe = |index: usize, _: StepOutput<'_>| lap.seen(index);
             executor.run_with(&pixels, &mut out, observe).unwrap();
         }
         lap.report(&format!("{isa:?}"), macs);

@@ -1,8 +1,8 @@
 //! Convolutions and matrix products.
 
 use super::Activation;
-use crate::plan::{Requantise, Residual, SlotId};
-use network::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QParams};
+use crate::plan::{Requantise, Residual, TensorId};
+use network::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QuantParams};
 
 /// A filter bank as the file has it, with its numbers in the order of the step.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(in crate::plan) enum Bias {
     /// Whole multiples of a scale, one for each channel.
     Steps(Vec<i32>, Vec<f32>),
     /// Numbers.
-    Real(Vec<f32>),
+    Float(Vec<f32>),
 }
 
 /// The integers of a convolution.
@@ -53,7 +53,7 @@ impl Filters {
     }
 
     /// One filter in units of `unit`; exactly as in the file for `unit = x.scale * scale`.
-    fn filter(&self, channel: usize, x: QParams, unit: f64) -> Option<Filter> {
+    fn filter(&self, channel: usize, x: QuantParams, unit: f64) -> Option<Filter> {
         let own = f64::from(x.scale) * f64::from(self.scale[channel]);
         let weight = &self.weight[channel * self.taps()..][..self.taps()];
         let weight = if unit == own {
@@ -74,7 +74,7 @@ impl Filters {
                 let bias = f64::from(steps[channel]) * f64::from(scale[channel]);
                 (bias / unit).round_ties_even() as i64
             }
-            Bias::Real(bias) => {
+            Bias::Float(bias) => {
                 let bias = f64::from(bias[channel]) / unit;
                 bias.is_finite().then_some(bias.round_ties_even() as i64)?
             }
@@ -103,10 +103,10 @@ impl Filters {
     /// none.
     pub(in crate::plan) fn to_codes(
         &self,
-        x: QParams,
-        residual: Option<(SlotId, QParams)>,
+        x: QuantParams,
+        residual: Option<(TensorId, QuantParams)>,
         activation: &Activation,
-        out: QParams,
+        out: QuantParams,
     ) -> Option<Integers> {
         let channels = self.scale.len();
         let mut weight = Vec::with_capacity(self.weight.len());
@@ -151,7 +151,7 @@ impl Filters {
     }
 
     /// The weights, the biases and the scales of the accumulators, for a real number as result.
-    pub(in crate::plan) fn to_real(&self, x: QParams) -> Option<(Vec<i8>, Vec<i32>, Vec<f32>)> {
+    pub(in crate::plan) fn to_real(&self, x: QuantParams) -> Option<(Vec<i8>, Vec<i32>, Vec<f32>)> {
         let mut bias = Vec::new();
         let mut scale = Vec::new();
         for (channel, &s) in self.scale.iter().enumerate() {
@@ -168,11 +168,11 @@ mod tests {
     use super::*;
     use network::quant::requantise;
 
-    const X: QParams = QParams {
+    const X: QuantParams = QuantParams {
         scale: 0.02,
         zero_point: 3,
     };
-    const Y: QParams = QParams {
+    const Y: QuantParams = QuantParams {
         scale: 0.05,
         zero_point: 9,
     };
@@ -189,7 +189,7 @@ mod tests {
     fn a_dead_channel_is_its_bias_whatever_its_scale() {
         for scale in [1e-12, 1e-9, 1e-3, 1.0, 1e6] {
             for bias in [0.0, 1.26, -0.2] {
-                let filters = filters(vec![0; 8], scale, Bias::Real(vec![bias]));
+                let filters = filters(vec![0; 8], scale, Bias::Float(vec![bias]));
                 let integers = filters.to_codes(X, None, &Activation::NONE, Y).unwrap();
                 let Requantise {
                     scale: found,
@@ -236,20 +236,20 @@ mod tests {
         assert!(!derive(filters(
             vec![1],
             0.01,
-            Bias::Real(vec![f32::INFINITY])
+            Bias::Float(vec![f32::INFINITY])
         )));
-        assert!(!derive(filters(vec![1], 0.01, Bias::Real(vec![f32::NAN]))));
+        assert!(!derive(filters(vec![1], 0.01, Bias::Float(vec![f32::NAN]))));
     }
 
     #[test]
     fn a_weak_filter_is_rounded_to_the_smallest_scale_and_a_strong_one_refused() {
-        let weak = filters(vec![127, -64, 1], 1e-6, Bias::Real(vec![0.0]));
+        let weak = filters(vec![127, -64, 1], 1e-6, Bias::Float(vec![0.0]));
         let integers = weak.to_codes(X, None, &Activation::NONE, Y).unwrap();
         assert_eq!(integers.requantise.scale, [MIN_SCALE]);
         let ratio = f64::from(X.scale) * 1e-6 / (f64::from(MIN_SCALE) * f64::from(Y.scale));
         let wanted = [127.0, -64.0, 1.0].map(|w: f64| (w * ratio).round_ties_even() as i8);
         assert_eq!(integers.weight, wanted);
-        let strong = filters(vec![127, -64, 1], 1e6, Bias::Real(vec![0.0]));
+        let strong = filters(vec![127, -64, 1], 1e6, Bias::Float(vec![0.0]));
         assert!(strong.to_codes(X, None, &Activation::NONE, Y).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! What a pixel becomes.
 
-use network::contract::{Colour, Preprocessing};
-use network::quant::QParams;
+use network::metadata::{Colour, Preprocessing};
+use network::quant::QuantParams;
 
 /// Which sample of an RGB pixel each plane of the network takes.
 pub(in crate::plan) fn samples(preprocessing: &Preprocessing) -> [usize; 3] {
@@ -14,7 +14,7 @@ pub(in crate::plan) fn samples(preprocessing: &Preprocessing) -> [usize; 3] {
 /// The code of each value of each plane.
 pub(in crate::plan) fn codes(
     preprocessing: &Preprocessing,
-    params: QParams,
+    params: QuantParams,
 ) -> Box<[[u8; 256]; 3]> {
     let Preprocessing { mean, std, .. } = preprocessing;
     Box::new(std::array::from_fn(|plane| {

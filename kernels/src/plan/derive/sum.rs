@@ -1,8 +1,8 @@
 //! Sums of images and of gated images.
 
 use super::Activation;
-use crate::plan::{Requantise, SlotId, Term};
-use network::quant::{self, QParams, SPARE};
+use crate::plan::{Requantise, TensorId, Term};
+use network::quant::{self, QuantParams, SPARE};
 
 /// The integers of a sum.
 pub(in crate::plan) struct Integers {
@@ -20,11 +20,11 @@ const FINEST: u8 = 15;
 /// their rounded multipliers together are wrong by a quarter of a step of the result at most, or a
 /// step where 31 bits have no room for that; terms alone the finest that there is room for.
 pub(in crate::plan) fn sum(
-    products: Option<(usize, QParams, QParams)>,
-    terms: &[(SlotId, QParams)],
+    products: Option<(usize, QuantParams, QuantParams)>,
+    terms: &[(TensorId, QuantParams)],
     channels: usize,
     activation: &Activation,
-    out: QParams,
+    out: QuantParams,
 ) -> Option<Integers> {
     let output = f64::from(out.scale);
     let (unit, bound) = match products {
@@ -70,17 +70,20 @@ pub(in crate::plan) fn sum(
 mod tests {
     use super::*;
 
-    const fn params(scale: f32, zero_point: u8) -> QParams {
-        QParams { scale, zero_point }
+    const fn params(scale: f32, zero_point: u8) -> QuantParams {
+        QuantParams { scale, zero_point }
     }
 
     /// Shift, multipliers and scale.
     fn derive(
-        products: Option<(usize, QParams, QParams)>,
+        products: Option<(usize, QuantParams, QuantParams)>,
         scales: &[f32],
         out: f32,
     ) -> Option<(u8, Vec<i32>, f32)> {
-        let terms: Vec<_> = scales.iter().map(|&s| (SlotId(0), params(s, 0))).collect();
+        let terms: Vec<_> = scales
+            .iter()
+            .map(|&s| (TensorId(0), params(s, 0)))
+            .collect();
         let sum = sum(products, &terms, 1, &Activation::NONE, params(out, 0))?;
         let multipliers = sum.terms.iter().map(|term| term.multiplier).collect();
         Some((sum.shift, multipliers, sum.requantise.scale[0]))

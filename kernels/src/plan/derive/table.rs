@@ -1,11 +1,15 @@
 //! Functions of one code.
 
 use network::graph::Unary;
-use network::quant::QParams;
+use network::quant::QuantParams;
 
 /// The code of `functions`, one after the other, of each code. Exponentials come from `libm`, which
 /// computes the same on every processor.
-pub(in crate::plan) fn table(x: QParams, functions: &[Unary], y: QParams) -> Box<[u8; 256]> {
+pub(in crate::plan) fn table(
+    x: QuantParams,
+    functions: &[Unary],
+    y: QuantParams,
+) -> Box<[u8; 256]> {
     let codes = std::array::from_fn(|code| {
         let x = x.number(code as u8);
         y.code(functions.iter().fold(x, |x, &function| apply(function, x)))
@@ -36,8 +40,8 @@ mod tests {
 
     #[test]
     fn codes_of_codes() {
-        struct Case(&'static str, Unary, QParams, QParams, [u8; 4]);
-        let params = |scale, zero_point| QParams { scale, zero_point };
+        struct Case(&'static str, Unary, QuantParams, QuantParams, [u8; 4]);
+        let params = |scale, zero_point| QuantParams { scale, zero_point };
         // Of the codes 0, 100, 128 and 255.
         let cases = [
             Case(

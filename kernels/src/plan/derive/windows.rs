@@ -3,7 +3,7 @@
 use super::Activation;
 use crate::plan::Window;
 use network::graph::Pool;
-use network::quant::{Clamp, EXACT, QParams};
+use network::quant::{Clamp, EXACT, QuantParams};
 
 /// Windows along one dimension, and how many elements those of each class count.
 pub(in crate::plan) struct Windows {
@@ -85,9 +85,9 @@ impl Windows {
 pub(in crate::plan) fn average(
     rows: &Windows,
     columns: &Windows,
-    x: QParams,
+    x: QuantParams,
     activation: &Activation,
-    out: QParams,
+    out: QuantParams,
 ) -> Option<(Vec<Vec<f32>>, Clamp)> {
     let area = rows.longest().checked_mul(columns.longest())?;
     if activation.slope.is_some() || !sums_exactly(area) {

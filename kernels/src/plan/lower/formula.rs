@@ -6,10 +6,10 @@ use super::{Lowering, size_of};
 use crate::plan::derive::conv::Filters;
 use crate::plan::derive::windows::Windows;
 use crate::plan::derive::{Activation, sum, table, windows};
-use crate::plan::{self, Average, ConvOutput, FloatOperand, SlotId, StepKind, Sum, Table};
+use crate::plan::{self, Average, ConvOutput, FloatOperand, StepKind, Sum, Table, TensorId};
 use network::Result;
 use network::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
-use network::quant::QParams;
+use network::quant::QuantParams;
 use network::tensor::Tensor;
 
 /// The most images that one sum adds, and functions that one table holds.
@@ -28,19 +28,19 @@ pub(super) struct Formula {
 enum Body {
     Conv {
         layer: Rc<Layer>,
-        residual: Option<SlotId>,
+        residual: Option<TensorId>,
     },
     Sum {
-        products: Vec<[SlotId; 2]>,
-        terms: Vec<SlotId>,
+        products: Vec<[TensorId; 2]>,
+        terms: Vec<TensorId>,
     },
     /// Mean of windows, or of all pixels.
     Average {
-        input: SlotId,
+        input: TensorId,
         windows: Option<(Pool, bool)>,
     },
     Function {
-        input: SlotId,
+        input: TensorId,
         functions: Vec<Unary>,
     },
 }
@@ -50,7 +50,7 @@ enum Body {
 struct Layer {
     /// Index of its node.
     node: usize,
-    input: SlotId,
+    input: TensorId,
     windows: Conv,
     kernel: [usize; 2],
     filters: Filters,
@@ -66,10 +66,10 @@ impl Formula {
     }
 
     /// Codes and nothing else: a sum of one.
-    fn codes(slot: SlotId) -> Self {
+    fn codes(view: TensorId) -> Self {
         Self::new(Body::Sum {
             products: Vec::new(),
-            terms: vec![slot],
+            terms: vec![view],
         })
     }
 
@@ -193,16 +193,16 @@ impl Lowering<'_> {
     }
 
     /// What a node reads, if that is codes.
-    fn operand_codes(&mut self, node: &Node, index: usize) -> Option<SlotId> {
+    fn operand_codes(&mut self, node: &Node, index: usize) -> Option<TensorId> {
         match node.inputs[index] {
-            Operand::Value(value) => self.image(value).map(|(slot, _)| slot),
+            Operand::Value(value) => self.image(value).map(|(view, _)| view),
             Operand::Param(_) => None,
         }
     }
 
     /// Size and meaning of a slot of codes.
-    fn meaning(&self, slot: SlotId) -> ([usize; 3], QParams) {
-        let codes = self.slots[slot.0].content.codes();
+    fn meaning(&self, view: TensorId) -> ([usize; 3], QuantParams) {
+        let codes = self.tensors[view.0].kind.codes();
         codes.expect("formulas read slots of codes")
     }
 
@@ -241,7 +241,7 @@ impl Lowering<'_> {
     fn product(&mut self, node: &Node) -> Option<Formula> {
         let size = size_of(&self.graph.value(node.outputs[0]).fact)?;
         let (a, b) = (self.operand_codes(node, 0)?, self.operand_codes(node, 1)?);
-        let [a_size, b_size] = [a, b].map(|slot| self.meaning(slot).0);
+        let [a_size, b_size] = [a, b].map(|view| self.meaning(view).0);
         let gates = |gate: [usize; 3]| gate == size || gate == [1, 1, size[2]];
         let product = if a_size == size && gates(b_size) {
             [a, b]
@@ -292,10 +292,10 @@ impl Lowering<'_> {
         &mut self,
         formula: &Formula,
         value: ValueId,
-        params: QParams,
-    ) -> Option<SlotId> {
+        params: QuantParams,
+    ) -> Option<TensorId> {
         // The slot is made when it is known to be needed.
-        let out = SlotId(self.slots.len());
+        let out = TensorId(self.tensors.len());
         let kind = match &formula.body {
             Body::Conv { layer, residual } => {
                 self.exact_conv(layer, *residual, &formula.activation, params, out)?
@@ -330,26 +330,26 @@ impl Lowering<'_> {
                 out,
             }),
         };
-        let slot = self.codes_slot(value, params);
-        debug_assert_eq!(slot, out);
+        let view = self.codes_slot(value, params);
+        debug_assert_eq!(view, out);
         let name = match &formula.body {
             Body::Conv { layer, .. } => layer.node,
             _ => *formula.nodes.last()?,
         };
         let name = &self.graph.nodes()[name].name;
         self.step(name, kind);
-        Some(slot)
+        Some(view)
     }
 
     fn exact_conv(
         &self,
         layer: &Layer,
-        residual: Option<SlotId>,
+        residual: Option<TensorId>,
         activation: &Activation,
-        params: QParams,
-        out: SlotId,
+        params: QuantParams,
+        out: TensorId,
     ) -> Option<StepKind> {
-        let residual = residual.map(|slot| (slot, self.meaning(slot).1));
+        let residual = residual.map(|view| (view, self.meaning(view).1));
         let x = self.meaning(layer.input).1;
         let integers = layer.filters.to_codes(x, residual, activation, params)?;
         Some(StepKind::Conv(plan::Conv {
@@ -359,20 +359,20 @@ impl Lowering<'_> {
             weight: integers.weight,
             bias: integers.bias,
             residual: integers.residual,
-            output: ConvOutput::Codes(integers.requantise),
+            output: ConvOutput::Quantised(integers.requantise),
             out,
         }))
     }
 
     fn exact_sum(
         &self,
-        products: &[[SlotId; 2]],
-        terms: &[SlotId],
+        products: &[[TensorId; 2]],
+        terms: &[TensorId],
         activation: &Activation,
-        params: QParams,
-        out: SlotId,
+        params: QuantParams,
+        out: TensorId,
     ) -> Option<StepKind> {
-        let mut meanings = (products.iter()).map(|pair| pair.map(|slot| self.meaning(slot).1));
+        let mut meanings = (products.iter()).map(|pair| pair.map(|view| self.meaning(view).1));
         let products_of = match meanings.next() {
             None => None,
             Some([x, gate]) => {
@@ -384,8 +384,8 @@ impl Lowering<'_> {
         };
         let any = products.iter().flatten().chain(terms).next()?;
         let channels = self.meaning(*any).0[2];
-        let with_meaning: Vec<(SlotId, QParams)> = (terms.iter())
-            .map(|&slot| (slot, self.meaning(slot).1))
+        let with_meaning: Vec<(TensorId, QuantParams)> = (terms.iter())
+            .map(|&view| (view, self.meaning(view).1))
             .collect();
         let integers = sum::sum(products_of, &with_meaning, channels, activation, params)?;
         Some(StepKind::Sum(Sum {
@@ -433,11 +433,11 @@ impl Lowering<'_> {
             weight,
             bias,
             residual: None,
-            output: ConvOutput::Real { scale },
+            output: ConvOutput::Float { scale },
             out,
         };
         self.step(&node.name, StepKind::Conv(conv));
-        self.known[value.index()].real = Some(FloatOperand::Slot(out));
+        self.known[value.index()].real = Some(FloatOperand::Tensor(out));
         Ok(true)
     }
 }

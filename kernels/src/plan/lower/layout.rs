@@ -4,18 +4,18 @@
 
 use super::Lowering;
 use crate::plan::derive::windows::Windows;
-use crate::plan::{Channels, Crop, MaxPool, Pad, Run, SlotId, StepKind};
+use crate::plan::{Channels, Crop, MaxPool, Pad, Run, StepKind, TensorId};
 use network::Result;
 use network::graph::{Dim, Node, Op, Operand, ValueId};
-use network::quant::QParams;
+use network::quant::QuantParams;
 
 /// A value as codes: the channels of a slot, in an order, under a shape.
 ///
 /// The slot is `[N, height, width, channels]`; the value is `[N, shape]`. Row by row, its elements
 /// are, for each channel of `order`, the pixels of the slot.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Codes {
-    pub(super) slot: SlotId,
+pub(super) struct Quantised {
+    pub(super) view: TensorId,
     /// Without the batch.
     pub(super) shape: Vec<usize>,
     /// Which channel of the slot each channel of the value is; none for all in their order.
@@ -71,9 +71,9 @@ impl Lowering<'_> {
     }
 
     /// The slot and the meaning of a value that is codes and an image or a vector.
-    pub(super) fn image(&mut self, value: ValueId) -> Option<(SlotId, QParams)> {
+    pub(super) fn image(&mut self, value: ValueId) -> Option<(TensorId, QuantParams)> {
         let codes = self.known[value.index()].codes.clone()?;
-        let ([height, width, channels], params) = self.slots[codes.slot.0].content.codes()?;
+        let ([height, width, channels], params) = self.tensors[codes.view.0].kind.codes()?;
         let same = match codes.shape[..] {
             [c, h, w] => [c, h, w] == [channels, height, width],
             [c] => [c, 1, 1] == [channels, height, width],
@@ -83,24 +83,24 @@ impl Lowering<'_> {
             return None;
         }
         let name = self.graph.value(value).name.clone();
-        let slot = self.ordered(&name, &codes);
-        self.known[value.index()].codes = Some(Codes {
-            slot,
+        let view = self.ordered(&name, &codes);
+        self.known[value.index()].codes = Some(Quantised {
+            view,
             order: None,
             ..codes
         });
-        Some((slot, params))
+        Some((view, params))
     }
 
     /// A slot that has the channels of `codes` in their order.
-    pub(super) fn ordered(&mut self, name: &str, codes: &Codes) -> SlotId {
+    pub(super) fn ordered(&mut self, name: &str, codes: &Quantised) -> TensorId {
         let Some(order) = &codes.order else {
-            return codes.slot;
+            return codes.view;
         };
-        let content = self.slots[codes.slot.0].content.clone();
-        let out = self.slot(name, content);
+        let kind = self.tensors[codes.view.0].kind.clone();
+        let out = self.tensor(name, kind);
         let channels = Channels {
-            inputs: vec![codes.slot],
+            inputs: vec![codes.view],
             runs: runs(order),
             out,
         };
@@ -108,27 +108,27 @@ impl Lowering<'_> {
         out
     }
 
-    fn first_image(&mut self, node: &Node) -> Option<(SlotId, [usize; 3], QParams)> {
+    fn first_image(&mut self, node: &Node) -> Option<(TensorId, [usize; 3], QuantParams)> {
         let Operand::Value(x) = node.inputs[0] else {
             return None;
         };
         let (input, params) = self.image(x)?;
-        let (size, _) = self.slots[input.0].content.codes()?;
+        let (size, _) = self.tensors[input.0].kind.codes()?;
         Some((input, size, params))
     }
 
-    fn moved(&mut self, node: &Node, value: ValueId, kind: StepKind, out: SlotId) {
+    fn moved(&mut self, node: &Node, value: ValueId, kind: StepKind, out: TensorId) {
         self.step(&node.name, kind);
         self.set_codes(value, out);
     }
 
     /// The input's codes, and the shape of the result without the batch.
-    fn shapes(&self, node: &Node) -> Option<(Codes, [usize; 3], Vec<usize>)> {
+    fn shapes(&self, node: &Node) -> Option<(Quantised, [usize; 3], Vec<usize>)> {
         let Operand::Value(x) = node.inputs[0] else {
             return None;
         };
         let codes = self.known[x.index()].codes.clone()?;
-        let (size, _) = self.slots[codes.slot.0].content.codes()?;
+        let (size, _) = self.tensors[codes.view.0].kind.codes()?;
         match self.graph.value(node.outputs[0]).fact.shape.split_first()? {
             (Dim::Batch, rest) => {
                 let shape = rest.iter().map(|dim| dim.fixed()).collect::<Option<_>>()?;
@@ -146,7 +146,7 @@ impl Lowering<'_> {
         if height * width > 1 && !shape.ends_with(&[height, width]) {
             return false;
         }
-        self.known[node.outputs[0].index()].codes = Some(Codes { shape, ..codes });
+        self.known[node.outputs[0].index()].codes = Some(Quantised { shape, ..codes });
         true
     }
 
@@ -185,8 +185,8 @@ impl Lowering<'_> {
             order = order.into_iter().map(|channel| before[channel]).collect();
         }
         let plain = order.iter().copied().eq(0..channels);
-        self.known[node.outputs[0].index()].codes = Some(Codes {
-            slot: codes.slot,
+        self.known[node.outputs[0].index()].codes = Some(Quantised {
+            view: codes.view,
             shape,
             order: (!plain).then_some(order),
         });
@@ -201,16 +201,16 @@ impl Lowering<'_> {
             let Operand::Value(x) = operand else {
                 return false;
             };
-            let Some((slot, params)) = self.image(x) else {
+            let Some((view, params)) = self.image(x) else {
                 return false;
             };
             if *meaning.get_or_insert(params) != params {
                 return false;
             }
-            let Some(([_, _, len], _)) = self.slots[slot.0].content.codes() else {
+            let Some(([_, _, len], _)) = self.tensors[view.0].kind.codes() else {
                 return false;
             };
-            inputs.push(slot);
+            inputs.push(view);
             runs.push(Run {
                 input: i,
                 start: 0,

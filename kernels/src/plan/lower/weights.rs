@@ -41,7 +41,7 @@ impl Lowering<'_> {
         let scale = spread(scale, channels)?;
         let usable = scale.iter().all(|scale| scale.is_normal() && *scale > 0.0);
         let bias = match node.inputs.get(2) {
-            None => Bias::Real(vec![0.0; channels]),
+            None => Bias::Float(vec![0.0; channels]),
             Some(&operand) => self.bias(operand, channels)?,
         };
         (usable && channels > 0 && pixels * inputs > 0).then_some((
@@ -66,7 +66,7 @@ impl Lowering<'_> {
         }
         let bias = self.constant(operand).ok()?;
         let bias = bias.as_f32()?;
-        (bias.len() == channels).then(|| Bias::Real(bias.to_vec()))
+        (bias.len() == channels).then(|| Bias::Float(bias.to_vec()))
     }
 
     /// What a constant is dequantised from: integers and scales, along `axis` if several, with zero

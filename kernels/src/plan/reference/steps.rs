@@ -6,7 +6,7 @@ pub(super) mod pool;
 pub(super) mod sum;
 
 use crate::plan::{Normalise, Pixels, Requantise};
-use network::quant::{QParams, requantise};
+use network::quant::{QuantParams, requantise};
 
 /// Images of codes.
 pub(super) struct Image<'a> {
@@ -14,7 +14,7 @@ pub(super) struct Image<'a> {
     pub(super) codes: &'a [u8],
     /// Height, width, channels.
     pub(super) size: [usize; 3],
-    pub(super) params: QParams,
+    pub(super) params: QuantParams,
 }
 
 impl Image<'_> {

@@ -84,7 +84,7 @@ pub(super) fn measure(
         Ok(())
     })?;
 
-    let preprocessing = &model.contract.preprocessing;
+    let preprocessing = &model.metadata.preprocessing;
     let mut cropper = Cropper::new(preprocessing)?;
     let mut crop = vec![0; preprocessing.height * preprocessing.width * 3];
     let cut = median(&mut |_| Ok(cropper.crop(view, PERSON, &mut crop)?))?;

@@ -54,10 +54,10 @@ impl ReEmbed {
         let mut gallery = Store::inspect(&self.file)?;
         let model = self.model.open()?;
         let mut embedder = self.device.embedder(&model)?;
-        let mut cropper = Cropper::new(&model.contract.preprocessing)?;
-        let (space, dim) = (model.space(), model.contract.embedding.dim);
-        let contract = &model.contract.preprocessing;
-        let mut crop = vec![0; contract.height * contract.width * 3];
+        let mut cropper = Cropper::new(&model.metadata.preprocessing)?;
+        let (space, dim) = (model.space(), model.metadata.embedding.dim);
+        let preprocessing = &model.metadata.preprocessing;
+        let mut crop = vec![0; preprocessing.height * preprocessing.width * 3];
         let mut frame = Frame::default();
 
         let bar = cli::progress(Some(gallery.exemplars() as u64), "exemplars");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use network::model::file_identity;
-use network::receipt::Passed;
+use network::self_test::Passed;
 use runtime::embed::{self, Verdict};
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ impl Verify {
             schema: 1,
             path: args.model.display().to_string(),
             file: file_identity(&args.model)?,
-            seal: model.seal,
+            seal: model.digest,
             reproduced: failed.is_empty(),
             backends,
         };

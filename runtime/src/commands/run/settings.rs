@@ -10,7 +10,7 @@ use media::camera::{Counts, FORMATS, Wish};
 use media::clock::{Clock, SteadyClock, Stop};
 use media::slot::Policy;
 use media::{Rate, Source};
-use network::contract::Resize;
+use network::metadata::Resize;
 use network::model::Model;
 use runtime::config::{self, Config};
 use runtime::embed::Device;
@@ -220,7 +220,7 @@ impl Settings {
     /// What was asked for, else what the model states. A number for all models would be wrong for
     /// most: see docs/adr/0004-no-default-threshold.md.
     pub(in crate::commands) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
-        let stated = || model.contract.threshold_at(STRANGERS);
+        let stated = || model.metadata.threshold_at(STRANGERS);
         self.threshold.or_else(stated).with_context(|| {
             format!(
                 "{} states no threshold: find one with `reid eval DATA --model {0} --open-set` on \

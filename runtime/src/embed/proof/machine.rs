@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use network::receipt::Checksum;
+use network::self_test::Checksum;
 
 /// The version of this program and what identifies its file: a program that was built again is
 /// another one, though its version is the same. Hashing the file would take longer than most tests.

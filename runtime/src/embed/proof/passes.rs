@@ -8,7 +8,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use network::receipt::{Checksum, Passed};
+use network::self_test::{Checksum, Passed};
 use serde::{Deserialize, Serialize};
 
 use super::Tested;
@@ -141,7 +141,7 @@ fn is_ours_alone(_: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use network::receipt::Level;
+    use network::self_test::Level;
 
     const PASSED: Passed = Passed {
         level: Level::Exact,

@@ -1,6 +1,6 @@
 //! A frame becomes a network's input, and boxes in the input become boxes in the frame.
 
-use network::contract::{Colour, Fit as CropFit, Preprocessing, Resize};
+use network::metadata::{Colour, Fit as CropFit, Preprocessing, Resize};
 use network::preprocess::{BBox, Cropper, View};
 
 use super::preset::{Fit, Input};

@@ -43,7 +43,7 @@ pub struct Input {
     /// Height in pixels if the file leaves it open.
     pub height: usize,
     /// Order of the planes.
-    pub colour: network::contract::Colour,
+    pub colour: network::metadata::Colour,
     /// Multiplied with a byte...
     pub scale: f32,
     /// ...before this is subtracted...

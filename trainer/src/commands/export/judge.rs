@@ -109,7 +109,7 @@ impl Judge {
             before,
             after: before,
         };
-        let preprocessing = exported.contract.preprocessing;
+        let preprocessing = exported.metadata.preprocessing;
         let embed = |graph: &Graph, images: &[Image]| {
             let bar = cli::progress(Some(images.len() as u64), "images embedded");
             // An image to each thread, which then waits for no other.
@@ -127,7 +127,7 @@ impl Judge {
             (Some(set), None) => {
                 let embedded = Embedded::of(&set, |images| embed(&exported.graph, images))?;
                 let (open_set, points) = thresholds(&set, &embedded)?;
-                exported.contract.thresholds = points;
+                exported.metadata.thresholds = points;
                 found.retrieval = Some(retrieval(&set, &embedded)?);
                 found.open_set = Some(open_set);
             }
@@ -160,7 +160,7 @@ impl Judge {
                     budget,
                 } = judged;
                 exported.graph = graph;
-                exported.contract.thresholds = thresholds;
+                exported.metadata.thresholds = thresholds;
                 let of = [&judgement.rank1, &judgement.map, &judgement.minp];
                 found.retrieval = Some(of.map(|compared| compared.int8.value));
                 found.judgement = Some(judgement);
@@ -195,7 +195,7 @@ impl Judge {
         let Some(folder) = &self.report else {
             return Ok(());
         };
-        let net = exported.contract.net.as_deref().unwrap_or("network");
+        let net = exported.metadata.net.as_deref().unwrap_or("network");
         let mut report = Report::new(net, &out.display().to_string(), found.before, found.after);
         report.command = std::env::args_os()
             .map(|word| word.to_string_lossy().into_owned())
@@ -209,7 +209,7 @@ impl Judge {
         report.settings = told.settings;
         report.settings.push((
             "Pre-processing".to_owned(),
-            exported.contract.preprocessing.to_string(),
+            exported.metadata.preprocessing.to_string(),
         ));
         report.file_bytes = std::fs::metadata(out).ok().map(|file| file.len());
         report.health = found.health;

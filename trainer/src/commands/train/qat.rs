@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use network::contract::{Calibration, Preprocessing, Quantisation, Weights};
+use network::metadata::{Calibration, Preprocessing, Quantisation, WeightsOrigin};
 use trainer::checkpoint::About;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{Layout, Options, Progress, Scheme};
+use trainer::export::quantise::{Options, Progress, QdqLayout, Scheme};
 use trainer::nets::Net;
 use trainer::qat::Trainable;
 use trainer::run::{FINAL_INT8, Run};
@@ -32,7 +32,7 @@ pub(super) struct Qat {
     calib_count: usize,
     /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "qat")]
-    int8_layout: Layout,
+    int8_layout: QdqLayout,
     /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
     #[arg(
         long,
@@ -146,8 +146,8 @@ impl InIntegers {
         run: &Run,
     ) -> anyhow::Result<()> {
         let settled = self.trainable.settled(net)?;
-        let mut exported = Exported::new(&settled, preprocessing, Weights::default())?;
-        exported.contract.quantisation = Some(self.quantisation.clone());
+        let mut exported = Exported::new(&settled, preprocessing, WeightsOrigin::default())?;
+        exported.metadata.quantisation = Some(self.quantisation.clone());
         exported.add_receipt()?;
         Ok(exported.write(&run.path(FINAL_INT8))?)
     }

@@ -40,13 +40,13 @@ fn street(count: usize, width: u32, height: u32) -> (TempDir, Vec<Image>) {
 }
 
 fn photos(images: &[Image], cache_mb: usize) -> Arc<Photos> {
-    let contract = Preprocessing {
+    let preprocessing = Preprocessing {
         height: 32,
         width: 16,
         ..Preprocessing::default()
     };
     let labels = images.iter().map(|i| i64::from(i.label.person) - 1);
-    Arc::new(Photos::new(images.to_vec(), labels.collect(), contract, cache_mb).unwrap())
+    Arc::new(Photos::new(images.to_vec(), labels.collect(), preprocessing, cache_mb).unwrap())
 }
 
 fn work(photos: &Photos, seed: u64) -> Work {
@@ -137,12 +137,12 @@ fn an_evaluation_reads_what_the_device_reads() {
     let mut picture = Picture::default();
     picture.read(&images[2].path).unwrap();
     let mut resized = vec![0; 32 * 16 * 3];
-    let mut cropper = Cropper::new(&photos.contract).unwrap();
+    let mut cropper = Cropper::new(&photos.preprocessing).unwrap();
     cropper
         .whole(picture.view().unwrap(), &mut resized)
         .unwrap();
     let mut wanted = vec![0.0; 32 * 16 * 3];
-    let normaliser = network::preprocess::Normaliser::new(&photos.contract).unwrap();
+    let normaliser = network::preprocess::Normaliser::new(&photos.preprocessing).unwrap();
     normaliser.fill(&resized, &mut wanted).unwrap();
     assert_eq!(batches[1].pixels, wanted);
 }
@@ -225,8 +225,8 @@ fn bad_input_is_named() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
-    let contract = Preprocessing::default();
-    let error = Photos::new(images, vec![0], contract, 0).unwrap_err();
+    let preprocessing = Preprocessing::default();
+    let error = Photos::new(images, vec![0], preprocessing, 0).unwrap_err();
     assert!(
         error.to_string().contains("2 images have 1 labels"),
         "{error}"
@@ -251,8 +251,8 @@ fn images_a_second() {
     let labels = vec![0; images.len()];
     for (what, cache_mb) in [("from the files", 0), ("from memory", 64)] {
         for threads in [1, 2] {
-            let contract = Preprocessing::default();
-            let photos = Photos::new(images.clone(), labels.clone(), contract, cache_mb);
+            let preprocessing = Preprocessing::default();
+            let photos = Photos::new(images.clone(), labels.clone(), preprocessing, cache_mb);
             let photos = Arc::new(photos.unwrap());
             let mut rates = Vec::new();
             for epoch in 0..6 {

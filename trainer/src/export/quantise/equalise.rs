@@ -429,7 +429,7 @@ impl<'a> Plan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::quantise::{Images, Layout, Progress, observe};
+    use crate::export::quantise::{Images, Progress, QdqLayout, observe};
     use kernels::cpu::Cpu;
     use network::graph::Conv;
     use synth::random::Draw;
@@ -507,7 +507,7 @@ mod tests {
         for limit in [6.0, f32::INFINITY] {
             let graph = network(limit);
             let cpu = Cpu::new(1);
-            let sites = Sites::of(&graph, Layout::Fused, &Default::default()).unwrap();
+            let sites = Sites::of(&graph, QdqLayout::Fused, &Default::default()).unwrap();
             let mut read = |index| Ok(image(index));
             let mut images = Images {
                 count: 8,

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use network::graph::{Binary, Dim, Graph, Node, Op, Operand, Unary, ValueId};
 
-use super::Layout;
+use super::QdqLayout;
 use crate::{Error, Result};
 
 /// What the quantiser makes of a node.
@@ -74,7 +74,11 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Argument`] if `keep_float` names a node that is not there.
-    pub(super) fn of(graph: &Graph, layout: Layout, keep_float: &BTreeSet<String>) -> Result<Self> {
+    pub(super) fn of(
+        graph: &Graph,
+        layout: QdqLayout,
+        keep_float: &BTreeSet<String>,
+    ) -> Result<Self> {
         if let Some(name) =
             (keep_float.iter()).find(|name| !graph.nodes().iter().any(|node| node.name == **name))
         {
@@ -269,7 +273,7 @@ enum Fused {
 
 struct Analysis<'a> {
     graph: &'a Graph,
-    layout: Layout,
+    layout: QdqLayout,
     /// For each value, its only reader.
     alone: Vec<Option<usize>>,
     /// For each value: what it is if it passes unquantised into its reader.
@@ -326,7 +330,7 @@ impl Analysis<'_> {
         let at = self.graph.producer(id)?;
         let node = &self.graph.nodes()[at];
         match (roles[at], &node.op) {
-            (Role::Layer, _) if self.layout == Layout::Fused => Some(Fused::Layer),
+            (Role::Layer, _) if self.layout == QdqLayout::Fused => Some(Fused::Layer),
             (Role::Sum, Op::Binary(Binary::Mul)) => Some(Fused::Products),
             (Role::Sum, _) => {
                 let products = |input: &Operand| matches!(input, Operand::Value(x) if self.fused[x.index()] == Some(Fused::Products));

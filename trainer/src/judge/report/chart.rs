@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use cli::page::Escaped;
-use retrieval::open_set::Point;
+use retrieval::open_set::OperatingPoint;
 
 use super::Bars;
 use crate::judge::bootstrap::Interval;
@@ -113,7 +113,7 @@ fn last_letters(name: &str, most: usize) -> String {
 }
 
 /// Shares of strangers let in and of known people missed, by threshold.
-pub(super) fn curve(out: &mut String, points: &[Point]) {
+pub(super) fn curve(out: &mut String, points: &[OperatingPoint]) {
     const HEIGHT: f64 = 240.0;
     const LEFT: f64 = 50.0;
     let thresholds = points.iter().map(|point| f64::from(point.threshold));
@@ -148,8 +148,10 @@ pub(super) fn curve(out: &mut String, points: &[Point]) {
             HEIGHT + 30.0
         );
     }
-    let mut line = |class: &str, of: &dyn Fn(&Point) -> f64| {
-        let at = |point: &Point| format!("{:.1},{:.1}", x(point.threshold.into()), y(of(point)));
+    let mut line = |class: &str, of: &dyn Fn(&OperatingPoint) -> f64| {
+        let at = |point: &OperatingPoint| {
+            format!("{:.1},{:.1}", x(point.threshold.into()), y(of(point)))
+        };
         let path: Vec<String> = points.iter().map(at).collect();
         put!(
             out,

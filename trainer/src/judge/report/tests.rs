@@ -1,6 +1,6 @@
 use std::fs;
 
-use retrieval::open_set::{Operating, Point};
+use retrieval::open_set::{Operating, OperatingPoint};
 use serde_json::Value;
 
 use super::*;
@@ -35,7 +35,7 @@ fn report() -> Report {
         cosine_min: 1.0 - 3.5 * loss,
         map_drop: loss / 7.0,
     };
-    let point = |threshold: f32, fpir: f64, fnir: f64| Point {
+    let point = |threshold: f32, fpir: f64, fnir: f64| OperatingPoint {
         threshold,
         fpir,
         fnir,

@@ -5,25 +5,27 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kernels::plan::Plan;
-use kernels::plan::{SlotValue, run_plan};
-use network::contract::{Calibration, Contract, Layout, METADATA_KEY, Quantisation, Scheme};
+use kernels::plan::{TensorValue, run_plan};
 use network::graph::Graph;
-use network::onnx::SEAL_KEY;
+use network::metadata::{
+    Calibration, METADATA_KEY, ModelMetadata, QdqLayout, Quantisation, Scheme,
+};
+use network::onnx::DIGEST_KEY;
 use network::preprocess::Normaliser;
-use network::receipt::{Golden, Produced, Receipt, Watch, worth_watching};
+use network::self_test::{ChecksumRecorder, Golden, SelfTest, TestOutputs, checksum_steps};
 use network::tensor::Tensor;
 use serde_json::Value;
 
-use crate::example::{Folder, contract, crops, network, write_with};
+use crate::example::{Folder, crops, metadata, network, write_with};
 use crate::program::{Reid, keys, reid};
 
 /// The contract of the example's network with a receipt, as the plain executor computes it.
-fn with_receipt() -> Contract {
-    let mut contract = contract();
+fn with_self_test() -> ModelMetadata {
+    let mut metadata = metadata();
     let [height, width] = fixtures::net::SIZE;
     let golden = Golden { seed: 1, count: 3 };
-    let normaliser = Normaliser::new(&contract.preprocessing).expect("it can be prepared for");
-    let receipt = Receipt::make(golden, [height, width], 0.9999, None, |crops| {
+    let normaliser = Normaliser::new(&metadata.preprocessing).expect("it can be prepared for");
+    let self_test = SelfTest::make(golden, [height, width], 0.9999, None, |crops| {
         let mut planes = vec![0.0; crops.len()];
         let each = height * width * 3;
         for (crop, planes) in crops.chunks(each).zip(planes.chunks_mut(each)) {
@@ -32,49 +34,50 @@ fn with_receipt() -> Contract {
         let input = Tensor::f32([golden.count, 3, height, width], planes)?;
         let rows = network::reference::run(&network(), &input)?;
         let embeddings = rows[0].as_f32().expect("embeddings are f32").to_vec();
-        Ok::<_, network::Error>(Produced {
+        Ok::<_, network::Error>(TestOutputs {
             embeddings,
             sums: None,
         })
     });
-    contract.receipt = Some(receipt.expect("the network sees something"));
-    contract
+    metadata.self_test = Some(self_test.expect("the network sees something"));
+    metadata
 }
 
 /// Writes the example's network with what is said of it, sealed as an exporter does.
-fn sealed(json: &str, path: &Path) {
+fn with_digest(json: &str, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]);
-    network::onnx::write_sealed_file(&network(), &metadata, path)
+    network::onnx::write_file_with_digest(&network(), &metadata, path)
         .expect("the model can be written");
 }
 
 /// The example's network in integers.
 fn integers() -> Graph {
-    let preprocessing = contract().preprocessing;
+    let preprocessing = metadata().preprocessing;
     fixtures::quantised::quantise(&network(), &preprocessing).expect("it can be quantised")
 }
 
 /// Its contract, with the receipt that the plain executor of plans writes.
-fn with_receipt_of_integers() -> Contract {
-    let mut contract = contract();
-    let plan = Plan::new(&integers(), &contract.preprocessing).expect("it can be planned");
+fn with_integer_self_test() -> ModelMetadata {
+    let mut metadata = metadata();
+    let plan = Plan::new(&integers(), &metadata.preprocessing).expect("it can be planned");
     let exact = plan.exact_steps();
-    let names = worth_watching(&exact);
+    let names = checksum_steps(&exact);
     let golden = Golden { seed: 1, count: 2 };
     let said = Some((0.999_999, &names[..]));
-    let receipt = Receipt::make(golden, plan.image(), 0.9, said, |crops| {
-        let mut watch = Watch::new(&exact, names.iter().map(String::as_str), golden.count)?;
+    let self_test = SelfTest::make(golden, plan.image(), 0.9, said, |crops| {
+        let mut recorder =
+            ChecksumRecorder::new(&exact, names.iter().map(String::as_str), golden.count)?;
         let rows = run_plan(&plan, crops, |step, value| {
-            if let SlotValue::Codes(codes) = value {
-                watch.see(step, codes);
+            if let TensorValue::Quantised(codes) = value {
+                recorder.record(step, codes);
             }
         })?;
-        watch.produced(rows.as_f32().expect("embeddings are f32").to_vec())
+        recorder.finish(rows.as_f32().expect("embeddings are f32").to_vec())
     });
-    contract.receipt = Some(receipt.expect("the network sees something"));
-    contract.quantisation = Some(Quantisation {
+    metadata.self_test = Some(self_test.expect("the network sees something"));
+    metadata.quantisation = Some(Quantisation {
         scheme: Scheme::U8,
-        layout: Layout::Fused,
+        layout: QdqLayout::Fused,
         exact_until: exact.last().expect("it has integers").clone(),
         calibration: Calibration {
             method: "min-max".to_owned(),
@@ -82,20 +85,20 @@ fn with_receipt_of_integers() -> Contract {
         },
         float_layers: vec!["neck".to_owned()],
     });
-    contract
+    metadata
 }
 
 /// Writes the example's network in integers.
-fn sealed_integers(contract: &Contract, path: &Path) {
-    let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), contract.to_json())]);
-    network::onnx::write_sealed_file(&integers(), &metadata, path)
+fn integers_with_digest(metadata: &ModelMetadata, path: &Path) {
+    let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), metadata.to_json())]);
+    network::onnx::write_file_with_digest(&integers(), &metadata, path)
         .expect("the model can be written");
 }
 
 /// The example's network with its receipt.
 fn model(folder: &Folder) -> PathBuf {
     let path = folder.at("person.onnx");
-    sealed(&with_receipt().to_json(), &path);
+    with_digest(&with_self_test().to_json(), &path);
     path
 }
 
@@ -198,10 +201,14 @@ fn a_changed_file_is_refused_by_its_sha256() {
         ("a name", find("stripes"), digest),
         ("the receipt", find("\"embeddings\":[\"") + 20, digest),
         ("the bound", find("\"close\":0.9999") + 8, digest),
-        ("the digest", find(SEAL_KEY) + SEAL_KEY.len() + 10, digest),
+        (
+            "the digest",
+            find(DIGEST_KEY) + DIGEST_KEY.len() + 10,
+            digest,
+        ),
         (
             "the key of the digest",
-            find(SEAL_KEY),
+            find(DIGEST_KEY),
             "states no sha256 of itself",
         ),
         ("the key of the contract", find(METADATA_KEY), digest),
@@ -225,7 +232,7 @@ fn a_changed_file_is_refused_by_its_sha256() {
 fn a_receipt_that_contradicts_the_contract_is_refused() {
     let folder = Folder::new();
     let path = folder.at("person.onnx");
-    let json = with_receipt().to_json();
+    let json = with_self_test().to_json();
     let row = json.find("\"embeddings\":[\"").expect("embeddings") + "\"embeddings\":[\"".len();
     // ff 7f is a half float that is no number.
     let nan = format!("{}/38{}", &json[..row], &json[row + 3..]);
@@ -242,7 +249,7 @@ fn a_receipt_that_contradicts_the_contract_is_refused() {
         ("what passes always", certain, "a cosine of at least -1"),
         ("cut", cut, "has 61 numbers, wanted 64"),
     ] {
-        sealed(&json, &path);
+        with_digest(&json, &path);
         for call in [reid!["model", "inspect", path], embed(&path, &folder)] {
             let ended = call.fails().says(&["person.onnx"]);
             assert!(ended.stderr.contains(why), "{name}: {}", ended.stderr);
@@ -255,9 +262,9 @@ fn a_receipt_that_contradicts_the_contract_is_refused() {
 #[test]
 fn a_stated_space_counts_only_in_a_file_whose_digest_holds() {
     let folder = Folder::new();
-    let stated = Contract {
+    let stated = ModelMetadata {
         space: Some("space of the shop".to_owned()),
-        ..contract()
+        ..metadata()
     };
     let whole = folder.at("whole.onnx");
     write_with(&stated, &whole);
@@ -334,10 +341,10 @@ fn a_stated_space_counts_only_in_a_file_whose_digest_holds() {
 fn a_backend_that_computes_something_else_is_refused() {
     let folder = Folder::new();
     let path = folder.at("person.onnx");
-    let mut contract = with_receipt();
-    let receipt = contract.receipt.as_mut().expect("a receipt");
-    receipt.embeddings.swap(0, 1);
-    sealed(&contract.to_json(), &path);
+    let mut metadata = with_self_test();
+    let self_test = metadata.self_test.as_mut().expect("a receipt");
+    self_test.embeddings.swap(0, 1);
+    with_digest(&metadata.to_json(), &path);
     let why = [
         "the receipt is not reproduced",
         "golden crop 0 is 0.",
@@ -376,9 +383,9 @@ fn a_pass_is_kept_for_the_file_the_backend_and_the_batch() {
         .omits("earlier run");
 
     // Another file of the same network.
-    let mut contract = with_receipt();
-    contract.net = Some("twin".to_owned());
-    sealed(&contract.to_json(), &path);
+    let mut metadata = with_self_test();
+    metadata.net = Some("twin".to_owned());
+    with_digest(&metadata.to_json(), &path);
     call().succeeds().says(&[fresh]);
 
     // What is kept of a pass is no more than that: a broken one is none.
@@ -411,7 +418,7 @@ fn another_kernel_leaves_the_receipt_as_it_is() {
 fn a_quantised_model_runs_in_its_integers() {
     let folder = Folder::new();
     let path = folder.at("int8.onnx");
-    sealed_integers(&with_receipt_of_integers(), &path);
+    integers_with_digest(&with_integer_self_test(), &path);
     let report = reid!["model", "verify", path, "--json"].succeeds().json();
     let level = |index: usize| &report["backends"][index]["passed"]["level"];
     let name = |index: usize| {
@@ -477,12 +484,12 @@ fn a_quantised_model_runs_in_its_integers() {
 fn integers_that_differ_fall_back_to_floats_loudly() {
     let folder = Folder::new();
     let path = folder.at("int8.onnx");
-    let mut contract = with_receipt_of_integers();
-    let receipt = contract.receipt.as_mut().expect("a receipt");
-    let steps = &mut receipt.exact.as_mut().expect("integers").steps;
+    let mut metadata = with_integer_self_test();
+    let self_test = metadata.self_test.as_mut().expect("a receipt");
+    let steps = &mut self_test.exact.as_mut().expect("integers").steps;
     let name = steps[1].name.clone();
-    steps[1].sums[1] = network::receipt::Checksum::of(b"something else");
-    sealed_integers(&contract, &path);
+    steps[1].sums[1] = network::self_test::Checksum::of(b"something else");
+    integers_with_digest(&metadata, &path);
     let step = format!("what step `{name}` writes for golden crop 1");
     embed(&path, &folder).succeeds().says(&[
         "reid: warning: refused kernels int8: the receipt is not reproduced",

@@ -12,13 +12,13 @@
 mod quantisation;
 mod sidecar;
 
-pub use quantisation::{Calibration, Layout, Quantisation, Scheme};
+pub use quantisation::{Calibration, QdqLayout, Quantisation, Scheme};
 pub use sidecar::{PreprocessingPart, Sidecar};
 
 use serde::{Deserialize, Serialize};
 
 use crate::graph::fold::Affine;
-use crate::receipt::Receipt;
+use crate::self_test::SelfTest;
 use crate::{Error, Result};
 
 /// Key of the contract in the model's `metadata_props`.
@@ -35,7 +35,7 @@ pub const MAX_INPUT_SIDE: usize = 4096;
 
 /// What travels with a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Contract {
+pub struct ModelMetadata {
     /// Version of this form; see [`VERSION`].
     pub version: u32,
     /// How its input is prepared.
@@ -54,21 +54,21 @@ pub struct Contract {
     pub space: Option<String>,
     /// Where the weights come from.
     #[serde(default)]
-    pub weights: Weights,
+    pub weights: WeightsOrigin,
     /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<Point>,
+    pub thresholds: Vec<OperatingPoint>,
     /// How it was quantised; none for a float network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantisation: Option<Quantisation>,
     /// What has to come out of it, on every device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receipt: Option<Receipt>,
+    #[serde(default, rename = "receipt", skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
 }
 
 /// What a threshold brings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub struct OperatingPoint {
     /// Cosine similarity from which on a person counts as recognised.
     pub threshold: f32,
     /// Share of unknown persons that are taken for somebody.
@@ -99,7 +99,7 @@ pub enum Metric {
 /// Where the weights of a model come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Weights {
+pub struct WeightsOrigin {
     /// Datasets that they were trained on.
     #[serde(default)]
     pub datasets: Vec<String>,
@@ -175,7 +175,7 @@ impl Default for Preprocessing {
     }
 }
 
-impl Contract {
+impl ModelMetadata {
     /// The contract in a model's metadata.
     ///
     /// # Errors
@@ -190,16 +190,16 @@ impl Contract {
                 limit: MAX_BYTES as u64,
             });
         }
-        let contract: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
-        if contract.version != VERSION {
-            let found = contract.version;
+        let metadata: Self = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if metadata.version != VERSION {
+            let found = metadata.version;
             return Err(malformed(format!(
                 "its version is {found}, this program reads {VERSION}"
             )));
         }
-        contract.preprocessing.check()?;
-        for point in &contract.thresholds {
-            let Point {
+        metadata.preprocessing.check()?;
+        for point in &metadata.thresholds {
+            let OperatingPoint {
                 threshold,
                 fpir,
                 fnir,
@@ -212,18 +212,18 @@ impl Contract {
                 )));
             }
         }
-        if let Some(quantisation) = &contract.quantisation {
+        if let Some(quantisation) = &metadata.quantisation {
             quantisation.check()?;
         }
-        if let Some(receipt) = &contract.receipt {
-            receipt.check(contract.embedding.dim)?;
-            if receipt.exact.is_some() && contract.quantisation.is_none() {
+        if let Some(self_test) = &metadata.self_test {
+            self_test.check(metadata.embedding.dim)?;
+            if self_test.exact.is_some() && metadata.quantisation.is_none() {
                 return Err(malformed(
                     "its receipt is one of integers, but nothing says that it is quantised".into(),
                 ));
             }
         }
-        Ok(contract)
+        Ok(metadata)
     }
 
     /// The form that goes into a model's metadata.
@@ -236,7 +236,7 @@ impl Contract {
     }
 }
 
-impl Contract {
+impl ModelMetadata {
     /// The lowest threshold that lets at most the share `fpir` of strangers in, if one is stated.
     #[must_use]
     pub fn threshold_at(&self, fpir: f64) -> Option<f32> {
@@ -335,10 +335,10 @@ impl std::fmt::Display for Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receipt::{Checksum, Exact, Golden, Step};
+    use crate::self_test::{Checksum, Exact, Golden, StepChecksums};
 
-    fn contract() -> Contract {
-        Contract {
+    fn metadata() -> ModelMetadata {
+        ModelMetadata {
             version: VERSION,
             preprocessing: Preprocessing::default(),
             embedding: Embedding {
@@ -348,36 +348,39 @@ mod tests {
             },
             net: Some("osnet_x0_25".into()),
             space: None,
-            weights: Weights {
+            weights: WeightsOrigin {
                 datasets: vec!["street".into()],
                 licence: Some("MIT".into()),
             },
-            thresholds: vec![Point {
+            thresholds: vec![OperatingPoint {
                 threshold: 0.6,
                 fpir: 0.01,
                 fnir: 0.1,
             }],
             quantisation: None,
-            receipt: None,
+            self_test: None,
         }
     }
 
     #[test]
     fn json_goes_round() {
-        let contract = contract();
-        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+        let metadata = metadata();
+        assert_eq!(
+            ModelMetadata::from_json(&metadata.to_json()).unwrap(),
+            metadata
+        );
     }
 
-    fn quantised() -> Contract {
+    fn quantised() -> ModelMetadata {
         let embedding = |value: f32| {
             let mut row = vec![0.0; 512];
             row[0] = value;
             row
         };
-        Contract {
+        ModelMetadata {
             quantisation: Some(Quantisation {
                 scheme: Scheme::U8,
-                layout: Layout::Fused,
+                layout: QdqLayout::Fused,
                 exact_until: "layer4.2.relu".into(),
                 calibration: Calibration {
                     method: "min-max".into(),
@@ -385,36 +388,39 @@ mod tests {
                 },
                 float_layers: vec!["conv1".into()],
             }),
-            receipt: Some(Receipt {
+            self_test: Some(SelfTest {
                 golden: Golden { seed: 1, count: 2 },
                 embeddings: vec![embedding(1.0), embedding(-1.0)],
                 close: 0.99,
                 exact: Some(Exact {
                     cosine: 0.999_999,
-                    steps: vec![Step {
+                    steps: vec![StepChecksums {
                         name: "conv1".into(),
                         sums: vec![Checksum::of(b"a"), Checksum::of(b"b")],
                     }],
                 }),
             }),
-            ..contract()
+            ..metadata()
         }
     }
 
     #[test]
     fn a_quantised_contract_goes_round() {
-        let contract = quantised();
-        assert_eq!(Contract::from_json(&contract.to_json()).unwrap(), contract);
+        let metadata = quantised();
+        assert_eq!(
+            ModelMetadata::from_json(&metadata.to_json()).unwrap(),
+            metadata
+        );
     }
 
     /// What this program wrote before there were receipts, and what a later one may add.
     #[test]
     fn older_and_younger_contracts_of_this_version_are_read() {
         let older = r#"{"version":1,"preprocessing":{"height":256,"width":128,"resize":"pil-bilinear","fit":"stretch","colour":"rgb","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]},"embedding":{"output":"f_i","dim":512,"metric":"cosine"}}"#;
-        let read = Contract::from_json(older).unwrap();
-        assert_eq!((read.quantisation, read.receipt), (None, None));
+        let read = ModelMetadata::from_json(older).unwrap();
+        assert_eq!((read.quantisation, read.self_test), (None, None));
         let younger = older.replacen('{', r#"{"blessing":"given","#, 1);
-        assert!(Contract::from_json(&younger).is_ok());
+        assert!(ModelMetadata::from_json(&younger).is_ok());
     }
 
     #[test]
@@ -441,34 +447,34 @@ mod tests {
         for (name, from, to, wanted) in cases {
             let json = quantised().to_json();
             assert!(json.contains(from), "{name}: {json}");
-            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            let error = ModelMetadata::from_json(&json.replacen(from, to, 1)).expect_err(name);
             assert!(error.to_string().contains(wanted), "{name}: {error}");
         }
-        let mut huge = contract().to_json();
+        let mut huge = metadata().to_json();
         huge.push_str(&" ".repeat(MAX_BYTES));
-        let error = Contract::from_json(&huge).unwrap_err();
+        let error = ModelMetadata::from_json(&huge).unwrap_err();
         assert!(matches!(error, Error::Limit { .. }), "{error}");
     }
 
     #[test]
     fn the_lowest_threshold_within_the_share_of_strangers_is_taken() {
-        let point = |threshold, fpir| Point {
+        let point = |threshold, fpir| OperatingPoint {
             threshold,
             fpir,
             fnir: 0.0,
         };
         let thresholds = vec![point(0.4, 0.2), point(0.5, 0.01), point(0.6, 0.0)];
-        let contract = Contract {
+        let metadata = ModelMetadata {
             thresholds,
-            ..contract()
+            ..metadata()
         };
         for (fpir, wanted) in [(0.5, Some(0.4)), (0.01, Some(0.5)), (0.005, Some(0.6))] {
-            assert_eq!(contract.threshold_at(fpir), wanted, "{fpir}");
+            assert_eq!(metadata.threshold_at(fpir), wanted, "{fpir}");
         }
         assert_eq!(
-            Contract {
+            ModelMetadata {
                 thresholds: Vec::new(),
-                ..contract
+                ..metadata
             }
             .threshold_at(1.0),
             None
@@ -510,12 +516,12 @@ mod tests {
             Case("unknown kernel", "pil-bilinear", "lanczos", "lanczos"),
         ];
         for Case(name, from, to, wanted) in cases {
-            let json = contract().to_json();
+            let json = metadata().to_json();
             assert!(json.contains(from), "{name}: {json}");
-            let error = Contract::from_json(&json.replacen(from, to, 1)).expect_err(name);
+            let error = ModelMetadata::from_json(&json.replacen(from, to, 1)).expect_err(name);
             assert!(error.to_string().contains(wanted), "{name}: {error}");
         }
-        assert!(Contract::from_json("{").is_err());
+        assert!(ModelMetadata::from_json("{").is_err());
     }
 
     #[test]

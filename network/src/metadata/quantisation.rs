@@ -19,7 +19,7 @@ pub struct Quantisation {
     /// Which integers stand for activations.
     pub scheme: Scheme,
     /// Where activations become integers again.
-    pub layout: Layout,
+    pub layout: QdqLayout,
     /// The last step whose integers are the same on every integer executor. After it come float
     /// steps, of which only closeness is claimed. `nothing` if the first step is a float one.
     pub exact_until: String,
@@ -44,7 +44,7 @@ pub enum Scheme {
 /// Where activations become integers again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Layout {
+pub enum QdqLayout {
     /// Not between a convolution and the addition after it: both are one step with one rounding.
     #[default]
     Fused,
@@ -107,7 +107,7 @@ impl FromStr for Scheme {
     }
 }
 
-impl std::fmt::Display for Layout {
+impl std::fmt::Display for QdqLayout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Fused => "fused",
@@ -116,7 +116,7 @@ impl std::fmt::Display for Layout {
     }
 }
 
-impl FromStr for Layout {
+impl FromStr for QdqLayout {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(json, format!("\"{scheme}\""));
             assert_eq!(scheme.to_string().parse(), Ok(scheme));
         }
-        for layout in [Layout::Fused, Layout::Ort] {
+        for layout in [QdqLayout::Fused, QdqLayout::Ort] {
             let json = serde_json::to_string(&layout).unwrap();
             assert_eq!(json, format!("\"{layout}\""));
             assert_eq!(layout.to_string().parse(), Ok(layout));

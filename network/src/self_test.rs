@@ -1,9 +1,9 @@
 //! What has to come out of a model, so that a device can prove that it computes what the exporter
 //! did before anybody relies on it.
 //!
-//! In a model's [contract](crate::contract): a few golden crops and, for each, the embedding and,
+//! In a model's [contract](crate::metadata): a few golden crops and, for each, the embedding and,
 //! for a quantised network, checksums of the integers on the way. Any executor is put to the test by
-//! embedding the crops ([`Receipt::replay`]). There are two levels:
+//! embedding the crops ([`SelfTest::replay`]). There are two levels:
 //!
 //! - [`Level::Exact`], for executors of integers: every checksum is the same, and the embedding
 //!   points in the same direction but for the rounding of the float steps at its end.
@@ -16,12 +16,12 @@
 //! The crops are not stored: [`Golden`] draws them. Embeddings are stored as half floats (a cosine
 //! lost to that is below 1e-7), 4 KiB for one of 2048 numbers.
 
+mod embeddings;
 mod golden;
-mod halves;
-mod watch;
+mod recorder;
 
 pub use golden::Golden;
-pub use watch::{Watch, worth_watching};
+pub use recorder::{ChecksumRecorder, checksum_steps};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -41,11 +41,11 @@ const NUMBERS: usize = 4 * 2048;
 /// What has to come out of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Receipt {
+pub struct SelfTest {
     /// What goes in.
     pub golden: Golden,
     /// The embedding of each golden crop, of length one in half floats; `[crops][dim]`.
-    #[serde(with = "halves")]
+    #[serde(with = "embeddings")]
     pub embeddings: Vec<Vec<f32>>,
     /// Least cosine to [`Self::embeddings`] that counts as [`Level::Close`], above 0.
     pub close: f64,
@@ -61,13 +61,13 @@ pub struct Exact {
     /// Least cosine of the embedding behind the same integers, above 0.
     pub cosine: f64,
     /// Checksums, in the order of execution.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepChecksums>,
 }
 
 /// What a step has to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub struct StepChecksums {
     /// Its name in the plan.
     pub name: String,
     /// [`Checksum`] of what it writes for each golden crop.
@@ -91,10 +91,10 @@ pub enum Level {
 
 /// What an executor makes of the golden crops.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Produced {
+pub struct TestOutputs {
     /// Embeddings, `[crops, dim]`, of any length.
     pub embeddings: Vec<f32>,
-    /// Checksums of the steps that [`Receipt::steps`] names, `[crops, steps]`; none from executors
+    /// Checksums of the steps that [`SelfTest::steps`] names, `[crops, steps]`; none from executors
     /// that compute no integers.
     pub sums: Option<Vec<Checksum>>,
 }
@@ -114,7 +114,7 @@ pub struct Passed {
     pub wanted: f64,
 }
 
-impl Receipt {
+impl SelfTest {
     /// A receipt of what `run` makes of `golden`, with the bound `close`, and `exact` (the cosine
     /// and the names of the steps whose checksums `run` gives) for a quantised network.
     ///
@@ -128,10 +128,10 @@ impl Receipt {
         size: [usize; 2],
         close: f64,
         exact: Option<(f64, &[String])>,
-        run: impl FnOnce(&[u8]) -> Result<Produced, E>,
+        run: impl FnOnce(&[u8]) -> Result<TestOutputs, E>,
     ) -> Result<Self, E> {
         golden.check()?;
-        let Produced { embeddings, sums } = run(&golden.crops(size))?;
+        let TestOutputs { embeddings, sums } = run(&golden.crops(size))?;
         let refuse = |reason: String| Err(Error::Argument(format!("receipt: {reason}")).into());
         let dim = embeddings.len() / golden.count;
         if dim == 0 || !embeddings.len().is_multiple_of(golden.count) {
@@ -147,13 +147,13 @@ impl Receipt {
                      collapsed"
                 ));
             }
-            let half = |&v: &f32| halves::rounded((f64::from(v) / length) as f32);
+            let half = |&v: &f32| embeddings::rounded((f64::from(v) / length) as f32);
             rows.push(row.iter().map(half).collect());
         }
         let exact = match (exact, sums) {
             (None, _) => None,
             (Some((cosine, names)), Some(sums)) if sums.len() == names.len() * golden.count => {
-                let step = |(index, name): (usize, &String)| Step {
+                let step = |(index, name): (usize, &String)| StepChecksums {
                     name: name.clone(),
                     sums: sums[index..].iter().copied().step_by(names.len()).collect(),
                 };
@@ -166,14 +166,14 @@ impl Receipt {
                 return refuse(format!("there are {found} checksums, wanted {wanted}"));
             }
         };
-        let receipt = Self {
+        let self_test = Self {
             golden,
             embeddings: rows,
             close,
             exact,
         };
-        receipt.check(dim)?;
-        Ok(receipt)
+        self_test.check(dim)?;
+        Ok(self_test)
     }
 
     /// The steps whose checksums an executor of integers has to give, in the order of execution.
@@ -191,16 +191,16 @@ impl Receipt {
     pub fn replay<E: From<Error>>(
         &self,
         size: [usize; 2],
-        run: impl FnOnce(&[u8]) -> Result<Produced, E>,
+        run: impl FnOnce(&[u8]) -> Result<TestOutputs, E>,
     ) -> Result<Passed, E> {
         let produced = run(&self.golden.crops(size))?;
-        Ok(self.judge(&produced)?)
+        Ok(self.compare(&produced)?)
     }
 
-    fn judge(&self, produced: &Produced) -> Result<Passed> {
+    fn compare(&self, produced: &TestOutputs) -> Result<Passed> {
         let (level, wanted, steps) = match (&self.exact, &produced.sums) {
             (Some(exact), Some(sums)) => {
-                exact.judge(self.golden.count, sums)?;
+                exact.compare(self.golden.count, sums)?;
                 (Level::Exact, exact.cosine, exact.steps.len())
             }
             _ => (Level::Close, self.close, 0),
@@ -297,7 +297,7 @@ impl Receipt {
 impl Exact {
     /// Compares the checksums `[crops, steps]`. Steps come first: the first one that differs is
     /// where the error is.
-    fn judge(&self, crops: usize, found: &[Checksum]) -> Result<()> {
+    fn compare(&self, crops: usize, found: &[Checksum]) -> Result<()> {
         let count = self.steps.len();
         if found.len() != count * crops {
             return Err(Error::NotReproduced {

@@ -1,7 +1,7 @@
 //! A file that knows its own SHA-256.
 //!
 //! A digest cannot be part of what it is taken of. So it is taken with 64 zeros in its place: of the
-//! value of the last entry [`SEAL_KEY`] among the file's `metadata_props`. Everything else counts,
+//! value of the last entry [`DIGEST_KEY`] among the file's `metadata_props`. Everything else counts,
 //! every byte of it: names, weights, contract. A sealed file has no elements in other files.
 //!
 //! This finds damage and careless edits, and gives the file a name that a cache can rely on. It is no
@@ -17,7 +17,7 @@ use super::proto::{ModelProto, StringStringEntryProto};
 use crate::{Error, Result};
 
 /// Key of the digest in the file's `metadata_props`.
-pub const SEAL_KEY: &str = "reid.sha256";
+pub const DIGEST_KEY: &str = "reid.sha256";
 
 /// What stands in the place of the digest while it is taken.
 const BLANK: [u8; 64] = [b'0'; 64];
@@ -26,7 +26,7 @@ const BLANK: [u8; 64] = [b'0'; 64];
 pub(super) fn with_place(metadata: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let blank = String::from_utf8(BLANK.to_vec()).expect("zeros are text");
     let mut metadata = metadata.clone();
-    metadata.insert(SEAL_KEY.to_owned(), blank);
+    metadata.insert(DIGEST_KEY.to_owned(), blank);
     metadata
 }
 
@@ -34,9 +34,9 @@ pub(super) fn with_place(metadata: &BTreeMap<String, String>) -> BTreeMap<String
 ///
 /// # Panics
 /// If there is none: the bytes are not of [`with_place`].
-pub(super) fn seal(bytes: &mut [u8]) {
+pub(super) fn write(bytes: &mut [u8]) {
     let at = place(bytes).expect("a place was made for it");
-    let digest = digest(bytes, at);
+    let digest = taken(bytes, at);
     bytes[at..][..BLANK.len()].copy_from_slice(digest.as_bytes());
 }
 
@@ -46,12 +46,12 @@ pub(super) fn seal(bytes: &mut [u8]) {
 /// [`Error::Malformed`] with both if it has another one.
 pub(super) fn check(bytes: &[u8], proto: &ModelProto) -> Result<Option<String>> {
     let mut entries = proto.metadata_props.iter().rev();
-    let Some(entry) = entries.find(|entry| entry.key.as_deref() == Some(SEAL_KEY)) else {
+    let Some(entry) = entries.find(|entry| entry.key.as_deref() == Some(DIGEST_KEY)) else {
         return Ok(None);
     };
     let stated = entry.value.as_deref().unwrap_or_default();
     let found = match place(bytes) {
-        Some(at) => digest(bytes, at),
+        Some(at) => taken(bytes, at),
         None => "none, as the entry is written in another form".to_owned(),
     };
     if found == stated {
@@ -71,7 +71,7 @@ pub(super) fn check(bytes: &[u8], proto: &ModelProto) -> Result<Option<String>> 
 /// gives it: key, then value.
 fn place(bytes: &[u8]) -> Option<usize> {
     let entry = StringStringEntryProto {
-        key: Some(SEAL_KEY.to_owned()),
+        key: Some(DIGEST_KEY.to_owned()),
         value: Some(String::new()),
     };
     let mut head = entry.encode_to_vec();
@@ -85,7 +85,7 @@ fn place(bytes: &[u8]) -> Option<usize> {
 }
 
 /// SHA-256 with the 64 bytes `at` taken for zeros, as 64 hexadecimal digits.
-fn digest(bytes: &[u8], at: usize) -> String {
+fn taken(bytes: &[u8], at: usize) -> String {
     let mut hash = Sha256::new();
     hash.update(&bytes[..at]);
     hash.update(BLANK);
@@ -99,7 +99,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::graph::{Graph, Op, Unary};
-    use crate::onnx::{ReadOptions, read_bytes, write_bytes, write_sealed_bytes};
+    use crate::onnx::{ReadOptions, read_bytes, write_bytes, write_bytes_with_digest};
 
     fn graph() -> Graph {
         let mut graph = Graph::new("net", "images", [3, 2, 2]);
@@ -117,26 +117,32 @@ mod tests {
     fn a_sealed_file_reads_as_any_other_and_says_its_digest() {
         let options = ReadOptions::default();
         let plain = read_bytes(&write_bytes(&graph(), &metadata()).unwrap(), &options).unwrap();
-        let bytes = write_sealed_bytes(&graph(), &metadata()).unwrap();
-        let sealed = read_bytes(&bytes, &options).unwrap();
-        assert_eq!(plain.seal, None);
-        assert_eq!(plain.graph, sealed.graph);
-        assert_eq!(sealed.metadata["zebra"], "striped");
-        assert_eq!(sealed.seal.as_ref(), sealed.metadata.get(super::SEAL_KEY));
-        assert_eq!(sealed.seal.unwrap().len(), 64);
+        let bytes = write_bytes_with_digest(&graph(), &metadata()).unwrap();
+        let with_digest = read_bytes(&bytes, &options).unwrap();
+        assert_eq!(plain.digest, None);
+        assert_eq!(plain.graph, with_digest.graph);
+        assert_eq!(with_digest.metadata["zebra"], "striped");
+        assert_eq!(
+            with_digest.digest.as_ref(),
+            with_digest.metadata.get(super::DIGEST_KEY)
+        );
+        assert_eq!(with_digest.digest.unwrap().len(), 64);
         // The same graph always makes the same bytes.
-        assert_eq!(write_sealed_bytes(&graph(), &metadata()).unwrap(), bytes);
+        assert_eq!(
+            write_bytes_with_digest(&graph(), &metadata()).unwrap(),
+            bytes
+        );
     }
 
     #[test]
     fn every_changed_byte_is_noticed() {
-        let bytes = write_sealed_bytes(&graph(), &metadata()).unwrap();
+        let bytes = write_bytes_with_digest(&graph(), &metadata()).unwrap();
         let mut silent = Vec::new();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             let read = read_bytes(&changed, &ReadOptions::default());
-            if read.is_ok_and(|model| model.seal.is_some()) {
+            if read.is_ok_and(|model| model.digest.is_some()) {
                 silent.push(at);
             }
         }
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_file_of_before_may_have_an_entry_of_that_name_that_is_no_digest() {
-        let entry = BTreeMap::from([(super::SEAL_KEY.to_owned(), "none".to_owned())]);
+        let entry = BTreeMap::from([(super::DIGEST_KEY.to_owned(), "none".to_owned())]);
         let bytes = write_bytes(&graph(), &entry).unwrap();
         let error = read_bytes(&bytes, &ReadOptions::default()).unwrap_err();
         assert!(error.to_string().contains("it states none"), "{error}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Colour, Fit, Preprocessing, Resize, Weights};
+use super::{Colour, Fit, Preprocessing, Resize, WeightsOrigin};
 use crate::{Error, Result};
 
 /// A sidecar. Every key may be missing; an unknown one is an error.
@@ -40,7 +40,7 @@ pub struct Sidecar {
     pub preprocessing: PreprocessingPart,
     /// Where the weights come from.
     #[serde(default)]
-    pub weights: Weights,
+    pub weights: WeightsOrigin,
 }
 
 /// Parts of a [`Preprocessing`], each of which overrides what is assumed otherwise.

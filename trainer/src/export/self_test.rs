@@ -1,10 +1,10 @@
 //! What a device has to compute of the exported network, to be proven there.
 
-use kernels::cpu::{Executor, Written};
-use kernels::plan::{Content, Plan, SlotId};
-use kernels::plan::{SlotValue, run_plan};
-use network::contract::Preprocessing;
-use network::receipt::{Golden, Produced, Receipt, Watch, worth_watching};
+use kernels::cpu::{Executor, StepOutput};
+use kernels::plan::{Plan, TensorId, TensorKind};
+use kernels::plan::{TensorValue, run_plan};
+use network::metadata::Preprocessing;
+use network::self_test::{ChecksumRecorder, Golden, SelfTest, TestOutputs, checksum_steps};
 
 use super::device::{Network, planned};
 use super::{Exported, dot};
@@ -33,19 +33,19 @@ impl Exported {
     /// [`Error::Kernels`] if the network has collapsed: it sees nothing in a golden crop.
     /// [`Error::Argument`] if a network that is said to be quantised computes nothing in integers.
     pub fn add_receipt(&mut self) -> Result<()> {
-        let Preprocessing { height, width, .. } = self.contract.preprocessing;
-        let golden = Golden::for_dim(self.contract.embedding.dim);
-        let receipt = match self.contract.quantisation.is_some() {
+        let Preprocessing { height, width, .. } = self.metadata.preprocessing;
+        let golden = Golden::for_dim(self.metadata.embedding.dim);
+        let self_test = match self.metadata.quantisation.is_some() {
             true => self.of_integers(golden)?,
-            false => Receipt::make(golden, [height, width], CLOSE, None, |crops| {
+            false => SelfTest::make(golden, [height, width], CLOSE, None, |crops| {
                 let embeddings = self.in_floats(crops)?;
-                Ok::<_, Error>(Produced {
+                Ok::<_, Error>(TestOutputs {
                     embeddings,
                     sums: None,
                 })
             })?,
         };
-        self.contract.receipt = Some(receipt);
+        self.metadata.self_test = Some(self_test);
         Ok(())
     }
 
@@ -53,16 +53,16 @@ impl Exported {
     ///
     /// What floats make of the same file is measured, and other runtimes are allowed to be three
     /// times as far away: they round in other places.
-    fn of_integers(&mut self, golden: Golden) -> Result<Receipt> {
-        let plan = planned(&self.graph, &self.contract.preprocessing)?;
+    fn of_integers(&mut self, golden: Golden) -> Result<SelfTest> {
+        let plan = planned(&self.graph, &self.metadata.preprocessing)?;
         let exact = plan.exact_steps();
-        let names = worth_watching(&exact);
-        let codes = |&id: &SlotId| matches!(plan.slot(id).content, Content::Codes { .. });
+        let names = checksum_steps(&exact);
+        let codes = |&id: &TensorId| matches!(plan.tensor(id).kind, TensorKind::Quantised { .. });
         if !(plan.steps().iter()).any(|step| step.kind.writes().iter().any(codes)) {
             let reason = "the network is said to be quantised, but none of it is in integers";
             return Err(Error::Argument(reason.to_owned()));
         }
-        if let Some(quantisation) = &mut self.contract.quantisation {
+        if let Some(quantisation) = &mut self.metadata.quantisation {
             let last = exact.last().map_or(NOTHING, String::as_str);
             last.clone_into(&mut quantisation.exact_until);
         }
@@ -74,12 +74,12 @@ impl Exported {
         let crops = golden.crops(plan.image());
         let mut embeddings = vec![0.0; golden.count * executor.dim()];
         // Where the first step is a float one, there are no integers that all executors share.
-        let mut watch = (!names.is_empty())
-            .then(|| Watch::new(&exact, names.iter().map(String::as_str), golden.count))
+        let mut recorder = (!names.is_empty())
+            .then(|| ChecksumRecorder::new(&exact, names.iter().map(String::as_str), golden.count))
             .transpose()?;
         executor.run_with(&crops, &mut embeddings, |step, written| {
-            if let (Some(watch), Written::Codes(codes)) = (&mut watch, written) {
-                watch.see(step, codes);
+            if let (Some(recorder), StepOutput::Quantised(codes)) = (&mut recorder, written) {
+                recorder.record(step, codes);
             }
         })?;
         let floats = self.in_floats(&crops)?;
@@ -89,26 +89,26 @@ impl Exported {
             .map(|(a, b)| 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
             .fold(0.0, f64::max);
         let close = (1.0 - 3.0 * far).clamp(0.5, CLOSE);
-        let said = watch.is_some().then_some((cosine, &names[..]));
-        let produced = match watch {
-            Some(watch) => {
-                let produced = watch.produced(embeddings)?;
+        let said = recorder.is_some().then_some((cosine, &names[..]));
+        let produced = match recorder {
+            Some(recorder) => {
+                let produced = recorder.finish(embeddings)?;
                 let each = crops.len() / golden.count;
                 same_as_plain(&plan, &exact, &names, &crops[..each], &produced)?;
                 produced
             }
-            None => Produced {
+            None => TestOutputs {
                 embeddings,
                 sums: None,
             },
         };
-        Receipt::make(golden, plan.image(), close, said, |_| Ok(produced))
+        SelfTest::make(golden, plan.image(), close, said, |_| Ok(produced))
     }
 
     /// What the network makes of crops in floats, one after the other: a batch of large images would
     /// need memory for all of them.
     fn in_floats(&self, crops: &[u8]) -> Result<Vec<f32>> {
-        let preprocessing = &self.contract.preprocessing;
+        let preprocessing = &self.metadata.preprocessing;
         let network = Network::in_floats(&self.graph, preprocessing, 0);
         let mut worker = network.worker()?;
         let crops = crops.chunks_exact(preprocessing.height * preprocessing.width * 3);
@@ -123,15 +123,15 @@ fn same_as_plain(
     exact: &[String],
     names: &[String],
     crop: &[u8],
-    fast: &Produced,
+    fast: &TestOutputs,
 ) -> Result<()> {
-    let mut watch = Watch::new(exact, names.iter().map(String::as_str), 1)?;
+    let mut recorder = ChecksumRecorder::new(exact, names.iter().map(String::as_str), 1)?;
     run_plan(plan, crop, |step, value| {
-        if let SlotValue::Codes(codes) = value {
-            watch.see(step, codes);
+        if let TensorValue::Quantised(codes) = value {
+            recorder.record(step, codes);
         }
     })?;
-    let plain = watch.produced(Vec::new())?.sums.unwrap_or_default();
+    let plain = recorder.finish(Vec::new())?.sums.unwrap_or_default();
     let fast = fast.sums.as_deref().unwrap_or_default();
     match names
         .iter()
@@ -148,11 +148,12 @@ fn same_as_plain(
 
 #[cfg(test)]
 mod tests {
-    use network::contract::{
-        self, Calibration, Contract, Embedding, Layout, Metric, Quantisation, Scheme, Weights,
-    };
     use network::graph::{Conv, Graph, Op, Operand, Unary, ValueId};
-    use network::receipt::Golden;
+    use network::metadata::{
+        self, Calibration, Embedding, Metric, ModelMetadata, QdqLayout, Quantisation, Scheme,
+        WeightsOrigin,
+    };
+    use network::self_test::Golden;
     use network::tensor::{Data, Tensor};
 
     use super::*;
@@ -208,8 +209,8 @@ mod tests {
             .push1("flat", Op::Flatten { axis: 1 }, [x.into()])
             .unwrap();
         graph.output("embedding", x);
-        let contract = Contract {
-            version: contract::VERSION,
+        let metadata = ModelMetadata {
+            version: metadata::VERSION,
             preprocessing: Preprocessing {
                 height: 8,
                 width: 4,
@@ -222,11 +223,11 @@ mod tests {
             },
             net: None,
             space: None,
-            weights: Weights::default(),
+            weights: WeightsOrigin::default(),
             thresholds: Vec::new(),
             quantisation: Some(Quantisation {
                 scheme: Scheme::U8,
-                layout: Layout::Fused,
+                layout: QdqLayout::Fused,
                 exact_until: "unknown".to_owned(),
                 calibration: Calibration {
                     method: "none".to_owned(),
@@ -234,12 +235,12 @@ mod tests {
                 },
                 float_layers: Vec::new(),
             }),
-            receipt: None,
+            self_test: None,
         };
         Exported {
             unfolded: graph.clone(),
             graph,
-            contract,
+            metadata,
         }
     }
 
@@ -247,23 +248,27 @@ mod tests {
     fn a_quantised_network_has_a_receipt_of_its_integers() {
         let mut exported = quantised(false);
         exported.add_receipt().unwrap();
-        let contract = Contract::from_json(&exported.contract.to_json()).unwrap();
-        let receipt = contract.receipt.unwrap();
-        assert_eq!(receipt.golden, Golden { seed: 1, count: 4 });
-        let exact = receipt.exact.as_ref().unwrap();
+        let metadata = ModelMetadata::from_json(&exported.metadata.to_json()).unwrap();
+        let self_test = metadata.self_test.unwrap();
+        assert_eq!(self_test.golden, Golden { seed: 1, count: 4 });
+        let exact = self_test.exact.as_ref().unwrap();
         assert_eq!(exact.cosine, EXACT);
-        let until = contract.quantisation.unwrap().exact_until;
+        let until = metadata.quantisation.unwrap().exact_until;
         assert_eq!(exact.steps.last().map(|step| &step.name), Some(&until));
-        assert!((0.9..=CLOSE).contains(&receipt.close), "{}", receipt.close);
+        assert!(
+            (0.9..=CLOSE).contains(&self_test.close),
+            "{}",
+            self_test.close
+        );
     }
 
     #[test]
     fn integers_behind_a_float_layer_are_only_close() {
         let mut exported = quantised(true);
         exported.add_receipt().unwrap();
-        let contract = Contract::from_json(&exported.contract.to_json()).unwrap();
-        assert!(contract.receipt.unwrap().exact.is_none());
-        assert_eq!(contract.quantisation.unwrap().exact_until, NOTHING);
+        let metadata = ModelMetadata::from_json(&exported.metadata.to_json()).unwrap();
+        assert!(metadata.self_test.unwrap().exact.is_none());
+        assert_eq!(metadata.quantisation.unwrap().exact_until, NOTHING);
     }
 
     #[test]

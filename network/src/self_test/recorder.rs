@@ -1,6 +1,6 @@
 //! Checksums of what the steps of a plan write, taken while an executor runs.
 
-use super::{Checksum, Produced};
+use super::{Checksum, TestOutputs};
 use crate::{Error, Result};
 
 /// The most steps that a receipt of a plan has checksums of.
@@ -9,7 +9,7 @@ const STEPS: usize = 16;
 /// The steps of `exact` that a receipt should have checksums of: up to 16, spread evenly, the last
 /// one among them. What is wrong in a step that is left out shows in the next one.
 #[must_use]
-pub fn worth_watching(exact: &[String]) -> Vec<String> {
+pub fn checksum_steps(exact: &[String]) -> Vec<String> {
     let once = |name: &&String| exact.iter().filter(|other| other == name).count() == 1;
     let names: Vec<&String> = exact.iter().filter(once).collect();
     let count = names.len().min(STEPS);
@@ -19,7 +19,7 @@ pub fn worth_watching(exact: &[String]) -> Vec<String> {
 
 /// Watches an executor: told what every step writes, it takes the checksums that are wanted.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ChecksumRecorder {
     crops: usize,
     /// For each step of the plan: where its checksums go, if they are wanted.
     columns: Vec<Option<usize>>,
@@ -28,7 +28,7 @@ pub struct Watch {
     steps: usize,
 }
 
-impl Watch {
+impl ChecksumRecorder {
     /// Watches those of the steps `exact` that are called as in `wanted`, on `crops` crops at once.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Watch {
     }
 
     /// Step number `step` has written `codes`, `[crops, height, width, channels]`.
-    pub fn see(&mut self, step: usize, codes: &[u8]) {
+    pub fn record(&mut self, step: usize, codes: &[u8]) {
         let Some(Some(column)) = self.columns.get(step) else {
             return;
         };
@@ -75,13 +75,13 @@ impl Watch {
     ///
     /// # Errors
     /// [`Error::Argument`] if the executor has not shown a step.
-    pub fn produced(self, embeddings: Vec<f32>) -> Result<Produced> {
+    pub fn finish(self, embeddings: Vec<f32>) -> Result<TestOutputs> {
         let sums: Option<Vec<Checksum>> = self.sums.into_iter().collect();
         if sums.is_none() {
             let reason = "an executor has not shown all steps that a receipt asks for";
             return Err(Error::Argument(reason.to_owned()));
         }
-        Ok(Produced { embeddings, sums })
+        Ok(TestOutputs { embeddings, sums })
     }
 }
 
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn steps_are_spread_to_the_last_and_have_names_of_their_own() {
         let few = names(&["a", "b", "c"]);
-        assert_eq!(worth_watching(&few), few);
-        assert_eq!(worth_watching(&names(&["a", "b", "a"])), ["b"]);
-        assert_eq!(worth_watching(&[]), [""; 0]);
+        assert_eq!(checksum_steps(&few), few);
+        assert_eq!(checksum_steps(&names(&["a", "b", "a"])), ["b"]);
+        assert_eq!(checksum_steps(&[]), [""; 0]);
         let many: Vec<String> = (0..70).map(|i| i.to_string()).collect();
-        let chosen = worth_watching(&many);
+        let chosen = checksum_steps(&many);
         assert_eq!((chosen.len(), chosen.last()), (16, Some(&"69".to_owned())));
         let distance = |pair: &[String]| {
             let [a, b] = [&pair[0], &pair[1]].map(|name| name.parse::<usize>().unwrap());
@@ -112,19 +112,21 @@ mod tests {
     #[test]
     fn checksums_are_those_of_each_crop() {
         let exact = names(&["pixels", "conv", "pool"]);
-        let mut watch = Watch::new(&exact, ["conv", "pool"], 2).unwrap();
-        watch.see(0, &[9; 8]);
-        watch.see(1, &[1, 2, 3, 4]);
-        assert!(watch.sums[1].is_none());
-        watch.see(2, &[5, 6]);
-        watch.see(7, &[0; 2]);
-        let produced = watch.produced(vec![0.5; 6]).unwrap();
+        let mut recorder = ChecksumRecorder::new(&exact, ["conv", "pool"], 2).unwrap();
+        recorder.record(0, &[9; 8]);
+        recorder.record(1, &[1, 2, 3, 4]);
+        assert!(recorder.sums[1].is_none());
+        recorder.record(2, &[5, 6]);
+        recorder.record(7, &[0; 2]);
+        let produced = recorder.finish(vec![0.5; 6]).unwrap();
         let sums = [&[1, 2][..], &[5], &[3, 4], &[6]].map(Checksum::of);
         assert_eq!(produced.sums.as_deref(), Some(&sums[..]));
 
-        let unseen = Watch::new(&exact, ["conv"], 2).unwrap();
-        assert!(unseen.produced(Vec::new()).is_err());
-        let error = Watch::new(&exact, ["norm"], 2).unwrap_err().to_string();
+        let unseen = ChecksumRecorder::new(&exact, ["conv"], 2).unwrap();
+        assert!(unseen.finish(Vec::new()).is_err());
+        let error = ChecksumRecorder::new(&exact, ["norm"], 2)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("step `norm` is none of the exact steps"),
             "{error}"

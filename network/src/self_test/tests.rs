@@ -8,8 +8,8 @@ fn steps() -> Vec<String> {
 }
 
 /// An executor: the mean of each colour, and the sums of pixels as two steps see them.
-fn produce(crops: &[u8], integers: bool) -> Produced {
-    let mut produced = Produced::default();
+fn produce(crops: &[u8], integers: bool) -> TestOutputs {
+    let mut produced = TestOutputs::default();
     let mut sums = Vec::new();
     for crop in crops.chunks(SIZE[0] * SIZE[1] * 3) {
         for plane in 0..DIM {
@@ -27,14 +27,14 @@ fn golden() -> Golden {
     Golden { seed: 1, count: 2 }
 }
 
-fn receipt() -> Receipt {
+fn self_test() -> SelfTest {
     let exact = Some((0.999_999, &steps()[..]));
     let run = |crops: &[u8]| Ok::<_, Error>(produce(crops, true));
-    Receipt::make(golden(), SIZE, 0.99, exact, run).unwrap()
+    SelfTest::make(golden(), SIZE, 0.99, exact, run).unwrap()
 }
 
-fn replay(receipt: &Receipt, run: impl FnOnce(&[u8]) -> Produced) -> Result<Passed> {
-    receipt.replay(SIZE, |crops| Ok(run(crops)))
+fn replay(self_test: &SelfTest, run: impl FnOnce(&[u8]) -> TestOutputs) -> Result<Passed> {
+    self_test.replay(SIZE, |crops| Ok(run(crops)))
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn crops_of_any_size_can_be_drawn() {
 
 #[test]
 fn the_level_that_passes_is_named() {
-    let receipt = receipt();
-    let exact = replay(&receipt, |crops| produce(crops, true)).unwrap();
+    let self_test = self_test();
+    let exact = replay(&self_test, |crops| produce(crops, true)).unwrap();
     assert_eq!(
         (exact.level, exact.steps, exact.crops),
         (Level::Exact, 2, 2)
@@ -90,7 +90,7 @@ fn the_level_that_passes_is_named() {
         exact.to_string(),
         "exact: 2 golden crops, checksums of 2 steps equal, cosine at least 0.99999998, wanted 0.999999"
     );
-    let close = replay(&receipt, |crops| produce(crops, false)).unwrap();
+    let close = replay(&self_test, |crops| produce(crops, false)).unwrap();
     assert_eq!(
         (close.level, close.steps, close.wanted),
         (Level::Close, 0, 0.99)
@@ -99,7 +99,7 @@ fn the_level_that_passes_is_named() {
 
 #[test]
 fn what_differs_is_named_with_what_was_found_and_wanted() {
-    struct Case(&'static str, fn(&mut Produced), &'static [&'static str]);
+    struct Case(&'static str, fn(&mut TestOutputs), &'static [&'static str]);
     let cases = [
         Case(
             "an integer",
@@ -144,9 +144,9 @@ fn what_differs_is_named_with_what_was_found_and_wanted() {
             &["numbers in all embeddings is 4, wanted 6"],
         ),
     ];
-    let receipt = receipt();
+    let self_test = self_test();
     for Case(name, change, wanted) in cases {
-        let result = replay(&receipt, |crops| {
+        let result = replay(&self_test, |crops| {
             let mut produced = produce(crops, true);
             change(&mut produced);
             produced
@@ -161,21 +161,21 @@ fn what_differs_is_named_with_what_was_found_and_wanted() {
 
 #[test]
 fn json_goes_round_and_is_small() {
-    let receipt = receipt();
-    let json = serde_json::to_string(&receipt).unwrap();
-    let back: Receipt = serde_json::from_str(&json).unwrap();
-    assert_eq!(back, receipt);
+    let self_test = self_test();
+    let json = serde_json::to_string(&self_test).unwrap();
+    let back: SelfTest = serde_json::from_str(&json).unwrap();
+    assert_eq!(back, self_test);
 
     let golden = Golden::for_dim(2048);
     assert_eq!(golden.count, 4);
     let names: Vec<String> = (0..16).map(|i| format!("layer{i}.0.conv1")).collect();
     let run = |_: &[u8]| {
-        Ok::<_, Error>(Produced {
+        Ok::<_, Error>(TestOutputs {
             embeddings: (0..4 * 2048).map(|i| (i % 97) as f32 - 30.5).collect(),
             sums: Some(vec![Checksum(u64::MAX); 16 * 4]),
         })
     };
-    let large = Receipt::make(golden, SIZE, 0.99, Some((1.0, &names)), run).unwrap();
+    let large = SelfTest::make(golden, SIZE, 0.99, Some((1.0, &names)), run).unwrap();
     let json = serde_json::to_string(&large).unwrap();
     assert!(json.len() < 30_000, "{}", json.len());
     for (dim, count) in [(0, 4), (1, 4), (4096, 2), (12_288, 1)] {
@@ -185,7 +185,7 @@ fn json_goes_round_and_is_small() {
 
 #[test]
 fn a_receipt_that_says_nothing_is_refused() {
-    let json = serde_json::to_string(&receipt()).unwrap();
+    let json = serde_json::to_string(&self_test()).unwrap();
     let row = &json[json.find("\"embeddings\":[\"").unwrap() + 15..][..8];
     let cases = [
         ("no crops", "\"count\":2", "\"count\":0", "0 golden crops"),
@@ -234,18 +234,18 @@ fn a_receipt_that_says_nothing_is_refused() {
     for (name, from, to, wanted) in cases {
         assert!(json.contains(from), "{name}: {json}");
         let changed = json.replacen(from, to, 1);
-        let read = serde_json::from_str::<Receipt>(&changed)
+        let read = serde_json::from_str::<SelfTest>(&changed)
             .map_err(|e| e.to_string())
-            .and_then(|receipt| receipt.check(DIM).map_err(|e| e.to_string()));
+            .and_then(|self_test| self_test.check(DIM).map_err(|e| e.to_string()));
         let error = read.expect_err(name);
         assert!(error.contains(wanted), "{name}: {error}");
     }
-    let error = receipt().check(4).unwrap_err().to_string();
+    let error = self_test().check(4).unwrap_err().to_string();
     assert!(error.contains("has 3 numbers, wanted 4"), "{error}");
     let sums = json.find("\"sums\":[\"").unwrap() + 9;
     for sum in ["xyz", "00000000000000000000ff", "+123456789abcdef"] {
         let changed = json.replacen(&json[sums..sums + 16], sum, 1);
-        let error = serde_json::from_str::<Receipt>(&changed).unwrap_err();
+        let error = serde_json::from_str::<SelfTest>(&changed).unwrap_err();
         assert!(error.to_string().contains("16 hexadecimal"), "{error}");
     }
 }
@@ -253,12 +253,12 @@ fn a_receipt_that_says_nothing_is_refused() {
 #[test]
 fn a_collapsed_network_gets_no_receipt() {
     let nothing = |_: &[u8]| {
-        Ok::<_, Error>(Produced {
+        Ok::<_, Error>(TestOutputs {
             embeddings: vec![0.0; 2 * DIM],
             sums: None,
         })
     };
-    let error = Receipt::make(golden(), SIZE, 0.99, None, nothing).unwrap_err();
+    let error = SelfTest::make(golden(), SIZE, 0.99, None, nothing).unwrap_err();
     assert!(
         error.to_string().contains("golden crop 0 has length 0"),
         "{error}"
