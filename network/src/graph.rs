@@ -18,6 +18,7 @@ mod shape;
 
 pub use cost::Cost;
 pub use op::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};
+pub use shape::infer;
 
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
@@ -148,6 +149,15 @@ impl Fact {
         }
     }
 
+    /// Type and shape of `tensor`.
+    #[must_use]
+    pub fn of(tensor: &Tensor) -> Self {
+        Self {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().iter().map(|&n| Dim::Fixed(n)).collect(),
+        }
+    }
+
     /// The shape with [`Dim::Batch`] replaced by `batch`.
     #[must_use]
     pub fn shape_for(&self, batch: usize) -> Vec<usize> {
@@ -235,7 +245,17 @@ impl Graph {
         inputs: impl Into<Vec<Operand>>,
     ) -> Result<Vec<ValueId>> {
         let (name, inputs) = (name.into(), inputs.into());
-        let facts = shape::infer(self, &name, &op, &inputs)?;
+        let operands: Vec<Fact> = inputs.iter().map(|&operand| self.fact(operand)).collect();
+        let quantises = matches!(op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
+        if let Some(i) = (operands.iter()).position(|fact| !quantises && fact.dtype != DType::F32) {
+            let (op, found) = (op.onnx_name(), operands[i].dtype);
+            return Err(Error::Shape {
+                node: name,
+                op,
+                reason: format!("operand {i} is {found:?}, wanted F32"),
+            });
+        }
+        let facts = infer(&name, &op, operands)?;
         let several = facts.len() > 1;
         let outputs: Vec<ValueId> = (index_u32(self.values.len())..)
             .take(facts.len())
@@ -388,13 +408,7 @@ impl Graph {
     pub fn fact(&self, operand: Operand) -> Fact {
         match operand {
             Operand::Value(id) => self.value(id).fact.clone(),
-            Operand::Param(id) => {
-                let tensor = self.tensor(id);
-                Fact {
-                    dtype: tensor.dtype(),
-                    shape: tensor.shape().iter().map(|&n| Dim::Fixed(n)).collect(),
-                }
-            }
+            Operand::Param(id) => Fact::of(self.tensor(id)),
         }
     }
 

@@ -1,25 +1,10 @@
-//! Plain executor of every operator: slow, obvious, the truth that fast code is compared with.
+//! Reference executor: every operator in plain, slow Rust, which faster executors are compared with.
 //!
-//! In: an operator and concrete tensors ([`eval`]), or a whole graph and a batch of images
-//! ([`run`], [`run_with`]). Out: tensors. No operator is fused, reordered or approximated, and
-//! every file below has the operators of one kind.
-//!
-//! Numbers. A float result is computed in f64 and rounded to f32 once: products and sums
-//! (convolutions, matrices, means, normalisations) and functions (`exp`, `tanh`, `pow`) alike. What
-//! is compared with it in f32 therefore carries its own rounding alone. The two quantisation
-//! operators are the exception: their result is defined step by step in f32, so they are computed
-//! like that, and compared with `==`.
-//!
-//! NaN. ONNX leaves it open; here a NaN goes through every float operator, `Relu`, `Clip` and
-//! `MaxPool` included, so that a broken network does not look healthy. `QuantizeLinear` has no NaN
-//! to write and writes the zero point.
-//!
-//! Trust. [`eval`] is also what the ONNX reader folds constants with, so its tensors and attributes
-//! come from files: whatever does not fit is an error that names the node, and the size of a result
-//! is checked before it is allocated. Time is not bounded: it grows with what the operator asks
-//! for.
+//! In: an operator and concrete tensors ([`eval`]), or a graph and a batch of images ([`run`]). Out: tensors.
+//! A float result is computed in f64 and rounded to f32 once; the two quantisation operators follow
+//! ONNX's f32 steps and are exact. A NaN passes through every float operator. Shapes are checked by
+//! [`graph::infer`](crate::graph::infer) before anything is allocated: tensors may come from files.
 
-mod call;
 mod conv;
 mod elementwise;
 mod layout;
@@ -30,27 +15,25 @@ mod quantize;
 mod reduce;
 
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
 
-use crate::graph::{Graph, Node, Op, Operand, ValueId};
-use crate::tensor::{DType, Tensor};
+use crate::graph::{self, Dim, Fact, Graph, Node, Op, Operand, ValueId};
+use crate::tensor::{DType, Data, Tensor};
 use crate::{Error, Result};
-use call::Call;
 pub use elementwise::apply;
 pub use layout::{Walk, broadcast};
 pub use pool::Windows;
 
-/// What `op` makes of `inputs`, which stand in the order that [`Op`] documents; optional ones are
-/// left away. `node` is the name used in errors.
+/// What `op` computes from `inputs`, which stand in the order that [`Op`] documents; optional ones may be
+/// missing. `node` is the name used in errors. Time is not limited: it grows with the operator.
 ///
-/// # Errors [`Error::Shape`] if the number, the types, the shapes or the attributes do not fit
-/// together, or if `op` has a [`Dim::Batch`](crate::graph::Dim::Batch): the batch is known to
-/// [`run`] only. [`Error::Limit`] if a result is too large.
+/// # Errors
+/// [`Error::Shape`] if the number, the types, the shapes or the attributes do not fit
+/// together, or if `op` has a [`Dim::Batch`]: [`run`] alone knows the batch. [`Error::Limit`] if a result is too large.
 pub fn eval(node: &str, op: &Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     eval_for(None, node, op, inputs)
 }
 
-/// What `graph` makes of `input`, f32 `[N, C, H, W]`: one tensor for each of [`Graph::outputs`], in
+/// What `graph` computes from `input`, f32 `[N, C, H, W]`: one tensor for each of [`Graph::outputs`], in
 /// their order.
 ///
 /// # Errors
@@ -59,10 +42,11 @@ pub fn run(graph: &Graph, input: &Tensor) -> Result<Vec<Tensor>> {
     run_with(graph, input, |_, _| ())
 }
 
-/// As [`run`], and shows every value: the input first, then what the nodes write, in execution
+/// As [`run`]; `observe` gets every value: the input first, then what the nodes write, in execution
 /// order. A value is freed after its last reader.
 ///
-/// # Errors [`Error::Shape`] if `input` is not what the graph reads, or a node does not compute the
+/// # Errors
+/// [`Error::Shape`] if `input` is not what the graph reads, or a node does not compute the
 /// shape that the graph declares; else as [`eval`].
 pub fn run_with(
     graph: &Graph,
@@ -76,8 +60,11 @@ pub fn run_with(
     walk(graph, input, eval, observe)
 }
 
-/// The loop of [`run_with`], whoever computes: `eval` gets the number of a node, the node, the extent
-/// of the batch and the node's operands.
+/// The loop of [`run_with`] for any executor: `eval` gets the index of a node, the node, the size of the
+/// batch and the node's operands.
+///
+/// # Errors
+/// As [`run_with`].
 pub fn walk<'a>(
     graph: &'a Graph,
     input: &'a Tensor,
@@ -120,7 +107,7 @@ pub fn walk<'a>(
         .collect()
 }
 
-/// Extent of the batch of `input`, which is exactly as the graph declares.
+/// Size of the batch of `input`, whose other extents are those that the graph declares.
 fn batch_of(graph: &Graph, input: &Tensor) -> Result<usize> {
     let [channels, height, width] = graph.input_size();
     match *input.shape() {
@@ -157,7 +144,7 @@ fn operands<'a>(
     node.inputs.iter().map(operand).collect()
 }
 
-/// Shape inference and execution must tell the same story: plans are made from the first.
+/// Compares what was computed with what shape inference declared: plans are made from the latter.
 fn check_declared(
     graph: &Graph,
     node: &Node,
@@ -182,86 +169,141 @@ fn check_declared(
     })
 }
 
-/// [`eval`] where a [`Dim::Batch`](crate::graph::Dim::Batch) stands for `batch`, if that is known.
+/// Element types and shapes of what `op` writes for these tensors, where a [`Dim::Batch`] of its attributes
+/// stands for `batch`.
+///
+/// # Errors
+/// As [`eval`].
+pub fn infer(batch: Option<usize>, node: &str, op: &Op, inputs: &[&Tensor]) -> Result<Vec<Fact>> {
+    let facts = inputs.iter().map(|tensor| Fact::of(tensor)).collect();
+    let concrete = |shape: &[Dim]| {
+        let extent = |dim: &Dim| dim.fixed().or(batch).map(Dim::Fixed);
+        let shape = shape.iter().map(extent).collect::<Option<Vec<Dim>>>();
+        shape.ok_or_else(|| Error::Shape {
+            node: node.to_owned(),
+            op: op.onnx_name(),
+            reason: "its shape depends on the batch, which is not known here".to_owned(),
+        })
+    };
+    match op {
+        Op::Reshape { shape } => {
+            let shape = concrete(shape)?;
+            graph::infer(node, &Op::Reshape { shape }, facts)
+        }
+        Op::Expand { shape } => {
+            let shape = concrete(shape)?;
+            graph::infer(node, &Op::Expand { shape }, facts)
+        }
+        op => graph::infer(node, op, facts),
+    }
+}
+
+/// [`eval`] where a [`Dim::Batch`] stands for `batch`, if that is known.
+///
+/// # Errors
+/// As [`eval`].
 pub fn eval_for(
     batch: Option<usize>,
     node: &str,
     op: &Op,
     inputs: &[&Tensor],
 ) -> Result<Vec<Tensor>> {
-    let call = &Call::new(node, op, inputs, arity(op))?;
-    let result = match op {
-        Op::Conv(conv) => conv::conv(call, conv),
-        Op::BatchNorm { epsilon } => norm::batch(call, *epsilon),
-        Op::InstanceNorm { epsilon } => norm::instance(call, *epsilon),
-        Op::Unary(unary) => elementwise::unary(call, *unary),
-        Op::PRelu => elementwise::prelu(call),
-        Op::Binary(binary) => elementwise::binary(call, *binary),
-        Op::Concat { axis } => layout::concat(call, *axis),
-        Op::Split { axis, sizes } => return layout::split(call, *axis, sizes),
-        Op::Slice {
-            axis,
-            start,
-            end,
-            step,
-        } => layout::slice(call, *axis, *start..*end, *step),
-        Op::Pad { pads, value } => layout::pad(call, pads, *value),
-        Op::MaxPool(windows) => pool::max(call, windows),
-        Op::AveragePool {
-            pool: windows,
-            count_include_pad,
-        } => pool::average(call, windows, *count_include_pad),
-        Op::GlobalAveragePool => reduce::global_average(call),
-        Op::Reduce {
-            kind,
-            axes,
-            keep_dims,
-        } => reduce::reduce(call, *kind, axes, *keep_dims),
-        Op::LpNormalization { axis, p } => norm::lp(call, *axis, *p),
-        Op::Gemm(gemm) => matrix::gemm(call, gemm),
-        Op::MatMul => matrix::matmul(call),
-        Op::Flatten { axis } => layout::flatten(call, *axis),
-        Op::Reshape { shape } => layout::reshape(call, shape, batch),
-        Op::Squeeze { axes } => layout::squeeze(call, axes),
-        Op::Unsqueeze { axes } => layout::unsqueeze(call, axes),
-        Op::Transpose { perm } => layout::transpose(call, perm),
-        Op::Expand { shape } => layout::expand(call, shape, batch),
-        Op::Softmax { axis } => norm::softmax(call, *axis),
-        Op::QuantizeLinear { axis } => quantize::quantize(call, *axis),
-        Op::DequantizeLinear { axis } => quantize::dequantize(call, *axis),
+    let facts = infer(batch, node, op, inputs)?;
+    let shapes: Vec<Vec<usize>> = facts.iter().map(|fact| fact.shape_for(0)).collect();
+    if shapes.iter().all(|shape| shape.contains(&0)) {
+        let empty = |(fact, shape): (&Fact, Vec<usize>)| Tensor::new(shape, empty(fact.dtype));
+        return facts.iter().zip(shapes).map(empty).collect();
+    }
+    if let Op::Split { axis, sizes } = op {
+        let parts = layout::split(inputs[0], *axis, sizes);
+        let tensors = parts.zip(shapes);
+        return tensors
+            .map(|(data, shape)| Tensor::new(shape, data))
+            .collect();
+    }
+    let shape = shapes
+        .into_iter()
+        .next()
+        .expect("all others write one value");
+    let call = &Call {
+        inputs,
+        shape: &shape,
     };
-    result.map(|tensor| vec![tensor])
+    let data = match op {
+        Op::Conv(conv) => Data::F32(conv::conv(call, conv)),
+        Op::BatchNorm { epsilon } => Data::F32(norm::batch(call, *epsilon)),
+        Op::InstanceNorm { epsilon } => Data::F32(norm::instance(call, *epsilon)),
+        Op::Unary(unary) => Data::F32(elementwise::unary(call, *unary)),
+        Op::PRelu => Data::F32(elementwise::prelu(call)),
+        Op::Binary(binary) => {
+            elementwise::binary(call, *binary).map_err(|reason| Error::Shape {
+                node: node.to_owned(),
+                op: op.onnx_name(),
+                reason,
+            })?
+        }
+        Op::Concat { axis } => layout::concat(call, *axis),
+        Op::Split { .. } => unreachable!("handled above"),
+        Op::Slice {
+            axis, start, step, ..
+        } => layout::slice(inputs[0], &shape, *axis, *start, *step),
+        Op::Pad { pads, value } => Data::F32(layout::pad(call, pads, *value)),
+        Op::MaxPool(windows) => Data::F32(pool::max(call, windows)),
+        Op::AveragePool {
+            pool,
+            count_include_pad,
+        } => Data::F32(pool::average(call, pool, *count_include_pad)),
+        Op::GlobalAveragePool => Data::F32(reduce::reduce(call, graph::Reduce::Mean, &[2, 3])),
+        Op::Reduce { kind, axes, .. } => Data::F32(reduce::reduce(call, *kind, axes)),
+        Op::LpNormalization { axis, p } => Data::F32(norm::lp(call, *axis, *p)),
+        Op::Gemm(gemm) => Data::F32(matrix::gemm(call, gemm)),
+        Op::MatMul => Data::F32(matrix::matmul(call)),
+        Op::Flatten { .. } | Op::Reshape { .. } | Op::Squeeze { .. } | Op::Unsqueeze { .. } => {
+            inputs[0].data().clone()
+        }
+        Op::Transpose { perm } => layout::transpose(call, perm),
+        Op::Expand { .. } => layout::expand(call),
+        Op::Softmax { axis } => Data::F32(norm::softmax(call, *axis)),
+        Op::QuantizeLinear { axis } => quantize::quantize(call, *axis),
+        Op::DequantizeLinear { axis } => Data::F32(quantize::dequantize(call, *axis)),
+    };
+    Ok(vec![Tensor::new(shape, data)?])
 }
 
-/// Refuses any number of `inputs` that `op` does not read.
-pub fn check_arity(node: &str, op: &Op, inputs: &[&Tensor]) -> Result<()> {
-    Call::new(node, op, inputs, arity(op)).map(|_| ())
+/// No elements.
+fn empty(dtype: DType) -> Data {
+    match dtype {
+        DType::F32 => Data::F32(Vec::new()),
+        DType::I64 => Data::I64(Vec::new()),
+        DType::I32 => Data::I32(Vec::new()),
+        DType::I8 => Data::I8(Vec::new()),
+        DType::U8 => Data::U8(Vec::new()),
+    }
 }
 
-/// How many operands `op` reads.
-fn arity(op: &Op) -> RangeInclusive<usize> {
-    match op {
-        Op::Conv(_) | Op::Gemm(_) | Op::DequantizeLinear { .. } => 2..=3,
-        Op::BatchNorm { .. } => 5..=5,
-        Op::InstanceNorm { .. } | Op::QuantizeLinear { .. } => 3..=3,
-        Op::PRelu | Op::Binary(_) | Op::MatMul => 2..=2,
-        Op::Concat { .. } => 1..=usize::MAX,
-        Op::Unary(_)
-        | Op::Split { .. }
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::MaxPool(_)
-        | Op::AveragePool { .. }
-        | Op::GlobalAveragePool
-        | Op::Reduce { .. }
-        | Op::LpNormalization { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Transpose { .. }
-        | Op::Expand { .. }
-        | Op::Softmax { .. } => 1..=1,
+/// The operands of an operator that shape inference has accepted, and the shape of its result, which has
+/// at least one element.
+struct Call<'a> {
+    inputs: &'a [&'a Tensor],
+    shape: &'a [usize],
+}
+
+impl<'a> Call<'a> {
+    /// The elements of an f32 operand.
+    fn f32(&self, index: usize) -> &'a [f32] {
+        let elements = self.inputs[index].as_f32();
+        elements.expect("shape inference has checked the element type")
+    }
+
+    /// The extents of an operand of `RANK` dimensions.
+    fn extents<const RANK: usize>(&self, index: usize) -> [usize; RANK] {
+        let extents = self.inputs[index].shape().try_into();
+        extents.expect("shape inference has checked the number of dimensions")
+    }
+
+    /// Number of elements of the result.
+    fn len(&self) -> usize {
+        self.shape.iter().product()
     }
 }
 

@@ -1,13 +1,19 @@
-//! Shape inference: what a node writes, from what it reads. Every rule is that of the ONNX
-//! operator; the batch stays symbolic.
+//! Shape inference: element types and shapes of what an operator writes, from those of its operands.
+//!
+//! The rules are those of the ONNX operators. The batch stays symbolic where the operands have it.
 
-use super::{Dim, Fact, Graph, Op, Operand};
+use super::{Dim, Fact, Op};
 use crate::tensor::{DType, MAX_ELEMENTS};
 use crate::{Error, Result};
 
-/// The facts of the values that `op` writes when it reads `inputs`.
-pub(super) fn infer(graph: &Graph, node: &str, op: &Op, inputs: &[Operand]) -> Result<Vec<Fact>> {
-    let facts = inputs.iter().map(|&operand| graph.fact(operand)).collect();
+/// Element types and shapes of the values that `op` writes when it reads `operands`; `node` is the name
+/// used in errors.
+///
+/// # Errors
+/// [`Error::Shape`] if the number, the types, the shapes or the attributes do not fit together,
+/// [`Error::Limit`] if a result has more than [`MAX_ELEMENTS`] for one image.
+pub fn infer(node: &str, op: &Op, operands: Vec<Fact>) -> Result<Vec<Fact>> {
+    let facts = operands;
     let rule = Rule { node, op, facts };
     let outputs = rule.outputs()?;
     for fact in &outputs {
@@ -31,10 +37,10 @@ impl Rule<'_> {
         match op {
             Op::QuantizeLinear { axis } => return self.quantize(*axis),
             Op::DequantizeLinear { axis } => return self.dequantize(*axis),
-            _ => self.all_f32()?,
+            _ => self.element_types()?,
         }
-        let x = self.facts[0].shape.as_slice();
-        let one = |shape: Vec<Dim>| Ok(vec![Fact::f32(shape)]);
+        let (x, dtype) = (self.facts[0].shape.as_slice(), self.facts[0].dtype);
+        let one = |shape: Vec<Dim>| Ok(vec![Fact { dtype, shape }]);
         match op {
             Op::Conv(_) => one(self.conv(x)?),
             Op::BatchNorm { .. } | Op::InstanceNorm { .. } => one(self.per_channel(x)?),
@@ -61,10 +67,11 @@ impl Rule<'_> {
                 self.ensure(total == Some(extent), || {
                     format!("sizes {sizes:?} do not add up to the extent {extent} of axis {axis}")
                 })?;
-                Ok(sizes
-                    .iter()
-                    .map(|&size| Fact::f32(with(x, *axis, size)))
-                    .collect())
+                let part = |&size| Fact {
+                    dtype,
+                    shape: with(x, *axis, size),
+                };
+                Ok(sizes.iter().map(part).collect())
             }
             Op::Slice {
                 axis,
@@ -73,7 +80,7 @@ impl Rule<'_> {
                 step,
             } => {
                 let extent = self.fixed(x, *axis)?;
-                self.ensure(*step >= 1 && start < end && *end <= extent, || {
+                self.ensure(*step >= 1 && start <= end && *end <= extent, || {
                     format!("{start}..{end} by {step} is no part of axis {axis} of extent {extent}")
                 })?;
                 one(with(x, *axis, (end - start).div_ceil(*step)))
@@ -177,10 +184,27 @@ impl Rule<'_> {
         })
     }
 
-    fn all_f32(&self) -> Result<()> {
+    /// All operands have one type: any where elements are only moved, f32 where they are computed with.
+    /// Sums and products of i64 are the arithmetic on shapes in files.
+    fn element_types(&self) -> Result<()> {
+        let first = self.facts[0].dtype;
+        let fits = match self.op {
+            Op::Binary(_) => matches!(first, DType::F32 | DType::I64),
+            Op::Concat { .. }
+            | Op::Split { .. }
+            | Op::Slice { .. }
+            | Op::Flatten { .. }
+            | Op::Reshape { .. }
+            | Op::Squeeze { .. }
+            | Op::Unsqueeze { .. }
+            | Op::Transpose { .. }
+            | Op::Expand { .. } => true,
+            _ => first == DType::F32,
+        };
+        let wanted = if fits { first } else { DType::F32 };
         for (i, fact) in self.facts.iter().enumerate() {
-            self.ensure(fact.dtype == DType::F32, || {
-                format!("operand {i} is {:?}, wanted F32", fact.dtype)
+            self.ensure(fact.dtype == wanted, || {
+                format!("operand {i} is {:?}, wanted {wanted:?}", fact.dtype)
             })?;
         }
         Ok(())

@@ -2,58 +2,33 @@
 
 use std::ops::Range;
 
-use super::call::Call;
-use crate::Result;
+use super::Call;
 use crate::graph::Conv;
-use crate::tensor::Tensor;
 
 /// `y[n, o, i, j] = bias[o] + sum of weight[o, c, ky, kx] * x[n, group(o) + c, row, column]` over
 /// c, ky and kx, where `row = i * stride + ky * dilation - pad`, and the column alike.
-pub(super) fn conv(call: &Call<'_>, conv: &Conv) -> Result<Tensor> {
-    let [batch, channels, height, width] = call.extents(0, "x")?;
-    let [out_channels, group_channels, kh, kw] = call.extents(1, "weight")?;
-    let (x, weight) = (call.f32(0, "x")?, call.f32(1, "weight")?);
-    let bias = match call.inputs().len() {
-        2 => None,
-        _ => Some(call.vector(2, "bias", out_channels)?),
+pub(super) fn conv(call: &Call<'_>, conv: &Conv) -> Vec<f32> {
+    let [batch, channels, height, width] = call.extents(0);
+    let [out_channels, group_channels, kh, kw] = call.extents(1);
+    let &[.., out_height, out_width] = call.shape else {
+        unreachable!("a convolution writes an image")
     };
-    let groups = conv.groups;
-    // A weight without a channel has no element, so nothing would bound the size of its kernel.
-    if groups == 0
-        || group_channels == 0
-        || group_channels.checked_mul(groups) != Some(channels)
-        || out_channels % groups != 0
-    {
-        return Err(call.wrong(format!(
-            "a weight {:?} in {groups} groups does not fit the {channels} channels of x",
-            call.input(1).shape()
-        )));
-    }
-    let sizes = conv.output_size([kh, kw], [height, width]);
-    let [out_height, out_width] = sizes.ok_or_else(|| {
-        call.wrong(format!(
-            "a kernel of {kh} x {kw} with {conv:?} does not fit an image of {height} x {width}"
-        ))
-    })?;
+    let (x, weight) = (call.f32(0), call.f32(1));
+    let bias = call.inputs.get(2).map(|_| call.f32(2));
     let [rows, columns] = [(0, height), (1, width)].map(|(axis, extent)| Taps {
         stride: conv.strides[axis],
         dilation: conv.dilations[axis],
         pad: conv.pads[axis],
         extent,
     });
-    let shape = vec![batch, out_channels, out_height, out_width];
-    let len = call.len(&shape)?;
-    if len == 0 {
-        return Tensor::f32(shape, []);
-    }
-    let mut y = Vec::with_capacity(len);
+    let mut y = Vec::with_capacity(call.len());
 
     let reach: Vec<Range<usize>> = (0..kw).map(|kx| columns.inside(kx, out_width)).collect();
     // One row of sums in f64, rounded when it is complete.
     let mut sums = vec![0.0; out_width];
     for n in 0..batch {
         for o in 0..out_channels {
-            let first_channel = o / (out_channels / groups) * group_channels;
+            let first_channel = o / (out_channels / conv.groups) * group_channels;
             for oy in 0..out_height {
                 sums.fill(bias.map_or(0.0, |bias| f64::from(bias[o])));
                 for c in 0..group_channels {
@@ -76,7 +51,7 @@ pub(super) fn conv(call: &Call<'_>, conv: &Conv) -> Result<Tensor> {
             }
         }
     }
-    Tensor::f32(shape, y)
+    y
 }
 
 /// `sums[i] += row[i * stride] * tap`.
@@ -95,7 +70,7 @@ fn add_scaled(sums: &mut [f64], row: &[f32], stride: usize, tap: f32) {
     }
 }
 
-/// How positions of the kernel lie over one dimension of the image. [`Conv::output_size`] has seen
+/// Positions of the kernel along one dimension of the image. [`Conv::output_size`] has checked
 /// that all of them fit the padded image, so no sum overflows.
 struct Taps {
     stride: usize,

@@ -1,19 +1,16 @@
 //! Functions of each element, and of each pair of elements.
 
-use super::call::Call;
-use super::layout::{Walk, broadcast};
-use crate::Result;
+use super::{Call, Walk};
 use crate::graph::{Binary, Unary};
-use crate::tensor::{Data, Tensor};
+use crate::tensor::Data;
 
-pub(super) fn unary(call: &Call<'_>, unary: Unary) -> Result<Tensor> {
-    let y: Vec<f32> = (call.f32(0, "x")?.iter())
-        .map(|&x| apply(unary, f64::from(x)) as f32)
-        .collect();
-    Tensor::f32(call.x().shape(), y)
+pub(super) fn unary(call: &Call<'_>, unary: Unary) -> Vec<f32> {
+    let x = call.f32(0).iter();
+    x.map(|&x| apply(unary, f64::from(x)) as f32).collect()
 }
 
-/// The function itself.
+/// The value of `unary` at `x`; a NaN stays one.
+#[must_use]
 pub fn apply(unary: Unary, x: f64) -> f64 {
     match unary {
         Unary::Relu => at_least(x, 0.0),
@@ -43,60 +40,38 @@ fn at_most(x: f64, bound: f64) -> f64 {
     if x > bound { bound } else { x }
 }
 
-pub(super) fn prelu(call: &Call<'_>) -> Result<Tensor> {
-    let (x, slope) = (call.f32(0, "x")?, call.f32(1, "slope")?);
-    let (shape, slope_shape) = (call.x().shape(), call.input(1).shape());
-    if broadcast(shape, slope_shape).as_deref() != Some(shape) {
-        return Err(call.wrong(format!(
-            "a slope {slope_shape:?} does not broadcast to x {shape:?}"
-        )));
-    }
-    let y: Vec<f32> = (x.iter().zip(Walk::broadcast(slope_shape, shape)))
+pub(super) fn prelu(call: &Call<'_>) -> Vec<f32> {
+    let slope = call.f32(1);
+    let slopes = Walk::broadcast(call.inputs[1].shape(), call.shape);
+    (call.f32(0).iter().zip(slopes))
         .map(|(&x, at)| if x < 0.0 { slope[at] * x } else { x })
-        .collect();
-    Tensor::f32(shape, y)
+        .collect()
 }
 
-/// f32, and i64 for the arithmetic on shapes that files carry; integers divide towards zero.
-pub(super) fn binary(call: &Call<'_>, binary: Binary) -> Result<Tensor> {
-    let (a, b) = (call.x(), call.input(1));
-    let shape = broadcast(a.shape(), b.shape()).ok_or_else(|| {
-        call.wrong(format!(
-            "{:?} and {:?} do not broadcast",
-            a.shape(),
-            b.shape()
-        ))
-    })?;
-    call.len(&shape)?;
-    let pairs = Walk::broadcast(a.shape(), &shape).zip(Walk::broadcast(b.shape(), &shape));
-    let data = match (a.data(), b.data()) {
+/// f32, and i64 for the arithmetic on shapes in files; integers divide towards zero.
+///
+/// # Errors
+/// The two integers that have no i64 result.
+pub(super) fn binary(call: &Call<'_>, binary: Binary) -> Result<Data, String> {
+    let (a, b) = (call.inputs[0], call.inputs[1]);
+    let walk = |shape: &[usize]| Walk::broadcast(shape, call.shape);
+    let pairs = walk(a.shape()).zip(walk(b.shape()));
+    if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
+        let result = |(i, j): (usize, usize)| {
+            of_integers(binary, a[i], b[j])
+                .ok_or_else(|| format!("{} and {} have no I64 result", a[i], b[j]))
+        };
+        return Ok(Data::I64(pairs.map(result).collect::<Result<_, _>>()?));
+    }
+    let same_shape = a.shape() == b.shape();
+    let (a, b) = (call.f32(0), call.f32(1));
+    Ok(Data::F32(if same_shape {
         // The common case, and the loop that runs over whole feature maps.
-        (Data::F32(a_data), Data::F32(b_data)) if a.shape() == b.shape() => Data::F32(
-            (a_data.iter().zip(b_data))
-                .map(|(&a, &b)| of_floats(binary, a, b))
-                .collect(),
-        ),
-        (Data::F32(a), Data::F32(b)) => {
-            Data::F32(pairs.map(|(i, j)| of_floats(binary, a[i], b[j])).collect())
-        }
-        (Data::I64(a), Data::I64(b)) => Data::I64(
-            pairs
-                .map(|(i, j)| {
-                    of_integers(binary, a[i], b[j]).ok_or_else(|| {
-                        call.wrong(format!("{} and {} have no I64 result", a[i], b[j]))
-                    })
-                })
-                .collect::<Result<_>>()?,
-        ),
-        _ => {
-            return Err(call.wrong(format!(
-                "operands must both be F32 or both I64, found {:?} and {:?}",
-                a.dtype(),
-                b.dtype()
-            )));
-        }
-    };
-    Tensor::new(shape, data)
+        let pairs = a.iter().zip(b);
+        pairs.map(|(&a, &b)| of_floats(binary, a, b)).collect()
+    } else {
+        pairs.map(|(i, j)| of_floats(binary, a[i], b[j])).collect()
+    }))
 }
 
 /// One f32 operation rounds once by itself; the power alone needs f64 for that.

@@ -1,15 +1,12 @@
 //! Products of matrices.
 
-use super::call::Call;
-use super::layout::{Walk, broadcast};
-use crate::Result;
+use super::{Call, Walk};
 use crate::graph::Gemm;
-use crate::tensor::Tensor;
 
-/// A matrix within the elements of a tensor: one step down, and one to the right, are so many
-/// elements.
+/// A matrix within the elements of a tensor.
 struct Matrix<'a> {
     elements: &'a [f32],
+    /// Elements from one row to the next, and from one column to the next.
     steps: (usize, usize),
 }
 
@@ -51,39 +48,21 @@ fn product_row(a: &Matrix<'_>, b: &Matrix<'_>, row: usize, inner: usize, sums: &
     }
 }
 
-pub(super) fn gemm(call: &Call<'_>, gemm: &Gemm) -> Result<Tensor> {
-    let (a, b) = (call.f32(0, "a")?, call.f32(1, "b")?);
-    let flipped = |[rows, columns]: [usize; 2], transposed| match transposed {
-        true => [columns, rows],
-        false => [rows, columns],
+pub(super) fn gemm(call: &Call<'_>, gemm: &Gemm) -> Vec<f32> {
+    let ([a_rows, a_columns], [_, b_columns]) = (call.extents(0), call.extents(1));
+    let &[n, m] = call.shape else {
+        unreachable!("a product of matrices is one")
     };
-    let ([a_rows, a_columns], [b_rows, b_columns]) = (call.extents(0, "a")?, call.extents(1, "b")?);
-    let [n, k] = flipped([a_rows, a_columns], gemm.trans_a);
-    let [b_k, m] = flipped([b_rows, b_columns], gemm.trans_b);
-    if k != b_k {
-        return Err(call.wrong(format!("the product of [{n}, {k}] and [{b_k}, {m}]")));
-    }
-    let shape = [n, m];
-    let len = call.len(&shape)?;
-    let offsets = match call.inputs().get(2) {
-        None => None,
-        Some(c) if broadcast(c.shape(), &shape).as_deref() == Some(&shape) => {
-            Some((call.f32(2, "c")?, Walk::broadcast(c.shape(), &shape)))
-        }
-        Some(c) => {
-            return Err(call.wrong(format!("c {:?} does not broadcast to {shape:?}", c.shape())));
-        }
-    };
-    if len == 0 {
-        return Tensor::f32(shape, []);
-    }
-
-    let a = Matrix::new(a, a_columns).transposed_if(gemm.trans_a);
-    let b = Matrix::new(b, b_columns).transposed_if(gemm.trans_b);
+    let k = if gemm.trans_a { a_rows } else { a_columns };
+    let a = Matrix::new(call.f32(0), a_columns).transposed_if(gemm.trans_a);
+    let b = Matrix::new(call.f32(1), b_columns).transposed_if(gemm.trans_b);
     let (alpha, beta) = (f64::from(gemm.alpha), f64::from(gemm.beta));
-    let mut y = Vec::with_capacity(len);
+    let mut offsets = call.inputs.get(2).map(|c| {
+        let elements = call.f32(2);
+        Walk::broadcast(c.shape(), call.shape).map(|at| beta * f64::from(elements[at]))
+    });
+    let mut y = Vec::with_capacity(call.len());
     let mut sums = vec![0.0; m];
-    let mut offsets = offsets.map(|(c, walk)| walk.map(|at| beta * f64::from(c[at])));
     for row in 0..n {
         product_row(&a, &b, row, k, &mut sums);
         for sum in &sums {
@@ -91,29 +70,19 @@ pub(super) fn gemm(call: &Call<'_>, gemm: &Gemm) -> Result<Tensor> {
             y.push((alpha * sum + offset) as f32);
         }
     }
-    Tensor::f32(shape, y)
+    y
 }
 
-pub(super) fn matmul(call: &Call<'_>) -> Result<Tensor> {
-    let (a, b) = (call.f32(0, "a")?, call.f32(1, "b")?);
-    let (a_shape, b_shape) = (call.x().shape(), call.input(1).shape());
-    let wrong = || call.wrong(format!("the product of {a_shape:?} and {b_shape:?}"));
-    let ([a_stack @ .., n, k], [b_stack @ .., b_k, m]) = (a_shape, b_shape) else {
-        return Err(wrong());
+pub(super) fn matmul(call: &Call<'_>) -> Vec<f32> {
+    let (a, b) = (call.f32(0), call.f32(1));
+    let shapes = (call.inputs[0].shape(), call.inputs[1].shape());
+    let ([a_stack @ .., n, k], [b_stack @ .., _, m]) = shapes else {
+        unreachable!("both are at least matrices")
     };
-    let stack = broadcast(a_stack, b_stack)
-        .filter(|_| k == b_k)
-        .ok_or_else(wrong)?;
-    let shape = [&stack[..], &[*n, *m]].concat();
-    let len = call.len(&shape)?;
-    if len == 0 {
-        return Tensor::f32(shape, []);
-    }
-
-    let mut y = Vec::with_capacity(len);
+    let stack = &call.shape[..call.shape.len() - 2];
+    let mut y = Vec::with_capacity(call.len());
     let mut sums = vec![0.0; *m];
-    let stacks = Walk::broadcast(a_stack, &stack).zip(Walk::broadcast(b_stack, &stack));
-    for (i, j) in stacks {
+    for (i, j) in Walk::broadcast(a_stack, stack).zip(Walk::broadcast(b_stack, stack)) {
         let a = Matrix::new(&a[i * n * k..][..n * k], *k);
         let b = Matrix::new(&b[j * k * m..][..k * m], *m);
         for row in 0..*n {
@@ -121,5 +90,5 @@ pub(super) fn matmul(call: &Call<'_>) -> Result<Tensor> {
             y.extend(sums.iter().map(|&sum| sum as f32));
         }
     }
-    Tensor::f32(shape, y)
+    y
 }

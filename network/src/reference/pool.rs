@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use super::call::Call;
-use crate::Result;
+use super::Call;
 use crate::graph::Pool;
-use crate::tensor::Tensor;
 
-pub(super) fn max(call: &Call<'_>, pool: &Pool) -> Result<Tensor> {
+pub(super) fn max(call: &Call<'_>, pool: &Pool) -> Vec<f32> {
     over_windows(call, pool, |pixels, _| {
         // Not `f32::max`, which forgets a NaN.
         pixels.fold(f32::NEG_INFINITY, |largest, x| {
@@ -20,7 +18,7 @@ pub(super) fn max(call: &Call<'_>, pool: &Pool) -> Result<Tensor> {
     })
 }
 
-pub(super) fn average(call: &Call<'_>, pool: &Pool, count_include_pad: bool) -> Result<Tensor> {
+pub(super) fn average(call: &Call<'_>, pool: &Pool, count_include_pad: bool) -> Vec<f32> {
     over_windows(call, pool, |pixels, padded_area| {
         let (count, sum) = pixels.fold((0.0, 0.0), |(count, sum), x| {
             (count + 1.0, sum + f64::from(x))
@@ -39,23 +37,15 @@ fn over_windows(
     call: &Call<'_>,
     pool: &Pool,
     reduce: impl Fn(&mut dyn Iterator<Item = f32>, f64) -> f32,
-) -> Result<Tensor> {
-    let x = call.f32(0, "x")?;
-    let [batch, channels, height, width] = call.extents(0, "x")?;
-    let [out_height, out_width] = pool.output_size([height, width]).ok_or_else(|| {
-        call.wrong(format!(
-            "windows {pool:?} do not fit an image of {height} x {width}"
-        ))
-    })?;
+) -> Vec<f32> {
+    let [_, _, height, width] = call.extents(0);
+    let &[.., out_height, out_width] = call.shape else {
+        unreachable!("pooling writes an image")
+    };
     let [rows, columns] =
         [(0, height), (1, width)].map(|(axis, extent)| Windows::new(pool, axis, extent));
-    let shape = vec![batch, channels, out_height, out_width];
-    let len = call.len(&shape)?;
-    if len == 0 {
-        return Tensor::f32(shape, []);
-    }
-    let mut y = Vec::with_capacity(len);
-    for plane in x.chunks_exact(height * width) {
+    let mut y = Vec::with_capacity(call.len());
+    for plane in call.f32(0).chunks_exact(height * width) {
         for i in 0..out_height {
             let (inside_rows, padded_rows) = rows.window(i);
             for j in 0..out_width {
@@ -64,17 +54,15 @@ fn over_windows(
                     .clone()
                     .flat_map(|row| &plane[row * width..][inside_columns.clone()])
                     .copied();
-                y.push(reduce(
-                    &mut pixels,
-                    padded_rows as f64 * padded_columns as f64,
-                ));
+                let area = padded_rows as f64 * padded_columns as f64;
+                y.push(reduce(&mut pixels, area));
             }
         }
     }
-    Tensor::f32(shape, y)
+    y
 }
 
-/// The windows along one dimension of the image. [`Pool::output_size`] has seen that each starts
+/// The windows along one dimension of the image. [`Pool::output_size`] has checked that each starts
 /// within the padded image and covers a pixel.
 pub struct Windows {
     kernel: usize,
@@ -84,7 +72,8 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Those of `pool` along one dimension, 0 or 1, of so many pixels.
+    /// The windows of `pool` along `axis`, 0 or 1, of an image that has `extent` pixels there.
+    #[must_use]
     pub fn new(pool: &Pool, axis: usize, extent: usize) -> Self {
         Self {
             kernel: pool.kernel[axis],
@@ -94,8 +83,9 @@ impl Windows {
         }
     }
 
-    /// The pixels of a window, and its size with padding; what a last window has beyond the padding
-    /// (`ceil_mode`) is neither.
+    /// The pixels of a window, and its size with padding. Neither counts the part of a last window
+    /// beyond the padding (`ceil_mode`).
+    #[must_use]
     pub fn window(&self, index: usize) -> (Range<usize>, usize) {
         let start = index * self.stride;
         let end = start

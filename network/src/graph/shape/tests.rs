@@ -1,6 +1,7 @@
 //! Every rule of shape inference, and what each refuses.
 
 use super::*;
+use crate::graph::{Graph, Operand};
 use crate::graph::{Binary, Conv, Gemm, Pool, Reduce, Unary};
 use crate::tensor::{Data, Tensor};
 
