@@ -37,7 +37,7 @@ use conv::Filters;
 use isa::Isa;
 use matrix::Panels;
 use network::graph::{Graph, Node, Op, Operand, ValueId};
-use network::tensor::Tensor;
+use network::tensor::{Data, Tensor};
 use network::{Result, reference};
 use pool::Pool;
 
@@ -148,46 +148,56 @@ impl Cpu {
         inputs: &[&Tensor],
         weights: &Weights,
     ) -> Result<Vec<Tensor>> {
-        reference::check_arity(node, op, inputs)?;
-        match self.fast(op, inputs, weights) {
-            Some(tensor) => Ok(vec![tensor]),
-            None => reference::eval_for(batch, node, op, inputs),
+        let facts = reference::infer(batch, node, op, inputs)?;
+        let shape = facts[0].shape_for(0);
+        let empty = shape.contains(&0) || inputs.iter().any(|input| input.is_empty());
+        if !empty && let Some(data) = self.fast(op, inputs, weights, &shape) {
+            return Ok(vec![Tensor::new(shape, data)?]);
         }
+        reference::eval_for(batch, node, op, inputs)
     }
 
-    /// The fast path, if there is one; `inputs` are as many as `op` reads.
-    fn fast(&self, op: &Op, inputs: &[&Tensor], weights: &Weights) -> Option<Tensor> {
-        match op {
+    /// The result of the fast path, if there is one. Shape inference has accepted `op` with `inputs`, none
+    /// of which is empty, and has found `shape`.
+    fn fast(
+        &self,
+        op: &Op,
+        inputs: &[&Tensor],
+        weights: &Weights,
+        shape: &[usize],
+    ) -> Option<Data> {
+        let y = match op {
             Op::Conv(attributes) => {
                 let filters = match weights {
                     Weights::Filters(filters) => Some(filters),
                     _ => None,
                 };
-                conv::conv(self, attributes, inputs, filters)
+                conv::conv(self, attributes, inputs, filters, shape)?
             }
             Op::Gemm(attributes) => {
                 let panels = match weights {
                     Weights::Panels(panels) => Some(panels),
                     _ => None,
                 };
-                matrix::gemm(self, attributes, inputs, panels)
+                matrix::gemm(self, attributes, inputs, panels, shape)?
             }
-            Op::MatMul => matrix::matmul(self, inputs),
+            Op::MatMul => matrix::matmul(self, inputs, shape)?,
             Op::BatchNorm { epsilon } => elementwise::batch_norm(self, *epsilon, inputs),
             Op::InstanceNorm { epsilon } => elementwise::instance_norm(self, *epsilon, inputs),
             Op::Unary(unary) => elementwise::unary(self, *unary, inputs[0]),
-            Op::PRelu => elementwise::prelu(self, inputs),
-            Op::Binary(binary) => elementwise::binary(self, *binary, inputs),
-            Op::MaxPool(pool) => window::max(self, pool, inputs[0]),
+            Op::PRelu => elementwise::prelu(self, inputs, shape),
+            Op::Binary(binary) => elementwise::binary(self, *binary, inputs, shape)?,
+            Op::MaxPool(pool) => window::max(self, pool, inputs[0], shape)?,
             Op::AveragePool {
                 pool,
                 count_include_pad,
-            } => window::average(self, pool, *count_include_pad, inputs[0]),
+            } => window::average(self, pool, *count_include_pad, inputs[0], shape)?,
             Op::GlobalAveragePool => elementwise::global_average(self, inputs[0]),
-            Op::QuantizeLinear { axis } => quantize::quantize(self, *axis, inputs),
-            Op::DequantizeLinear { axis } => quantize::dequantize(self, *axis, inputs),
-            _ => None,
-        }
+            Op::QuantizeLinear { axis } => return quantize::quantize(self, *axis, inputs),
+            Op::DequantizeLinear { axis } => quantize::dequantize(self, *axis, inputs)?,
+            _ => return None,
+        };
+        Some(Data::F32(y))
     }
 
     /// Calls `work` with each of `items`: on all threads, if `operations` of them are worth it.
@@ -264,7 +274,13 @@ impl<'a> FloatExecutor<'a> {
     }
 }
 
-/// The tensor behind an operand that no image has a part in.
+/// The elements of an operand that shape inference has found to be f32.
+fn f32s(tensor: &Tensor) -> &[f32] {
+    let elements = tensor.as_f32();
+    elements.expect("shape inference has checked the element type")
+}
+
+/// The tensor of an operand that does not depend on the image.
 fn constant<'a>(
     graph: &'a Graph,
     known: &'a [Option<Tensor>],

@@ -2,7 +2,7 @@
 
 use super::gemm::{Multiply, ROWS, Rows};
 use super::isa::{Loop, multiply_add};
-use super::{Cpu, TILE};
+use super::{Cpu, TILE, f32s};
 use network::graph::Conv;
 use network::tensor::{self, Tensor};
 
@@ -43,33 +43,24 @@ impl Filters {
     }
 }
 
-/// As [`network::reference`] does, with f32 sums; none for whatever it would refuse, and for images
-/// too large to be packed.
+/// As [`network::reference`] does, with f32 sums; none for images too large to be packed.
 pub(super) fn conv(
     cpu: &Cpu,
     conv: &Conv,
     inputs: &[&Tensor],
     filters: Option<&Filters>,
-) -> Option<Tensor> {
+    shape: &[usize],
+) -> Option<Vec<f32>> {
     let (x, weight) = (inputs[0], inputs[1]);
-    let &[batch, channels, height, width] = x.shape() else {
+    let (&[_, channels, height, width], &[.., kh, kw]) = (x.shape(), weight.shape()) else {
         return None;
     };
-    let &[out_channels, group_channels, kh, kw] = weight.shape() else {
+    let &[batch, out_channels, out_height, out_width] = shape else {
         return None;
     };
-    let bias = match inputs.get(2) {
-        Some(bias) if bias.shape() == [out_channels] => Some(bias.as_f32()?),
-        Some(_) => return None,
-        None => None,
-    };
-    let (x, taps) = (x.as_f32()?, weight.as_f32()?);
-    if x.is_empty() || taps.is_empty() || group_channels.checked_mul(conv.groups)? != channels {
-        return None;
-    }
-    let [out_height, out_width] = conv.output_size([kh, kw], [height, width])?;
-    let shape = [batch, out_channels, out_height, out_width];
-    let len = tensor::elements(&shape).ok()?;
+    let bias = inputs.get(2).map(|bias| f32s(bias));
+    let (x, taps) = (f32s(x), f32s(weight));
+    let len: usize = shape.iter().product();
     let window = Window::new(conv, [kh, kw], [height, width], [out_height, out_width])?;
     let packed;
     let filters = match filters {
@@ -101,7 +92,7 @@ pub(super) fn conv(
         }
     }
     cpu.spare.give(padded);
-    Tensor::f32(shape, y).ok()
+    Some(y)
 }
 
 /// How a kernel lies over a padded image.

@@ -1,11 +1,11 @@
 //! Functions of each element and of pairs of elements, and normalisations, which are functions of
 //! each element once their statistics are known.
 
-use super::Cpu;
 use super::isa::Loop;
+use super::{Cpu, f32s};
 use network::graph::{Binary, Unary};
-use network::reference::{self, Walk, broadcast};
-use network::tensor::{self, Tensor};
+use network::reference::{self, Walk};
+use network::tensor::Tensor;
 
 /// Elements that one thread takes at once.
 const PIECE: usize = 1 << 14;
@@ -64,7 +64,7 @@ impl<F: Fn(f32, f32) -> f32> Loop for Pairs<'_, F> {
 
 /// What the reference computes; those that are more than one or two f32 operations, by its formula
 /// in f64.
-pub(super) fn unary(cpu: &Cpu, unary: Unary, x: &Tensor) -> Option<Tensor> {
+pub(super) fn unary(cpu: &Cpu, unary: Unary, x: &Tensor) -> Vec<f32> {
     match unary {
         Unary::Relu => map(cpu, x, |x| if x < 0.0 { 0.0 } else { x }),
         Unary::LeakyRelu { alpha } => map(cpu, x, |x| if x < 0.0 { alpha * x } else { x }),
@@ -82,19 +82,25 @@ pub(super) fn unary(cpu: &Cpu, unary: Unary, x: &Tensor) -> Option<Tensor> {
     }
 }
 
-fn map(cpu: &Cpu, x: &Tensor, with: impl Fn(f32) -> f32 + Copy + Sync) -> Option<Tensor> {
-    let (x, shape) = (x.as_f32()?, x.shape());
+fn map(cpu: &Cpu, x: &Tensor, with: impl Fn(f32) -> f32 + Copy + Sync) -> Vec<f32> {
+    let x = f32s(x);
     let mut y = vec![0.0; x.len()];
     let pieces = x.chunks(PIECE).zip(y.chunks_mut(PIECE));
     cpu.each(x.len(), pieces, |_, (x, out)| {
         cpu.isa.run(Map { x, out, with });
     });
-    Tensor::f32(shape, y).ok()
+    y
 }
 
-pub(super) fn binary(cpu: &Cpu, binary: Binary, inputs: &[&Tensor]) -> Option<Tensor> {
-    let shape = broadcast(inputs[0].shape(), inputs[1].shape())?;
-    match binary {
+/// None for integers.
+pub(super) fn binary(
+    cpu: &Cpu,
+    binary: Binary,
+    inputs: &[&Tensor],
+    shape: &[usize],
+) -> Option<Vec<f32>> {
+    inputs[0].as_f32()?;
+    Some(match binary {
         Binary::Add => pairs(cpu, inputs, shape, |a, b| a + b),
         Binary::Sub => pairs(cpu, inputs, shape, |a, b| a - b),
         Binary::Mul => pairs(cpu, inputs, shape, |a, b| a * b),
@@ -102,14 +108,10 @@ pub(super) fn binary(cpu: &Cpu, binary: Binary, inputs: &[&Tensor]) -> Option<Te
         Binary::Pow => pairs(cpu, inputs, shape, |a, b| {
             f64::from(a).powf(f64::from(b)) as f32
         }),
-    }
+    })
 }
 
-pub(super) fn prelu(cpu: &Cpu, inputs: &[&Tensor]) -> Option<Tensor> {
-    let shape = broadcast(inputs[0].shape(), inputs[1].shape())?;
-    if shape != inputs[0].shape() {
-        return None;
-    }
+pub(super) fn prelu(cpu: &Cpu, inputs: &[&Tensor], shape: &[usize]) -> Vec<f32> {
     pairs(
         cpu,
         inputs,
@@ -125,14 +127,11 @@ pub(super) fn prelu(cpu: &Cpu, inputs: &[&Tensor]) -> Option<Tensor> {
 fn pairs(
     cpu: &Cpu,
     inputs: &[&Tensor],
-    shape: Vec<usize>,
+    shape: &[usize],
     with: impl Fn(f32, f32) -> f32 + Copy + Sync,
-) -> Option<Tensor> {
-    let (a, b) = (inputs[0].as_f32()?, inputs[1].as_f32()?);
-    let mut y = vec![0.0; tensor::elements(&shape).ok()?];
-    if y.is_empty() {
-        return Tensor::f32(shape, y).ok();
-    }
+) -> Vec<f32> {
+    let (a, b) = (f32s(inputs[0]), f32s(inputs[1]));
+    let mut y = vec![0.0; shape.iter().product()];
     let aligned = |tensor: &Tensor| {
         let mut aligned = vec![1; shape.len() - tensor.shape().len()];
         aligned.extend(tensor.shape());
@@ -173,22 +172,13 @@ fn pairs(
     cpu.each(work, pieces, |_, (a, b, out)| {
         cpu.isa.run(Pairs { a, b, out, with });
     });
-    Tensor::f32(shape, y).ok()
+    y
 }
 
 /// By given statistics: x, scale, bias, mean, variance.
-pub(super) fn batch_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Option<Tensor> {
-    let channels = *inputs[0].shape().get(1)?;
-    let mut of = [[].as_slice(); 4];
-    for (of, input) in of.iter_mut().zip(&inputs[1..]) {
-        if input.shape() != [channels] {
-            return None;
-        }
-        *of = input.as_f32()?;
-    }
-    let [scale, bias, mean, variance] = of;
-    planes(cpu, inputs[0], |number, x, out| {
-        let c = number % channels;
+pub(super) fn batch_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Vec<f32> {
+    let [scale, bias, mean, variance] = [1, 2, 3, 4].map(|operand| f32s(inputs[operand]));
+    planes(cpu, inputs[0], |c, x, out| {
         let deviation = (f64::from(variance[c]) + f64::from(epsilon)).sqrt();
         let factor = (f64::from(scale[c]) / deviation) as f32;
         let (mean, bias) = (mean[c], bias[c]);
@@ -198,15 +188,9 @@ pub(super) fn batch_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Option<
 }
 
 /// By those of each plane: x, scale, bias.
-pub(super) fn instance_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Option<Tensor> {
-    let channels = *inputs[0].shape().get(1)?;
-    let (scale, bias) = (inputs[1], inputs[2]);
-    if scale.shape() != [channels] || bias.shape() != [channels] {
-        return None;
-    }
-    let (scale, bias) = (scale.as_f32()?, bias.as_f32()?);
-    planes(cpu, inputs[0], |number, x, out| {
-        let c = number % channels;
+pub(super) fn instance_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Vec<f32> {
+    let (scale, bias) = (f32s(inputs[1]), f32s(inputs[2]));
+    planes(cpu, inputs[0], |c, x, out| {
         let pixels = x.len() as f64;
         let mean = cpu.isa.run(Sum { x, with: |x| x }) / pixels;
         let squares = cpu.isa.run(Sum {
@@ -221,37 +205,27 @@ pub(super) fn instance_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Opti
     })
 }
 
-/// Rewrites each plane of an image, with its number.
-fn planes(
-    cpu: &Cpu,
-    x: &Tensor,
-    rewrite: impl Fn(usize, &[f32], &mut [f32]) + Sync,
-) -> Option<Tensor> {
-    let (x, shape) = (x.as_f32()?, x.shape());
+/// Rewrites each plane of an image; `rewrite` gets its channel.
+fn planes(cpu: &Cpu, x: &Tensor, rewrite: impl Fn(usize, &[f32], &mut [f32]) + Sync) -> Vec<f32> {
+    let (x, shape) = (f32s(x), x.shape());
+    let (channels, pixels) = (shape[1], shape[2..].iter().product());
     let mut y = vec![0.0; x.len()];
-    if !x.is_empty() {
-        let pixels: usize = shape[2..].iter().product();
-        let planes = x.chunks_exact(pixels).zip(y.chunks_exact_mut(pixels));
-        cpu.each(x.len(), planes.enumerate(), |_, (number, (x, out))| {
-            rewrite(number, x, out);
-        });
-    }
-    Tensor::f32(shape, y).ok()
+    let planes = x.chunks_exact(pixels).zip(y.chunks_exact_mut(pixels));
+    cpu.each(x.len(), planes.enumerate(), |_, (number, (x, out))| {
+        rewrite(number % channels, x, out);
+    });
+    y
 }
 
 /// The mean of each plane.
-pub(super) fn global_average(cpu: &Cpu, x: &Tensor) -> Option<Tensor> {
-    let &[batch, channels, height, width] = x.shape() else {
-        return None;
-    };
-    let x = x.as_f32().filter(|x| !x.is_empty())?;
-    let mut y = vec![0.0; batch * channels];
-    let pixels = height * width;
+pub(super) fn global_average(cpu: &Cpu, x: &Tensor) -> Vec<f32> {
+    let (x, pixels) = (f32s(x), x.shape()[2..].iter().product());
+    let mut y = vec![0.0; x.len() / pixels];
     let planes = x.chunks_exact(pixels).zip(&mut y);
     cpu.each(x.len(), planes, |_, (x, out)| {
         *out = (cpu.isa.run(Sum { x, with: |x| x }) / pixels as f64) as f32;
     });
-    Tensor::f32([batch, channels, 1, 1], y).ok()
+    y
 }
 
 /// The sum of `with(x[i])` in f64, of every eighth element first, then of these eight.

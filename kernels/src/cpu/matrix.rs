@@ -1,9 +1,9 @@
 //! Products of matrices: linear layers.
 
 use super::gemm::{Multiply, Rows};
-use super::{Cpu, TILE};
+use super::{Cpu, TILE, f32s};
 use network::graph::Gemm;
-use network::tensor::{self, Tensor};
+use network::tensor::Tensor;
 
 /// The right side of a product as [`Multiply`] wants it: `[tile][K][LANES]`.
 #[derive(Debug, Clone)]
@@ -74,16 +74,18 @@ impl Panels {
     }
 }
 
-/// `alpha * A * B + beta * C`; none for whatever the reference would refuse.
+/// `alpha * A * B + beta * C`, of the shape `[n, m]`; none if the weights have no element.
 pub(super) fn gemm(
     cpu: &Cpu,
     gemm: &Gemm,
     inputs: &[&Tensor],
     panels: Option<&Panels>,
-) -> Option<Tensor> {
-    let (a, &[rows, columns]) = (inputs[0].as_f32()?, inputs[0].shape()) else {
+    shape: &[usize],
+) -> Option<Vec<f32>> {
+    let (&[rows, columns], &[n, m]) = (inputs[0].shape(), shape) else {
         return None;
     };
+    let a = f32s(inputs[0]);
     let packed;
     let panels = match panels {
         Some(panels) => panels,
@@ -92,15 +94,7 @@ pub(super) fn gemm(
             &packed
         }
     };
-    let [n, k] = if gemm.trans_a {
-        [columns, rows]
-    } else {
-        [rows, columns]
-    };
-    let m = panels.columns;
-    if k != panels.depth || n == 0 {
-        return None;
-    }
+    let k = if gemm.trans_a { rows } else { columns };
     let offsets = match inputs.get(2) {
         None => None,
         Some(c) => {
@@ -111,10 +105,10 @@ pub(super) fn gemm(
                 [rows, columns] if [rows, columns] == [n, m] => [m, 1],
                 _ => return None,
             };
-            Some((c.as_f32()?, steps))
+            Some((f32s(c), steps))
         }
     };
-    let mut y = vec![0.0; tensor::elements(&[n, m]).ok()?];
+    let mut y = vec![0.0; n * m];
     let a = if gemm.trans_a {
         Rows::pack(n, k, |row, i| a[i * columns + row])
     } else {
@@ -131,21 +125,17 @@ pub(super) fn gemm(
             }
         }
     }
-    Tensor::f32([n, m], y).ok()
+    Some(y)
 }
 
 /// A product of two matrices, or of many with one; none for any other.
-pub(super) fn matmul(cpu: &Cpu, inputs: &[&Tensor]) -> Option<Tensor> {
-    let (a, b) = (inputs[0].as_f32()?, inputs[1].as_f32()?);
-    let ([stack @ .., n, k], &[b_k, m]) = (inputs[0].shape(), inputs[1].shape()) else {
+pub(super) fn matmul(cpu: &Cpu, inputs: &[&Tensor], shape: &[usize]) -> Option<Vec<f32>> {
+    let &[k, m] = inputs[1].shape() else {
         return None;
     };
-    if *k != b_k || a.is_empty() || b.is_empty() {
-        return None;
-    }
-    let shape = [stack, &[*n, m]].concat();
-    let mut y = vec![0.0; tensor::elements(&shape).ok()?];
-    let rows = Rows::pack(a.len() / k, *k, |row, i| a[row * k + i]);
-    Panels::pack(cpu, [*k, m], |i, j| b[i * m + j]).multiply(cpu, &rows, &mut y);
-    Tensor::f32(shape, y).ok()
+    let (a, b) = (f32s(inputs[0]), f32s(inputs[1]));
+    let mut y = vec![0.0; shape.iter().product()];
+    let rows = Rows::pack(a.len() / k, k, |row, i| a[row * k + i]);
+    Panels::pack(cpu, [k, m], |i, j| b[i * m + j]).multiply(cpu, &rows, &mut y);
+    Some(y)
 }

@@ -1,8 +1,8 @@
 //! Between f32 and small integers: the f32 operations of the reference, one for one, so that results
 //! are equal.
 
-use super::Cpu;
 use super::isa::Loop;
+use super::{Cpu, f32s};
 use network::tensor::{Data, Tensor};
 
 /// Elements that one thread takes at once where all have the same scale.
@@ -17,17 +17,15 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
+    /// None for zero points of 32 bits other than 0.
     fn new(axis: usize, inputs: &[&'a Tensor]) -> Option<Self> {
-        let scales = inputs[1].as_f32()?;
-        let shape = inputs[0].shape();
-        let step = match *inputs[1].shape() {
-            [] | [1] => PIECE,
-            [count] if shape.get(axis) == Some(&count) => shape[axis + 1..].iter().product(),
-            _ => return None,
+        let scales = f32s(inputs[1]);
+        let step = match scales.len() {
+            1 => PIECE,
+            _ => inputs[0].shape()[axis + 1..].iter().product(),
         };
         let zero_points = match inputs.get(2) {
             None => vec![0; scales.len()],
-            Some(zero_point) if zero_point.shape() != inputs[1].shape() => return None,
             Some(zero_point) => match zero_point.data() {
                 Data::U8(v) => v.iter().map(|&z| z.into()).collect(),
                 Data::I8(v) => v.iter().map(|&z| z.into()).collect(),
@@ -59,50 +57,36 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// x, scale, zero point; none for whatever the reference would refuse.
-pub(super) fn quantize(cpu: &Cpu, axis: usize, inputs: &[&Tensor]) -> Option<Tensor> {
-    let x = inputs[0].as_f32().filter(|x| !x.is_empty())?;
-    let parameters = Parameters::new(axis, inputs)?;
-    let data = match inputs[2].data() {
-        Data::U8(_) => Data::U8(parameters.each(cpu, x, |x, y, scale, zero_point| {
-            let bounds = [0.0, 255.0];
-            let step = |y: i32| y as u8;
+/// x, scale, zero point.
+pub(super) fn quantize(cpu: &Cpu, axis: usize, inputs: &[&Tensor]) -> Option<Data> {
+    fn quantised<Y: Copy + Default + Send>(
+        cpu: &Cpu,
+        parameters: &Parameters<'_>,
+        x: &[f32],
+        bounds: [f32; 2],
+        cast: impl Fn(i32) -> Y + Copy + Sync,
+    ) -> Vec<Y> {
+        parameters.each(cpu, x, |x, y, scale, zero_point| {
             cpu.isa.run(Quantize {
                 x,
                 y,
                 scale,
                 zero_point,
                 bounds,
-                step,
+                cast,
             });
-        })),
-        Data::I8(_) => Data::I8(parameters.each(cpu, x, |x, y, scale, zero_point| {
-            let bounds = [-128.0, 127.0];
-            let step = |y: i32| y as i8;
-            cpu.isa.run(Quantize {
-                x,
-                y,
-                scale,
-                zero_point,
-                bounds,
-                step,
-            });
-        })),
-        _ => return None,
-    };
-    Tensor::new(inputs[0].shape(), data).ok()
+        })
+    }
+    let (x, parameters) = (f32s(inputs[0]), &Parameters::new(axis, inputs)?);
+    Some(match inputs[2].data() {
+        Data::U8(_) => Data::U8(quantised(cpu, parameters, x, [0.0, 255.0], |y| y as u8)),
+        _ => Data::I8(quantised(cpu, parameters, x, [-128.0, 127.0], |y| y as i8)),
+    })
 }
 
-/// x, scale, zero point?; none for whatever the reference would refuse, and for 32-bit integers with
-/// a zero point.
-pub(super) fn dequantize(cpu: &Cpu, axis: usize, inputs: &[&Tensor]) -> Option<Tensor> {
-    let parameters = Parameters::new(axis, inputs)?;
-    if (inputs.get(2)).is_some_and(|zero_point| zero_point.dtype() != inputs[0].dtype())
-        || inputs[0].is_empty()
-    {
-        return None;
-    }
-    fn real<X: Copy + Sync + Into<i32>>(
+/// x, scale, zero point?; none for 32-bit integers with a zero point.
+pub(super) fn dequantize(cpu: &Cpu, axis: usize, inputs: &[&Tensor]) -> Option<Vec<f32>> {
+    fn dequantised<X: Copy + Sync + Into<i32>>(
         cpu: &Cpu,
         parameters: &Parameters<'_>,
         x: &[X],
@@ -116,23 +100,23 @@ pub(super) fn dequantize(cpu: &Cpu, axis: usize, inputs: &[&Tensor]) -> Option<T
             });
         })
     }
-    let y = match inputs[0].data() {
-        Data::U8(x) => real(cpu, &parameters, x),
-        Data::I8(x) => real(cpu, &parameters, x),
-        Data::I32(x) => real(cpu, &parameters, x),
-        Data::F32(_) | Data::I64(_) => return None,
-    };
-    Tensor::f32(inputs[0].shape(), y).ok()
+    let parameters = &Parameters::new(axis, inputs)?;
+    match inputs[0].data() {
+        Data::U8(x) => Some(dequantised(cpu, parameters, x)),
+        Data::I8(x) => Some(dequantised(cpu, parameters, x)),
+        Data::I32(x) => Some(dequantised(cpu, parameters, x)),
+        Data::F32(_) | Data::I64(_) => None,
+    }
 }
 
-/// `step(zero_point + clamp(round_half_even(x / scale), bounds - zero_point))`.
+/// `cast(zero_point + clamp(round_half_even(x / scale), bounds - zero_point))`.
 struct Quantize<'a, Y, F> {
     x: &'a [f32],
     y: &'a mut [Y],
     scale: f32,
     zero_point: i32,
     bounds: [f32; 2],
-    step: F,
+    cast: F,
 }
 
 impl<Y, F: Fn(i32) -> Y> Loop for Quantize<'_, Y, F> {
@@ -144,7 +128,7 @@ impl<Y, F: Fn(i32) -> Y> Loop for Quantize<'_, Y, F> {
         for (y, &x) in self.y.iter_mut().zip(self.x) {
             // Casting a NaN gives 0, the zero point.
             let steps = (x / self.scale).round_ties_even().clamp(low, high) as i32;
-            *y = (self.step)(steps + self.zero_point);
+            *y = (self.cast)(steps + self.zero_point);
         }
     }
 }

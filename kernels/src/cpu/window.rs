@@ -1,15 +1,15 @@
 //! Pooling over windows.
 
-use super::Cpu;
+use super::{Cpu, f32s};
 use network::graph::Pool;
 use network::reference::Windows;
-use network::tensor::{self, Tensor};
+use network::tensor::Tensor;
 
 /// Beyond this width of a window the reference is as good: it looks at pixels only, not at padding.
 const WIDEST: usize = 64;
 
 /// The largest pixel of each window; a NaN goes through, as in the reference.
-pub(super) fn max(cpu: &Cpu, pool: &Pool, x: &Tensor) -> Option<Tensor> {
+pub(super) fn max(cpu: &Cpu, pool: &Pool, x: &Tensor, shape: &[usize]) -> Option<Vec<f32>> {
     let add = |largest: f32, x: f32| {
         if x > largest || x.is_nan() {
             x
@@ -17,9 +17,8 @@ pub(super) fn max(cpu: &Cpu, pool: &Pool, x: &Tensor) -> Option<Tensor> {
             largest
         }
     };
-    over_windows(cpu, pool, x, f32::NEG_INFINITY, add, |largest, _, _| {
-        largest
-    })
+    let start = f32::NEG_INFINITY;
+    over_windows(cpu, pool, x, shape, start, add, |largest, _, _| largest)
 }
 
 /// The mean of each window: the numbers of the reference, in its order.
@@ -28,34 +27,34 @@ pub(super) fn average(
     pool: &Pool,
     count_include_pad: bool,
     x: &Tensor,
-) -> Option<Tensor> {
+    shape: &[usize],
+) -> Option<Vec<f32>> {
     let add = |sum: f64, x: f32| sum + f64::from(x);
-    over_windows(cpu, pool, x, 0.0, add, |sum, inside, padded| {
+    over_windows(cpu, pool, x, shape, 0.0, add, |sum, inside, padded| {
         let area = if count_include_pad { padded } else { inside };
         (sum / area) as f32
     })
 }
 
 /// Adds up the pixels of each window from `start` on; `end` gets the sum, the number of pixels and
-/// the area with padding.
+/// the area with padding. None for windows wider than [`WIDEST`].
 fn over_windows<S: Copy + Send + Sync>(
     cpu: &Cpu,
     pool: &Pool,
     x: &Tensor,
+    shape: &[usize],
     start: S,
     add: impl Fn(S, f32) -> S + Sync,
     end: impl Fn(S, f64, f64) -> f32 + Sync,
-) -> Option<Tensor> {
-    let &[batch, channels, height, width] = x.shape() else {
+) -> Option<Vec<f32>> {
+    let (&[.., height, width], &[.., out_height, out_width]) = (x.shape(), shape) else {
         return None;
     };
-    let x = x.as_f32().filter(|x| !x.is_empty())?;
-    let [out_height, out_width] = pool.output_size([height, width])?;
-    let shape = [batch, channels, out_height, out_width];
-    let mut y = vec![0.0; tensor::elements(&shape).ok()?];
     if pool.kernel[1] > WIDEST {
         return None;
     }
+    let x = f32s(x);
+    let mut y = vec![0.0; shape.iter().product()];
     let [rows, columns] = [0, 1].map(|axis| Windows::new(pool, axis, [height, width][axis]));
     let rows: Vec<_> = (0..out_height).map(|i| rows.window(i)).collect();
     let columns: Vec<_> = (0..out_width).map(|j| columns.window(j)).collect();
@@ -96,5 +95,5 @@ fn over_windows<S: Copy + Send + Sync>(
             }
         }
     });
-    Tensor::f32(shape, y).ok()
+    Some(y)
 }
