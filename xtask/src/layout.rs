@@ -12,20 +12,21 @@ use anyhow::{Context, Result, ensure};
 use syn::visit::{self, Visit};
 
 /// Which crates of the workspace a crate may use; tests and examples may use `fixtures` as well.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("cli", &[]),
     ("network", &[]),
+    ("pages", &[]),
     ("kernels", &["network"]),
     ("retrieval", &["network"]),
     ("media", &["cli"]),
     ("synth", &["media", "retrieval"]),
     (
         "runtime",
-        &["cli", "kernels", "media", "network", "retrieval"],
+        &["cli", "kernels", "media", "network", "pages", "retrieval"],
     ),
     (
         "trainer",
-        &["cli", "kernels", "media", "network", "retrieval", "synth"],
+        &["cli", "kernels", "media", "network", "pages", "retrieval", "synth"],
     ),
     ("fixtures", &["media", "network", "runtime"]),
     ("fuzz", &["media", "network", "runtime", "trainer"]),
