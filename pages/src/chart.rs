@@ -46,9 +46,12 @@ impl Axis {
         px(self.pixels[0] + share * (self.pixels[1] - self.pixels[0]))
     }
 
-    /// About `count` round values: where each lies, and its label.
+    /// About `count` round values, none for 0: where each lies, and its label.
     #[must_use]
     pub fn ticks(self, count: f64) -> Vec<(f64, String)> {
+        if count < 1.0 {
+            return Vec::new();
+        }
         if !self.logarithmic {
             let (values, step) = ticks(self.low, self.high, count);
             let labelled = values.into_iter();

@@ -30,7 +30,7 @@ pub struct Header<'a> {
     /// The headline.
     pub title: &'a str,
     /// What the page is about, such as the name of a file.
-    pub subject: &'a str,
+    pub subject: String,
     /// Warnings.
     pub alerts: Vec<Markup>,
     /// The main numbers, each with what it counts.

@@ -26,7 +26,7 @@ fn no_text_is_markup_and_all_of_it_is_printable() {
     let hostile = "<script src=//x>\"&</style>\0\nsecret";
     let header = Header {
         title: hostile,
-        subject: hostile,
+        subject: hostile.to_owned(),
         alerts: vec![text(hostile)],
         tiles: vec![(hostile.to_owned(), hostile)],
         facts: vec![(hostile, hostile.to_owned())],

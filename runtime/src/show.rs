@@ -10,7 +10,6 @@
 pub mod crops;
 pub mod draw;
 mod font;
-mod html;
 pub mod report;
 pub mod verdicts;
 pub mod video;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use pages::Header;
 use runtime::Error;
 use runtime::config::Config;
 use runtime::show::verdicts::{Page, Visit};
@@ -464,7 +465,7 @@ fn page<'a>(
         Visit {
             truth: format!("Person {person}, time {time}"),
             when: seen.when.unwrap_or_default(),
-            said: said(visit),
+            decided: said(visit),
             right: visit.verdict.is_right(),
             verdict: visit.verdict.word().to_owned(),
             others: vec![("HSV stripes:".to_owned(), stripes.is_right())],
@@ -473,29 +474,32 @@ fn page<'a>(
         }
     });
     Page {
-        title: "Who came back?",
-        notice: &report.notice,
-        tiles: vec![
-            (format!("{found} of {returns}"), "returns found"),
-            (missed.to_string(), "missed"),
-            (false_matches.to_string(), "false matches"),
-            (report.persons.to_string(), "persons"),
-        ],
-        facts: vec![
-            ("Model", report.model.clone()),
-            ("Threshold", stated(report)),
-            (
-                "Boxes",
-                match report.boxes {
-                    Boxes::Given => "given, as by a detector".to_owned(),
-                    Boxes::Motion => "by motion".to_owned(),
-                },
-            ),
-            (
-                "Known from an earlier run",
-                format!("{} of {} persons", report.known_before, report.persons),
-            ),
-        ],
+        header: Header {
+            title: "Who came back?",
+            subject: "decisions on the bundled clip, beside the truth".to_owned(),
+            alerts: vec![pages::text(&report.notice)],
+            tiles: vec![
+                (format!("{found} of {returns}"), "returns found"),
+                (missed.to_string(), "missed"),
+                (false_matches.to_string(), "false matches"),
+                (report.persons.to_string(), "persons"),
+            ],
+            facts: vec![
+                ("Model", report.model.clone()),
+                ("Threshold", stated(report)),
+                (
+                    "Boxes",
+                    match report.boxes {
+                        Boxes::Given => "given, as by a detector".to_owned(),
+                        Boxes::Motion => "by motion".to_owned(),
+                    },
+                ),
+                (
+                    "Known from an earlier run",
+                    format!("{} of {} persons", report.known_before, report.persons),
+                ),
+            ],
+        },
         table: table(report),
         below: notes(report).join("; "),
         visits: visits.collect(),

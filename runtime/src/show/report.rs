@@ -5,18 +5,19 @@
 //! asks nothing of the network. A run may last for weeks: everything here has a limit, and what is
 //! beyond is counted and said on the page.
 
-mod chart;
 mod page;
 mod strip;
+mod tally;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use self::chart::{Histogram, Timeline};
+use self::page::{ClosePair, PersonRow, RunPage};
 pub(in crate::show) use self::strip::thumbnail;
 use self::strip::{Strip, Thumb};
+use self::tally::{Similarities, Timeline};
 use super::{Result, check, fnv, write_whole};
 use crate::event::State;
 
@@ -59,18 +60,28 @@ pub struct Run {
     pub threshold: f32,
     /// When the run began, in milliseconds since 1970.
     pub started: u64,
+    /// Whether a source is live: then times of the clock matter beside those of the stream.
+    pub live: bool,
     /// Being seen again after this time is another visit.
     pub visit_gap: Duration,
 }
 
-/// What is known of a run when it ends.
+/// What a run came to, as the program prints it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals<'a> {
+    /// Persons seen.
+    pub persons: u64,
+    /// Those who were not known before.
+    pub new: u64,
+    /// Persons in frames.
+    pub observations: u64,
+    /// Observations without a decided identity.
+    pub undecided: u64,
     /// Frames worked on.
     pub frames: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// What was passed over: how many, and what and why, as in "people were too small".
+    /// What was passed over: how many, and what, as in "blurred person".
     pub passed_over: &'a [(u64, &'a str)],
     /// Why the run ended before its sources did.
     pub error: Option<&'a str>,
@@ -106,13 +117,11 @@ pub struct Report {
     people: BTreeMap<String, Person>,
     /// Names of sources in the order of their appearance.
     sources: Vec<String>,
-    observations: u64,
-    undecided: u64,
     /// Checksums of the names of those that got no row, and what was seen of them.
     others: HashSet<u64>,
     others_observations: u64,
-    own: Histogram,
-    rival: Histogram,
+    own: Similarities,
+    rival: Similarities,
     doubts: Vec<Doubt>,
 }
 
@@ -124,7 +133,7 @@ struct Person {
     first: Moment,
     last: Moment,
     /// Similarities at which it was recognised.
-    own: Histogram,
+    own: Similarities,
     least: f32,
     sum: f64,
     /// The other one it was closest to be taken for.
@@ -165,12 +174,10 @@ impl Report {
             run,
             people: BTreeMap::new(),
             sources: Vec::new(),
-            observations: 0,
-            undecided: 0,
             others: HashSet::new(),
             others_observations: 0,
-            own: Histogram::default(),
-            rival: Histogram::default(),
+            own: Similarities::default(),
+            rival: Similarities::default(),
             doubts: Vec::new(),
         }
     }
@@ -188,9 +195,7 @@ impl Report {
         height: usize,
     ) -> Result<()> {
         check(rgb, [width, height])?;
-        self.observations += 1;
         let Some(name) = seen.identity.map(cut) else {
-            self.undecided += 1;
             return Ok(());
         };
         let source = self.source(seen.source);
@@ -261,7 +266,28 @@ impl Report {
     /// # Errors
     /// What `out` says.
     pub fn write(&self, out: &mut impl Write, totals: &Totals<'_>) -> io::Result<()> {
-        page::write(self, totals, out)
+        let whole = self.people.values().map(|person| person.timeline.end());
+        let whole = whole.max().unwrap_or_default();
+        let mut persons: Vec<_> = (self.people.iter())
+            .map(|(name, person)| person.row(name, whole))
+            .collect();
+        persons.sort_by_key(|row| (row.first.time, row.first.stream));
+        let close = self.doubts.iter().map(|doubt| ClosePair {
+            doubt,
+            other: self.people.get(&doubt.rival).and_then(|p| p.strip.best()),
+        });
+        let page = RunPage {
+            run: &self.run,
+            totals,
+            sources: &self.sources,
+            whole,
+            persons,
+            left_out: [self.others.len() as u64, self.others_observations],
+            close: close.collect(),
+            own: self.own.histogram(),
+            other: self.rival.histogram(),
+        };
+        page.write(out)
     }
 
     /// Keeps the closest decisions, one for each pair of identities.
@@ -338,7 +364,7 @@ impl Person {
             visits: 1,
             first: moment,
             last: moment,
-            own: Histogram::default(),
+            own: Similarities::default(),
             least: f32::INFINITY,
             sum: 0.0,
             rival: None,
@@ -384,10 +410,22 @@ impl Person {
         }
     }
 
-    /// Mean similarity of those that were recognised.
-    fn mean(&self) -> Option<f64> {
+    fn row<'a>(&'a self, name: &'a str, whole: Duration) -> PersonRow<'a> {
         let recognised = self.own.total();
-        (recognised > 0).then(|| self.sum / recognised as f64)
+        let mean = (self.sum / recognised as f64) as f32;
+        PersonRow {
+            name,
+            new: self.new,
+            observations: self.observations,
+            visits: self.visits,
+            first: self.first,
+            last: self.last,
+            similarity: (recognised > 0).then_some([mean, self.least]),
+            closest: self.rival.as_ref(),
+            crops: self.strip.thumbs(),
+            similarities: self.own.histogram(),
+            present: self.timeline.stretches(whole),
+        }
     }
 }
 

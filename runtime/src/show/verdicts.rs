@@ -1,55 +1,47 @@
-//! What was decided of each visit beside what is true, as one HTML file: failures first, and marked.
-//!
-//! Whoever calls knows the truth and judges; here it is shown, with the crops that the decisions rest
-//! on, so that a person can see for themselves whether a failure could be forgiven.
+//! The page of decisions about visits beside the truth: plain data goes in, one HTML file comes out,
+//! with mistakes first, and with the crops that each decision rests on.
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use cli::page::{Escaped, HEAD, STYLE};
+use maud::{Markup, html};
+use pages::{Clock, Header, figure, table, text};
 
-use super::html::{Clock, base64};
 use super::report::thumbnail;
 use super::{Result, check, write_whole};
 
 /// A page.
 #[derive(Debug, Clone, Default)]
 pub struct Page<'a> {
-    /// Its headline.
-    pub title: &'a str,
-    /// What everybody has to know before they read on.
-    pub notice: &'a str,
-    /// The figures in short: a number, and what it counts.
-    pub tiles: Vec<(String, &'a str)>,
-    /// Names and values.
-    pub facts: Vec<(&'a str, String)>,
-    /// The first row is the header.
+    /// Headline, warnings, main numbers and facts.
+    pub header: Header<'a>,
+    /// Methods compared; the first row has the names of the columns.
     pub table: Vec<Vec<String>>,
-    /// What is to be said below the table.
+    /// Notes on the table.
     pub below: String,
     /// In the order in which they began.
     pub visits: Vec<Visit>,
 }
 
-/// A visit, judged.
+/// A visit, and whether its decision was right.
 #[derive(Debug, Clone, Default)]
 pub struct Visit {
     /// What is true: who it is, and for which time.
     pub truth: String,
     /// From when to when it lasted, by the clip.
     pub when: [Duration; 2],
-    /// What was said of it.
-    pub said: String,
+    /// What was decided.
+    pub decided: String,
     /// Whether that is right.
     pub right: bool,
-    /// What is to be said of it in a word, such as `missed`.
+    /// The result in a word, such as `missed`.
     pub verdict: String,
-    /// What others would have said, and whether that is right.
+    /// Other methods, and whether each was right.
     pub others: Vec<(String, bool)>,
     /// The crops that were embedded, by time.
     pub crops: Vec<Crop>,
-    /// Of a mistake: somebody whom they were taken for, and a crop of theirs.
+    /// Of a mistake: the person they were taken for, and a crop of that person.
     pub mistaken_for: Option<(String, Crop)>,
 }
 
@@ -78,127 +70,57 @@ impl Page<'_> {
     /// # Errors
     /// [`super::Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, |file| {
-            let mut out = io::BufWriter::new(file);
-            self.write_to(&mut out)?;
-            out.flush()
-        })
+        write_whole(path, |file| self.write_to(io::BufWriter::new(file)))
     }
 
-    fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        let title = Escaped(self.title);
-        out.write_all(HEAD.as_bytes())?;
-        write!(
-            out,
-            r#"<title>{title}</title><style>{STYLE}{}</style></head><body><main><header><h1>{title}</h1><p class="alert">{}</p><div class="tiles">"#,
-            include_str!("verdicts.css"),
-            Escaped(self.notice)
-        )?;
-        for (number, what) in &self.tiles {
-            write!(
-                out,
-                r#"<div class="tile"><b>{}</b><span>{}</span></div>"#,
-                Escaped(number),
-                Escaped(what)
-            )?;
+    fn write_to(&self, out: impl Write) -> io::Result<()> {
+        let mut page = pages::Page::new(out, cli::printable, &self.header)?;
+        if let [columns, rows @ ..] = self.table.as_slice() {
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let name = "Methods compared";
+            let rows = rows.iter().map(|row| row.iter().map(text));
+            page.section(name, &text(&self.below), "", [table(name, &columns, rows)])?;
         }
-        write!(out, r#"</div><dl class="facts">"#)?;
-        for (name, value) in &self.facts {
-            write!(
-                out,
-                "<div><dt>{}</dt><dd>{}</dd></div>",
-                Escaped(name),
-                Escaped(value)
-            )?;
-        }
-        write!(out, "</dl></header><section><h2>Beside others</h2>")?;
-        write!(out, r#"<div class="card scroll"><table>"#)?;
-        for (at, row) in self.table.iter().enumerate() {
-            let cell = if at == 0 { "th" } else { "td" };
-            write!(out, "<tr>")?;
-            for text in row {
-                write!(out, "<{cell}>{}</{cell}>", Escaped(text))?;
-            }
-            write!(out, "</tr>")?;
-        }
-        write!(
-            out,
-            r#"</table></div><p class="quiet">{}</p></section>"#,
-            Escaped(&self.below)
-        )?;
         let (right, wrong): (Vec<&Visit>, Vec<&Visit>) =
             self.visits.iter().partition(|visit| visit.right);
-        write!(out, "<section><h2>What went wrong</h2>")?;
-        match wrong.is_empty() {
-            true => write!(out, r#"<p class="quiet">Nothing, this time.</p>"#)?,
-            false => grid(&wrong, out)?,
+        for (title, visits) in [("Wrong decisions", wrong), ("Right decisions", right)] {
+            let note = if visits.is_empty() { "None." } else { "" };
+            page.section(title, &text(note), "cards", visits.into_iter().map(card))?;
         }
-        write!(out, "</section><section><h2>What went right</h2>")?;
-        grid(&right, out)?;
-        writeln!(
-            out,
-            "</section><footer>Made by reid {}. Nobody here is a real person.</footer></main></body></html>",
-            env!("CARGO_PKG_VERSION")
-        )
+        page.end(concat!(
+            "Made by reid ",
+            env!("CARGO_PKG_VERSION"),
+            ". All persons here are rendered."
+        ))
     }
 }
 
-fn grid(visits: &[&Visit], out: &mut impl Write) -> io::Result<()> {
-    write!(out, r#"<div class="visits">"#)?;
-    for visit in visits {
-        card(visit, out)?;
+fn card(visit: &Visit) -> Markup {
+    let badge = |right: bool, word: &str| {
+        html! {
+            span.badge.good[right].bad[!right] { (word) }
+        }
+    };
+    let [from, to] = visit.when.map(Clock);
+    html! {
+        article.card.bad[!visit.right] {
+            h3 { (visit.truth) (badge(visit.right, &visit.verdict)) }
+            small { (text(from)) " to " (text(to)) }
+            div.strip {
+                @for crop in &visit.crops {
+                    @let time = Clock(crop.at);
+                    (figure(Some(&crop.jpeg), &format!("{} at {time}", visit.truth), "", &text(time)))
+                }
+                @if let Some((name, crop)) = &visit.mistaken_for {
+                    div.bad { (figure(Some(&crop.jpeg), name, "", &text(name))) }
+                }
+            }
+            p { (visit.decided) }
+            @for (method, right) in &visit.others {
+                p { small { (method) " " (badge(*right, if *right { "right" } else { "wrong" })) } }
+            }
+        }
     }
-    write!(out, "</div>")
-}
-
-fn card(visit: &Visit, out: &mut impl Write) -> io::Result<()> {
-    let class = |right: bool| if right { "right" } else { "wrong" };
-    write!(
-        out,
-        r#"<article class="card visit {}"><h3>{}<span class="badge {0}">{}</span></h3><small>{} to {}</small><div class="strip">"#,
-        class(visit.right),
-        Escaped(&visit.truth),
-        Escaped(&visit.verdict),
-        Clock(visit.when[0]),
-        Clock(visit.when[1]),
-    )?;
-    for crop in &visit.crops {
-        picture(crop, &visit.truth, "", &Clock(crop.at).to_string(), out)?;
-    }
-    if let Some((name, crop)) = &visit.mistaken_for {
-        picture(crop, name, "other", name, out)?;
-    }
-    write!(out, "</div><p>{}</p>", Escaped(&visit.said))?;
-    for (said, right) in &visit.others {
-        write!(
-            out,
-            r#"<p><small>{} <span class="badge {}">{}</span></small></p>"#,
-            Escaped(said),
-            class(*right),
-            class(*right)
-        )?;
-    }
-    write!(out, "</article>")
-}
-
-fn picture(
-    crop: &Crop,
-    alt: &str,
-    class: &str,
-    caption: &str,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    write!(
-        out,
-        r#"<figure class="{class}"><img alt="{}" src="data:image/jpeg;base64,"#,
-        Escaped(alt)
-    )?;
-    base64(&crop.jpeg, out)?;
-    write!(
-        out,
-        r#""><figcaption>{}</figcaption></figure>"#,
-        Escaped(caption)
-    )
 }
 
 #[cfg(test)]
@@ -212,17 +134,18 @@ mod tests {
             truth: truth.to_owned(),
             right,
             verdict: if right { "found" } else { "missed" }.to_owned(),
-            said: "<b>said</b>".to_owned(),
+            decided: "<b>said</b>".to_owned(),
             others: vec![("colours: nothing".to_owned(), !right)],
             crops: vec![crop.clone(), crop.clone()],
-            mistaken_for: (!right).then(|| ("somebody else".to_owned(), crop.clone())),
+            mistaken_for: (!right).then(|| ("person 3".to_owned(), crop.clone())),
             ..Visit::default()
         };
         let page = Page {
-            title: "Who & who",
-            notice: "only rendered people",
-            tiles: vec![("1 of 2".to_owned(), "returns found")],
-            facts: vec![("Threshold", "0.5".to_owned())],
+            header: Header {
+                title: "Who & who",
+                alerts: vec![text("only rendered people")],
+                ..Header::default()
+            },
             table: vec![vec!["what".to_owned()], vec!["network".to_owned()]],
             below: "below".to_owned(),
             visits: vec![visit("first", true), visit("second", false)],
@@ -232,11 +155,11 @@ mod tests {
         page.write(&path).unwrap();
         let html = std::fs::read_to_string(&path).unwrap();
         let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("no {text}"));
-        assert!(at("only rendered people") < at("What went wrong"));
-        assert!(at("What went wrong") < at(">second<"));
-        assert!(at(">second<") < at("What went right"));
-        assert!(at("What went right") < at(">first<"));
-        assert!(at("somebody else") < at("What went right"));
+        assert!(at("only rendered people") < at("Wrong decisions"));
+        assert!(at("Wrong decisions") < at(">second"));
+        assert!(at(">second") < at("Right decisions"));
+        assert!(at("Right decisions") < at(">first"));
+        assert!(at("person 3") < at("Right decisions"));
         assert!(html.contains("Who &amp; who") && !html.contains("<b>said"));
         assert!(!html.contains("http:") && !html.contains("<script"));
         assert_eq!(html.matches("data:image/jpeg").count(), 5);
@@ -244,7 +167,7 @@ mod tests {
         let none = Page::default();
         none.write(&path).unwrap();
         let html = std::fs::read_to_string(&path).unwrap();
-        assert!(html.contains("Nothing, this time."));
+        assert!(html.contains("Right decisions</h2><p class=\"quiet\">None."));
         assert!(Crop::new(&[0; 3], 2, 2, Duration::ZERO).is_err());
     }
 }

@@ -69,6 +69,7 @@ impl Outputs {
             space: model.space().to_owned(),
             threshold: settings.threshold(model)?,
             started: unix_millis(SystemTime::now()),
+            live: settings.is_live(),
             visit_gap: Limits::default().visit_gap,
         };
         Ok(Self {
@@ -104,7 +105,13 @@ impl Outputs {
         self.close();
         let error = error.map(|error| one_line(error.chain()));
         if let Some((report, path)) = self.report.take() {
+            let count = |identities: usize| identities as u64;
+            let new = summary.identities.values().filter(|tally| tally.new);
             let totals = Totals {
+                persons: count(summary.identities.len()),
+                new: count(new.count()),
+                observations: summary.observations,
+                undecided: summary.pending,
                 frames: summary.frames,
                 elapsed,
                 passed_over,

@@ -275,6 +275,10 @@ impl Settings {
         let name = |watched: &Watched| watched.name.clone().unwrap_or_else(|| watched.spec.clone());
         self.sources.iter().map(name).collect()
     }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.sources.iter().any(Watched::is_live)
+    }
 }
 
 impl Watched {

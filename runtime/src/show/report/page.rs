@@ -1,299 +1,346 @@
-//! The page of a [`Report`]: HTML with its style and its pictures inside, and no script.
+//! The page of a run: plain data goes in, HTML comes out.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use cli::page::{Escaped, HEAD, STYLE, Thousands};
+use maud::{Markup, html};
+use pages::chart::{Axis, Histogram, Plot, drawing};
+use pages::{Clock, Count, Header, Page, Thousands, facts, figure, noted, text};
 
 use super::strip::Thumb;
-use super::{Doubt, MAX_OTHERS, Person, Report, Totals, chart};
-use crate::show::html::{Clock, base64};
+use super::{Doubt, MAX_OTHERS, Moment, Rival, Run, Totals};
 use crate::show::{colour, utc};
 
-/// Writes the page.
-pub(super) fn write(report: &Report, totals: &Totals<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Report { run, people, .. } = report;
-    // In the order in which they came.
-    let mut rows: Vec<(&str, &Person)> = people.iter().map(|(name, p)| (&**name, p)).collect();
-    rows.sort_by_key(|(_, person)| (person.first.time, person.first.stream));
-    let whole = people.values().map(|person| person.timeline.end()).max();
-    let whole = whole.unwrap_or_default();
+/// What the page shows.
+#[derive(Debug)]
+pub(super) struct RunPage<'a> {
+    pub(super) run: &'a Run,
+    pub(super) totals: &'a Totals<'a>,
+    /// Names of the sources that crops refer to.
+    pub(super) sources: &'a [String],
+    /// The end of the time axis, which begins at 0.
+    pub(super) whole: Duration,
+    /// In the order of their appearance.
+    pub(super) persons: Vec<PersonRow<'a>>,
+    /// Persons without a row, and their observations.
+    pub(super) left_out: [u64; 2],
+    /// Close decisions, the closest first.
+    pub(super) close: Vec<ClosePair<'a>>,
+    /// Similarities to the identity that was recognised, of the whole run.
+    pub(super) own: Histogram<'a>,
+    /// Those to the most similar other one.
+    pub(super) other: Histogram<'a>,
+}
 
-    out.write_all(HEAD.as_bytes())?;
-    write!(
-        out,
-        "<title>Who was seen: {}</title><style>{STYLE}{}</style></head><body><main>",
-        Escaped(&sources(report)),
-        include_str!("style.css")
-    )?;
-    header(report, totals, out)?;
-    if let Some(error) = totals.error {
-        write!(
-            out,
-            r#"<p class="alert"><strong>The run ended early.</strong> {}</p>"#,
-            Escaped(error)
-        )?;
-    }
+/// An identity.
+#[derive(Debug)]
+pub(super) struct PersonRow<'a> {
+    pub(super) name: &'a str,
+    /// Whether it was enrolled in this run.
+    pub(super) new: bool,
+    pub(super) observations: u64,
+    pub(super) visits: u64,
+    pub(super) first: Moment,
+    pub(super) last: Moment,
+    /// Mean and least similarity.
+    pub(super) similarity: Option<[f32; 2]>,
+    /// The other identity that it was closest to be taken for.
+    pub(super) closest: Option<&'a Rival>,
+    pub(super) crops: &'a [Thumb],
+    pub(super) similarities: Histogram<'a>,
+    /// From when to when it was there.
+    pub(super) present: Vec<[Duration; 2]>,
+}
 
-    write!(out, "<section><h2>People</h2>")?;
-    if rows.is_empty() {
-        write!(out, r#"<p class="quiet">Nobody was seen.</p>"#)?;
-    } else {
-        write!(
-            out,
-            r#"<p class="quiet">In the order in which they came. Below each crop: when, and how similar to what was known by then. The bar shows when each was there, from 0:00 to {} of its source; times of the clock are UTC.</p>"#,
-            Clock(whole)
-        )?;
-    }
-    for (name, person) in &rows {
-        row(report, name, person, whole, out)?;
-    }
-    if !report.others.is_empty() {
-        let more = if report.others.len() < MAX_OTHERS {
+/// A decision that was nearly another one.
+#[derive(Debug)]
+pub(super) struct ClosePair<'a> {
+    pub(super) doubt: &'a Doubt,
+    /// A crop of the other identity.
+    pub(super) other: Option<&'a Thumb>,
+}
+
+impl RunPage<'_> {
+    /// Writes the page, a person at a time.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut page = Page::new(out, cli::printable, &self.header())?;
+        let note = match self.persons.is_empty() {
+            true => text("No person was seen."),
+            false => text(format_args!(
+                "In the order of their appearance. Below each crop: the time of the stream, and the similarity to what was known by then. The bar shows when the person was there, from 0:00 to {}.{}",
+                Clock(self.whole),
+                if self.run.live {
+                    " Times of the clock are UTC."
+                } else {
+                    ""
+                }
+            )),
+        };
+        let [persons, observations] = self.left_out;
+        let at_least = if persons < MAX_OTHERS as u64 {
             ""
         } else {
-            "more than "
+            "at least "
         };
-        write!(
-            out,
-            r#"<p class="quiet">{more}{} more with {} are not shown.</p>"#,
-            Count(report.others.len() as u64, "person", "people"),
-            Count(report.others_observations, "observation", "observations"),
-        )?;
-    }
-    write!(out, "</section>")?;
-
-    if !report.doubts.is_empty() {
-        write!(
-            out,
-            r#"<section><h2>Close decisions</h2><p class="quiet">Where somebody else was almost as similar, or somebody new almost known. Look at the pairs: the same person twice means that the threshold is too high or that two rows belong together.</p><div class="doubts">"#
-        )?;
-        for doubt in &report.doubts {
-            pair(report, doubt, out)?;
+        let left_out = (persons > 0).then(|| {
+            let [persons, observations] = [Count(persons, "more person"), Count(observations, "observation")];
+            html! { p.quiet { (at_least) (text(persons)) " with " (text(observations)) " not shown." } }
+        });
+        let rows = self.persons.iter().map(|row| self.person(row));
+        page.section("Persons", &note, "", rows.chain(left_out))?;
+        if !self.close.is_empty() {
+            let note = text(
+                "Another identity was almost as similar, or a new person almost known. If a pair shows one person twice, the threshold is too high, or the two identities have to be merged.",
+            );
+            page.section(
+                "Close decisions",
+                &note,
+                "cards",
+                self.close.iter().map(|pair| self.pair(pair)),
+            )?;
         }
-        write!(out, "</div></section>")?;
-    }
-
-    if report.own.total() + report.rival.total() > 0 {
-        write!(
-            out,
-            r#"<section><h2>Similarities</h2><p class="quiet"><span class="key own"></span> to the identity that was recognised <span class="key rival"></span> to the most similar other one, each to its own scale. The further the two are apart, the surer the decisions.</p><div class="card">"#
-        )?;
-        chart::large(out, &report.own, &report.rival, run.threshold)?;
-        write!(out, "</div></section>")?;
-    }
-    writeln!(
-        out,
-        "<footer>Made by reid {}. This file contains pictures of people: keep and pass it on accordingly.</footer></main></body></html>",
-        env!("CARGO_PKG_VERSION")
-    )
-}
-
-/// What was watched, with what, and what came of it in numbers.
-fn header(report: &Report, totals: &Totals<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Report { run, people, .. } = report;
-    let new = people.values().filter(|person| person.new).count();
-    write!(
-        out,
-        r#"<header><h1>Who was seen</h1><p class="source"><bdi>{}</bdi></p><div class="tiles">"#,
-        Escaped(&sources(report))
-    )?;
-    let all = people.len() + report.others.len();
-    let tiles = [
-        (all as u64, "people", "person"),
-        (new as u64, "of them new", "of them new"),
-        (report.observations, "observations", "observation"),
-        (totals.frames, "frames", "frame"),
-    ];
-    for (count, many, one) in tiles {
-        let what = if count == 1 { one } else { many };
-        write!(
-            out,
-            r#"<div class="tile"><b>{}</b><span>{what}</span></div>"#,
-            Thousands(count)
-        )?;
-    }
-    write!(
-        out,
-        r#"<div class="tile"><b>{}</b><span>duration</span></div></div><dl class="facts">"#,
-        Clock(totals.elapsed)
-    )?;
-    let mut fact = |name: &str, value: &str| {
-        write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Escaped(value))
-    };
-    fact("Begun", &format!("{} UTC", minute(run.started)))?;
-    fact("Model", &run.model)?;
-    let space: String = run.space.chars().take(16).collect();
-    let dots = if space.len() < run.space.len() {
-        "…"
-    } else {
-        ""
-    };
-    fact("Embedding space", &format!("{space}{dots}"))?;
-    fact("Threshold", &format!("{:.3}", run.threshold))?;
-    let undecided = (report.undecided, "observations were never decided");
-    let passed: Vec<String> = totals
-        .passed_over
-        .iter()
-        .chain([&undecided])
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", Thousands(*count)))
-        .collect();
-    let passed = match passed.is_empty() {
-        true => "nothing".to_owned(),
-        false => passed.join("; "),
-    };
-    fact("Passed over", &passed)?;
-    write!(out, "</dl></header>")
-}
-
-/// One identity.
-fn row(
-    report: &Report,
-    name: &str,
-    person: &Person,
-    whole: Duration,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let state = if person.new { "new" } else { "known" };
-    write!(
-        out,
-        r#"<article class="card person" style="--own:{}"><h3><i class="dot"></i><bdi>{}</bdi><span class="badge {state}">{state}</span></h3><div class="strip">"#,
-        Hex(colour(name)),
-        Escaped(name)
-    )?;
-    for thumb in person.strip.thumbs() {
-        let alt = format!("{name} at {}", Clock(thumb.stream_time));
-        write!(out, "<figure>")?;
-        image(report, thumb, &alt, out)?;
-        write!(out, "<figcaption>{}", Clock(thumb.stream_time))?;
-        match thumb.similarity {
-            Some(similarity) => write!(out, "<b>{similarity:.2}</b>")?,
-            None if thumb.new => write!(out, "<b>new</b>")?,
-            None => {}
+        if let Some(axis) = self.similarity_axis([20.0, 620.0]) {
+            let note = html! {
+                span.key {} " to the identity that was recognised, " span.key.other {}
+                " to the most similar other one, each to its own scale; heights are square roots. The further the two are apart, the more certain the decisions."
+            };
+            page.section("Similarities", &note, "card", [self.similarities(axis)])?;
         }
-        write!(out, "</figcaption></figure>")?;
+        page.end(concat!(
+            "Made by reid ",
+            env!("CARGO_PKG_VERSION"),
+            ". This file contains pictures of people: keep and pass it on accordingly."
+        ))
     }
-    write!(
-        out,
-        r#"</div><dl class="facts"><div><dt>Seen</dt><dd>{} in {}</dd></div><div><dt>First</dt><dd>{} <small>{}</small></dd></div><div><dt>Last</dt><dd>{} <small>{}</small></dd></div>"#,
-        Count(person.observations, "time", "times"),
-        Count(person.visits, "visit", "visits"),
-        Clock(person.first.stream),
-        minute(person.first.time),
-        Clock(person.last.stream),
-        minute(person.last.time),
-    )?;
-    if let Some(mean) = person.mean() {
-        write!(
-            out,
-            r#"<div><dt>Similarity</dt><dd>{mean:.2} <small>mean, least {:.2}</small></dd></div>"#,
-            person.least
-        )?;
-    }
-    if let Some(rival) = &person.rival {
-        write!(
-            out,
-            r#"<div><dt>Closest other</dt><dd>{:.2}, {:.2} away <small><bdi>{}</bdi></small></dd></div>"#,
-            rival.similarity,
-            rival.margin,
-            Escaped(&rival.name)
-        )?;
-    }
-    if person.own.total() > 0 {
-        write!(
-            out,
-            r#"<div class="chart"><dt>Similarities, 0 to 1</dt><dd>"#
-        )?;
-        chart::small(out, &person.own, report.run.threshold)?;
-        write!(out, "</dd></div>")?;
-    }
-    write!(out, "</dl>")?;
-    person.timeline.draw(out, whole)?;
-    write!(out, "</article>")
-}
 
-/// A decision and what it nearly was, side by side.
-fn pair(report: &Report, doubt: &Doubt, out: &mut impl Write) -> io::Result<()> {
-    let other = report.people.get(&doubt.rival);
-    write!(
-        out,
-        r#"<article class="card doubt"><div class="strip"><figure>"#
-    )?;
-    let alt = format!("the crop that was taken for {}", doubt.identity);
-    image(report, &doubt.thumb, &alt, out)?;
-    let verdict = match doubt.similarity {
-        Some(similarity) => format!("{similarity:.2}"),
-        None => "new".to_owned(),
-    };
-    write!(
-        out,
-        r#"<figcaption><bdi>{}</bdi><b>{verdict}</b></figcaption></figure><figure>"#,
-        Escaped(&doubt.identity)
-    )?;
-    match other.and_then(|person| person.strip.best()) {
-        Some(thumb) => image(report, thumb, &doubt.rival, out)?,
-        None => write!(out, r#"<div class="absent">not seen in this run</div>"#)?,
+    fn header(&self) -> Header<'_> {
+        let Self { run, totals, .. } = self;
+        let alert = |error| html! { strong { "The run ended early." } " " (error) };
+        let undecided = (totals.undecided, "observation without a decided identity");
+        let passed: Vec<String> = totals
+            .passed_over
+            .iter()
+            .chain([&undecided])
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} × {what}", Thousands(*count)))
+            .collect();
+        let passed = if passed.is_empty() {
+            "nothing".to_owned()
+        } else {
+            passed.join("; ")
+        };
+        let mut space: String = run.space.chars().take(16).collect();
+        if space.len() < run.space.len() {
+            space.push('…');
+        }
+        let tile = |count: u64, what: &'static str| (Thousands(count).to_string(), what);
+        Header {
+            title: "Persons seen",
+            subject: sources(&run.sources),
+            alerts: totals.error.map(alert).into_iter().collect(),
+            tiles: vec![
+                tile(totals.persons, "persons"),
+                tile(totals.new, "new"),
+                tile(totals.persons.saturating_sub(totals.new), "known before"),
+                tile(totals.observations, "observations"),
+                tile(totals.frames, "frames"),
+            ],
+            facts: vec![
+                ("Model", run.model.clone()),
+                ("Embedding space", space),
+                ("Threshold", format!("{:.3}", run.threshold)),
+                ("Run started", format!("{} UTC", second(run.started))),
+                ("Run took", Clock(totals.elapsed).to_string()),
+                ("Passed over", passed),
+            ],
+        }
     }
-    write!(
-        out,
-        r#"<figcaption><bdi>{}</bdi><b>{:.2}</b></figcaption></figure></div><p><b>{:.3}</b> {} <small>at {}</small></p></article>"#,
-        Escaped(&doubt.rival),
-        doubt.rival_similarity,
-        doubt.margin,
-        match doubt.similarity {
+
+    fn person(&self, row: &PersonRow<'_>) -> Markup {
+        let [red, green, blue] = colour(row.name);
+        let state = if row.new { "new" } else { "known" };
+        let seen = format!(
+            "{} in {}",
+            Count(row.observations, "time"),
+            Count(row.visits, "visit")
+        );
+        let mut known = vec![
+            ("Seen", text(seen)),
+            ("First", self.moment(row.first)),
+            ("Last", self.moment(row.last)),
+        ];
+        if let Some([mean, least]) = row.similarity {
+            let least = format!("mean, least {least:.2}");
+            known.push(("Similarity", noted(format_args!("{mean:.2}"), least)));
+        }
+        if let Some(Rival {
+            name,
+            similarity,
+            margin,
+        }) = row.closest
+        {
+            let value = html! { (format_args!("{similarity:.2}, {margin:.2} away ")) small { bdi { (name) } } };
+            known.push(("Closest other", value));
+        }
+        let range = row
+            .similarities
+            .range()
+            .and(self.similarity_axis([0.0, 150.0]));
+        let axis_name = self
+            .similarity_range()
+            .map(|[low, high]| format!("Similarities, {low:.1} to {high:.1}"));
+        let axis_name = axis_name.unwrap_or_default();
+        if let Some(axis) = range {
+            let limit = axis.at(self.run.threshold.into());
+            let chart = html! {
+                (row.similarities.bars("own", axis, [36.0, 34.0], |_| true))
+                path.limit d=(format!("M{limit} 0V36")) {}
+                path.axis d="M0 36H150" {}
+            };
+            known.push((
+                &axis_name,
+                drawing("small", [150.0, 36.0], &axis_name, &chart),
+            ));
+        }
+        html! {
+            article.card {
+                h3 {
+                    span.dot style=(format!("background:#{red:02x}{green:02x}{blue:02x}")) {}
+                    bdi { (row.name) }
+                    span.badge.good[!row.new] { (state) }
+                }
+                div.strip { @for thumb in row.crops { (self.crop(row.name, thumb)) } }
+                (facts(known))
+                (self.timeline(&row.present))
+            }
+        }
+    }
+
+    fn crop(&self, name: &str, thumb: &Thumb) -> Markup {
+        let time = Clock(thumb.stream_time);
+        let caption = html! {
+            (text(time)) " "
+            @if let Some(similarity) = thumb.similarity { b { (format_args!("{similarity:.2}")) } }
+            @else if thumb.new { b { "new" } }
+        };
+        self.picture(Some(thumb), &format!("{name} at {time}"), &caption)
+    }
+
+    fn picture(&self, thumb: Option<&Thumb>, alt: &str, caption: &Markup) -> Markup {
+        let title = thumb.map(|thumb| {
+            let source = self.sources.get(thumb.source).map_or("", |name| name);
+            format!("{source}, frame {}", thumb.frame)
+        });
+        let jpeg = thumb.map(|thumb| &*thumb.jpeg);
+        figure(jpeg, alt, title.as_deref().unwrap_or_default(), caption)
+    }
+
+    /// A time of the stream, and of the clock if that matters.
+    fn moment(&self, moment: Moment) -> Markup {
+        match self.run.live {
+            true => noted(Clock(moment.stream), second(moment.time)),
+            false => text(Clock(moment.stream)),
+        }
+    }
+
+    fn timeline(&self, present: &[[Duration; 2]]) -> Markup {
+        const WIDTH: f64 = 1000.0;
+        let axis = Axis::new([0.0, self.whole.as_secs_f64()], [0.0, WIDTH]);
+        let boxes: String = present
+            .iter()
+            .map(|times| {
+                let [from, to] = times.map(|time| axis.at(time.as_secs_f64()));
+                let left = from.min(WIDTH - 3.0);
+                format!("M{left} 0H{}V10H{left}z", to.max(left + 3.0))
+            })
+            .collect();
+        let label = "When the person was there";
+        html! {
+            svg.time viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label=(label) {
+                path.ground d="M0 0H1000V10H0z" {}
+                path.own d=(boxes) {}
+            }
+        }
+    }
+
+    /// A decision and what it nearly was, side by side.
+    fn pair(&self, ClosePair { doubt, other }: &ClosePair<'_>) -> Markup {
+        let decided = doubt
+            .similarity
+            .map_or("new".to_owned(), |similarity| format!("{similarity:.2}"));
+        let caption = |name: &str, similarity: &str| html! { bdi { (name) } b { (similarity) } };
+        let other_similarity = format!("{:.2}", doubt.rival_similarity);
+        let difference = match doubt.similarity {
             Some(_) => "between them",
             None => "below the threshold",
-        },
-        Clock(doubt.thumb.stream_time)
-    )
-}
+        };
+        html! {
+            article.card {
+                div.strip.pair {
+                    (self.picture(Some(&doubt.thumb), &format!("crop that was taken for {}", doubt.identity), &caption(&doubt.identity, &decided)))
+                    (self.picture(*other, &doubt.rival, &caption(&doubt.rival, &other_similarity)))
+                }
+                p { b { (format_args!("{:.3}", doubt.margin)) } " " (difference) " " small { "at " (text(Clock(doubt.thumb.stream_time))) } }
+            }
+        }
+    }
 
-fn image(report: &Report, thumb: &Thumb, alt: &str, out: &mut impl Write) -> io::Result<()> {
-    let source = report.sources.get(thumb.source).map_or("", |name| name);
-    write!(
-        out,
-        r#"<img alt="{}" title="{}, frame {}" src="data:image/jpeg;base64,"#,
-        Escaped(alt),
-        Escaped(source),
-        thumb.frame
-    )?;
-    base64(&thumb.jpeg, out)?;
-    write!(out, r#"">"#)
+    /// Both histograms of the run on one axis, with the threshold.
+    fn similarities(&self, x: Axis) -> Markup {
+        const HEIGHT: f64 = 150.0;
+        let plot = Plot {
+            x,
+            y: Axis::new([0.0, 1.0], [HEIGHT + 24.0, 24.0]),
+        };
+        let bars = [HEIGHT + 24.0, HEIGHT];
+        let threshold = self.run.threshold;
+        let at = x.at(threshold.into());
+        let body = html! {
+            (self.other.bars("other", x, bars, |_| true))
+            (self.own.bars("own", x, bars, |_| true))
+            path.limit d=(format!("M{at} 24v{HEIGHT}")) {}
+            text.ink x=(at) y="16" { (format_args!("threshold {threshold:.2}")) }
+            (plot.axes([6.0, 0.0], "cosine similarity"))
+        };
+        drawing(
+            "large",
+            [640.0, HEIGHT + 64.0],
+            "Histograms of the similarities of the run",
+            &body,
+        )
+    }
+
+    fn similarity_axis(&self, pixels: [f64; 2]) -> Option<Axis> {
+        Some(Axis::new(self.similarity_range()?, pixels))
+    }
+
+    /// All similarities of the run and the threshold, to a tenth; none without similarities.
+    fn similarity_range(&self) -> Option<[f64; 2]> {
+        let threshold = f64::from(self.run.threshold);
+        let found = [&self.own, &self.other]
+            .into_iter()
+            .filter_map(|histogram| histogram.range());
+        let [low, high] = found.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])?;
+        let tenths = [
+            low.min(threshold) * 10.0 + 1e-6,
+            high.max(threshold) * 10.0 - 1e-6,
+        ];
+        Some([tenths[0].floor() / 10.0, tenths[1].ceil() / 10.0])
+    }
 }
 
 /// A few sources by name, many by number.
-fn sources(report: &Report) -> String {
-    match report.run.sources.as_slice() {
-        few @ ([] | [_] | [_, _] | [_, _, _]) => few.join(", "),
-        [first, rest @ ..] => format!("{first} and {} more sources", rest.len()),
+fn sources(sources: &[String]) -> String {
+    match sources {
+        [first, rest @ ..] if rest.len() > 2 => format!("{first} and {} more sources", rest.len()),
+        few => few.join(", "),
     }
 }
 
 /// A time of the clock, UTC, to the second.
-fn minute(millis: u64) -> String {
+fn second(millis: u64) -> String {
     let time = utc(millis);
     format!("{} {}", &time[..10], &time[11..19])
-}
-
-/// `1 time`, `2 times`.
-struct Count<'a>(u64, &'a str, &'a str);
-
-impl std::fmt::Display for Count<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let what = if self.0 == 1 { self.1 } else { self.2 };
-        write!(f, "{} {what}", Thousands(self.0))
-    }
-}
-
-/// `#rrggbb`.
-struct Hex([u8; 3]);
-
-impl std::fmt::Display for Hex {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [red, green, blue] = self.0;
-        write!(f, "#{red:02x}{green:02x}{blue:02x}")
-    }
 }
 
 #[cfg(test)]
@@ -301,23 +348,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_numbers() {
-        let clock = |millis: u64| Clock(Duration::from_millis(millis)).to_string();
-        let cases = [
-            (clock(0), "0:00.0"),
-            (clock(7_590), "0:07.5"),
-            (clock(59_999), "0:59.9"),
-            (clock(754_000), "12:34"),
-            (clock(3_723_000), "1:02:03"),
-            (Clock(Duration::MAX).to_string(), "5124095576030431:00:15"),
-            (Count(1, "visit", "visits").to_string(), "1 visit"),
-            (Count(0, "visit", "visits").to_string(), "0 visits"),
-            (Hex([1, 128, 255]).to_string(), "#0180ff"),
-            (minute(0), "1970-01-01 00:00:00"),
-            (minute(u64::MAX), "9999-12-31 23:59:59"),
-        ];
-        for (found, wanted) in cases {
-            assert_eq!(found, wanted);
-        }
+    fn times_of_the_clock() {
+        assert_eq!(second(0), "1970-01-01 00:00:00");
+        assert_eq!(second(u64::MAX), "9999-12-31 23:59:59");
     }
 }

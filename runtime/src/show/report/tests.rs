@@ -10,6 +10,7 @@ fn run() -> Run {
         space: "0123456789abcdefghij".to_owned(),
         threshold: 0.5,
         started: 1_767_323_045_678,
+        live: true,
         visit_gap: Duration::from_secs(300),
     }
 }
@@ -63,41 +64,49 @@ fn the_page_says_what_was_seen() {
     };
     observe(&mut report, &undecided);
     let totals = Totals {
+        persons: 2,
+        new: 1,
+        observations: 6,
+        undecided: 1,
         frames: 1234,
         elapsed: Duration::from_secs(61),
-        passed_over: &[(3, "people were too small"), (0, "frames were broken")],
+        passed_over: &[(3, "too small person"), (0, "broken frame")],
         error: Some("the camera is <gone>"),
     };
     let page = page(&report, &totals);
     for wanted in [
-        "<b>2</b><span>people</span>",
-        "<b>1</b><span>of them new</span>",
-        "<b>6</b><span>observations</span>",
-        "<b>1\u{202f}234</b><span>frames</span>",
-        "<b>1:01</b><span>duration</span>",
+        "<b>2</b> <span>persons</span>",
+        "<b>1</b> <span>new</span>",
+        "<b>1</b> <span>known before</span>",
+        "<b>6</b> <span>observations</span>",
+        "<b>1\u{202f}234</b> <span>frames</span>",
+        "<dd>1:01</dd>",
         "2026-01-02 03:04:05 UTC",
         "0123456789abcdef…",
-        "3 people were too small; 1 observations were never decided",
+        "3 × too small person; 1 × observation without a decided identity",
         "the camera is &lt;gone&gt;",
-        r#"<bdi>anna</bdi><span class="badge new">new</span>"#,
-        r#"<bdi>bert</bdi><span class="badge known">known</span>"#,
+        r#"<bdi>anna</bdi><span class="badge">new</span>"#,
+        r#"<bdi>bert</bdi><span class="badge good">known</span>"#,
         "4 times in 2 visits",
+        "0:01.0 <small>2026-01-02 03:04:06</small>",
         "0.80 <small>mean, least 0.70",
         // The closest: 0.70 against 0.67, not 0.50 against 0.46.
         "0.67, 0.03 away <small><bdi>bert</bdi>",
+        // Of all similarities and the threshold: 0.46 to 0.9.
+        "Similarities, 0.4 to 1.0",
         "<b>0.030</b> between them",
         "from 0:00 to 16:4",
     ] {
         assert!(page.contains(wanted), "{wanted}\n{page}");
     }
-    assert!(!page.contains("frames were broken"));
+    assert!(!page.contains("broken frame"));
     // One doubt for the pair, with the crop of each.
-    assert_eq!(page.matches("card doubt").count(), 1);
-    assert_eq!(page.matches("card person").count(), 2);
+    assert_eq!(page.matches("strip pair").count(), 1);
+    assert_eq!(page.matches("class=\"dot\"").count(), 2);
 }
 
 #[test]
-fn nobody_who_is_known_is_called_new() {
+fn a_known_person_is_not_called_new() {
     let mut report = Report::new(run());
     // Decided before, and not compared in this frame.
     let followed = Sighting {
@@ -107,9 +116,9 @@ fn nobody_who_is_known_is_called_new() {
     };
     observe(&mut report, &followed);
     let page = page(&report, &Totals::default());
-    assert!(page.contains(r#"<bdi>bert</bdi><span class="badge known">known</span>"#));
+    assert!(page.contains(r#"<bdi>bert</bdi><span class="badge good">known</span>"#));
     assert!(
-        !page.contains("<b>new</b>") && !page.contains("card doubt"),
+        !page.contains("<b>new</b>") && !page.contains("strip pair"),
         "{page}"
     );
 }
@@ -161,9 +170,21 @@ fn the_page_fetches_nothing_and_runs_nothing() {
 }
 
 #[test]
+fn a_page_of_files_has_no_times_of_the_clock() {
+    let mut report = Report::new(Run {
+        live: false,
+        ..run()
+    });
+    observe(&mut report, &seen("anna", 61));
+    let page = page(&report, &Totals::default());
+    assert!(page.contains("<dt>First</dt><dd>1:01</dd>"), "{page}");
+    assert!(!page.contains("03:05"), "{page}");
+}
+
+#[test]
 fn an_empty_run_has_a_page() {
     let page = page(&Report::new(run()), &Totals::default());
-    assert!(page.contains("Nobody was seen."));
+    assert!(page.contains("No person was seen."));
     assert!(page.contains("<dt>Passed over</dt><dd>nothing</dd>"));
     assert!(page.ends_with("</html>\n"));
 }
@@ -195,10 +216,9 @@ fn a_run_without_end_stays_small() {
     assert_eq!(report.doubts.len(), MAX_DOUBTS);
     let text = page(&report, &Totals::default());
     assert!(
-        text.contains("19 people more with 38 observations are not shown."),
+        text.contains("19 more persons with 38 observations not shown."),
         "others"
     );
-    assert!(text.contains("<b>519</b><span>people</span>"));
 
     // A day in the life of one of the first, and of one of the last.
     for (name, most) in [
