@@ -17,8 +17,8 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f32,
     },
-    /// Normalisation of each channel of each image over its pixels. Operands: x `[N, C, H, W]`,
-    /// scale `[C]`, bias `[C]`.
+    /// Normalisation of each channel of each image over its pixels. Operands: x `[N, C, ...]` of
+    /// three or more dimensions, scale `[C]`, bias `[C]`.
     InstanceNorm {
         /// Added to the variance.
         epsilon: f32,

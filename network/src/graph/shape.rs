@@ -249,8 +249,9 @@ impl Rule<'_> {
     }
 
     fn per_channel(&self, x: &[Dim]) -> Result<Vec<Dim>> {
+        // PyTorch writes a GroupNorm as an instance norm of [N, groups, elements].
         let min_rank = if matches!(self.op, Op::InstanceNorm { .. }) {
-            4
+            3
         } else {
             2
         };

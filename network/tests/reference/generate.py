@@ -169,6 +169,8 @@ def normalisations():
         case(name, "InstanceNormalization", inputs, {"epsilon": epsilon})
     far = normal(1, 2, 4, 4) + np.float32(8)
     case("far from zero", "InstanceNormalization", [far, f32(1, 2), f32(0, 1)], {"epsilon": 1e-3})
+    groups = f32([[0.25, -1.5], [2, 3.125], [-4, 0.5]], [[1, 1], [0.75, -0.125], [-8, 16]])
+    case("groups", "InstanceNormalization", [groups, f32(1, 1, 2), f32(0, 0, 1)], {"epsilon": 1e-5})
 
     x = normal(2, 3, 4)
     x[0, :, 1] = 0
