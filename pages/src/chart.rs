@@ -155,6 +155,26 @@ impl Histogram<'_> {
         html! { @if !path.is_empty() { path class=(class) d=(path) {} } }
     }
 
+    /// A small drawing of the histogram on an axis from `low` to `high`, with a line at `limit`. Bars
+    /// between edges that `cut` picks are marked.
+    pub fn small(
+        &self,
+        label: &str,
+        [low, high]: [f64; 2],
+        limit: Option<f64>,
+        cut: impl Fn([f64; 2]) -> bool,
+    ) -> Markup {
+        let x = Axis::new([low, high], [0.0, 150.0]);
+        let bars = [36.0, 34.0];
+        let body = html! {
+            (self.bars("own", x, bars, |edges| !cut(edges)))
+            (self.bars("cut", x, bars, &cut))
+            @if let Some(limit) = limit { path.limit d=(format!("M{} 0V36", x.at(limit))) {} }
+            path.axis d="M0 36H150" {}
+        };
+        drawing("small", [150.0, 36.0], label, &body)
+    }
+
     fn edge(&self, bin: usize) -> f64 {
         self.from + self.width * bin as f64
     }

@@ -8,13 +8,12 @@ pub mod chart;
 mod number;
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io::{self, Write};
 
 use base64ct::{Base64, Encoding};
 use maud::{Markup, html};
 
-pub use self::number::{Clock, Count, Thousands};
+pub use self::number::{Clock, Count, Thousands, fixed, percent};
 
 /// Makes text fit to be shown: no control characters, no passwords. The programs pass
 /// `cli::printable`.
@@ -32,7 +31,7 @@ pub struct Header<'a> {
     /// What the page is about, such as the name of a file.
     pub subject: String,
     /// Warnings.
-    pub alerts: Vec<Markup>,
+    pub alerts: Vec<String>,
     /// The main numbers, each with what it counts.
     pub tiles: Vec<(String, &'a str)>,
     /// Names and values.
@@ -46,59 +45,50 @@ pub struct Page<W> {
     printable: Printable,
 }
 
+/// A browser that is told not to fetch anything does not, whatever a name contains.
+const HEAD: &str = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+"#;
+
 impl<W: Write> Page<W> {
     /// Writes everything up to the first section.
     ///
     /// # Errors
     /// Those of `out`, as for all methods.
-    pub fn new(out: W, printable: Printable, header: &Header<'_>) -> io::Result<Self> {
-        let Header {
-            title,
-            subject,
-            alerts,
-            tiles,
-            facts: known,
-        } = header;
+    pub fn new(mut out: W, printable: Printable, header: &Header<'_>) -> io::Result<Self> {
+        write!(out, "{HEAD}<style>{CHART_STYLE}{PAGE_STYLE}</style>")?;
         let mut page = Self { out, printable };
-        // A browser that is told not to fetch anything does not, whatever a name contains.
-        page.out.write_all(
-            br#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<style>"#,
-        )?;
-        page.out.write_all(CHART_STYLE.as_bytes())?;
-        page.out.write_all(PAGE_STYLE.as_bytes())?;
-        page.out.write_all(b"</style>")?;
-        page.put(&html! {
-            title { (title) @if !subject.is_empty() { ": " (subject) } }
-        })?;
+        let Header { title, subject, .. } = header;
+        page.put(&html! { title { (title) @if !subject.is_empty() { ": " (subject) } } })?;
         page.out.write_all(b"</head><body>")?;
         page.put(&html! {
             header {
                 h1 { (title) }
                 @if !subject.is_empty() { p.subject { bdi { (subject) } } }
-                @for alert in alerts { p.alert { (alert) } }
+                @for alert in &header.alerts { p.alert { (alert) } }
                 div.tiles {
-                    @for (number, what) in tiles { p.tile { b { (number) } " " span { (what) } } }
+                    @for (number, what) in &header.tiles { p.tile { b { (number) } " " span { (what) } } }
                 }
-                (facts(known.iter().map(|(name, value)| (*name, text(value)))))
+                dl.facts {
+                    @for (name, value) in &header.facts { div { dt { (name) } dd { (value) } } }
+                }
             }
         })?;
         page.out.write_all(b"<main>")?;
         Ok(page)
     }
 
-    /// Writes a section. `class` says how its parts are laid out: `cards` puts cards side by side,
-    /// `crops` small pictures, nothing puts them one below the other.
+    /// Writes a section of many parts. `class` says how they are laid out: `cards` puts cards side by
+    /// side, nothing puts them one below the other.
     ///
     /// # Errors
     /// As [`Page::new`].
     pub fn section(
         &mut self,
         title: &str,
-        note: &Markup,
+        note: &str,
         class: &str,
         parts: impl IntoIterator<Item = Markup>,
     ) -> io::Result<()> {
@@ -111,6 +101,14 @@ impl<W: Write> Page<W> {
         self.out.write_all(b"</div></section>")
     }
 
+    /// Writes a part.
+    ///
+    /// # Errors
+    /// As [`Page::new`].
+    pub fn put(&mut self, part: &Markup) -> io::Result<()> {
+        put(&mut self.out, self.printable, &part.0)
+    }
+
     /// Writes the end, with `footer` as the last sentence.
     ///
     /// # Errors
@@ -120,10 +118,6 @@ impl<W: Write> Page<W> {
         self.put(&html! { footer { p { (footer) } } })?;
         self.out.write_all(b"</body></html>\n")?;
         self.out.flush()
-    }
-
-    fn put(&mut self, markup: &Markup) -> io::Result<()> {
-        put(&mut self.out, self.printable, &markup.0)
     }
 }
 
@@ -141,62 +135,34 @@ fn put(out: &mut impl Write, printable: Printable, markup: &str) -> io::Result<(
 }
 
 /// An SVG file of `width` x `height` pixels, with the styles of [`chart`].
+///
+/// # Panics
+/// Never: memory takes the file, and it is UTF-8.
 #[must_use]
 pub fn svg(printable: Printable, title: &str, [width, height]: [f64; 2], body: &Markup) -> String {
     let [width, height] = [width.ceil(), height.ceil()];
     let mut out = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"><style>{CHART_STYLE}</style>"#
     )
     .into_bytes();
-    let markup = html! { title { (title) } rect.paper width="100%" height="100%" {} (body) };
-    let style = format!("<style>{CHART_STYLE}</style>");
-    out.extend(style.bytes());
-    put(&mut out, printable, &markup.0).expect("a Vec takes all");
+    let body = html! { title { (title) } rect.paper width="100%" height="100%" {} (body) };
+    put(&mut out, printable, &body.0).expect("a Vec takes all");
     out.extend(b"</svg>\n");
     String::from_utf8(out).expect("made of strings")
 }
 
-/// A value as text.
-pub fn text(value: impl Display) -> Markup {
-    html! { (value.to_string()) }
-}
-
-/// A value with a remark in small letters below it.
-pub fn noted(value: impl Display, remark: impl Display) -> Markup {
-    html! { (value.to_string()) " " small { (remark.to_string()) } }
-}
-
-/// Names and values, side by side.
-pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, Markup)>) -> Markup {
-    html! {
-        dl.facts { @for (name, value) in facts { div { dt { (name) } dd { (value) } } } }
-    }
-}
-
-/// A table; the first cell of a row is the row's header. On a narrow screen each row becomes a list
-/// with the columns' names. `name` is read out, not shown.
-pub fn table<R: IntoIterator<Item = Markup>>(
-    name: &str,
-    columns: &[&str],
-    rows: impl IntoIterator<Item = R>,
-) -> Markup {
+/// A table of `rows`, each a `tr` with a `th` and a `td` for each further column, 9 columns at most.
+/// On a narrow screen a row becomes a list with the names of the columns. `name` is read out.
+pub fn table(name: &str, columns: &[&str], rows: &Markup) -> Markup {
+    // For the style to show in each cell; quotes would end a text of CSS.
+    let names = (1..)
+        .zip(columns)
+        .map(|(at, column)| format!("--c{at}:'{column}';"));
     html! {
         div.card.scroll tabindex="0" role="region" aria-label=(name) {
-            table {
-                thead { tr { @for column in columns { th scope="col" { (column) } } } }
-                tbody {
-                    @for row in rows {
-                        tr {
-                            @for (at, (cell, column)) in row.into_iter().zip(columns).enumerate() {
-                                @if at == 0 {
-                                    th scope="row" { (cell) }
-                                } @else {
-                                    td data-column=(column) { (cell) }
-                                }
-                            }
-                        }
-                    }
-                }
+            table style=(names.collect::<String>()) {
+                thead { tr { @for column in columns { th { (column) } } } }
+                tbody { (rows) }
             }
         }
     }

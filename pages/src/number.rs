@@ -3,11 +3,11 @@
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
-/// `12 345`, with narrow spaces that do not break.
+/// An integer as `12 345`, with narrow spaces that do not break.
 #[derive(Debug, Clone, Copy)]
-pub struct Thousands(pub u64);
+pub struct Thousands<N>(pub N);
 
-impl Display for Thousands {
+impl<N: Display> Display for Thousands<N> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let digits = self.0.to_string();
         for (at, digit) in digits.chars().enumerate() {
@@ -20,14 +20,15 @@ impl Display for Thousands {
     }
 }
 
-/// `1 visit`, `2 visits`.
+/// `1 visit`, `2 visits`: how many, and the words for one and for more.
 #[derive(Debug, Clone, Copy)]
-pub struct Count<'a>(pub u64, pub &'a str);
+pub struct Count<'a, N>(pub N, pub &'a str, pub &'a str);
 
-impl Display for Count<'_> {
+impl<N: Display> Display for Count<'_, N> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(f, "{} {}{plural}", Thousands(self.0), self.1)
+        let count = Thousands(&self.0).to_string();
+        let what = if count == "1" { self.1 } else { self.2 };
+        write!(f, "{count} {what}")
     }
 }
 
@@ -47,6 +48,18 @@ impl Display for Clock {
     }
 }
 
+/// `12.34 %`.
+#[must_use]
+pub fn percent(share: f64, digits: usize) -> String {
+    format!("{:.digits$} %", share * 100.0)
+}
+
+/// A number with so many digits behind the point.
+#[must_use]
+pub fn fixed(value: f64, digits: usize) -> String {
+    format!("{value:.digits$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,8 +71,10 @@ mod tests {
             (Thousands(0).to_string(), "0"),
             (Thousands(999).to_string(), "999"),
             (Thousands(1_234_567).to_string(), "1\u{202f}234\u{202f}567"),
-            (Count(1, "visit").to_string(), "1 visit"),
-            (Count(0, "visit").to_string(), "0 visits"),
+            (Count(1, "visit", "visits").to_string(), "1 visit"),
+            (Count(0, "visit", "visits").to_string(), "0 visits"),
+            (percent(0.1234, 1), "12.3 %"),
+            (fixed(-0.1256, 2), "-0.13"),
             (clock(0), "0:00.0"),
             (clock(7_590), "0:07.5"),
             (clock(59_999), "0:59.9"),

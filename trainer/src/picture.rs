@@ -1,19 +1,14 @@
-//! Pictures for the run folder: people look before they read.
+//! Pictures of a training: crops, a log or points go in, an SVG with its images inside comes out.
 //!
-//! Crops, a log or points go in; an SVG goes out, one file that every browser opens, with its images
-//! inside. Text, lines and colours come from the viewer, so that no font and no painting code is
-//! needed here. [`sheet`] shows crops, of a batch or of what a query found; [`curves`] shows a log;
-//! [`scatter`] shows embeddings in two dimensions.
+//! [`sheet`] shows crops, of a batch or of what a query found; [`curves`] shows a log; [`scatter`]
+//! shows embeddings in two dimensions.
 
 pub mod curves;
 pub mod scatter;
 pub mod sheet;
 
-use std::fmt::Write;
 use std::path::Path;
 
-use base64ct::{Base64, Encoding};
-use cli::page::Escaped;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::thumbnail;
 use image::{ExtendedColorType, ImageBuffer, RgbImage};
@@ -24,10 +19,6 @@ use crate::{Error, Result};
 /// Quality of the JPEGs inside of a picture, 1 to 100: high, so that a noisy rectangle of random
 /// erasing does not smear what is beside it.
 const QUALITY: u8 = 90;
-
-const INK: &str = "#222";
-const FAINT: &str = "#ddd";
-const GREY: &str = "#777";
 
 /// A small image, `[height, width, 3]` u8, red first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,87 +110,13 @@ impl Crop {
         Self::new(width, height, thumbnail(&image, to[0], to[1]).into_raw())
     }
 
-    /// The image as an address that an SVG can hold.
-    pub(crate) fn data(&self) -> Result<String> {
+    pub(crate) fn jpeg(&self) -> Result<Vec<u8>> {
         let mut jpeg = Vec::new();
         let (width, height) = (self.width as u32, self.height as u32);
         JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
             .encode(&self.rgb, width, height, ExtendedColorType::Rgb8)
             .map_err(|error| Error::Argument(format!("a crop does not become a JPEG: {error}")))?;
-        Ok(format!(
-            "data:image/jpeg;base64,{}",
-            Base64::encode_string(&jpeg)
-        ))
-    }
-}
-
-/// A drawing on white that grows element by element; numbers are pixels.
-#[derive(Debug)]
-struct Svg {
-    width: f64,
-    height: f64,
-    body: String,
-}
-
-/// Where a text has its anchor.
-#[derive(Debug, Clone, Copy)]
-enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-impl Svg {
-    fn new(width: f64, height: f64) -> Self {
-        Self {
-            width,
-            height,
-            body: String::new(),
-        }
-    }
-
-    fn push(&mut self, element: std::fmt::Arguments<'_>) {
-        // Writing into a string cannot fail.
-        let _ = writeln!(self.body, "{element}");
-    }
-
-    fn text(&mut self, [x, y]: [f64; 2], anchor: Anchor, size: f64, colour: &str, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
-        let text = Escaped(text);
-        self.push(format_args!(
-            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{text}</text>"#
-        ));
-    }
-
-    fn line(&mut self, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], colour: &str, width: f64) {
-        self.push(format_args!(
-            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="{colour}" stroke-width="{width}"/>"#
-        ));
-    }
-
-    fn circle(&mut self, [x, y]: [f64; 2], radius: f64, colour: &str) {
-        self.push(format_args!(
-            r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}" fill-opacity="0.75"/>"#
-        ));
-    }
-
-    fn finish(self) -> String {
-        let Self {
-            width,
-            height,
-            body,
-        } = self;
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
-             xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width:.0}\" \
-             height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-             font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" \
-             fill=\"white\"/>\n{body}</svg>\n"
-        )
+        Ok(jpeg)
     }
 }
 
@@ -209,37 +126,6 @@ fn colour(number: usize) -> String {
     // Every other turn is darker, so that near hues differ.
     let light = [45, 60, 32][number / 9 % 3];
     format!("hsl({hue:.0},70%,{light}%)")
-}
-
-/// About `count` round numbers from `low` to `high`, and the step between them.
-pub(crate) fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
-    let rough = (high - low) / count;
-    if !rough.is_normal() || rough < 0.0 {
-        return (vec![low], 1.0);
-    }
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * power)
-        .find(|step| *step >= rough * 0.999)
-        .unwrap_or(power);
-    let (first, last) = ((low / step).ceil(), (high / step + 1e-9).floor());
-    let at = (0..=(last - first) as usize).map(|i| (first + i as f64) * step);
-    (at.collect(), step)
-}
-
-/// A number on an axis whose ticks are `step` apart.
-pub(crate) fn tick_label(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e5).contains(&value.abs()) {
-        // Digits beyond the step are rounding of it.
-        let digits = (value.abs().log10().floor() - step.log10().floor()).clamp(0.0, 6.0);
-        return format!("{value:.*e}", digits as usize);
-    }
-    let digits = (-step.log10().floor()).clamp(0.0, 6.0);
-    format!("{value:.*}", digits as usize)
 }
 
 #[cfg(test)]

@@ -26,7 +26,15 @@ const CRATES: [(&str, &[&str]); 13] = [
     ),
     (
         "trainer",
-        &["cli", "kernels", "media", "network", "pages", "retrieval", "synth"],
+        &[
+            "cli",
+            "kernels",
+            "media",
+            "network",
+            "pages",
+            "retrieval",
+            "synth",
+        ],
     ),
     ("fixtures", &["media", "network", "runtime"]),
     ("fuzz", &["media", "network", "runtime", "trainer"]),

@@ -7,6 +7,7 @@ mod fuzz;
 mod ladder;
 mod layout;
 mod libtorch;
+mod pages_check;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ enum Task {
     Ladder(ladder::Ladder),
     DefaultModel(default_model::DefaultModel),
     DemoFiles(demo_files::DemoFiles),
+    PagesCheck(pages_check::PagesCheck),
     /// Run `reid` against a camera driver of the kernel, in an emulated machine: minutes
     DeviceTest,
     /// Run the fuzz targets
@@ -52,6 +54,7 @@ fn main() -> Result<()> {
         Task::Ladder(ladder) => ladder.run(),
         Task::DefaultModel(model) => model.run(),
         Task::DemoFiles(files) => files.run(),
+        Task::PagesCheck(pages) => pages.run(),
         Task::DeviceTest => device_test::run_all(),
         Task::Fuzz(fuzz) => fuzz.run(),
     }

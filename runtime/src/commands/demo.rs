@@ -477,7 +477,7 @@ fn page<'a>(
         header: Header {
             title: "Who came back?",
             subject: "decisions on the bundled clip, beside the truth".to_owned(),
-            alerts: vec![pages::text(&report.notice)],
+            alerts: vec![report.notice.clone()],
             tiles: vec![
                 (format!("{found} of {returns}"), "returns found"),
                 (missed.to_string(), "missed"),

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use self::page::{ClosePair, PersonRow, RunPage};
+use self::page::{PersonRow, RunPage};
 pub(in crate::show) use self::strip::thumbnail;
 use self::strip::{Strip, Thumb};
 use self::tally::{Similarities, Timeline};
@@ -272,9 +272,9 @@ impl Report {
             .map(|(name, person)| person.row(name, whole))
             .collect();
         persons.sort_by_key(|row| (row.first.time, row.first.stream));
-        let close = self.doubts.iter().map(|doubt| ClosePair {
-            doubt,
-            other: self.people.get(&doubt.rival).and_then(|p| p.strip.best()),
+        let close = self.doubts.iter().map(|doubt| {
+            let other = self.people.get(&doubt.rival);
+            (doubt, other.and_then(|other| other.strip.best()))
         });
         let page = RunPage {
             run: &self.run,
@@ -412,7 +412,7 @@ impl Person {
 
     fn row<'a>(&'a self, name: &'a str, whole: Duration) -> PersonRow<'a> {
         let recognised = self.own.total();
-        let mean = (self.sum / recognised as f64) as f32;
+        let mean = self.sum / recognised as f64;
         PersonRow {
             name,
             new: self.new,
@@ -420,7 +420,7 @@ impl Person {
             visits: self.visits,
             first: self.first,
             last: self.last,
-            similarity: (recognised > 0).then_some([mean, self.least]),
+            similarity: (recognised > 0).then_some([mean, self.least.into()]),
             closest: self.rival.as_ref(),
             crops: self.strip.thumbs(),
             similarities: self.own.histogram(),

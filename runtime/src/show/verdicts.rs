@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use maud::{Markup, html};
-use pages::{Clock, Header, figure, table, text};
+use pages::{Clock, Header, figure, table};
 
 use super::report::thumbnail;
 use super::{Result, check, write_whole};
@@ -77,15 +77,19 @@ impl Page<'_> {
         let mut page = pages::Page::new(out, cli::printable, &self.header)?;
         if let [columns, rows @ ..] = self.table.as_slice() {
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let rows = html! {
+                @for row in rows {
+                    tr { th { (row[0]) } @for cell in &row[1..] { td { (cell) } } }
+                }
+            };
             let name = "Methods compared";
-            let rows = rows.iter().map(|row| row.iter().map(text));
-            page.section(name, &text(&self.below), "", [table(name, &columns, rows)])?;
+            page.section(name, &self.below, "", [table(name, &columns, &rows)])?;
         }
         let (right, wrong): (Vec<&Visit>, Vec<&Visit>) =
             self.visits.iter().partition(|visit| visit.right);
         for (title, visits) in [("Wrong decisions", wrong), ("Right decisions", right)] {
             let note = if visits.is_empty() { "None." } else { "" };
-            page.section(title, &text(note), "cards", visits.into_iter().map(card))?;
+            page.section(title, note, "cards", visits.into_iter().map(card))?;
         }
         page.end(concat!(
             "Made by reid ",
@@ -96,23 +100,18 @@ impl Page<'_> {
 }
 
 fn card(visit: &Visit) -> Markup {
-    let badge = |right: bool, word: &str| {
-        html! {
-            span.badge.good[right].bad[!right] { (word) }
-        }
-    };
     let [from, to] = visit.when.map(Clock);
     html! {
         article.card.bad[!visit.right] {
             h3 { (visit.truth) (badge(visit.right, &visit.verdict)) }
-            small { (text(from)) " to " (text(to)) }
+            small { (from) " to " (to) }
             div.strip {
                 @for crop in &visit.crops {
                     @let time = Clock(crop.at);
-                    (figure(Some(&crop.jpeg), &format!("{} at {time}", visit.truth), "", &text(time)))
+                    (figure(Some(&crop.jpeg), &format!("{} at {time}", visit.truth), "", &html! { (time) }))
                 }
                 @if let Some((name, crop)) = &visit.mistaken_for {
-                    div.bad { (figure(Some(&crop.jpeg), name, "", &text(name))) }
+                    div.bad { (figure(Some(&crop.jpeg), name, "", &html! { (name) })) }
                 }
             }
             p { (visit.decided) }
@@ -121,6 +120,10 @@ fn card(visit: &Visit) -> Markup {
             }
         }
     }
+}
+
+fn badge(right: bool, word: &str) -> Markup {
+    html! { span.badge.good[right].bad[!right] { (word) } }
 }
 
 #[cfg(test)]
@@ -143,7 +146,7 @@ mod tests {
         let page = Page {
             header: Header {
                 title: "Who & who",
-                alerts: vec![text("only rendered people")],
+                alerts: vec!["only rendered people".to_owned()],
                 ..Header::default()
             },
             table: vec![vec!["what".to_owned()], vec!["network".to_owned()]],

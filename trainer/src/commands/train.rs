@@ -394,8 +394,9 @@ impl Watch for Watcher {
                 })
             })
             .collect::<trainer::Result<_>>()?;
-        let sheet =
-            picture::sheet::contact_sheet("the first batch, as the network sees it", &tiles, 16)?;
+        let rows: Vec<Vec<Tile>> = tiles.chunks(16).map(<[Tile]>::to_vec).collect();
+        let title = "the first batch, as the network sees it";
+        let sheet = picture::sheet::contact_sheet(title, &rows)?;
         let path = self.run.join("batch.svg");
         cli::private::write(&path, sheet).map_err(trainer::Error::io(&path))
     }

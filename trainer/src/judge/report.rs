@@ -5,7 +5,6 @@
 //! [`Report::write`] puts `report.json` and `report.html` into a folder; the page holds its style, its
 //! drawings and the worst crops inside, asks nothing of the network, and can be sent by mail.
 
-mod chart;
 mod page;
 
 use std::path::Path;
@@ -164,9 +163,14 @@ impl Report {
 
     /// The page for people. `open` brings the crop of a path; one that it cannot bring has a path
     /// and no picture.
+    ///
+    /// # Panics
+    /// Never: memory takes the page, and it is UTF-8.
     #[must_use]
     pub fn html(&self, open: impl FnMut(&str) -> Result<Crop>) -> String {
-        page::of(self, open)
+        let mut out = Vec::new();
+        page::write(self, open, &mut out).expect("a Vec takes all");
+        String::from_utf8(out).expect("a page is made of strings")
     }
 
     /// Writes `report.json` and `report.html` into a folder, which is made if it is not there.

@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use maud::{Markup, html};
+use pages::chart::{Axis, Plot};
 use serde_json::{Map, Value};
 
-use super::{Anchor, FAINT, GREY, INK, Svg, tick_label, ticks};
 use crate::{Error, Result};
 
 const WIDTH: f64 = 640.0;
@@ -21,9 +22,10 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 42.0;
 const LEGEND: f64 = 150.0;
 
-/// Okabe and Ito's colours that everybody can tell apart, without the pale yellow.
+/// Okabe and Ito's colours for all kinds of colour vision, without the pale yellow, and with grey for
+/// black.
 const COLOURS: [&str; 7] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222",
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#808080",
 ];
 
 /// From which span on the axis of learning rates is logarithmic.
@@ -93,7 +95,7 @@ fn panels(text: &str) -> Result<Vec<Panel>, String> {
                         }
                     }
                 }
-                // Words, lists and flags have no curve.
+                // Texts, lists and flags have no curve.
                 _ => {}
             }
         }
@@ -125,138 +127,74 @@ fn panels(text: &str) -> Result<Vec<Panel>, String> {
     Ok(panels)
 }
 
-/// An axis: from which value to which, and how.
-#[derive(Debug, Clone, Copy)]
-struct Axis {
-    low: f64,
-    high: f64,
-    log: bool,
-}
-
-impl Axis {
-    /// Room for all `values`, of a kind that may be logarithmic.
-    fn of(values: impl Iterator<Item = f64> + Clone, rates: bool) -> Self {
-        let low = values.clone().fold(f64::INFINITY, f64::min);
-        let high = values.fold(f64::NEG_INFINITY, f64::max);
-        if rates && low > 0.0 && high / low >= SPAN {
-            return Self {
-                low: low.log10() - 0.05,
-                high: high.log10() + 0.05,
-                log: true,
-            };
-        }
-        let room = match high - low {
-            0.0 if high == 0.0 => 1.0,
-            0.0 => high.abs() * 0.1,
-            span => span * 0.05,
-        };
-        // 0 is part of the axis if it is near: a curve's height then means something.
-        let low = match low {
-            low if low >= 0.0 && low - room < high * 0.5 => 0.0,
-            low => low - room,
-        };
-        Self {
-            low,
-            high: high + room,
-            log: false,
-        }
+/// Room for all `values`: from which number to which, and whether the axis is logarithmic, as one of
+/// `rates` may be.
+fn room(values: impl Iterator<Item = f64> + Clone, rates: bool) -> ([f64; 2], bool) {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    if rates && low > 0.0 && high / low >= SPAN {
+        return ([low / 1.1, high * 1.1], true);
     }
-
-    /// Where a value lies, 0 at the low end to 1.
-    fn place(self, value: f64) -> f64 {
-        let value = if self.log { value.log10() } else { value };
-        (value - self.low) / (self.high - self.low)
-    }
-
-    /// Values with a label each.
-    fn ticks(self) -> Vec<(f64, String)> {
-        if !self.log {
-            let (values, step) = ticks(self.low, self.high, 5.0);
-            return (values.into_iter())
-                .map(|value| (value, tick_label(value, step)))
-                .collect();
-        }
-        let powers = self.low.floor() as i32..=self.high.ceil() as i32;
-        let factors: &[f64] = if self.high - self.low > 3.0 {
-            &[1.0]
-        } else {
-            &[1.0, 2.0, 5.0]
-        };
-        powers
-            .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
-            .filter(|value| (0.0..=1.0).contains(&self.place(*value)))
-            .map(|value| (value, tick_label(value, value)))
-            .collect()
-    }
+    let room = match high - low {
+        0.0 if high == 0.0 => 1.0,
+        0.0 => high.abs() * 0.1,
+        span => span * 0.05,
+    };
+    // 0 is part of the axis if it is near: a curve's height then means something.
+    let low = match low {
+        low if low >= 0.0 && low - room < high * 0.5 => 0.0,
+        low => low - room,
+    };
+    ([low, high + room], false)
 }
 
 fn drawn(panels: &[Panel]) -> String {
     let step = TOP + HEIGHT + BOTTOM;
-    let mut svg = Svg::new(LEFT + WIDTH + LEGEND, step * panels.len() as f64);
     // One axis of epochs for all panels, so that they can be read from top to bottom.
     let all = panels.iter().flat_map(|panel| &panel.series);
     let epochs = all.flat_map(|series| series.points.iter().map(|(epoch, _)| *epoch));
     let first = epochs.clone().fold(f64::INFINITY, f64::min).min(1.0);
     let last = epochs.fold(first + 1.0, f64::max);
-    let x = |epoch: f64| LEFT + (epoch - first) / (last - first) * WIDTH;
+    let x = Axis::new([first, last], [LEFT, LEFT + WIDTH]);
+    let tops = (0..panels.len()).map(|number| step * number as f64 + TOP);
+    let body = html! {
+        @for (panel, top) in panels.iter().zip(tops) { (drawn_panel(panel, x, top)) }
+    };
+    let size = [LEFT + WIDTH + LEGEND, step * panels.len() as f64];
+    pages::svg(cli::printable, "curves of a training", size, &body)
+}
 
-    for (number, panel) in panels.iter().enumerate() {
-        let top = step * number as f64 + TOP;
-        let bottom = top + HEIGHT;
-        let values = panel.series.iter().flat_map(|series| &series.points);
-        let axis = Axis::of(values.filter_map(|(_, value)| *value), panel.name == "lr");
-        let y = |value: f64| bottom - axis.place(value) * HEIGHT;
-        let note = if axis.log { " (logarithmic)" } else { "" };
-        let title = format!("{}{note}", panel.name);
-        svg.text([LEFT, top - 10.0], Anchor::Start, 15.0, INK, &title);
-        for (value, label) in axis.ticks() {
-            let at = y(value);
-            svg.line([LEFT, at], [LEFT + WIDTH, at], FAINT, 1.0);
-            svg.text([LEFT - 6.0, at + 4.0], Anchor::End, 11.0, GREY, &label);
+fn drawn_panel(panel: &Panel, x: Axis, top: f64) -> Markup {
+    let values = panel.series.iter().flat_map(|series| &series.points);
+    let (range, logarithmic) = room(values.filter_map(|(_, value)| *value), panel.name == "lr");
+    let axis = if logarithmic {
+        Axis::logarithmic
+    } else {
+        Axis::new
+    };
+    let plot = Plot {
+        x,
+        y: axis(range, [top + HEIGHT, top]),
+    };
+    let point = |(epoch, value): &(f64, Option<f64>)| value.map(|value| [*epoch, value]);
+    let left = LEFT + WIDTH + 14.0;
+    html! {
+        text.title.ink.start x=(LEFT) y=(top - 10.0) {
+            (panel.name) @if logarithmic { " (logarithmic)" }
         }
-        let (values, step) = ticks(first, last, 8.0);
-        for epoch in values {
-            let at = x(epoch);
-            svg.line([at, bottom], [at, bottom + 4.0], GREY, 1.0);
-            let label = tick_label(epoch, step);
-            svg.text([at, bottom + 17.0], Anchor::Middle, 11.0, GREY, &label);
-        }
-        let middle = [LEFT + WIDTH / 2.0, bottom + 33.0];
-        svg.text(middle, Anchor::Middle, 12.0, GREY, "epoch");
-        svg.line([LEFT, top], [LEFT, bottom], GREY, 1.0);
-        svg.line([LEFT, bottom], [LEFT + WIDTH, bottom], GREY, 1.0);
-        for (number, series) in panel.series.iter().enumerate() {
-            let paint = COLOURS[number % COLOURS.len()];
-            for run in series.points.split(|(_, value)| value.is_none()) {
-                let at =
-                    |(epoch, value): &(f64, Option<f64>)| value.map(|value| [x(*epoch), y(value)]);
-                let points: Vec<[f64; 2]> = run.iter().filter_map(at).collect();
-                if let [alone] = points.as_slice() {
-                    svg.circle(*alone, 2.5, paint);
-                    continue;
+        (plot.axes([8.0, 5.0], "epoch"))
+        @for (number, series) in panel.series.iter().enumerate() {
+            @let paint = COLOURS[number % COLOURS.len()];
+            @let at = top + 12.0 + 18.0 * number as f64;
+            g fill=(paint) stroke=(paint) {
+                @for run in series.points.split(|(_, value)| value.is_none()) {
+                    (plot.line("", run.iter().filter_map(point)))
                 }
-                let path: Vec<String> = (points.iter())
-                    .map(|[x, y]| format!("{x:.1},{y:.1}"))
-                    .collect();
-                if !path.is_empty() {
-                    svg.push(format_args!(
-                        r#"<polyline fill="none" stroke="{paint}" stroke-width="1.8" stroke-linejoin="round" points="{}"/>"#,
-                        path.join(" ")
-                    ));
-                }
+                path d=(format!("M{left} {at}h18")) stroke-width="3" {}
             }
-            let (left, at) = (LEFT + WIDTH + 14.0, top + 12.0 + 18.0 * number as f64);
-            svg.line([left, at], [left + 18.0, at], paint, 3.0);
-            svg.text(
-                [left + 24.0, at + 4.0],
-                Anchor::Start,
-                12.0,
-                INK,
-                &series.name,
-            );
+            text.ink.start x=(left + 24.0) y=(at + 4.0) { (series.name) }
         }
     }
-    svg.finish()
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use maud::html;
+use pages::chart::px;
 use retrieval::Label;
 
-use super::{Anchor, GREY, INK, Svg, colour};
+use super::colour;
 use crate::evaluate::projection::Projection;
 use crate::{Error, Result};
 
@@ -30,48 +32,34 @@ pub fn scatter(title: &str, projection: &Projection, labels: &[Label]) -> Result
     }
     let reach = points.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs()));
     let scale = (SIDE / 2.0 - 10.0) / if reach > 0.0 { reach } else { 1.0 };
-    let middle = [MARGIN + SIDE / 2.0, MARGIN + SIDE / 2.0];
+    let middle = MARGIN + SIDE / 2.0;
     let mut colours: BTreeMap<i32, String> = BTreeMap::new();
     for label in labels.iter().filter(|label| label.person > 0) {
         let next = colours.len();
         colours.entry(label.person).or_insert_with(|| colour(next));
     }
 
-    let mut svg = Svg::new(SIDE + 2.0 * MARGIN + LEGEND, SIDE + 2.0 * MARGIN + 10.0);
-    svg.text([MARGIN, 25.0], Anchor::Start, 16.0, INK, title);
-    svg.push(format_args!(
-        r##"<rect x="{MARGIN}" y="{MARGIN}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>"##
-    ));
     let [first, second] = projection.share.map(|share| share * 100.0);
-    let below = [middle[0], MARGIN + SIDE + 22.0];
-    svg.text(
-        below,
-        Anchor::Middle,
-        12.0,
-        GREY,
-        &format!("first axis: {first:.0} % of the variance; second axis: {second:.0} %"),
-    );
-    for ([x, y], label) in points.iter().zip(labels) {
-        let at = [middle[0] + x * scale, middle[1] - y * scale];
-        let paint = colours.get(&label.person).map_or("#bbb", String::as_str);
-        svg.circle(at, 4.0, paint);
-    }
     let left = MARGIN + SIDE + 18.0;
-    for (line, (person, paint)) in colours.iter().take(NAMED).enumerate() {
-        let y = MARGIN + 10.0 + 18.0 * line as f64;
-        svg.circle([left, y], 5.0, paint);
-        svg.text(
-            [left + 10.0, y + 4.0],
-            Anchor::Start,
-            12.0,
-            INK,
-            &format!("person {person}"),
-        );
-    }
-    if colours.len() > NAMED {
-        let y = MARGIN + 14.0 + 18.0 * NAMED as f64;
-        let more = format!("and {} more", colours.len() - NAMED);
-        svg.text([left, y], Anchor::Start, 12.0, GREY, &more);
-    }
-    Ok(svg.finish())
+    let legend = (0..).map(|line| MARGIN + 10.0 + 18.0 * f64::from(line));
+    let body = html! {
+        text.title.ink.start x=(MARGIN) y="25" { (title) }
+        path.axis d=(format!("M{MARGIN} {MARGIN}h{SIDE}v{SIDE}h-{SIDE}z")) {}
+        text x=(middle) y=(MARGIN + SIDE + 22.0) {
+            (format_args!("first axis: {first:.0} % of the variance; second axis: {second:.0} %"))
+        }
+        @for ([x, y], label) in points.iter().zip(labels) {
+            @let paint = colours.get(&label.person).map_or("#bbb", String::as_str);
+            circle cx=(px(middle + x * scale)) cy=(px(middle - y * scale)) r="4" fill=(paint) fill-opacity="0.75" {}
+        }
+        @for ((person, paint), y) in colours.iter().take(NAMED).zip(legend) {
+            circle cx=(left) cy=(y) r="5" fill=(paint) {}
+            text.ink.start x=(left + 10.0) y=(y + 4.0) { "person " (person) }
+        }
+        @if colours.len() > NAMED {
+            text.start x=(left) y=(MARGIN + 14.0 + 18.0 * NAMED as f64) { "and " (colours.len() - NAMED) " more" }
+        }
+    };
+    let size = [SIDE + 2.0 * MARGIN + LEGEND, SIDE + 2.0 * MARGIN + 10.0];
+    Ok(pages::svg(cli::printable, title, size, &body))
 }

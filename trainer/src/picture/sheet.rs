@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cli::page::Escaped;
+use maud::html;
+use pages::chart::px;
+use pages::data_uri;
 use retrieval::Labelled;
 use retrieval::metrics::first_answers;
 
-use super::{Anchor, Crop, GREY, INK, Svg};
+use super::Crop;
 use crate::data::{Dataset, Image};
 use crate::evaluate::{Feature, Metric, TestSet};
 use crate::{Error, Result};
@@ -38,61 +40,52 @@ pub struct Tile {
     pub lines: Vec<String>,
 }
 
-/// Crops in rows of `columns`, under a title.
+/// Crops in rows, under a title.
 ///
 /// # Errors
-/// [`Error::Argument`] if there are no columns, no crops, or more than 1024.
-pub fn contact_sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<String> {
-    if columns == 0 || !(1..=MAX_TILES).contains(&tiles.len()) {
+/// [`Error::Argument`] if there are no crops, or more than 1024.
+pub fn contact_sheet(title: &str, rows: &[Vec<Tile>]) -> Result<String> {
+    let (tiles, columns) = (rows.iter().flatten(), rows.iter().map(Vec::len).max());
+    let (count, columns) = (tiles.clone().count(), columns.unwrap_or(0));
+    if !(1..=MAX_TILES).contains(&count) {
         return Err(Error::Argument(format!(
-            "{} crops in {columns} columns, wanted 1 to {MAX_TILES} crops in at least one",
-            tiles.len()
+            "{count} crops on a sheet, wanted 1 to {MAX_TILES}"
         )));
     }
     let shown = |tile: &Tile| WIDTH * tile.crop.height as f64 / tile.crop.width as f64;
-    let rows: Vec<(&[Tile], f64)> = tiles
-        .chunks(columns)
-        .map(|row| (row, row.iter().map(shown).fold(0.0, f64::max)))
+    let lines = tiles.map(|tile| tile.lines.len()).max().unwrap_or(0) as f64;
+    let below = 2.0 * BORDER + lines * LINE + if lines > 0.0 { 4.0 } else { 0.0 } + GAP;
+    let mut bottom = HEAD;
+    let rows: Vec<(&Vec<Tile>, [f64; 2])> = rows
+        .iter()
+        .map(|row| {
+            let (top, height) = (bottom, row.iter().map(shown).fold(0.0, f64::max));
+            bottom += height + below;
+            (row, [top, top + 2.0 * BORDER + height])
+        })
         .collect();
-    let lines = tiles.iter().map(|tile| tile.lines.len()).max().unwrap_or(0) as f64;
-    let below = lines * LINE + if lines > 0.0 { 4.0 } else { 0.0 };
     let step = WIDTH + 2.0 * BORDER + GAP;
-    let heights: f64 = rows.iter().map(|(_, height)| height).sum();
-    let mut svg = Svg::new(
-        // Wide enough for the title, whose letters take about nine pixels.
-        (GAP + step * columns.min(tiles.len()) as f64)
-            .max(2.0 * GAP + 9.0 * title.chars().count() as f64),
-        HEAD + heights + rows.len() as f64 * (2.0 * BORDER + below + GAP),
-    );
-    svg.text([GAP, 23.0], Anchor::Start, 16.0, INK, title);
-    let mut top = HEAD;
-    for (row, row_height) in rows {
-        for (column, tile) in row.iter().enumerate() {
-            let left = GAP + step * column as f64;
-            let height = shown(tile);
-            if let Some(colour) = &tile.border {
-                let (width, height) = (WIDTH + 2.0 * BORDER, height + 2.0 * BORDER);
-                svg.push(format_args!(
-                    r#"<rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" fill="{}"/>"#,
-                    Escaped(colour)
-                ));
-            }
-            let (x, y, data) = (left + BORDER, top + BORDER, tile.crop.data()?);
-            // The older name of the address, which every viewer knows.
-            svg.push(format_args!(
-                r#"<image x="{x:.1}" y="{y:.1}" width="{WIDTH}" height="{height:.1}" preserveAspectRatio="none" xlink:href="{data}"/>"#
-            ));
-            for (number, line) in (1..).zip(&tile.lines) {
-                let at = [
-                    left + BORDER + WIDTH / 2.0,
-                    top + 2.0 * BORDER + row_height + LINE * f64::from(number),
-                ];
-                svg.text(at, Anchor::Middle, 11.0, GREY, line);
+    let body = html! {
+        text.title.ink.start x=(GAP) y="23" { (title) }
+        @for (row, [top, text_top]) in rows {
+            @for (column, tile) in row.iter().enumerate() {
+                @let left = GAP + step * column as f64;
+                @let height = px(shown(tile));
+                @if let Some(colour) = &tile.border {
+                    rect x=(left) y=(px(top)) width=(WIDTH + 2.0 * BORDER) height=(height + 2.0 * BORDER) fill=(colour) {}
+                }
+                // The older name of the address, which every viewer knows.
+                image x=(left + BORDER) y=(px(top + BORDER)) width=(WIDTH) height=(height) preserveAspectRatio="none" xlink:href=(data_uri(&tile.crop.jpeg()?)) {}
+                @for (number, line) in (1..).zip(&tile.lines) {
+                    text x=(left + BORDER + WIDTH / 2.0) y=(px(text_top + LINE * f64::from(number))) { (line) }
+                }
             }
         }
-        top += row_height + 2.0 * BORDER + below + GAP;
-    }
-    Ok(svg.finish())
+    };
+    // Wide enough for the title, whose letters take about nine pixels.
+    let title_width = 2.0 * GAP + 9.0 * title.chars().count() as f64;
+    let width = (GAP + step * columns as f64).max(title_width);
+    Ok(pages::svg(cli::printable, title, [width, bottom], &body))
 }
 
 /// A row for each of some queries, named by row: the query, then its first `count` answers, right
@@ -101,7 +94,7 @@ pub fn contact_sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<Stri
 ///
 /// # Errors
 /// [`Error::Argument`] as [`crate::evaluate::evaluate`], if a query does not exist, or there are too
-/// many for a sheet; what `open` says.
+/// many for a sheet; errors of `open`.
 pub fn results(
     set: &TestSet,
     feature: Feature,
@@ -126,52 +119,53 @@ pub fn results(
         )));
     }
     let found = first_answers(&query_side, &gallery_side, metric.into(), queries, count)?;
-    let mut tiles = Vec::new();
+    let mut rows = Vec::new();
     for (&row, answers) in queries.iter().zip(found) {
         let label = set.query.labels()[row];
-        tiles.push(Tile {
+        let mut tiles = vec![Tile {
             crop: open(&set.query.names()[row])?,
             border: None,
             lines: vec![format!("query: {}", label.person), camera(label.camera)],
-        });
-        let missing = count - answers.len();
+        }];
         for answer in answers {
             let label = set.gallery.labels()[answer.image];
             let distance = match metric {
                 Metric::Euclid => answer.distance.sqrt(),
                 Metric::Cosine => answer.distance,
             };
+            let (mark, border) = if answer.right {
+                ("✓", HIT)
+            } else {
+                ("✗", MISS)
+            };
             tiles.push(Tile {
                 crop: open(&set.gallery.names()[answer.image])?,
-                border: Some(if answer.right { HIT } else { MISS }.to_owned()),
+                border: Some(border.to_owned()),
                 lines: vec![
-                    format!("{}: {distance:.3}", label.person),
+                    format!("{mark} {}: {distance:.3}", label.person),
                     camera(label.camera),
                 ],
             });
         }
-        // A small gallery: the next query begins a row all the same.
-        for _ in 0..missing {
-            tiles.push(Tile::blank()?);
-        }
+        rows.push(tiles);
     }
     let by = match metric {
         Metric::Euclid => "Euclidean distance",
         Metric::Cosine => "1 - cosine",
     };
     let title = format!(
-        "{}: queries and what they found (person: {by}; green is right)",
+        "{}: queries and what they found (person: {by}; ✓ is right)",
         set.name
     );
-    contact_sheet(&title, &tiles, count + 1)
+    contact_sheet(&title, &rows)
 }
 
 /// A row for each of some persons, `columns` images of each, spread over all that there are and
-/// ordered by camera: would somebody call them one, and the rows different? The persons are those to
+/// ordered by camera, to check by eye that a row is one person. The persons are those to
 /// test, or those to learn where there is no test, spread over all of them.
 ///
 /// # Errors
-/// [`Error::Argument`] if there is nobody, or too many for a sheet; what `open` says.
+/// [`Error::Argument`] if there is no person, or too many for a sheet; errors of `open`.
 pub fn persons(
     set: &Dataset,
     rows: usize,
@@ -193,43 +187,26 @@ pub fn persons(
         )));
     }
     let all: Vec<Vec<&Image>> = by_person.into_values().collect();
-    let mut tiles = Vec::new();
+    let mut sheet = Vec::new();
     for mut images in spread(&all, rows).cloned() {
         images.sort_by_key(|image| (image.label.camera, &image.path));
-        let person = images[0].label.person;
-        let mut row = 0;
-        for image in spread(&images, columns) {
-            tiles.push(Tile {
+        let tiles = spread(&images, columns).map(|image| {
+            Ok(Tile {
                 crop: open(&image.path)?,
                 border: None,
-                lines: vec![person.to_string(), camera(image.label.camera)],
-            });
-            row += 1;
-        }
-        // Few images: the next person begins a row all the same.
-        for _ in row..columns {
-            tiles.push(Tile::blank()?);
-        }
+                lines: vec![image.label.person.to_string(), camera(image.label.camera)],
+            })
+        });
+        sheet.push(tiles.collect::<Result<_>>()?);
     }
     let title = format!("{}: a person a row, by camera", set.name);
-    contact_sheet(&title, &tiles, columns)
+    contact_sheet(&title, &sheet)
 }
 
 /// `count` items from all over a list, or all of a shorter one.
 fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
     let count = count.min(items.len());
     (0..count).map(move |i| &items[i * items.len() / count])
-}
-
-impl Tile {
-    /// Nothing, where a row is shorter than the others.
-    fn blank() -> Result<Self> {
-        Ok(Self {
-            crop: Crop::new(1, 2, vec![255; 6])?,
-            border: None,
-            lines: Vec::new(),
-        })
-    }
 }
 
 fn camera(number: u32) -> String {

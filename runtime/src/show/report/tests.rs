@@ -88,7 +88,7 @@ fn the_page_says_what_was_seen() {
         r#"<bdi>anna</bdi><span class="badge">new</span>"#,
         r#"<bdi>bert</bdi><span class="badge good">known</span>"#,
         "4 times in 2 visits",
-        "0:01.0 <small>2026-01-02 03:04:06</small>",
+        "0:01.0 <small>2026-01-02 03:04:06 UTC</small>",
         "0.80 <small>mean, least 0.70",
         // The closest: 0.70 against 0.67, not 0.50 against 0.46.
         "0.67, 0.03 away <small><bdi>bert</bdi>",

@@ -1,473 +1,384 @@
 //! The page of a [`Report`].
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
-use cli::page::{Escaped, HEAD, STYLE, Thousands};
+use maud::{Markup, html};
+use pages::chart::{Axis, Histogram, Plot, drawing};
+use pages::{Count, Header, Page, Thousands, figure, fixed, percent, table};
+use retrieval::open_set::{OpenSet, Point};
 
-use super::chart::{self, put};
-use super::{Budget, Layer, Report, Sensitivity};
+use super::{Bars, Budget, Layer, Report, Sensitivity};
 use crate::Result;
-use crate::judge::alarm::Both;
+use crate::judge::Judgement;
+use crate::judge::alarm::Health;
 use crate::judge::bootstrap::Interval;
-use crate::judge::{Compared, Errors, Judgement};
+use crate::judge::budget::Price;
 use crate::picture::Crop;
 
 /// The most pixels that a crop is high.
 const HEIGHT: usize = 440;
 
-/// The page.
-pub(super) fn of(report: &Report, mut open: impl FnMut(&str) -> Result<Crop>) -> String {
-    let mut out = HEAD.to_owned();
-    put!(
-        out,
-        "<title>Quantised: {0}</title><style>{STYLE}{1}</style></head><body><main>",
-        Escaped(&report.net),
-        include_str!("report.css")
-    );
-    header(&mut out, report);
-    if let Some(judgement) = &report.judgement {
-        retrieval(&mut out, judgement);
-        rates(&mut out, judgement);
+/// Writes the page. `open` brings the crop of a path.
+pub(super) fn write(
+    report: &Report,
+    open: impl FnMut(&str) -> Result<Crop>,
+    out: impl Write,
+) -> io::Result<()> {
+    let mut page = Page::new(out, cli::printable, &header(report))?;
+    let (judgement, budget) = (report.judgement.as_ref(), report.budget.as_ref());
+    let kept = budget.map_or(&[][..], |budget| &budget.kept);
+    let sensitivity = report.sensitivity.as_ref();
+    let parts = [
+        judgement.map(retrieval),
+        judgement.map(rates),
+        budget.map(mixture),
+        sensitivity.map(|sensitivity| harm(sensitivity, kept)),
+        Some(size(report)),
+        report.health.as_ref().map(collapse),
+        report.open_set.as_ref().map(thresholds),
+        (!report.layers.is_empty()).then(|| layers(&report.layers)),
+        judgement.map(|judgement| worst(judgement, open)),
+        (!report.command.is_empty() || !report.seeds.is_empty()).then(|| repeat(report)),
+    ];
+    for part in parts.iter().flatten() {
+        page.put(part)?;
     }
-    if let Some(budget) = &report.budget {
-        mixture(&mut out, budget);
-    }
-    if let Some(sensitivity) = &report.sensitivity {
-        let kept = report.budget.as_ref().map_or(&[][..], |b| &b.kept);
-        harm(&mut out, sensitivity, kept);
-    }
-    size(&mut out, report);
-    if let Some(open_set) = &report.open_set {
-        put!(
-            out,
-            r#"<section><h2>Thresholds</h2><p class="quiet">Of the file that was written, as in its contract. <span class="key own"></span> strangers who are taken for somebody (FPIR) <span class="key other"></span> known people who are missed (FNIR), by the cosine from which on somebody counts as recognised. Closest to equal at {:.4}: {:.2} % and {:.2} %. From {} searches for people in the gallery and {} for people taken out of it.</p><div class="card">"#,
-            open_set.equal_error.threshold,
-            open_set.equal_error.fpir * 100.0,
-            open_set.equal_error.fnir * 100.0,
-            Thousands(open_set.mate_searches as u64),
-            Thousands(open_set.non_mate_searches as u64)
-        );
-        chart::curve(&mut out, &open_set.curve);
-        put!(out, "</div>");
-        if !open_set.operating.is_empty() {
-            put!(
-                out,
-                r#"<div class="card scroll"><table><tr><th>Strangers let in</th><th>threshold</th><th>FPIR</th><th>FNIR</th></tr>"#
-            );
-            for at in &open_set.operating {
-                put!(
-                    out,
-                    "<tr><td>at most {} %</td><td>{:.4}</td><td>{:.2} %</td><td>{:.2} %</td></tr>",
-                    at.target * 100.0,
-                    at.point.threshold,
-                    at.point.fpir * 100.0,
-                    at.point.fnir * 100.0
-                );
-            }
-            put!(out, "</table></div>");
-        }
-        put!(out, "</section>");
-    }
-    if !report.layers.is_empty() {
-        layers(&mut out, &report.layers);
-    }
-    if let Some(judgement) = &report.judgement {
-        worst(&mut out, judgement, &mut open);
-    }
-    repeat(&mut out, report);
-    put!(
-        out,
-        "<footer>Made by {}. This file may contain pictures of people: keep and pass it on accordingly.</footer></main></body></html>\n",
-        Escaped(&report.program)
-    );
-    out
-}
-
-/// A share in percent, and where it would lie with other queries.
-fn percent(interval: Interval) -> String {
-    let Interval { value, low, high } = interval;
-    format!(
-        "{:.2} %<small>{:.2} to {:.2}</small>",
-        value * 100.0,
-        low * 100.0,
-        high * 100.0
-    )
-}
-
-/// A difference of shares in points.
-fn points(interval: Interval) -> String {
-    percent(interval).replacen(" %", "", 1)
+    page.end(&format!(
+        "Made by {}. This file may contain pictures of people: keep and pass it on accordingly.",
+        report.program
+    ))
 }
 
 /// What was written, and what came of it in a few numbers.
-fn header(out: &mut String, report: &Report) {
-    put!(
-        out,
-        r#"<header><h1>{}</h1><p class="source"><bdi>{}</bdi></p><div class="tiles">"#,
-        Escaped(&report.net),
-        Escaped(&report.file)
-    );
-    let mut tile = |number: String, what: &str| {
-        put!(
-            out,
-            r#"<div class="tile"><b>{number}</b><span>{what}</span></div>"#
-        );
-    };
+fn header(report: &Report) -> Header<'_> {
+    let mut tiles = Vec::new();
     if let Some(judgement) = &report.judgement {
         let map = judgement.map;
-        tile(format!("{:.2} %", map.int8.value * 100.0), "mAP");
-        tile(
-            format!("{:.2}", map.drop.value * 100.0),
-            "points of mAP lost",
-        );
-        tile(
-            format!("{:.4}", judgement.cosine.mean),
-            "mean cosine to float",
-        );
+        tiles.push((percent(map.int8.value, 2), "mAP"));
+        tiles.push((fixed(map.drop.value * 100.0, 2), "points of mAP lost"));
+        tiles.push((fixed(judgement.cosine.mean, 4), "mean cosine to float"));
         if let Some(change) = judgement.errors.and_then(|errors| errors.fnmr_change) {
-            tile(
-                format!("{:+.1} %", change.value * 100.0),
-                "relative, of FNMR",
-            );
+            let change = format!("{:+.1} %", change.value * 100.0);
+            tiles.push((change, "relative change of FNMR"));
         }
     }
-    let (before, after) = (report.before.bytes, report.after.bytes);
-    tile(
-        format!("{:.2} ×", before as f64 / after.max(1) as f64),
-        "smaller",
-    );
-    put!(out, r#"</div><dl class="facts">"#);
-    for (name, value) in &report.settings {
-        put!(
-            out,
-            "<div><dt>{}</dt><dd>{}</dd></div>",
-            Escaped(name),
-            Escaped(value)
-        );
+    let smaller = report.before.bytes as f64 / report.after.bytes.max(1) as f64;
+    tiles.push((format!("{smaller:.2} ×"), "smaller"));
+    let facts = report.settings.iter();
+    Header {
+        title: &report.net,
+        subject: report.file.clone(),
+        alerts: report.notes.clone(),
+        tiles,
+        facts: facts
+            .map(|(name, value)| (&**name, value.clone()))
+            .collect(),
     }
-    put!(out, "</dl>");
-    for note in &report.notes {
-        put!(out, r#"<p class="alert">{}</p>"#, Escaped(note));
-    }
-    put!(out, "</header>");
 }
 
-fn retrieval(out: &mut String, judgement: &Judgement) {
-    put!(
-        out,
-        r#"<section><h2>Retrieval</h2><p class="quiet">{}: {} with a right answer ({} without), {} images in the gallery. Small numbers: 95 % of {} resamples of the queries (paired bootstrap, seed {}). A drop is float less quantised, in points: an interval that holds 0 cannot tell the two apart.</p><div class="card scroll"><table><tr><th>measure</th><th>float</th><th>quantised</th><th>drop, points</th></tr>"#,
-        Escaped(&judgement.set),
-        Thousands(judgement.queries as u64),
-        Thousands(judgement.skipped as u64),
-        Thousands(judgement.gallery as u64),
-        Thousands(judgement.settings.bootstrap.resamples as u64),
-        judgement.settings.bootstrap.seed
-    );
-    let rows: [(&str, Compared); 3] = [
-        ("rank-1", judgement.rank1),
-        ("mAP", judgement.map),
-        ("mINP", judgement.minp),
-    ];
-    for (name, compared) in rows {
-        put!(
-            out,
-            "<tr><td>{name}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            percent(compared.float),
-            percent(compared.int8),
-            points(compared.drop)
-        );
-    }
-    put!(out, r#"</table></div><div class="card">"#);
-    chart::drops(out, &rows.map(|(name, compared)| (name, compared.drop)));
-    put!(
-        out,
-        r#"</div><p class="quiet">Cosine between the two embeddings of a crop, over {}: mean {:.6}, least {:.6}.</p></section>"#,
-        cli::count(judgement.cosine.crops, "crop"),
-        judgement.cosine.mean,
-        judgement.cosine.min
-    );
+/// A share and its interval in percent.
+fn share(Interval { value, low, high }: Interval, digits: usize) -> Markup {
+    let interval = [low, high]
+        .map(|end| fixed(end * 100.0, digits))
+        .join(" to ");
+    html! { (percent(value, digits)) " " small { (interval) } }
 }
 
-fn rates(out: &mut String, judgement: &Judgement) {
-    put!(
-        out,
-        "<section><h2>Error rates at the float network's threshold</h2>"
-    );
+/// A difference of shares and its interval in points.
+fn points(Interval { value, low, high }: Interval) -> Markup {
+    let [value, low, high] = [value, low, high].map(|share| fixed(share * 100.0, 2));
+    html! { (value) " " small { (low) " to " (high) } }
+}
+
+fn retrieval(judgement: &Judgement) -> Markup {
+    let j = judgement;
+    let rows = [("rank-1", j.rank1), ("mAP", j.map), ("mINP", j.minp)];
+    let ends = rows.iter().flat_map(|(_, c)| [c.drop.low, c.drop.high]);
+    let low = ends.clone().fold(-1e-4, f64::min);
+    let axis = Axis::new([low, ends.fold(1e-4, f64::max)], [8.0, 232.0]);
+    html! {
+        section {
+            h2 { "Retrieval" }
+            p.quiet {
+                (j.set) ": " (Count(j.queries, "query with a right answer", "queries with a right answer"))
+                " (" (Thousands(j.skipped)) " without), " (Thousands(j.gallery)) " images in the gallery. Small numbers: 95 % of "
+                (Thousands(j.settings.bootstrap.resamples)) " resamples of the queries (paired bootstrap, seed " (j.settings.bootstrap.seed)
+                "). A drop is float less quantised, in points: an interval that contains 0 cannot tell the two apart."
+            }
+            (table("Retrieval", &["measure", "float", "quantised", "drop, points", "the drop on an axis with 0"], &html! {
+                @for (name, compared) in rows {
+                    tr {
+                        th { (name) }
+                        td { (share(compared.float, 2)) }
+                        td { (share(compared.int8, 2)) }
+                        td { (points(compared.drop)) }
+                        td { (whisker(axis, compared.drop)) }
+                    }
+                }
+            }))
+            p.quiet {
+                "Cosine between the two embeddings of a crop, over " (Count(j.cosine.crops, "crop", "crops"))
+                ": mean " (fixed(j.cosine.mean, 6)) ", least " (fixed(j.cosine.min, 6)) "."
+            }
+        }
+    }
+}
+
+/// An interval and the value in it.
+fn whisker(axis: Axis, Interval { value, low, high }: Interval) -> Markup {
+    let [value, low, high, zero] = [value, low, high, 0.0].map(|at| axis.at(at));
+    html! {
+        (drawing("whiskers", [240.0, 24.0], "Interval", &html! {
+            path.limit d=(format!("M{zero} 0V24")) {}
+            path.whisker d=(format!("M{low} 12H{high}")) {}
+            circle.mark cx=(value) cy="12" r="5" {}
+        }))
+    }
+}
+
+fn rates(judgement: &Judgement) -> Markup {
+    let title = "Error rates at the float network's threshold";
     let Some(errors) = &judgement.errors else {
         let why = judgement.no_errors.as_deref().unwrap_or("not asked for");
-        put!(
-            out,
-            r#"<p class="quiet">Not measured: {}.</p></section>"#,
-            Escaped(why)
-        );
-        return;
+        return html! { section { h2 { (title) } p.quiet { "Not measured: " (why) "." } } };
     };
-    let Errors {
-        asked,
-        threshold,
-        impostors,
-        genuine,
-        fmr,
-        fnmr,
-        fnmr_change,
-    } = *errors;
-    put!(
-        out,
-        r#"<p class="quiet">At cosine {threshold:.6}, the lowest at which at most {asked} of the float network's impostor pairs match: {} pairs of two persons, {} pairs of one person by two cameras.</p><div class="card scroll"><table><tr><th>error rate</th><th>float</th><th>quantised</th><th>relative change</th></tr>"#,
-        Thousands(impostors),
-        Thousands(genuine)
-    );
-    // A rate of one in ten thousand needs more digits than a share of the queries.
-    let rate = |interval: Interval| {
-        let Interval { value, low, high } = interval;
-        format!(
-            "{:.4} %<small>{:.4} to {:.4}</small>",
-            value * 100.0,
-            low * 100.0,
-            high * 100.0
-        )
+    let signed = |share: f64| format!("{:+.2}", share * 100.0);
+    html! {
+        section {
+            h2 { (title) }
+            p.quiet {
+                "At cosine " (fixed(errors.threshold.into(), 6)) ", the lowest at which at most " (errors.asked) " of the float network's impostor pairs match: "
+                (Thousands(errors.impostors)) " pairs of two persons, " (Thousands(errors.genuine)) " pairs of one person by two cameras."
+            }
+            // A rate of one in ten thousand needs more digits than a share of the queries.
+            (table(title, &["error rate", "float", "quantised", "relative change"], &html! {
+                tr { th { "false matches (FMR)" } td { (share(errors.fmr.float, 4)) } td { (share(errors.fmr.int8, 4)) } td {} }
+                tr {
+                    th { "false non-matches (FNMR)" }
+                    td { (share(errors.fnmr.float, 4)) }
+                    td { (share(errors.fnmr.int8, 4)) }
+                    td {
+                        @match errors.fnmr_change {
+                            None => "float has no false non-match",
+                            Some(Interval { value, low, high }) => { (signed(value)) " % " small { (signed(low)) " to " (signed(high)) } }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn mixture(budget: &Budget) -> Markup {
+    html! {
+        section {
+            h2 { "Budget" }
+            p.quiet {
+                "mAP may drop by " (fixed(budget.max_map_drop * 100.0, 2)) " points. "
+                (Count(budget.kept.len(), "layer stays float", "layers stay float"))
+                ": the fewest of the most harmful for which the measured drop is within the budget. The interval may exceed it: this is no proof that other queries lose as little."
+            }
+            (table("Budget", &["layers kept float", "drop of mAP, points", "within the budget"], &html! {
+                @for trial in &budget.trials {
+                    @let within = trial.map_drop.value <= budget.max_map_drop;
+                    tr { th { (trial.kept) } td { (points(trial.map_drop)) } td { (if within { "yes" } else { "no" }) } }
+                }
+            }))
+        }
+    }
+}
+
+fn harm(sensitivity: &Sensitivity, kept: &[String]) -> Markup {
+    let most = sensitivity
+        .layers
+        .iter()
+        .map(|harm| harm.loss)
+        .fold(1e-12, f64::max);
+    html! {
+        section {
+            h2 { "Sensitivity" }
+            p.quiet {
+                "One layer quantised, all others float, on " (Count(sensitivity.crops, "crop", "crops"))
+                ": how far the embeddings turn (1 less the mean cosine). "
+                span.key {} " quantised, " span.key.kept {} " stays float in this file."
+            }
+            (table("Sensitivity", &["layer", "1 - mean cosine", "least cosine", "drop of mAP, points"], &html! {
+                @for harm in &sensitivity.layers {
+                    @let width = (harm.loss / most).clamp(0.0, 1.0) * 160.0 + 1.0;
+                    tr {
+                        th { (harm.layer) }
+                        td { (format_args!("{:.2e} ", harm.loss)) span.bar.kept[kept.contains(&harm.layer)] style=(format!("width:{width:.0}px")) {} }
+                        td { (fixed(harm.cosine_min, 6)) }
+                        td { (fixed(harm.map_drop * 100.0, 2)) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn size(report: &Report) -> Markup {
+    let prices = [report.before, report.after];
+    let row = |what: &str, of: fn(&Price) -> u64| {
+        html! { tr { th { (what) } @for price in &prices { td { (Thousands(of(price))) } } } }
     };
-    put!(
-        out,
-        "<tr><td>false matches (FMR)</td><td>{}</td><td>{}</td><td></td></tr>",
-        rate(fmr.float),
-        rate(fmr.int8)
-    );
-    let change = fnmr_change.map_or_else(
-        || "float misses nobody".to_owned(),
-        |Interval { value, low, high }| {
-            format!(
-                "{:+.2} %<small>{:+.2} to {:+.2}</small>",
-                value * 100.0,
-                low * 100.0,
-                high * 100.0
-            )
-        },
-    );
-    put!(
-        out,
-        "<tr><td>false non-matches (FNMR)</td><td>{}</td><td>{}</td><td>{change}</td></tr></table></div></section>",
-        rate(fnmr.float),
-        rate(fnmr.int8)
-    );
+    html! {
+        section {
+            h2 { "Size and operations" }
+            p.quiet { "Counted, not timed: the time depends on the device and is measured there, with reid bench." }
+            (table("Size and operations", &["quantity", "float", "written"], &html! {
+                (row("Bytes of all parameters", |price| price.bytes))
+                (row("of them float weights", |price| price.bytes_float))
+                (row("Convolutions and products", |price| price.layers as u64))
+                (row("of them float", |price| price.layers_float as u64))
+                (row("Multiply-accumulates a crop", |price| price.macs))
+                (row("of them float", |price| price.macs_float))
+                tr {
+                    th { "Share of the multiply-accumulates that is float" }
+                    @for price in prices { td { (percent(price.share_float(), 2)) } }
+                }
+                @if let Some(bytes) = report.file_bytes {
+                    tr { th { "Bytes of the file" } td {} td { (Thousands(bytes)) } }
+                }
+            }))
+        }
+    }
 }
 
-fn mixture(out: &mut String, budget: &Budget) {
-    let kept = match budget.kept.as_slice() {
-        [] => "No layer had to stay float".to_owned(),
-        kept => format!(
-            "{} float",
-            match kept.len() {
-                1 => "1 layer stays".to_owned(),
-                n => format!("{n} layers stay"),
-            }
-        ),
+fn collapse(of: &Health) -> Markup {
+    html! {
+        section {
+            h2 { "Collapse check" }
+            p.quiet { "On " (Count(of.crops, "crop", "crops")) ": a network that does not tell persons apart is not written." }
+            (table("Collapse check", &["measure", "float", "quantised"], &html! {
+                tr { th { "Mean cosine of different persons" } td { (fixed(of.strangers.float, 4)) } td { (fixed(of.strangers.int8, 4)) } }
+                tr { th { "Effective rank of the embeddings" } td { (fixed(of.rank.float, 4)) } td { (fixed(of.rank.int8, 4)) } }
+                tr { th { "Cosine to float: mean, least" } td { (fixed(of.cosine_mean, 6)) } td { (fixed(of.cosine_min, 6)) } }
+            }))
+        }
+    }
+}
+
+fn thresholds(open_set: &OpenSet) -> Markup {
+    let (equal, curve) = (&open_set.equal_error, &open_set.curve);
+    let shares = |share: fn(&Point) -> f64| {
+        curve
+            .iter()
+            .map(move |point| [point.threshold.into(), share(point) * 100.0])
     };
-    put!(
-        out,
-        r#"<section><h2>Budget</h2><p class="quiet">mAP may drop by {:.2} points. {kept}: the fewest of the most harmful for which the measured drop is within. Not its interval: this is no proof that other queries would lose as little.</p><div class="card scroll"><table><tr><th>kept float</th><th>drop of mAP, points</th><th>within</th></tr>"#,
-        budget.max_map_drop * 100.0
-    );
-    for trial in &budget.trials {
-        put!(
-            out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            trial.kept,
-            points(trial.map_drop),
-            if trial.map_drop.value <= budget.max_map_drop {
-                "yes"
-            } else {
-                "no"
+    let ends = [curve.first(), curve.last()];
+    let ends = ends.map(|point| point.map_or(0.0, |point| point.threshold.into()));
+    let plot = Plot {
+        x: Axis::new(ends, [60.0, 620.0]),
+        y: Axis::new([0.0, 100.0], [220.0, 10.0]),
+    };
+    html! {
+        section {
+            h2 { "Thresholds" }
+            p.quiet {
+                "Of the file that was written, as in its metadata. " span.key {} " unknown persons who are identified (FPIR), "
+                span.key.kept {} " enrolled persons who are missed (FNIR), in percent, by the cosine from which on a person counts as identified. Closest to equal at "
+                (fixed(equal.threshold.into(), 4)) ": " (percent(equal.fpir, 2)) " and " (percent(equal.fnir, 2)) ". From "
+                (Thousands(open_set.mate_searches)) " searches for enrolled persons and " (Thousands(open_set.non_mate_searches))
+                " for persons taken out of the gallery."
             }
-        );
-    }
-    put!(out, "</table></div></section>");
-}
-
-fn harm(out: &mut String, sensitivity: &Sensitivity, kept: &[String]) {
-    put!(
-        out,
-        r#"<section><h2>Sensitivity</h2><p class="quiet">One layer quantised, all others float, on {}: how far the embeddings turn (1 less the mean cosine). <span class="key own"></span> quantised <span class="key other"></span> stays float in this file.</p><div class="card">"#,
-        cli::count(sensitivity.crops, "crop")
-    );
-    chart::sensitivity(out, &sensitivity.layers, kept);
-    put!(
-        out,
-        r#"</div><details class="card scroll"><summary>The same as a table</summary><table><tr><th>layer</th><th>1 - mean cosine</th><th>least cosine</th><th>drop of mAP, points</th></tr>"#
-    );
-    for layer in &sensitivity.layers {
-        put!(
-            out,
-            "<tr><td>{}</td><td>{:.2e}</td><td>{:.6}</td><td>{:.2}</td></tr>",
-            Escaped(&layer.layer),
-            layer.loss,
-            layer.cosine_min,
-            layer.map_drop * 100.0
-        );
-    }
-    put!(out, "</table></details></section>");
-}
-
-fn size(out: &mut String, report: &Report) {
-    let (before, after) = (report.before, report.after);
-    put!(
-        out,
-        r#"<section><h2>Size and operations</h2><p class="quiet">Counted, not timed: what a layer in float costs depends on the device and is measured there, with reid bench.</p><div class="card scroll"><table><tr><th>quantity</th><th>float</th><th>written</th></tr>"#
-    );
-    let rows = [
-        ("Bytes of all parameters", before.bytes, after.bytes),
-        (
-            "of them float weights",
-            before.bytes_float,
-            after.bytes_float,
-        ),
-        (
-            "Convolutions and products",
-            before.layers as u64,
-            after.layers as u64,
-        ),
-        (
-            "of them float",
-            before.layers_float as u64,
-            after.layers_float as u64,
-        ),
-        ("Multiply-accumulates a crop", before.macs, after.macs),
-        ("of them float", before.macs_float, after.macs_float),
-    ];
-    for (what, before, after) in rows {
-        put!(
-            out,
-            "<tr><td>{what}</td><td>{}</td><td>{}</td></tr>",
-            Thousands(before),
-            Thousands(after)
-        );
-    }
-    put!(
-        out,
-        "<tr><td>Share of the multiply-accumulates that is float</td><td>{:.2} %</td><td>{:.2} %</td></tr>",
-        before.share_float() * 100.0,
-        after.share_float() * 100.0
-    );
-    if let Some(bytes) = report.file_bytes {
-        put!(
-            out,
-            "<tr><td>Bytes of the file</td><td></td><td>{}</td></tr>",
-            Thousands(bytes)
-        );
-    }
-    put!(out, "</table></div>");
-    if let Some(health) = report.health {
-        let both = |Both { float, int8 }: Both| format!("<td>{float:.4}</td><td>{int8:.4}</td>");
-        put!(
-            out,
-            r#"<p class="quiet">Signs of life, on {}: a network that tells nobody apart is not written.</p><div class="card scroll"><table><tr><th>measure</th><th>float</th><th>quantised</th></tr><tr><td>Mean cosine of different persons</td>{}</tr><tr><td>Effective rank of the embeddings</td>{}</tr><tr><td>Cosine to float: mean, least</td><td>{:.6}</td><td>{:.6}</td></tr></table></div>"#,
-            cli::count(health.crops, "crop"),
-            both(health.strangers),
-            both(health.rank),
-            health.cosine_mean,
-            health.cosine_min
-        );
-    }
-    put!(out, "</section>");
-}
-
-fn layers(out: &mut String, layers: &[Layer]) {
-    put!(
-        out,
-        r#"<section><h2>Layers</h2><p class="quiet">What the calibration images gave at each result. SQNR: what is left over what rounding adds, in dB; 6 more are a bit more. Heights are square roots; <span class="key cut"></span> is cut off by the range.</p><div class="card scroll"><table><tr><th>layer</th><th class="word">kind</th><th>range</th><th class="word">method</th><th>scale, zero</th><th>results</th><th>MSE</th><th>SQNR</th><th>of the weight</th><th>MACs</th><th>weights</th></tr>"#
-    );
-    for layer in layers {
-        put!(
-            out,
-            r#"<tr><td>{}</td><td class="word">{}{}</td>"#,
-            Escaped(&layer.name),
-            Escaped(&layer.op),
-            if layer.float {
-                "<small>float</small>"
-            } else {
-                ""
+            div.card {
+                (drawing("large", [640.0, 264.0], "FPIR and FNIR in percent by threshold", &html! {
+                    (plot.axes([6.0, 4.0], "threshold"))
+                    (plot.line("own", shares(|point| point.fpir)))
+                    (plot.line("other", shares(|point| point.fnir)))
+                }))
             }
-        );
-        match layer.range {
-            Some([low, high]) => put!(out, "<td>{low:.4} to {high:.4}</td>"),
-            None => put!(out, "<td></td>"),
+            @if !open_set.operating.is_empty() {
+                (table("Operating points", &["FPIR wanted", "threshold", "FPIR", "FNIR"], &html! {
+                    @for at in &open_set.operating {
+                        tr {
+                            th { "at most " (at.target * 100.0) " %" }
+                            td { (fixed(at.point.threshold.into(), 4)) }
+                            td { (percent(at.point.fpir, 2)) }
+                            td { (percent(at.point.fnir, 2)) }
+                        }
+                    }
+                }))
+            }
         }
-        put!(
-            out,
-            r#"<td class="word">{}</td><td>"#,
-            Escaped(&layer.method)
-        );
-        if let Some(scale) = layer.scale {
-            put!(out, "{scale:.6e}");
-        }
-        if let Some(zero) = layer.zero {
-            put!(out, "<small>{zero}</small>");
-        }
-        put!(out, "</td><td>");
-        if let Some(bars) = &layer.histogram {
-            chart::histogram(out, bars, layer.range);
-        }
-        put!(out, "</td><td>");
-        if let Some(mse) = layer.mse {
-            put!(out, "{mse:.3e}");
-        }
-        put!(out, "</td><td>");
-        if let Some(sqnr) = layer.sqnr {
-            put!(out, "{sqnr:.1}");
-        }
-        put!(out, "</td><td>");
-        if let Some(sqnr) = layer.weight_sqnr {
-            put!(out, "{sqnr:.1}");
-        }
-        put!(
-            out,
-            "</td><td>{}</td><td>{}</td></tr>",
-            Thousands(layer.macs),
-            Thousands(layer.weights)
-        );
     }
-    put!(out, "</table></div></section>");
 }
 
-fn worst(out: &mut String, judgement: &Judgement, open: &mut dyn FnMut(&str) -> Result<Crop>) {
-    put!(
-        out,
-        r#"<section><h2>Crops that moved most</h2><p class="quiet">Cosine between the two embeddings. Look for what they share: all dark, all cut off, all of one camera means that the calibration images lack it.</p><div class="crops">"#
-    );
-    for moved in &judgement.cosine.worst {
-        put!(out, "<figure>");
-        if let Ok(data) = open(&moved.path).and_then(|crop| crop.within(HEIGHT)?.data()) {
-            put!(out, r#"<img alt="" src="{data}">"#);
+fn layers(layers: &[Layer]) -> Markup {
+    html! {
+        section {
+            h2 { "Layers" }
+            p.quiet {
+                "What the calibration images gave at each result. SQNR: power of the signal over that of the rounding error, in dB; 6 dB more are one bit more. Heights are square roots; "
+                span.key.cut {} " is cut off by the range."
+            }
+            (table("Layers", &["layer", "results", "range, method", "scale, zero point", "SQNR, MSE", "SQNR of the weight", "MACs", "weights"], &html! {
+                @for layer in layers {
+                    tr {
+                        th { (layer.name) " " small { (layer.op) @if layer.float { ", float" } } }
+                        td { @if let Some(bars) = &layer.histogram { (histogram(bars, layer.range)) } }
+                        td { @if let Some([low, high]) = layer.range { (format_args!("{low:.4} to {high:.4} ")) small { (layer.method) } } }
+                        td { @if let Some(scale) = layer.scale { (format_args!("{scale:.6e} ")) @if let Some(zero) = layer.zero { small { (zero) } } } }
+                        td { @if let Some(sqnr) = layer.sqnr { (fixed(sqnr, 1)) " dB " } @if let Some(mse) = layer.mse { small { (format_args!("{mse:.3e}")) } } }
+                        td { @if let Some(sqnr) = layer.weight_sqnr { (fixed(sqnr, 1)) " dB" } }
+                        td { (Thousands(layer.macs)) }
+                        td { (Thousands(layer.weights)) }
+                    }
+                }
+            }))
         }
-        put!(
-            out,
-            "<figcaption><b>{:.6}</b><bdi>{}</bdi></figcaption></figure>",
-            moved.cosine,
-            Escaped(&moved.path)
-        );
     }
-    put!(out, "</div></section>");
+}
+
+/// How results are distributed, from the least to the greatest; what the range cuts off is marked.
+fn histogram(bars: &Bars, range: Option<[f32; 2]>) -> Markup {
+    let end = bars.from + bars.width * bars.counts.len() as f32;
+    let numbers: u64 = bars.counts.iter().sum();
+    let label = format!(
+        "{} to {end}, {numbers} numbers and {} zeros",
+        bars.from, bars.zeros
+    );
+    let histogram = Histogram {
+        from: bars.from.into(),
+        width: bars.width.into(),
+        counts: &bars.counts,
+    };
+    let range = range.map(|range| range.map(f64::from));
+    let cut = |[left, right]: [f64; 2]| range.is_some_and(|[low, high]| right < low || left > high);
+    let axis = histogram.range().unwrap_or([0.0, 1.0]);
+    histogram.small(&label, axis, None, cut)
+}
+
+fn worst(judgement: &Judgement, mut open: impl FnMut(&str) -> Result<Crop>) -> Markup {
+    html! {
+        section {
+            h2 { "Crops that moved most" }
+            p.quiet { "Cosine between the two embeddings of a crop. Look for what these crops share: if all are dark, cut off or of one camera, the calibration images lack it." }
+            div.crops {
+                @for moved in &judgement.cosine.worst {
+                    @let jpeg = open(&moved.path).and_then(|crop| crop.within(HEIGHT)?.jpeg()).ok();
+                    (figure(jpeg.as_deref(), &moved.path, "", &html! { b { (fixed(moved.cosine, 6)) } bdi { (moved.path) } }))
+                }
+            }
+        }
+    }
 }
 
 /// What has to be typed to get the same again.
-fn repeat(out: &mut String, report: &Report) {
-    if report.command.is_empty() && report.seeds.is_empty() {
-        return;
+fn repeat(report: &Report) -> Markup {
+    let seeds = report
+        .seeds
+        .iter()
+        .map(|(what, seed)| format!("{what} {seed}"));
+    let seeds: Vec<String> = seeds.collect();
+    html! {
+        section {
+            h2 { "Repeat this export" }
+            div.card {
+                pre { (report.command_line()) }
+                @if !seeds.is_empty() { p.quiet { "Seeds: " (seeds.join(", ")) } }
+            }
+        }
     }
-    put!(
-        out,
-        r#"<section><h2>Once more</h2><div class="card"><pre>{}</pre>"#,
-        Escaped(&report.command_line())
-    );
-    if !report.seeds.is_empty() {
-        let seeds: Vec<String> = (report.seeds.iter())
-            .map(|(what, seed)| format!("{what} {seed}"))
-            .collect();
-        put!(
-            out,
-            r#"<p class="quiet">Seeds: {}</p>"#,
-            Escaped(&seeds.join(", "))
-        );
-    }
-    put!(out, "</div></section>");
 }

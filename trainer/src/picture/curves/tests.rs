@@ -104,14 +104,15 @@ fn axes_have_room_and_round_numbers() {
             &["-1.0", "-0.5", "0", "0.5", "1.0"],
         ),
     ];
-    assert!(!Axis::of([1e-6, 1.0].into_iter(), false).log, "losses");
+    assert!(!room([1e-6, 1.0].into_iter(), false).1, "losses");
     for (name, values, log, wanted) in cases {
-        let axis = Axis::of(values.iter().copied(), log);
-        assert_eq!(axis.log, log, "{name}");
-        for value in values {
-            assert!((0.0..=1.0).contains(&axis.place(*value)), "{name}: {value}");
-        }
-        let found: Vec<String> = axis.ticks().into_iter().map(|(_, label)| label).collect();
+        let (range, logarithmic) = room(values.iter().copied(), log);
+        assert_eq!(logarithmic, log, "{name}");
+        let [low, high] = range;
+        assert!(values.iter().all(|value| (low..=high).contains(value)));
+        let axis = if log { Axis::logarithmic } else { Axis::new };
+        let ticks = axis(range, [0.0, 1.0]).ticks(5.0).into_iter();
+        let found: Vec<String> = ticks.map(|(_, label)| label).collect();
         assert_eq!(found, wanted, "{name}");
     }
 }
