@@ -1,8 +1,8 @@
 //! Every rule of shape inference, and what each refuses.
 
 use super::*;
-use crate::graph::{Graph, Operand};
 use crate::graph::{Binary, Conv, Gemm, Pool, Reduce, Unary};
+use crate::graph::{Graph, Operand};
 use crate::tensor::{Data, Tensor};
 
 /// What a case's operands are, besides the first one.

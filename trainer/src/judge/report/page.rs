@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use maud::{Markup, html};
 use pages::chart::{Axis, Histogram, Plot, drawing};
 use pages::{Count, Header, Page, Thousands, figure, fixed, percent, table};
-use retrieval::open_set::{OpenSet, Point};
+use retrieval::open_set::{OpenSet, OperatingPoint};
 
 use super::{Bars, Budget, Layer, Report, Sensitivity};
 use crate::Result;
@@ -261,7 +261,7 @@ fn collapse(of: &Health) -> Markup {
 
 fn thresholds(open_set: &OpenSet) -> Markup {
     let (equal, curve) = (&open_set.equal_error, &open_set.curve);
-    let shares = |share: fn(&Point) -> f64| {
+    let shares = |share: fn(&OperatingPoint) -> f64| {
         curve
             .iter()
             .map(move |point| [point.threshold.into(), share(point) * 100.0])
