@@ -10,7 +10,7 @@
 use network::metadata::Preprocessing;
 
 use crate::nets::{Net, Spec};
-use crate::weights::Weights;
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 const SPEC: &str = "reid.spec";
@@ -20,13 +20,13 @@ const EPOCH: &str = "reid.epoch";
 
 /// Whether a file was written by this project.
 #[must_use]
-pub fn is_ours(weights: &Weights) -> bool {
+pub fn is_ours(weights: &WeightFile) -> bool {
     weights.metadata.contains_key(CLASSES)
 }
 
 /// What a weight file of ours says of itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct About {
+pub struct NetInfo {
     /// Which network; none where it came from an ONNX file.
     pub spec: Option<Spec>,
     /// Persons that the classifier knows.
@@ -37,12 +37,12 @@ pub struct About {
     pub epoch: u32,
 }
 
-impl About {
+impl NetInfo {
     /// Writes it into the metadata.
     ///
     /// # Panics
     /// Never: plain data always has a JSON form.
-    pub fn note(&self, weights: &mut Weights) {
+    pub fn write_to(&self, weights: &mut WeightFile) {
         let json = |value: serde_json::Result<String>| value.expect("plain data has a JSON form");
         let mut note = |key: &str, text: String| weights.metadata.insert(key.to_owned(), text);
         if let Some(spec) = &self.spec {
@@ -60,7 +60,7 @@ impl About {
     ///
     /// # Errors
     /// [`Error::Argument`] with the key whose text makes no sense.
-    pub fn of(weights: &Weights) -> Result<Option<Self>> {
+    pub fn of(weights: &WeightFile) -> Result<Option<Self>> {
         let text = |key: &str| weights.metadata.get(key);
         let wrong =
             |key: &str, reason: String| Error::Argument(format!("metadata `{key}`: {reason}"));
@@ -102,13 +102,13 @@ pub fn default_preprocessing(spec: Option<&Spec>) -> Preprocessing {
 
 /// Every parameter and statistic of `net` by its name.
 #[must_use]
-pub fn weights(net: &Net) -> Weights {
+pub fn weights(net: &Net) -> WeightFile {
     let tensors = (net.graph().params().iter())
         .map(|param| (param.name.clone(), param.tensor.clone()))
         .collect();
-    Weights {
+    WeightFile {
         tensors,
-        ..Weights::default()
+        ..WeightFile::default()
     }
 }
 
@@ -128,28 +128,28 @@ mod tests {
     #[test]
     fn a_network_comes_back_from_its_file() {
         let net = nets::build(&spec(), 7, 1).unwrap();
-        let about = About {
+        let info = NetInfo {
             spec: Some(spec()),
             classes: 7,
             preprocessing: default_preprocessing(Some(&spec())),
             epoch: 12,
         };
         let mut kept = weights(&net);
-        about.note(&mut kept);
+        info.write_to(&mut kept);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.safetensors");
         kept.write(&path).unwrap();
 
-        let read = Weights::read(&path).unwrap();
-        assert_eq!(About::of(&read).unwrap(), Some(about));
-        let opened = crate::start::open(&path, &crate::import::Overrides::default()).unwrap();
+        let read = WeightFile::read(&path).unwrap();
+        assert_eq!(NetInfo::of(&read).unwrap(), Some(info));
+        let opened = crate::load::open(&path, &crate::import::Overrides::default()).unwrap();
         assert_eq!(opened.net, net);
     }
 
     #[test]
     fn what_makes_no_sense_is_named() {
         let mut kept = weights(&nets::build(&spec(), 7, 1).unwrap());
-        assert_eq!(About::of(&kept).unwrap(), None);
+        assert_eq!(NetInfo::of(&kept).unwrap(), None);
         let cases = [
             (CLASSES, "many", "`many` is no number"),
             (EPOCH, "-1", "`-1` is no number"),
@@ -160,7 +160,7 @@ mod tests {
         for (key, text, wanted) in cases {
             let mut kept = kept.clone();
             kept.metadata.insert(key.to_owned(), text.to_owned());
-            let error = About::of(&kept).unwrap_err().to_string();
+            let error = NetInfo::of(&kept).unwrap_err().to_string();
             assert!(error.contains(key) && error.contains(wanted), "{error}");
         }
     }

@@ -58,7 +58,7 @@ pub struct TestSet {
 
 /// What is compared, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct EvalSettings {
     /// Which feature; a network without a neck has only [`Feature::Ft`].
     pub feature: Feature,
     /// By which distance.
@@ -69,14 +69,14 @@ pub struct Settings {
 
 /// Lines of scores, to be printed or kept as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Table {
+pub struct ScoreTable {
     /// One test set under one setting each.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ScoreRow>,
 }
 
 /// Scores of one test set under one setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct ScoreRow {
     /// Name of the test set.
     pub set: String,
     /// Which feature.
@@ -201,13 +201,13 @@ impl From<Metric> for retrieval::Metric {
 /// [`Error::Argument`] with the name of the set: a side is empty, no query has a right answer, the
 /// sides' features differ in length, there is no feature of that name, or one is zero where the
 /// metric is cosine (its image is named).
-pub fn evaluate(set: &TestSet, settings: Settings) -> Result<Row> {
+pub fn evaluate(set: &TestSet, settings: EvalSettings) -> Result<ScoreRow> {
     let named = |error: Error| Error::Argument(format!("{}: {error}", set.name));
     scored(set, settings).map_err(named)
 }
 
-fn scored(set: &TestSet, settings: Settings) -> Result<Row> {
-    let Settings {
+fn scored(set: &TestSet, settings: EvalSettings) -> Result<ScoreRow> {
+    let EvalSettings {
         feature,
         metric,
         rerank,
@@ -227,7 +227,7 @@ fn scored(set: &TestSet, settings: Settings) -> Result<Row> {
     } else {
         None
     };
-    Ok(Row {
+    Ok(ScoreRow {
         set: set.name.clone(),
         feature,
         metric,
@@ -241,9 +241,9 @@ fn scored(set: &TestSet, settings: Settings) -> Result<Row> {
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn cross(sets: &[TestSet], settings: Settings) -> Result<Table> {
+pub fn cross(sets: &[TestSet], settings: EvalSettings) -> Result<ScoreTable> {
     let rows = sets.iter().map(|set| evaluate(set, settings));
-    Ok(Table {
+    Ok(ScoreTable {
         rows: rows.collect::<Result<_>>()?,
     })
 }
@@ -253,14 +253,14 @@ pub fn cross(sets: &[TestSet], settings: Settings) -> Result<Table> {
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn necks(set: &TestSet, rerank: bool) -> Result<Table> {
+pub fn necks(set: &TestSet, rerank: bool) -> Result<ScoreTable> {
     let mut rows = Vec::new();
     for feature in [Feature::Ft, Feature::Fi] {
         if set.query.feature(feature).is_none() {
             continue;
         }
         for metric in [Metric::Euclid, Metric::Cosine] {
-            let settings = Settings {
+            let settings = EvalSettings {
                 feature,
                 metric,
                 rerank,
@@ -268,10 +268,10 @@ pub fn necks(set: &TestSet, rerank: bool) -> Result<Table> {
             rows.push(evaluate(set, settings)?);
         }
     }
-    Ok(Table { rows })
+    Ok(ScoreTable { rows })
 }
 
-impl Table {
+impl ScoreTable {
     /// The table in aligned columns, shares in percent, a line each.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

@@ -23,9 +23,9 @@ use network::{onnx, reference};
 use npyz::NpyFile;
 use serde::Serialize;
 
-use self::device::Network;
+use self::device::DeviceNetwork;
 use crate::data::picture::Picture;
-use crate::start::Opened;
+use crate::load::OpenedNet;
 use crate::{Error, Result};
 
 /// Name of the output.
@@ -47,7 +47,7 @@ pub struct Exported {
 
 /// How far two computations of the same embeddings are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Gap {
+pub struct EmbeddingDifference {
     /// Images compared.
     pub images: usize,
     /// Least cosine between the two embeddings of an image.
@@ -64,9 +64,9 @@ pub struct Gap {
 /// # Errors
 /// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
 /// number, [`Error::Kernels`] if it cannot be folded.
-pub fn float(opened: &Opened, weights: WeightsOrigin) -> Result<Exported> {
-    let exported = Exported::new(opened.net.graph(), opened.about.preprocessing, weights)?;
-    let metadata = ModelMetadata {
+pub fn float(opened: &OpenedNet, weights: Weights) -> Result<Exported> {
+    let exported = Exported::new(opened.net.graph(), opened.info.preprocessing, weights)?;
+    let contract = Contract {
         quantisation: opened.quantisation.clone(),
         ..exported.metadata
     };
@@ -135,8 +135,8 @@ impl Exported {
     /// # Errors
     /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
     /// images; [`Error::File`] for an image that cannot be read.
-    pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let unfolded = Network::in_floats(&self.unfolded, &self.metadata.preprocessing, 0);
+    pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<EmbeddingDifference> {
+        let unfolded = DeviceNetwork::in_floats(&self.unfolded, &self.contract.preprocessing, 0);
         let mut unfolded = unfolded.worker()?;
         let gap = self.compare(images, seen, |crop, _| unfolded.embed(crop))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
@@ -153,8 +153,13 @@ impl Exported {
     ///
     /// # Errors
     /// [`Error::File`] if the file is no such matrix or an image cannot be read.
-    pub fn verify(&self, embeddings: &Path, images: &[PathBuf], seen: impl FnMut()) -> Result<Gap> {
-        let wanted = [images.len(), self.metadata.embedding.dim];
+    pub fn verify(
+        &self,
+        embeddings: &Path,
+        images: &[PathBuf],
+        seen: impl FnMut(),
+    ) -> Result<EmbeddingDifference> {
+        let wanted = [images.len(), self.contract.embedding.dim];
         let rows = read_npy(embeddings, wanted)?;
         self.compare(images, seen, |_, image| {
             Ok(rows[image * wanted[1]..][..wanted[1]].to_vec())
@@ -166,16 +171,16 @@ impl Exported {
         images: &[PathBuf],
         mut seen: impl FnMut(),
         mut other: impl FnMut(&[u8], usize) -> Result<Vec<f32>>,
-    ) -> Result<Gap> {
+    ) -> Result<EmbeddingDifference> {
         if images.is_empty() {
             return Err(Error::Argument(
                 "there are no images to compare on".to_owned(),
             ));
         }
-        let folded = Network::new(&self.graph, &self.metadata.preprocessing, 0)?;
+        let folded = DeviceNetwork::new(&self.graph, &self.contract.preprocessing, 0)?;
         let mut folded = folded.worker()?;
-        let mut reader = Reader::new(&self.metadata.preprocessing)?;
-        let mut gap = Gap {
+        let mut reader = Reader::new(&self.contract.preprocessing)?;
+        let mut gap = EmbeddingDifference {
             images: images.len(),
             cosine_min: 1.0,
             cosine_mean: 0.0,
@@ -185,7 +190,7 @@ impl Exported {
             let crop = reader.crop(path)?;
             let (ours, theirs) = (folded.embed(crop)?, other(crop, index)?);
             if index == 0 {
-                self.judge(&reader.read(path)?, &ours)?;
+                self.check_executor(&reader.read(path)?, &ours)?;
             }
             let cosine = dot(&ours, &theirs) / (dot(&ours, &ours) * dot(&theirs, &theirs)).sqrt();
             if cosine.is_nan() {
@@ -201,7 +206,7 @@ impl Exported {
     }
 
     /// Whether the fast executor computes what the slow one does.
-    fn judge(&self, input: &Tensor, ours: &[f32]) -> Result<()> {
+    fn check_executor(&self, input: &Tensor, ours: &[f32]) -> Result<()> {
         let slow = reference::run(&self.graph, input)?.swap_remove(0);
         let off = relative(ours, slow.as_f32().expect("embeddings are f32"));
         // Where the embedding is zero, nothing is divided by its length.

@@ -1,4 +1,4 @@
-//! Weights that others have published, for our networks.
+//! WeightFile that others have published, for our networks.
 //!
 //! [`open`] reads a file of PyTorch, safetensors or ONNX and runs no code of it. An ONNX file is a
 //! network by itself; the others are tensors by name: [`recognise`] says whose names,
@@ -14,32 +14,32 @@ use std::path::{Path, PathBuf};
 
 use network::onnx;
 
-pub use crate::weights::Listed;
-use crate::weights::{Weights, read_all};
+pub use crate::weights::ListedTensor;
+use crate::weights::{WeightFile, read_all};
 use crate::{Error, Result};
 use pth::Pth;
 
-pub use assign::{Account, Dropped, Fresh, Ignored, Used, assign};
+pub use assign::{DroppedTensor, IgnoredTensor, ImportReport, MissingParam, UsedTensor, assign};
 pub use deduce::{Deduced, Overrides, spec_for};
-pub use names::{Family, Naming, recognise};
+pub use names::{Naming, NamingFamily, recognise};
 
 /// A file of weights.
 #[derive(Debug)]
-pub struct Source {
+pub struct WeightSource {
     path: PathBuf,
-    kind: Kind,
+    kind: SourceKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum SourceKind {
     Pth(Pth),
-    Safetensors(Weights, Vec<Listed>),
-    Onnx(Box<onnx::OnnxModel>),
+    Safetensors(WeightFile, Vec<ListedTensor>),
+    Onnx(Box<onnx::Model>),
 }
 
 /// What stands beside the weights of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedObject {
     /// Under which name.
     pub name: String,
     /// Why it is left there.
@@ -54,17 +54,17 @@ pub struct Skipped {
 /// # Errors
 /// [`Error::Io`]; [`Error::File`] if it is none of the formats, is broken, or asks for more memory
 /// than a file of its size may; [`Error::Kernels`] from an ONNX file.
-pub fn open(path: &Path) -> Result<Source> {
+pub fn open(path: &Path) -> Result<WeightSource> {
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 512), &mut head)
         .map_err(Error::io(path))?;
     let kind = if pth::looks_like(&head) {
         let pth = Pth::open(read_all(path)?);
-        Kind::Pth(pth.map_err(|reason| Error::file(path, reason))?)
+        SourceKind::Pth(pth.map_err(|reason| Error::file(path, reason))?)
     } else if matches!(head.get(8), Some(b'{')) {
-        let (weights, listed) = Weights::read_listed(path)?;
-        Kind::Safetensors(weights, listed)
+        let (weights, listed) = WeightFile::read_listed(path)?;
+        SourceKind::Safetensors(weights, listed)
     } else if head.get(257..262) == Some(b"ustar") {
         return Err(Error::file(
             path,
@@ -76,9 +76,9 @@ pub fn open(path: &Path) -> Result<Source> {
             let reason = format!("no .pth, no .safetensors, and no ONNX: {error}");
             Error::file(path, reason)
         })?;
-        Kind::Onnx(Box::new(model))
+        SourceKind::Onnx(Box::new(model))
     };
-    Ok(Source {
+    Ok(WeightSource {
         path: path.to_owned(),
         kind,
     })
@@ -88,24 +88,24 @@ pub fn open(path: &Path) -> Result<Source> {
 ///
 /// # Errors
 /// What is wrong with them, for people.
-pub fn pth_from_bytes(bytes: Vec<u8>) -> Result<Weights, String> {
+pub fn pth_from_bytes(bytes: Vec<u8>) -> Result<WeightFile, String> {
     let tensors = Pth::open(bytes)?.tensors()?;
-    Ok(Weights {
+    Ok(WeightFile {
         tensors,
-        ..Weights::default()
+        ..WeightFile::default()
     })
 }
 
-impl Source {
+impl WeightSource {
     /// Every tensor, as it is in the file.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
+    pub fn list(&self) -> Vec<ListedTensor> {
         match &self.kind {
-            Kind::Pth(pth) => pth.list(),
-            Kind::Safetensors(_, listed) => listed.clone(),
-            Kind::Onnx(model) => {
+            SourceKind::Pth(pth) => pth.list(),
+            SourceKind::Safetensors(_, listed) => listed.clone(),
+            SourceKind::Onnx(model) => {
                 let params = model.graph.params().iter();
-                let listed = params.map(|param| Listed {
+                let listed = params.map(|param| ListedTensor {
                     name: param.name.clone(),
                     dtype: format!("{:?}", param.tensor.dtype()).to_lowercase(),
                     shape: param.tensor.shape().to_vec(),
@@ -117,9 +117,9 @@ impl Source {
 
     /// What stands beside the tensors, and why it is left there.
     #[must_use]
-    pub fn skipped(&self) -> &[Skipped] {
+    pub fn skipped(&self) -> &[SkippedObject] {
         match &self.kind {
-            Kind::Pth(pth) => pth.skipped(),
+            SourceKind::Pth(pth) => pth.skipped(),
             _ => &[],
         }
     }
@@ -128,7 +128,7 @@ impl Source {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         match &self.kind {
-            Kind::Onnx(model) => &model.warnings,
+            SourceKind::Onnx(model) => &model.warnings,
             _ => &[],
         }
     }
@@ -137,17 +137,17 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::File`] if the elements are not there, or are beyond the range of f32.
-    pub fn weights(&self) -> Result<Weights> {
+    pub fn weights(&self) -> Result<WeightFile> {
         Ok(match &self.kind {
-            Kind::Pth(pth) => Weights {
+            SourceKind::Pth(pth) => WeightFile {
                 tensors: pth.tensors().map_err(|r| Error::file(&self.path, r))?,
-                ..Weights::default()
+                ..WeightFile::default()
             },
-            Kind::Safetensors(weights, _) => weights.clone(),
-            Kind::Onnx(model) => {
+            SourceKind::Safetensors(weights, _) => weights.clone(),
+            SourceKind::Onnx(model) => {
                 let params = model.graph.params().iter();
                 let tensors = params.map(|param| (param.name.clone(), param.tensor.clone()));
-                Weights {
+                WeightFile {
                     tensors: tensors.collect(),
                     metadata: model.metadata.clone(),
                 }
@@ -158,14 +158,14 @@ impl Source {
     /// Whether the file is a network by itself: an ONNX file is.
     #[must_use]
     pub fn is_network(&self) -> bool {
-        matches!(self.kind, Kind::Onnx(_))
+        matches!(self.kind, SourceKind::Onnx(_))
     }
 }
 
 /// What fast-reid's `pixel_mean` and `pixel_std` say of the input: mean and deviation of red,
 /// green and blue scaled to 0..1. None if the file has neither.
 #[must_use]
-pub fn pixels(weights: &Weights) -> Option<[[f32; 3]; 2]> {
+pub fn pixels(weights: &WeightFile) -> Option<[[f32; 3]; 2]> {
     let of = |name: &str| {
         let mut tensors = weights.tensors.iter();
         let (_, tensor) = tensors.find(|(full, _)| {

@@ -9,20 +9,20 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod accuracy;
 pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod evaluate;
 pub mod export;
 pub mod import;
-pub mod judge;
+pub mod load;
 pub mod nets;
 pub mod picture;
 pub mod qat;
 pub mod recipe;
-pub mod run;
+pub mod run_folder;
 pub mod schedule;
-pub mod start;
 pub mod stripes;
 #[cfg(feature = "torch")]
 pub mod torch;

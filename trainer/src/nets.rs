@@ -17,13 +17,13 @@
 //! Names of parameters are those of torchvision and torchreid; each file says which source it
 //! follows, and `tests/nets.rs` compares it with PyTorch.
 
-mod adopt;
 mod backbone;
 mod builder;
 mod check;
 mod init;
 mod mobilenet;
 mod neck;
+mod new_head;
 mod osnet;
 mod repvgg;
 mod resnet;
@@ -32,22 +32,22 @@ use network::graph::{Graph, Op, Operand, ParamId, fold};
 use network::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-pub use self::adopt::adopt;
-use self::backbone::Family;
+use self::backbone::Architecture;
 use self::builder::Builder;
-use self::init::Fresh;
+use self::init::Init;
+pub use self::new_head::with_new_head;
 use crate::{Error, Result};
 
 /// A network, and what training does with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
     graph: Graph,
-    roles: Vec<Role>,
+    roles: Vec<ParamRole>,
 }
 
 /// What training does with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum ParamRole {
     /// The optimiser moves it.
     Trained,
     /// It stays as it is: the neck's bias, a constant of the graph.
@@ -190,7 +190,7 @@ impl Default for Spec {
 /// # Errors
 /// As [`blank`].
 pub fn build(spec: &Spec, classes: usize, seed: u64) -> Result<Net> {
-    let (mut net, fresh) = lay_out(spec, classes)?;
+    let (mut net, fresh) = assemble(spec, classes)?;
     init::initialise(&mut net, &fresh, seed)?;
     Ok(net)
 }
@@ -201,7 +201,7 @@ pub fn build(spec: &Spec, classes: usize, seed: u64) -> Result<Net> {
 /// # Errors
 /// [`Error::Argument`] if there is no such network, with what is possible, or if `classes` is 0.
 pub fn blank(spec: &Spec, classes: usize) -> Result<Net> {
-    Ok(lay_out(spec, classes)?.0)
+    Ok(assemble(spec, classes)?.0)
 }
 
 /// The network with every sum of parallel convolutions of one value as one convolution: the form
@@ -212,7 +212,7 @@ pub fn blank(spec: &Spec, classes: usize) -> Result<Net> {
 /// As [`fold::merge_branches`].
 pub fn reparam(net: &Net) -> Result<Net> {
     let merged = fold::merge_branches(&net.graph)?;
-    let roles: std::collections::HashMap<&str, Role> = (net.graph.params().iter())
+    let roles: std::collections::HashMap<&str, ParamRole> = (net.graph.params().iter())
         .map(|param| param.name.as_str())
         .zip(net.roles.iter().copied())
         .collect();
@@ -226,7 +226,7 @@ pub fn reparam(net: &Net) -> Result<Net> {
 }
 
 /// The network, and what its parameters start from.
-fn lay_out(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Fresh)>)> {
+fn assemble(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Init)>)> {
     spec.check()?;
     if classes == 0 {
         return Err(Error::Argument(
@@ -235,10 +235,10 @@ fn lay_out(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Fresh)>)> 
     }
     let mut b = Builder::new(spec.backbone.name(), spec.size);
     let map = match spec.backbone.family() {
-        Family::ResNet(resnet) => resnet.build(&mut b, spec)?,
-        Family::OsNet(osnet) => osnet.build(&mut b)?,
-        Family::MobileNetV2 => mobilenet::build(&mut b, spec.last_stride)?,
-        Family::RepVggA0 => repvgg::build(&mut b, spec.last_stride)?,
+        Architecture::ResNet(resnet) => resnet.build(&mut b, spec)?,
+        Architecture::OsNet(osnet) => osnet.build(&mut b)?,
+        Architecture::MobileNetV2 => mobilenet::build(&mut b, spec.last_stride)?,
+        Architecture::RepVggA0 => repvgg::build(&mut b, spec.last_stride)?,
     };
     spec.check_parts(b.size(map)[0])?;
     neck::build(&mut b, spec, classes, map)?;
@@ -251,7 +251,7 @@ impl Net {
     /// read from a file; the builders of this module say it themselves.
     #[must_use]
     pub fn from_graph(graph: Graph) -> Self {
-        let mut roles = vec![Role::Frozen; graph.params().len()];
+        let mut roles = vec![ParamRole::Frozen; graph.params().len()];
         for node in graph.nodes() {
             for (at, operand) in node.inputs.iter().enumerate() {
                 if let Operand::Param(id) = operand {
@@ -273,7 +273,7 @@ impl Net {
     /// # Panics
     /// If `id` belongs to another network.
     #[must_use]
-    pub fn role(&self, id: ParamId) -> Role {
+    pub fn role(&self, id: ParamId) -> ParamRole {
         self.roles[id.index()]
     }
 
@@ -289,7 +289,7 @@ impl Net {
     ///
     /// # Panics
     /// If `id` belongs to another network.
-    pub fn set_role(&mut self, id: ParamId, role: Role) {
+    pub fn set_role(&mut self, id: ParamId, role: ParamRole) {
         self.roles[id.index()] = role;
     }
 
@@ -306,13 +306,13 @@ impl Net {
 }
 
 /// The role of a parameter that is operand `at` of an operator.
-fn implied(op: &Op, at: usize) -> Role {
+fn implied(op: &Op, at: usize) -> ParamRole {
     match (op, at) {
-        (Op::BatchNorm { .. }, 3 | 4) => Role::Statistic,
+        (Op::BatchNorm { .. }, 3 | 4) => ParamRole::Statistic,
         (Op::Conv(_) | Op::Gemm(_) | Op::MatMul | Op::PRelu, _)
         | (Op::BatchNorm { .. } | Op::InstanceNorm { .. }, 1 | 2)
         // A weight that is rounded on its way.
-        | (Op::QuantizeLinear { .. }, 0) => Role::Trained,
-        _ => Role::Frozen,
+        | (Op::QuantizeLinear { .. }, 0) => ParamRole::Trained,
+        _ => ParamRole::Frozen,
     }
 }

@@ -1,23 +1,23 @@
 //! Quantisation-aware training: a quantised network as one that learns.
 //!
 //! In: the network that the quantiser made of a float one. Out: a [`Net`] that computes the same,
-//! and whose weights are real numbers behind a `QuantizeLinear` (Jacob et al. 2018). A step of
+//! and whose weights are float numbers behind a `QuantizeLinear` (Jacob et al. 2018). A step of
 //! training rounds them on the way forward and passes gradients straight through the rounding, so
-//! that weights cross to the next code where the loss wants them there. Scales, zero points, ties
+//! that weights cross to the next value where the loss wants them there. Scales, zero points, ties
 //! and residuals are the quantiser's and stay, and so do the statistics of BatchNorms: they are folded
-//! into layers, that of the neck into a scale and an offset, which learn. What was learnt goes back as codes into the quantised network, unchanged
-//! ([`Trainable::settled`]).
+//! into layers, that of the neck into a scale and an offset, which learn. What was learnt goes back as quantised into the quantised network, unchanged
+//! ([`QatNetwork::to_quantised`]).
 
 use network::graph::{Graph, Op, Operand, ParamId};
 use network::tensor::{Data, Tensor};
 
-use crate::nets::{Net, Role};
+use crate::nets::{Net, ParamRole};
 use crate::{Error, Result};
 
 /// Codes of weights: -127 to 127.
-pub(crate) const WEIGHT_CODES: [f32; 2] = [-127.0, 127.0];
+pub(crate) const WEIGHT_RANGE: [f32; 2] = [-127.0, 127.0];
 
-/// How far from its code's centre a weight begins at the most, in steps: the first rounding is the
+/// How far from its value's centre a weight begins at the most, in steps: the first rounding is the
 /// quantiser's.
 const WITHIN: f32 = 0.49;
 
@@ -26,19 +26,19 @@ const QUANTISED: &str = "/quantised";
 
 /// A quantised network and its trainable form.
 #[derive(Debug, Clone)]
-pub struct Trainable {
+pub struct QatNetwork {
     quantised: Graph,
     net: Net,
-    latents: Vec<Latent>,
+    latents: Vec<LatentParam>,
 }
 
-/// A parameter of integers and the real one that is trained in its place.
+/// A parameter of integers and the float one that is trained in its place.
 #[derive(Debug, Clone)]
-struct Latent {
+struct LatentParam {
     /// Of the quantised network.
-    codes: ParamId,
+    quantised: ParamId,
     /// Of the net.
-    real: ParamId,
+    float: ParamId,
     /// Steps, one for each index along `axis`.
     scales: Vec<f32>,
     axis: usize,
@@ -46,7 +46,7 @@ struct Latent {
     bias: bool,
 }
 
-impl Trainable {
+impl QatNetwork {
     /// The trainable form of a network as the quantiser writes it: weights of 8 bits and biases of
     /// 32 bits, each behind its `DequantizeLinear`.
     ///
@@ -54,7 +54,7 @@ impl Trainable {
     /// [`Error::Argument`] if it has no such weight.
     pub fn new(quantised: Graph) -> Result<Self> {
         let input = &quantised.value(quantised.input()).name;
-        let mut soft = Soften {
+        let mut soft = QatBuilder {
             new: Graph::new(quantised.name(), input.clone(), quantised.input_size()),
             values: vec![None; quantised.values().len()],
             copied: vec![None; quantised.params().len()],
@@ -65,7 +65,7 @@ impl Trainable {
         for at in 0..quantised.nodes().len() {
             soft.node(at)?;
         }
-        let Soften {
+        let QatBuilder {
             mut new,
             values,
             latents,
@@ -94,28 +94,28 @@ impl Trainable {
         })
     }
 
-    /// Moves each weight as close to that of the float network as its code allows: what training has
-    /// to know is on which side of a code a weight lay. `float` is the network that was quantised,
+    /// Moves each weight as close to that of the float network as its value allows: what training has
+    /// to know is on which side of a value a weight lay. `float` is the network that was quantised,
     /// with the same names.
     ///
     /// # Errors
     /// [`Error::Kernels`] if it is another network.
-    pub fn approach(&mut self, float: &Graph) -> Result<()> {
+    pub fn start_near_float(&mut self, float: &Graph) -> Result<()> {
         for latent in self.latents.iter().filter(|latent| !latent.bias) {
-            let name = &self.quantised.params()[latent.codes.index()].name;
+            let name = &self.quantised.params()[latent.quantised.index()].name;
             let name = name.strip_suffix(QUANTISED).unwrap_or(name);
             let wanted = (float.params().iter()).find(|param| param.name == name);
             let Some(wanted) = wanted.and_then(|param| param.tensor.as_f32()) else {
                 continue;
             };
-            let mut own = self.net.graph().tensor(latent.real).clone();
+            let mut own = self.net.graph().tensor(latent.float).clone();
             let steps = latent.steps(own.shape());
             let values = own.as_f32_mut().unwrap_or_default();
             for (i, (own, &wanted)) in values.iter_mut().zip(wanted).enumerate() {
                 let reach = WITHIN * steps(i);
                 *own = wanted.clamp(*own - reach, *own + reach);
             }
-            self.net.set_tensor(latent.real, own)?;
+            self.net.set_tensor(latent.float, own)?;
         }
         Ok(())
     }
@@ -132,40 +132,40 @@ impl Trainable {
         &self.quantised
     }
 
-    /// The quantised network with what `net`, the trained form of [`Trainable::net`], has learnt.
+    /// The quantised network with what `net`, the trained form of [`QatNetwork::net`], has learnt.
     /// Codes of weights are those that training computed with; biases are rounded to steps of the
     /// accumulator.
     ///
     /// # Errors
     /// [`Error::Kernels`] if `net` is another network, [`Error::Parameter`] if it has learnt what is
     /// no number.
-    pub fn settled(&self, net: &Net) -> Result<Graph> {
+    pub fn to_quantised(&self, net: &Net) -> Result<Graph> {
         let mut graph = self.quantised.clone();
         for latent in &self.latents {
-            let learnt = net.graph().tensor(latent.real);
+            let learnt = net.graph().tensor(latent.float);
             let steps = latent.steps(learnt.shape());
             let values = learnt.as_f32().unwrap_or_default();
             if let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 return Err(Error::Parameter {
-                    name: net.graph().params()[latent.real.index()].name.clone(),
+                    name: net.graph().params()[latent.float.index()].name.clone(),
                     reason: format!("element {at} is {}, wanted a number", values[at]),
                 });
             }
-            let codes = values.iter().enumerate();
+            let quantised = values.iter().enumerate();
             let data = if latent.bias {
-                let code = |(i, &v): (usize, &f32)| {
+                let value = |(i, &v): (usize, &f32)| {
                     (f64::from(v) / f64::from(steps(i))).round_ties_even() as i32
                 };
-                Data::I32(codes.map(code).collect())
+                Data::I32(quantised.map(value).collect())
             } else {
-                let code = |(i, &v): (usize, &f32)| weight_code(v, steps(i));
-                Data::I8(codes.map(code).collect())
+                let value = |(i, &v): (usize, &f32)| quantise_weight(v, steps(i));
+                Data::I8(quantised.map(value).collect())
             };
-            graph.set_tensor(latent.codes, Tensor::new(learnt.shape(), data)?)?;
+            graph.set_tensor(latent.quantised, Tensor::new(learnt.shape(), data)?)?;
         }
         // What is float was trained as well: the head.
         for (id, param) in self.quantised.param_ids() {
-            let integers = self.latents.iter().any(|latent| latent.codes == id);
+            let integers = self.latents.iter().any(|latent| latent.quantised == id);
             let learnt = (net.graph().params().iter()).find(|own| own.name == param.name);
             if let (false, Some(learnt)) = (integers, learnt) {
                 graph.set_tensor(id, learnt.tensor.clone())?;
@@ -175,9 +175,9 @@ impl Trainable {
     }
 }
 
-/// The code that training rounds a weight to: libtorch multiplies by the reciprocal.
-fn weight_code(value: f32, step: f32) -> i8 {
-    let [low, high] = WEIGHT_CODES;
+/// The value that training rounds a weight to: libtorch multiplies by the reciprocal.
+fn quantise_weight(value: f32, step: f32) -> i8 {
+    let [low, high] = WEIGHT_RANGE;
     (value * (1.0 / step)).round_ties_even().clamp(low, high) as i8
 }
 
@@ -193,11 +193,11 @@ fn freeze_norms(net: &mut Net) {
         })
         .collect();
     for id in params {
-        net.set_role(id, Role::Frozen);
+        net.set_role(id, ParamRole::Frozen);
     }
 }
 
-impl Latent {
+impl LatentParam {
     /// The step of each element of a tensor of this shape.
     fn steps<'a>(&'a self, shape: &[usize]) -> impl Fn(usize) -> f32 + use<'a> {
         let inner: usize = shape.iter().skip(self.axis + 1).product();
@@ -206,20 +206,22 @@ impl Latent {
 }
 
 /// A quantised network on its way to a trainable one.
-struct Soften<'a> {
+struct QatBuilder<'a> {
     old: &'a Graph,
     new: Graph,
     values: Vec<Option<Operand>>,
     copied: Vec<Option<ParamId>>,
-    latents: Vec<Latent>,
+    latents: Vec<LatentParam>,
 }
 
-impl Soften<'_> {
+impl QatBuilder<'_> {
     fn node(&mut self, at: usize) -> Result<()> {
         let node = &self.old.nodes()[at];
-        if let (&Op::DequantizeLinear { axis }, [Operand::Param(codes), Operand::Param(scale), ..]) =
-            (&node.op, node.inputs.as_slice())
-            && let Some(read) = self.soften(*codes, *scale, axis)?
+        if let (
+            &Op::DequantizeLinear { axis },
+            [Operand::Param(quantised), Operand::Param(scale), ..],
+        ) = (&node.op, node.inputs.as_slice())
+            && let Some(read) = self.latent_param(*quantised, *scale, axis)?
         {
             self.values[node.outputs[0].index()] = Some(read);
             return Ok(());
@@ -245,36 +247,41 @@ impl Soften<'_> {
             .get_or_insert_with(|| new.param(param.name.clone(), param.tensor.clone()))
     }
 
-    /// A real parameter in place of one of integers; none for others.
-    fn soften(&mut self, codes: ParamId, scale: ParamId, axis: usize) -> Result<Option<Operand>> {
-        let param = &self.old.params()[codes.index()];
+    /// A float parameter in place of one of integers; none for others.
+    fn latent_param(
+        &mut self,
+        quantised: ParamId,
+        scale: ParamId,
+        axis: usize,
+    ) -> Result<Option<Operand>> {
+        let param = &self.old.params()[quantised.index()];
         let shape = param.tensor.shape().to_vec();
         let integers: Vec<f64> = match param.tensor.data() {
-            Data::I8(codes) => codes.iter().map(|&code| f64::from(code)).collect(),
-            Data::I32(codes) => codes.iter().map(|&code| f64::from(code)).collect(),
+            Data::I8(quantised) => quantised.iter().map(|&value| f64::from(value)).collect(),
+            Data::I32(quantised) => quantised.iter().map(|&value| f64::from(value)).collect(),
             _ => return Ok(None),
         };
         let bias = matches!(param.tensor.data(), Data::I32(_));
         let scales = self.old.tensor(scale).as_f32().unwrap_or_default().to_vec();
         let name = param.name.strip_suffix(QUANTISED).unwrap_or(&param.name);
-        let mut latent = Latent {
-            codes,
-            real: codes,
+        let mut latent = LatentParam {
+            quantised,
+            float: quantised,
             scales,
             axis,
             bias,
         };
         let steps = latent.steps(&shape);
         let values: Vec<f32> = (integers.iter().enumerate())
-            .map(|(i, code)| (code * f64::from(steps(i))) as f32)
+            .map(|(i, value)| (value * f64::from(steps(i))) as f32)
             .collect();
         drop(steps);
-        latent.real = self.new.param(name, Tensor::f32(shape, values)?);
-        let real = Operand::Param(latent.real);
+        latent.float = self.new.param(name, Tensor::f32(shape, values)?);
+        let float = Operand::Param(latent.float);
         let count = latent.scales.len();
         self.latents.push(latent);
         if bias {
-            return Ok(Some(real));
+            return Ok(Some(float));
         }
         let scale = Operand::Param(self.copy(scale));
         let zeros = Tensor::new([count], Data::I8(vec![0; count]))?;
@@ -282,7 +289,7 @@ impl Soften<'_> {
         let bytes = self.new.push1(
             format!("{name}/quantise"),
             Op::QuantizeLinear { axis },
-            [real, scale, zeros],
+            [float, scale, zeros],
         )?;
         let read = self.new.push1(
             format!("{name}/dequantise"),
@@ -298,7 +305,7 @@ mod tests {
     use network::reference;
 
     use super::*;
-    use crate::export::quantise::{Calibration, Images, Options, Progress, calibrate};
+    use crate::export::quantise::{Calibration, Images, Progress, QuantiseOptions, calibrate};
     use crate::nets::{self, Backbone, Spec};
     use synth::random::Draw;
 
@@ -323,9 +330,9 @@ mod tests {
             name: &|at| at.to_string(),
             range: [-4.0, 4.0],
         };
-        let options = Options {
+        let options = QuantiseOptions {
             calibration: Calibration::MinMax,
-            ..Options::default()
+            ..QuantiseOptions::default()
         };
         let calibrated = calibrate(&graph, &mut images, &options, &mut Progress(None)).unwrap();
         let quantised = calibrated.quantise(&options, &mut Progress(None)).unwrap();
@@ -336,9 +343,9 @@ mod tests {
     fn the_trainable_form_computes_the_same_and_comes_back_unchanged() {
         let (quantised, float) = quantised();
         assert_eq!(quantised.outputs().len(), 3);
-        let mut trainable = Trainable::new(quantised.clone()).unwrap();
+        let mut trainable = QatNetwork::new(quantised.clone()).unwrap();
         let before = reference::run(&quantised, &image(1)).unwrap();
-        let same = |trainable: &Trainable| {
+        let same = |trainable: &QatNetwork| {
             let now = reference::run(trainable.net().graph(), &image(1)).unwrap();
             for (before, now) in before.iter().zip(&now) {
                 let values = before.as_f32().unwrap().iter().zip(now.as_f32().unwrap());
@@ -346,11 +353,11 @@ mod tests {
                     assert!((a - b).abs() <= 2e-3 * a.abs().max(1.0), "{a} {b}");
                 }
             }
-            assert_eq!(trainable.settled(trainable.net()).unwrap(), quantised);
+            assert_eq!(trainable.to_quantised(trainable.net()).unwrap(), quantised);
         };
         same(&trainable);
         let centres = trainable.net().clone();
-        trainable.approach(&float).unwrap();
+        trainable.start_near_float(&float).unwrap();
         assert_ne!(
             *trainable.net(),
             centres,
@@ -362,46 +369,48 @@ mod tests {
     #[test]
     fn weights_and_biases_are_trained_and_nothing_else() {
         let (quantised, _) = quantised();
-        let net = Trainable::new(quantised).unwrap().net;
+        let net = QatNetwork::new(quantised).unwrap().net;
         for (id, param) in net.graph().param_ids() {
             let name = &param.name;
             let frozen = ["/scale", "/zero_point"]
                 .iter()
                 .any(|part| name.ends_with(part));
-            assert_eq!(net.role(id) == Role::Trained, !frozen, "{name}");
+            assert_eq!(net.role(id) == ParamRole::Trained, !frozen, "{name}");
         }
     }
 
     #[test]
     fn a_weight_that_crosses_is_another_code() {
         let (quantised, _) = quantised();
-        let trainable = Trainable::new(quantised).unwrap();
+        let trainable = QatNetwork::new(quantised).unwrap();
         let latent = trainable
             .latents
             .iter()
             .find(|latent| !latent.bias)
             .unwrap();
         let mut net = trainable.net().clone();
-        let mut weight = net.graph().tensor(latent.real).clone();
+        let mut weight = net.graph().tensor(latent.float).clone();
         let step = latent.scales[0];
         weight.as_f32_mut().unwrap()[0] = 3.4 * step;
         weight.as_f32_mut().unwrap()[1] = 1e9;
-        net.set_tensor(latent.real, weight.clone()).unwrap();
-        let settled = trainable.settled(&net).unwrap();
-        let Data::I8(codes) = settled.tensor(latent.codes).data() else {
+        net.set_tensor(latent.float, weight.clone()).unwrap();
+        let to_quantised = trainable.to_quantised(&net).unwrap();
+        let Data::I8(quantised) = to_quantised.tensor(latent.quantised).data() else {
             panic!("weights are bytes");
         };
-        assert_eq!(codes[..2], [3, 127]);
+        assert_eq!(quantised[..2], [3, 127]);
         weight.as_f32_mut().unwrap()[0] = f32::NAN;
-        net.set_tensor(latent.real, weight).unwrap();
-        let error = trainable.settled(&net).unwrap_err().to_string();
+        net.set_tensor(latent.float, weight).unwrap();
+        let error = trainable.to_quantised(&net).unwrap_err().to_string();
         assert!(error.contains("element 0 is NaN"), "{error}");
     }
 
     #[test]
     fn a_float_network_has_nothing_to_train_in_bytes() {
         let net = nets::build(&Spec::default(), 2, 1).unwrap();
-        let error = Trainable::new(net.graph().clone()).unwrap_err().to_string();
+        let error = QatNetwork::new(net.graph().clone())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no weight of 8 bits"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ pub mod optimiser;
 mod tensor;
 pub mod train;
 
-pub use learner::{Learner, Step};
+pub use learner::{Learner, TrainStep};
 pub use module::{Module, Outputs};
 pub use tensor::{from_tch, to_tch};
 

@@ -26,7 +26,7 @@ const MAX_HEADER: u64 = 1 << 24;
 
 /// Named tensors and what is said about them.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights {
+pub struct WeightFile {
     /// By name, as in the network (`layer1.0.conv1.weight`).
     pub tensors: BTreeMap<String, Tensor>,
     /// Free text by key.
@@ -35,7 +35,7 @@ pub struct Weights {
 
 /// A tensor as it is in a file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Listed {
+pub struct ListedTensor {
     /// Its name.
     pub name: String,
     /// Type of its elements, for example `f16`.
@@ -44,7 +44,7 @@ pub struct Listed {
     pub shape: Vec<usize>,
 }
 
-impl Weights {
+impl WeightFile {
     /// Reads a safetensors file. Floats become f32, small integers i32, truths u8.
     ///
     /// # Errors
@@ -54,8 +54,8 @@ impl Weights {
         Ok(Self::read_listed(path)?.0)
     }
 
-    /// As [`Weights::read`], and what the tensors are in the file.
-    pub(crate) fn read_listed(path: &Path) -> Result<(Self, Vec<Listed>)> {
+    /// As [`WeightFile::read`], and what the tensors are in the file.
+    pub(crate) fn read_listed(path: &Path) -> Result<(Self, Vec<ListedTensor>)> {
         let bytes = read_all(path)?;
         let refuse = |reason: String| Error::file(path, format!("no safetensors file: {reason}"));
         let header = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
@@ -77,7 +77,7 @@ impl Weights {
             let data = element.decode(view.data(), false).map_err(refuse)?;
             let tensor = Tensor::new(view.shape(), data).map_err(|e| refuse(e.to_string()))?;
             tensors.insert(name.to_owned(), tensor);
-            listed.push(Listed {
+            listed.push(ListedTensor {
                 name: name.to_owned(),
                 dtype: element.to_string(),
                 shape: view.shape().to_vec(),
@@ -210,7 +210,7 @@ pub(crate) fn replace(
 mod tests {
     use super::*;
 
-    fn weights() -> Weights {
+    fn weights() -> WeightFile {
         let tensors = [
             ("b.bytes", Tensor::new([3], Data::U8(vec![1, 2, 255]))),
             ("a.count", Tensor::new([], Data::I64(vec![-7]))),
@@ -223,7 +223,7 @@ mod tests {
             ("f.none", Tensor::zeros([0, 5])),
         ];
         let metadata = [("reid.spec", "{\"a\":1}"), ("format", "pt"), ("z", "ü")];
-        Weights {
+        WeightFile {
             tensors: tensors
                 .into_iter()
                 .map(|(name, tensor)| (name.to_owned(), tensor.unwrap()))
@@ -238,7 +238,7 @@ mod tests {
         let path = folder.path().join("w.safetensors");
         weights().write(&path).unwrap();
         let first = fs::read(&path).unwrap();
-        assert_eq!(Weights::read(&path).unwrap(), weights());
+        assert_eq!(WeightFile::read(&path).unwrap(), weights());
         // Over an older file; the same bytes, nothing beside it.
         weights().write(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first);
@@ -274,7 +274,7 @@ mod tests {
             );
             let length = (header.len() as u64).to_le_bytes();
             fs::write(&path, [&length[..], header.as_bytes(), &bytes].concat()).unwrap();
-            let read = Weights::read(&path);
+            let read = WeightFile::read(&path);
             match wanted {
                 Ok(wanted) => assert_eq!(read.unwrap().tensors["x"].as_f32().unwrap(), wanted),
                 Err(wanted) => {
@@ -316,7 +316,7 @@ mod tests {
             ("shape of others", file(&x("[3]", "[0,8]"), 8)),
         ] {
             fs::write(&path, bytes).unwrap();
-            let error = Weights::read(&path).expect_err(name).to_string();
+            let error = WeightFile::read(&path).expect_err(name).to_string();
             assert!(error.contains("evil.safetensors"), "{name}: {error}");
         }
     }

@@ -12,8 +12,8 @@ use network::tensor::Tensor;
 use npyz::WriterBuilder;
 use serde_json::Value;
 use synth::random::Draw;
+use trainer::load;
 use trainer::nets::{self, Backbone, Spec};
-use trainer::start;
 use trainer::weights::Weights;
 
 fn export(folder: &Path, arguments: &str) -> Output {
@@ -70,13 +70,13 @@ fn prepare(folder: &Path, backbone: Backbone) -> Spec {
             }
         }
     }
-    let about = trainer::checkpoint::About {
+    let info = trainer::checkpoint::NetInfo {
         spec: Some(spec.clone()),
         classes: 4,
         preprocessing: trainer::checkpoint::default_preprocessing(Some(&spec)),
         epoch: 3,
     };
-    about.note(&mut weights);
+    info.write_to(&mut weights);
     weights.write(&folder.join("net.safetensors")).unwrap();
     spec
 }
@@ -142,7 +142,7 @@ fn what_is_exported_is_the_network_that_was_kept() {
                 .swap_remove(0);
             output.as_f32().unwrap().to_vec()
         };
-        let kept = start::open(&folder.join("net.safetensors"), &Default::default()).unwrap();
+        let kept = load::open(&folder.join("net.safetensors"), &Default::default()).unwrap();
         let kept = run(&kept.net.graph().with_output("f_i").unwrap());
         let length = kept.iter().map(|v| v * v).sum::<f32>().sqrt();
         for (ours, kept) in run(&model.graph).iter().zip(&kept) {

@@ -1,7 +1,7 @@
 //! Fifty steps of training against the official recipe, restated in plain PyTorch.
 //!
 //! `pytorch/fidelity.py` trains the restated network in f64 and writes what it saw to
-//! `fixtures/fidelity.json`. Weights, centres and images come from a formula that both sides know.
+//! `fixtures/fidelity.json`. WeightFile, centres and images come from a formula that both sides know.
 //!
 //! f64, because f32 cannot answer the question: a network with ReLU trained by Adam is not continuous
 //! in its rounding errors. Of the 1,179,648 activations of a first step on 64 x 32 images, PyTorch gave
@@ -23,10 +23,10 @@ use std::path::Path;
 use network::tensor::Tensor;
 use serde::Deserialize;
 use tch::Kind;
-use trainer::nets::{Backbone, Net, Role, Spec, blank};
+use trainer::nets::{Backbone, Net, ParamRole, Spec, blank};
 use trainer::recipe::Recipe;
 use trainer::schedule::Schedule;
-use trainer::torch::{Learner, Precision, Step, to_tch};
+use trainer::torch::{Learner, Precision, TrainStep, to_tch};
 
 const PERSONS: usize = 12;
 const PER_BATCH: usize = 4;
@@ -184,7 +184,7 @@ fn learner(recipe: &Recipe, precision: Precision) -> Learner {
 }
 
 /// What the learner takes its step with, and what it saw.
-fn step(learner: &mut Learner, recipe: &Recipe, at: usize) -> (f64, Step) {
+fn step(learner: &mut Learner, recipe: &Recipe, at: usize) -> (f64, TrainStep) {
     let share = recipe
         .schedule
         .share(1 + u32::try_from(at / EPOCH).unwrap());
@@ -234,7 +234,7 @@ impl Worst {
         }
     }
 
-    fn step(&mut self, wanted: &Seen, found: &Step) {
+    fn step(&mut self, wanted: &Seen, found: &TrainStep) {
         let names: Vec<&str> = found.parts.keys().copied().collect();
         assert_eq!(names, wanted.parts.keys().collect::<Vec<_>>());
         let gap = of_loss("loss", wanted.loss, found.loss);
@@ -379,7 +379,7 @@ fn reduced_precision_learns_the_same() {
 fn the_necks_bias_is_frozen() {
     let net = net(&recipe());
     let frozen: Vec<&str> = (net.graph().param_ids())
-        .filter(|(id, _)| net.role(*id) == Role::Frozen)
+        .filter(|(id, _)| net.role(*id) == ParamRole::Frozen)
         .map(|(_, param)| param.name.as_str())
         .collect();
     assert_eq!(frozen, ["bottleneck.bias"]);

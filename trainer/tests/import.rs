@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use trainer::import;
-use trainer::weights::Weights;
+use trainer::weights::WeightFile;
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pth");
     folder.join(format!("{name}.pth"))
 }
 
-fn weights(name: &str) -> Weights {
+fn weights(name: &str) -> WeightFile {
     let source = import::open(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     source.weights().unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 #[track_caller]
-fn assert_tensor(weights: &Weights, name: &str, shape: &[usize], wanted: &[f32]) {
+fn assert_tensor(weights: &WeightFile, name: &str, shape: &[usize], wanted: &[f32]) {
     let tensor = &weights.tensors[name];
     assert_eq!(tensor.shape(), shape, "{name}");
     assert_eq!(tensor.as_f32(), Some(wanted), "{name}");

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use network::metadata::Preprocessing;
-use trainer::checkpoint::About;
+use network::contract::Preprocessing;
+use trainer::checkpoint::NetInfo;
 use trainer::nets::{self, Backbone, Neck, Spec};
-use trainer::weights::Weights;
+use trainer::weights::WeightFile;
 
 fn import(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trainer"))
@@ -32,11 +32,11 @@ fn a_file_is_imported_and_rebuilt_from_itself_alone() {
     };
     let net = nets::build(&spec, 7, 1).unwrap();
     let params = net.graph().params().iter();
-    let mut theirs = Weights {
+    let mut theirs = WeightFile {
         tensors: params
             .map(|param| (format!("module.{}", param.name), param.tensor.clone()))
             .collect(),
-        ..Weights::default()
+        ..WeightFile::default()
     };
     let published = folder.path().join("published.safetensors");
     theirs.write(&published).unwrap();
@@ -55,11 +55,11 @@ fn a_file_is_imported_and_rebuilt_from_itself_alone() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    let ours = Weights::read(&folder.path().join("ours.safetensors")).unwrap();
-    let about = About::of(&ours).unwrap().unwrap();
-    assert_eq!((about.classes, about.epoch), (7, 0));
-    assert_eq!(about.spec, Some(spec));
-    assert_eq!(about.preprocessing, Preprocessing::default());
+    let ours = WeightFile::read(&folder.path().join("ours.safetensors")).unwrap();
+    let info = NetInfo::of(&ours).unwrap().unwrap();
+    assert_eq!((info.classes, info.epoch), (7, 0));
+    assert_eq!(info.spec, Some(spec));
+    assert_eq!(info.preprocessing, Preprocessing::default());
     for param in net.graph().params() {
         assert!(ours.tensors[&param.name] == param.tensor, "{}", param.name);
     }
@@ -108,11 +108,11 @@ fn an_osnet_behind_a_prefix_keeps_its_embedding_and_no_trained_tensor_goes_unsai
     };
     let net = nets::build(&spec, 7, 1).unwrap();
     let params = net.graph().params().iter();
-    let mut theirs = Weights {
+    let mut theirs = WeightFile {
         tensors: params
             .map(|param| (format!("base.{}", param.name), param.tensor.clone()))
             .collect(),
-        ..Weights::default()
+        ..WeightFile::default()
     };
     let zeros = |shape: &[usize]| network::tensor::Tensor::zeros(shape).unwrap();
     let mut write = |name: &str, tensor| {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use network::tensor::{Data, Tensor};
-use trainer::import::{self, Deduced, Family, Naming, Overrides, assign, recognise, spec_for};
+use trainer::import::{
+    self, Deduced, Naming, NamingFamily, Overrides, assign, recognise, spec_for,
+};
 use trainer::nets::{self, Backbone, Neck, Net, Pooling, Spec, StemPool};
-use trainer::weights::Weights;
+use trainer::weights::WeightFile;
 
 const CLASSES: usize = 5;
 
@@ -17,7 +19,7 @@ fn params(net: &Net) -> BTreeMap<String, Tensor> {
 
 /// `net`'s parameters as somebody else would have called them, with the counts that every
 /// BatchNorm of PyTorch has.
-fn published(net: &Net, name: impl Fn(&str) -> Option<String>) -> Weights {
+fn published(net: &Net, name: impl Fn(&str) -> Option<String>) -> WeightFile {
     let mut tensors = BTreeMap::new();
     for (ours, tensor) in params(net) {
         let Some(theirs) = name(&ours) else { continue };
@@ -27,9 +29,9 @@ fn published(net: &Net, name: impl Fn(&str) -> Option<String>) -> Weights {
         }
         tensors.insert(theirs, tensor);
     }
-    Weights {
+    WeightFile {
         tensors,
-        ..Weights::default()
+        ..WeightFile::default()
     }
 }
 
@@ -39,7 +41,7 @@ fn is_head(name: &str) -> bool {
         .any(|head| name.starts_with(head))
 }
 
-fn deduce(weights: &Weights) -> (Naming, Deduced) {
+fn deduce(weights: &WeightFile) -> (Naming, Deduced) {
     let naming = recognise(weights, None).expect("a network");
     let deduced = spec_for(&naming, weights, &Overrides::default()).unwrap();
     (naming, deduced)
@@ -49,7 +51,7 @@ struct Case {
     name: &'static str,
     spec: Spec,
     theirs: fn(&str) -> Option<String>,
-    family: Family,
+    family: NamingFamily,
     /// How many parameters are not in the file.
     fresh: usize,
 }
@@ -77,7 +79,7 @@ fn every_family_is_imported_whole() {
             name: "torchvision",
             spec: resnet18.clone(),
             theirs: |ours| (!is_head(ours)).then(|| ours.to_owned()),
-            family: Family::Torchvision,
+            family: NamingFamily::Torchvision,
             // BNNeck: 4, classifier: 1.
             fresh: 5,
         },
@@ -94,7 +96,7 @@ fn every_family_is_imported_whole() {
                     format!("base.{ours}")
                 })
             },
-            family: Family::StrongBaseline,
+            family: NamingFamily::StrongBaseline,
             fresh: 0,
         },
         Case {
@@ -107,7 +109,7 @@ fn every_family_is_imported_whole() {
                     format!("module.base.{ours}")
                 })
             },
-            family: Family::StrongBaseline,
+            family: NamingFamily::StrongBaseline,
             fresh: 0,
         },
         Case {
@@ -117,7 +119,7 @@ fn every_family_is_imported_whole() {
                 ..resnet18.clone()
             },
             theirs: fast_reid,
-            family: Family::FastReid,
+            family: NamingFamily::FastReid,
             fresh: 0,
         },
         Case {
@@ -129,7 +131,7 @@ fn every_family_is_imported_whole() {
                 ..spec(Backbone::ResNet50IbnA)
             },
             theirs: fast_reid,
-            family: Family::FastReid,
+            family: NamingFamily::FastReid,
             fresh: 0,
         },
         Case {
@@ -140,7 +142,7 @@ fn every_family_is_imported_whole() {
                 ..spec(Backbone::OsNetIbnX1_0)
             },
             theirs: |ours| Some(ours.to_owned()),
-            family: Family::Torchreid,
+            family: NamingFamily::Torchreid,
             fresh: 0,
         },
         Case {
@@ -151,7 +153,7 @@ fn every_family_is_imported_whole() {
                 ..resnet18
             },
             theirs: |ours| Some(ours.to_owned()),
-            family: Family::Torchreid,
+            family: NamingFamily::Torchreid,
             fresh: 0,
         },
     ];
@@ -159,7 +161,7 @@ fn every_family_is_imported_whole() {
         let name = case.name;
         let source = nets::build(&case.spec, CLASSES, 1).unwrap();
         let mut weights = published(&source, case.theirs);
-        if case.family == Family::Torchvision {
+        if case.family == NamingFamily::Torchvision {
             let fc = Tensor::zeros([1000, 512]).unwrap();
             weights.tensors.insert("fc.weight".to_owned(), fc);
         }
@@ -256,7 +258,7 @@ fn a_network_is_found_behind_any_prefix_and_what_it_lacks_is_named() {
             };
             for prefix in prefixes {
                 let name = format!("{backbone} with {heads} behind {prefix}");
-                let mut weights = Weights::default();
+                let mut weights = WeightFile::default();
                 for (ours, tensor) in &plain.tensors {
                     let theirs = format!("{prefix}{ours}");
                     weights.tensors.insert(theirs, tensor.clone());
@@ -304,13 +306,13 @@ fn a_trained_layer_that_no_network_of_ours_has_is_named_in_every_family() {
     };
     let torchreid: Theirs = |ours| (!ours.starts_with("bottleneck.")).then(|| ours.to_owned());
     for (theirs, family, extra) in [
-        (torchvision, Family::Torchvision, "fc.weight"),
-        (paper, Family::StrongBaseline, "base.fc.weight"),
-        (paper, Family::StrongBaseline, "embedding.weight"),
-        (fast_reid, Family::FastReid, "heads.embedding.weight"),
-        (fast_reid, Family::FastReid, "backbone.fc.0.weight"),
-        (torchreid, Family::Torchreid, "fc.3.weight"),
-        (torchreid, Family::Torchreid, "attention.weight"),
+        (torchvision, NamingFamily::Torchvision, "fc.weight"),
+        (paper, NamingFamily::StrongBaseline, "base.fc.weight"),
+        (paper, NamingFamily::StrongBaseline, "embedding.weight"),
+        (fast_reid, NamingFamily::FastReid, "heads.embedding.weight"),
+        (fast_reid, NamingFamily::FastReid, "backbone.fc.0.weight"),
+        (torchreid, NamingFamily::Torchreid, "fc.3.weight"),
+        (torchreid, NamingFamily::Torchreid, "attention.weight"),
     ] {
         let mut weights = published(&net, theirs);
         let layer = Tensor::zeros([128, 512]).unwrap();
@@ -432,12 +434,12 @@ fn what_does_not_fit_is_named() {
 
 #[test]
 fn nets_of_others_are_refused_with_what_was_found() {
-    let shapes = |named: &[(&str, &[usize])]| Weights {
+    let shapes = |named: &[(&str, &[usize])]| WeightFile {
         tensors: named
             .iter()
             .map(|(name, shape)| ((*name).to_owned(), Tensor::zeros(*shape).unwrap()))
             .collect(),
-        ..Weights::default()
+        ..WeightFile::default()
     };
     for (name, weights, wanted) in [
         (
@@ -494,7 +496,7 @@ fn published_weights_compute_what_their_export_computes() {
         .iter()
         .position(|output| output.name == "f_i")
         .unwrap();
-    let export = trainer::start::open(&file("REID_ONNX"), &Overrides::default()).unwrap();
+    let export = trainer::load::open(&file("REID_ONNX"), &Overrides::default()).unwrap();
 
     let preprocessing = Preprocessing::default();
     let mut cropper = Cropper::new(&preprocessing).unwrap();

@@ -12,7 +12,7 @@ use network::graph::{Graph, Op, Operand, ValueId, fold};
 use network::tensor::Tensor;
 use network::{onnx, reference};
 use serde::Deserialize;
-use trainer::nets::{Backbone, Net, Role, Spec, blank, build, reparam};
+use trainer::nets::{Backbone, Net, ParamRole, Spec, blank, build, reparam};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -230,7 +230,7 @@ fn merged_branches_compute_the_same() {
             .collect();
         assert_eq!(found, names, "{name}");
         let roles: Vec<_> = (graph.param_ids())
-            .filter(|(id, _)| merged.role(*id) != Role::Trained)
+            .filter(|(id, _)| merged.role(*id) != ParamRole::Trained)
             .map(|(_, param)| param.name.as_str())
             .collect();
         assert_eq!(
@@ -331,11 +331,11 @@ fn roles_are_what_the_paper_trains() {
         for (id, param) in net.graph().param_ids() {
             let name = param.name.as_str();
             let wanted = if name.contains(".running_") {
-                Role::Statistic
+                ParamRole::Statistic
             } else if name == "bottleneck.bias" {
-                Role::Frozen
+                ParamRole::Frozen
             } else {
-                Role::Trained
+                ParamRole::Trained
             };
             assert_eq!(net.role(id), wanted, "{backbone}: {name}");
         }

@@ -14,9 +14,9 @@ use network::preprocess::Normaliser;
 use network::tensor::{Data, Tensor};
 use synth::random::Draw;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{Options, Progress, Rounding};
+use trainer::export::quantise::{Progress, QuantiseOptions, Rounding};
 use trainer::nets::{self, Backbone, Spec};
-use trainer::qat::Trainable;
+use trainer::qat::QatNetwork;
 use trainer::recipe::Recipe;
 use trainer::torch::{Learner, Mode, Module, Precision, to_tch};
 
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     /// A network that has learnt in floats for a few steps, then in integers for a few more.
-    fn trained(&self, backbone: Backbone) -> (Trainable, Module) {
+    fn trained(&self, backbone: Backbone) -> (QatNetwork, Module) {
         tch::set_num_threads(1);
         let spec = Spec {
             backbone,
@@ -108,12 +108,12 @@ impl Bench {
             }
             learner
         };
-        let float = learner(&net, false, 1.0).judged().net().unwrap();
+        let float = learner(&net, false, 1.0).evaluated().net().unwrap();
         // Tuning would be trained over.
-        let quickly = Options {
+        let quickly = QuantiseOptions {
             bias_correction: false,
             rounding: Rounding::Nearest,
-            ..Options::default()
+            ..QuantiseOptions::default()
         };
         let trainable = trainable(
             &self.images,
@@ -123,7 +123,10 @@ impl Bench {
             &mut Progress(None),
         )
         .unwrap();
-        let learnt = learner(trainable.net(), true, 0.3).judged().net().unwrap();
+        let learnt = learner(trainable.net(), true, 0.3)
+            .evaluated()
+            .net()
+            .unwrap();
         let module = Module::new(&learnt, device, Precision::F32).unwrap();
         (trainable, module)
     }
@@ -215,10 +218,10 @@ fn a_device_computes_what_training_saw() {
     ] {
         let (trainable, module) = bench.trained(backbone);
         let trained = module.net().unwrap();
-        let settled = trainable.settled(&trained).unwrap();
-        assert_ne!(settled, *trainable.quantised(), "nothing was learnt");
-        let settled = settled.with_output("f_i").unwrap();
-        let device = seen_on_device(&settled, &bench.preprocessing, &bytes);
+        let to_quantised = trainable.to_quantised(&trained).unwrap();
+        assert_ne!(to_quantised, *trainable.quantised(), "nothing was learnt");
+        let to_quantised = to_quantised.with_output("f_i").unwrap();
+        let device = seen_on_device(&to_quantised, &bench.preprocessing, &bytes);
         let apart = apart(&module, &pixels, &device);
         let (mut codes, mut others, mut most) = (0, 0, 0);
         for (name, count, differ, by) in &apart {

@@ -12,8 +12,8 @@ use network::onnx;
 use network::tensor::{Data, Tensor};
 use synth::random::Draw;
 use trainer::export::quantise::{
-    Calibrated, Calibration, Images, Options, Progress, QdqLayout, Quantised, Rounding, Scheme,
-    calibrate, quantise,
+    Calibrated, Calibration, Images, Layout, Progress, QuantiseOptions, Quantised, Rounding,
+    Scheme, calibrate, quantise,
 };
 use trainer::nets::{self, Backbone, Net, Spec};
 use trainer::{Error, Result};
@@ -25,20 +25,20 @@ const RANGE: [f32; 2] = [-2.2, 2.7];
 const PICTURES: usize = 6;
 
 /// Nothing is done that takes time.
-fn plain() -> Options {
-    Options {
+fn plain() -> QuantiseOptions {
+    QuantiseOptions {
         calibration: Calibration::MinMax,
         equalise: false,
         bias_correction: false,
         rounding: Rounding::Nearest,
-        ..Options::default()
+        ..QuantiseOptions::default()
     }
 }
 
 /// The smallest network that has everything, and what is measured of it with all refinements.
 static OSNET: LazyLock<(Graph, Calibrated)> = LazyLock::new(|| {
     let float = network(Backbone::OsNetX0_25);
-    let calibrated = calibrated(&float, &Options::default());
+    let calibrated = calibrated(&float, &QuantiseOptions::default());
     (float, calibrated)
 });
 
@@ -118,7 +118,7 @@ fn images(count: usize, read: &mut dyn FnMut(usize) -> Result<Tensor>) -> Images
     }
 }
 
-fn calibrated(graph: &Graph, options: &Options) -> Calibrated {
+fn calibrated(graph: &Graph, options: &QuantiseOptions) -> Calibrated {
     let mut read = |index| Ok(picture(index));
     calibrate(
         graph,
@@ -129,7 +129,7 @@ fn calibrated(graph: &Graph, options: &Options) -> Calibrated {
     .unwrap()
 }
 
-fn quantised(graph: &Graph, options: &Options) -> Quantised {
+fn quantised(graph: &Graph, options: &QuantiseOptions) -> Quantised {
     calibrated(graph, options)
         .quantise(options, &mut Progress(None))
         .unwrap()
@@ -171,7 +171,7 @@ fn float_steps(graph: &Graph) -> Vec<String> {
 #[test]
 fn every_family_is_integers_up_to_the_head_and_computes_the_same() {
     // Untrained networks exaggerate what rounding does: the bounds are what they are, with a margin.
-    let equalised = Options {
+    let equalised = QuantiseOptions {
         calibration: Calibration::Mse,
         equalise: true,
         bias_correction: true,
@@ -193,12 +193,24 @@ fn every_family_is_integers_up_to_the_head_and_computes_the_same() {
         );
     }
     let (float, calibrated) = &*OSNET;
-    check(float, calibrated, &Options::default(), 0.995, "osnet");
+    check(
+        float,
+        calibrated,
+        &QuantiseOptions::default(),
+        0.995,
+        "osnet",
+    );
 }
 
-fn check(float: &Graph, calibrated: &Calibrated, options: &Options, wanted: f64, name: &str) {
-    for layout in [QdqLayout::Fused, QdqLayout::Ort] {
-        let options = Options {
+fn check(
+    float: &Graph,
+    calibrated: &Calibrated,
+    options: &QuantiseOptions,
+    wanted: f64,
+    name: &str,
+) {
+    for layout in [Layout::Fused, Layout::Ort] {
+        let options = QuantiseOptions {
             layout,
             ..options.clone()
         };
@@ -221,10 +233,10 @@ fn check(float: &Graph, calibrated: &Calibrated, options: &Options, wanted: f64,
 fn refinements_help_and_symmetric_bytes_cost() {
     let (float, calibrated) = &*OSNET;
     let before = cosine(float, &quantised(float, &plain()).graph);
-    let full = calibrated.quantise(&Options::default(), &mut Progress(None));
+    let full = calibrated.quantise(&QuantiseOptions::default(), &mut Progress(None));
     let full = cosine(float, &full.unwrap().graph);
     assert!(full > before, "{before} {full}");
-    let symmetric = Options {
+    let symmetric = QuantiseOptions {
         scheme: Scheme::S8Symmetric,
         ..plain()
     };
@@ -310,9 +322,9 @@ fn layers_stay_float_or_are_quantised_alone() {
     let float = network(Backbone::ResNet18);
     let cheap = plain();
     let calibrated = calibrated(&float, &cheap);
-    let quantise = |options: &Options| calibrated.quantise(options, &mut Progress(None));
+    let quantise = |options: &QuantiseOptions| calibrated.quantise(options, &mut Progress(None));
     let keep_float = BTreeSet::from(["layer2.0.conv1".to_owned()]);
-    let kept = quantise(&Options {
+    let kept = quantise(&QuantiseOptions {
         keep_float,
         ..cheap.clone()
     })
@@ -326,7 +338,7 @@ fn layers_stay_float_or_are_quantised_alone() {
         let op = |op: &Op| op.onnx_name() == name;
         graph.nodes().iter().filter(|node| op(&node.op)).count()
     };
-    let alone = quantise(&Options {
+    let alone = quantise(&QuantiseOptions {
         only: Some("layer2.0.conv1".to_owned()),
         ..cheap.clone()
     })
@@ -338,7 +350,7 @@ fn layers_stay_float_or_are_quantised_alone() {
         "what it reads and what it computes"
     );
     // Its result is added to the shortcut before anything is rounded.
-    let added = quantise(&Options {
+    let added = quantise(&QuantiseOptions {
         only: Some("layer2.0.conv2".to_owned()),
         ..cheap.clone()
     })
@@ -348,14 +360,14 @@ fn layers_stay_float_or_are_quantised_alone() {
 
     for (options, wanted) in [
         (
-            Options {
+            QuantiseOptions {
                 keep_float: BTreeSet::from(["layer9".to_owned()]),
                 ..cheap.clone()
             },
             "`layer9`",
         ),
         (
-            Options {
+            QuantiseOptions {
                 only: Some("layer1.0.add".to_owned()),
                 ..cheap.clone()
             },
@@ -414,7 +426,7 @@ fn what_cannot_be_calibrated_on_is_refused() {
         let error = quantise(
             graph,
             &mut images(count, &mut read),
-            &Options::default(),
+            &QuantiseOptions::default(),
             &mut Progress(None),
         )
         .map(|_| ())
@@ -564,10 +576,10 @@ fn all_that_stands_between_layers_stays_integer() {
             (QdqLayout::Ort, Scheme::U8),
             (QdqLayout::Fused, Scheme::S8Symmetric),
         ] {
-            let options = Options {
+            let options = QuantiseOptions {
                 layout,
                 scheme,
-                ..Options::default()
+                ..QuantiseOptions::default()
             };
             let graph = quantised(&float, &options).graph;
             let case = format!("{name}, {layout:?}, {scheme:?}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use network::tensor::Tensor;
-use trainer::weights::Weights;
+use trainer::weights::WeightFile;
 
 /// What a file may contain to command a terminal, to forge a line of a log, or to hide.
 const POISON: &str = "a\u{1b}]0;b\u{7}\u{1b}[2K\u{9b}31m\nFORGED\r\u{202e}c\u{200b}\u{7f}";
@@ -61,7 +61,7 @@ fn dead() -> Stdio {
 fn files_do_not_command_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let mut weights = Weights::default();
+    let mut weights = WeightFile::default();
     let tensor = Tensor::f32([2], [1.0, 2.0]).unwrap();
     weights.tensors.insert(POISON.to_owned(), tensor.clone());
     weights.tensors.insert("long".repeat(20_000), tensor);

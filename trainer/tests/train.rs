@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use synth::random::Draw;
-use trainer::checkpoint::About;
-use trainer::run::{LAST, Record, read_log};
-use trainer::weights::Weights;
+use trainer::checkpoint::NetInfo;
+use trainer::run_folder::{LAST, LogRecord, read_log};
+use trainer::weights::WeightFile;
 
 /// A small, quick recipe: what is not here is the paper's.
 const RECIPE: &str = r#"
@@ -128,8 +128,8 @@ fn a_run_learns_and_keeps_what_it_did() {
     let mut tests = Vec::new();
     for record in &records {
         match record {
-            Record::Epoch(epoch) => losses.push(epoch.loss["total"]),
-            Record::Evaluation(evaluation) => tests.push((evaluation.epoch, evaluation.test)),
+            LogRecord::Epoch(epoch) => losses.push(epoch.loss["total"]),
+            LogRecord::Evaluation(evaluation) => tests.push((evaluation.epoch, evaluation.test)),
         }
     }
     assert_eq!(losses.len(), 6);
@@ -143,9 +143,9 @@ fn a_run_learns_and_keeps_what_it_did() {
             "{picture}"
         );
     }
-    let about = About::of(&Weights::read(&run.join("final.safetensors")).unwrap());
-    let about = about.unwrap().unwrap();
-    assert_eq!((about.epoch, about.classes), (6, 8));
+    let info = NetInfo::of(&WeightFile::read(&run.join("final.safetensors")).unwrap());
+    let info = info.unwrap().unwrap();
+    assert_eq!((info.epoch, info.classes), (6, 8));
 
     // The network that was kept is the one that was judged.
     let output = done(bench.trainer("eval --weights run/final.safetensors --data people --json"));
@@ -246,8 +246,8 @@ fn every_form_of_network_and_loss_trains() {
             "--out {out} --set schedule.epochs=1 {}",
             settings.join(" ")
         )));
-        let final_one = Weights::read(&bench.path(&out).join("final.safetensors")).unwrap();
-        let finite = |weights: &Weights| {
+        let final_one = WeightFile::read(&bench.path(&out).join("final.safetensors")).unwrap();
+        let finite = |weights: &WeightFile| {
             (weights.tensors.values())
                 .filter_map(|tensor| tensor.as_f32())
                 .all(|values| values.iter().all(|value| value.is_finite()))
@@ -333,7 +333,7 @@ fn a_network_trains_in_integers() {
     assert!(!judged.thresholds.is_empty());
     // What the log says of the network in training holds for the file.
     let log = read_log(&bench.path("int8/log.jsonl")).unwrap();
-    let Some(Record::Evaluation(said)) = log.last() else {
+    let Some(LogRecord::Evaluation(said)) = log.last() else {
         panic!("a run ends with an evaluation");
     };
     let output = done(bench.trainer("eval --weights int8/final.onnx --data people --json"));

@@ -1,10 +1,10 @@
 //! Everything a person runs on this repository: `cargo xtask --help`.
 
+mod ablation;
 mod default_model;
 mod demo_files;
 mod device_test;
 mod fuzz;
-mod ladder;
 mod layout;
 mod libtorch;
 mod pages_check;
@@ -35,7 +35,7 @@ enum Task {
     /// Formatting, clippy, documentation and licences, each without a warning
     Check,
     Libtorch(libtorch::Libtorch),
-    Ladder(ladder::Ladder),
+    Ablation(ablation::Ablation),
     DefaultModel(default_model::DefaultModel),
     DemoFiles(demo_files::DemoFiles),
     PagesCheck(pages_check::PagesCheck),
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
         Task::Test { rest } => test(&rest),
         Task::Check => check(),
         Task::Libtorch(libtorch) => libtorch.run(),
-        Task::Ladder(ladder) => ladder.run(),
+        Task::Ablation(ablation) => ablation.run(),
         Task::DefaultModel(model) => model.run(),
         Task::DemoFiles(files) => files.run(),
         Task::PagesCheck(pages) => pages.run(),

@@ -10,8 +10,8 @@ use retrieval::metrics::Scores;
 use serde::Serialize;
 use trainer::data::Dataset;
 use trainer::data::augment::Jitter;
-use trainer::data::check::{Part, Report, Spread, check};
-use trainer::data::dataset::{Layout, Options, Split};
+use trainer::data::check::{DatasetReport, MinMedianMax, PartReport, check};
+use trainer::data::dataset::{DatasetLayout, DatasetOptions, TestSplit};
 use trainer::data::recolour::recolour;
 use trainer::stripes;
 
@@ -41,12 +41,12 @@ struct Check {
     /// How it lies in its folder: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs or folders
     /// [default: recognised by its content]
     #[arg(long, value_name = "LAYOUT")]
-    layout: Option<Layout>,
+    layout: Option<DatasetLayout>,
     /// Share of the persons kept for the test, where the layout does not say: pairs, folders
-    #[arg(long, value_name = "SHARE", default_value_t = Split::default().test)]
+    #[arg(long, value_name = "SHARE", default_value_t = TestSplit::default().test)]
     test_share: f64,
     /// Names the draw of those persons
-    #[arg(long, value_name = "N", default_value_t = Split::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = TestSplit::default().seed)]
     split_seed: u64,
     /// Threads that decode, 0 for one a core, at most 256
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -148,9 +148,9 @@ impl Data {
 
 impl Check {
     fn run(self) -> anyhow::Result<()> {
-        let options = Options {
+        let options = DatasetOptions {
             layout: self.layout,
-            split: Split {
+            split: TestSplit {
                 test: self.test_share,
                 seed: self.split_seed,
             },
@@ -185,7 +185,7 @@ struct Recoloured {
 
 impl Recolour {
     fn run(self) -> anyhow::Result<()> {
-        let set = super::noted(Dataset::open(&self.dir, &Options::default())?);
+        let set = super::noted(Dataset::open(&self.dir, &DatasetOptions::default())?);
         let jitter = Jitter {
             p: 1.0,
             brightness: self.brightness,
@@ -214,7 +214,7 @@ impl Recolour {
 
 /// What `trainer data stripes --json` prints.
 #[derive(Serialize)]
-struct Found {
+struct StripesReport {
     schema: u32,
     rows: Vec<StripesRow>,
 }
@@ -231,7 +231,7 @@ impl Stripes {
         let bar = cli::progress(Some(self.dirs.len() as u64), "data sets");
         let mut rows = Vec::new();
         for dir in &self.dirs {
-            let set = super::noted(Dataset::open(dir, &Options::default())?);
+            let set = super::noted(Dataset::open(dir, &DatasetOptions::default())?);
             let scores = stripes::evaluate(&set)
                 .with_context(|| format!("{}: query and gallery", dir.display()))?;
             rows.push(StripesRow {
@@ -242,7 +242,7 @@ impl Stripes {
         }
         bar.finish_and_clear();
         if self.json {
-            return cli::json(&Found { schema: 1, rows });
+            return cli::json(&StripesReport { schema: 1, rows });
         }
         let header = ["stripes on", "rank-1", "mAP", "mINP", "queries"].map(str::to_owned);
         let mut table = vec![header.to_vec()];
@@ -260,7 +260,7 @@ impl Stripes {
     }
 }
 
-fn text(report: &Report) -> Vec<String> {
+fn text(report: &DatasetReport) -> Vec<String> {
     let mut parts = vec![
         ("train", &report.train),
         ("query", &report.query),
@@ -280,7 +280,7 @@ fn text(report: &Report) -> Vec<String> {
         "MB",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    let row = |&(name, part): &(&str, &Part)| row(name, part, report.cameras_named);
+    let row = |&(name, part): &(&str, &PartReport)| row(name, part, report.cameras_named);
     rows.extend(parts.iter().map(row));
     let mut lines = cli::table(&rows);
     lines.push(String::new());
@@ -326,8 +326,8 @@ fn text(report: &Report) -> Vec<String> {
     lines
 }
 
-fn row(name: &str, part: &Part, cameras_named: bool) -> Vec<String> {
-    let each = |Spread { min, median, max }| format!("{min}-{median}-{max}");
+fn row(name: &str, part: &PartReport, cameras_named: bool) -> Vec<String> {
+    let each = |MinMedianMax { min, median, max }| format!("{min}-{median}-{max}");
     let pixels = match (part.width, part.height) {
         (Some(width), Some(height)) => format!("{} x {}", width.median, height.median),
         _ => String::new(),

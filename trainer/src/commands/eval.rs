@@ -6,16 +6,16 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
-use trainer::data::dataset::{Dataset, Layout, Options};
+use trainer::data::dataset::{Dataset, DatasetLayout, DatasetOptions};
 use trainer::evaluate::clusters::{Clusters, clusters};
 use trainer::evaluate::projection::projection;
-use trainer::evaluate::{self, Feature, Metric, Settings, Table, TestSet};
+use trainer::evaluate::{self, EvalSettings, Feature, Metric, ScoreTable, TestSet};
 use trainer::import::Overrides;
+use trainer::load;
 use trainer::nets::Backbone;
 use trainer::picture::{Crop, scatter, sheet};
-use trainer::start;
 use trainer::torch::Module;
-use trainer::torch::extract::{self, Reading};
+use trainer::torch::extract::{self, ExtractOptions};
 
 use super::hardware::Hardware;
 /// Find people again, and say how often that works
@@ -36,7 +36,7 @@ pub(super) struct Eval {
     cross: Vec<PathBuf>,
     /// How they lie in their folders [default: recognised by their content]
     #[arg(long)]
-    layout: Option<Layout>,
+    layout: Option<DatasetLayout>,
     /// Feature before (ft) or behind the neck (fi) [default: fi, where there is a neck]
     #[arg(long, value_enum)]
     feature: Option<Feature>,
@@ -85,7 +85,7 @@ const ANSWERS: usize = 10;
 struct Report {
     schema: u32,
     #[serde(flatten)]
-    table: Table,
+    table: ScoreTable,
     /// How tight the identities of the gallery are.
     clusters: Clusters,
 }
@@ -98,24 +98,24 @@ impl Eval {
             size: self.size,
             ..Overrides::default()
         };
-        let opened = start::open(&self.weights, &overrides)?;
+        let opened = load::open(&self.weights, &overrides)?;
         for note in opened.notes.iter().chain(&opened.account.left_out()) {
             cli::say!("note: {note}");
         }
         for fresh in &opened.account.fresh {
             cli::say!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
         }
-        let options = Options {
+        let options = DatasetOptions {
             layout: self.layout,
-            ..Options::default()
+            ..DatasetOptions::default()
         };
         let mut sets = vec![super::noted(Dataset::open_all(&self.data, &options)?)];
         for folder in &self.cross {
             sets.push(super::noted(Dataset::open(folder, &options)?));
         }
         let module = Module::new(&opened.net, device, self.hardware.precision())?;
-        let reading = Reading {
-            preprocessing: &opened.about.preprocessing,
+        let reading = ExtractOptions {
+            preprocessing: &opened.info.preprocessing,
             batch: self.batch,
             loader: self.hardware.loader(),
         };
@@ -130,15 +130,15 @@ impl Eval {
             .collect::<anyhow::Result<Vec<TestSet>>>()?;
         bar.finish_and_clear();
 
-        let settings = Settings {
+        let settings = EvalSettings {
             feature: self.feature.unwrap_or(tests[0].best_feature()),
             metric: self.metric,
             rerank: self.rerank,
         };
         let table = if self.necks {
             let rows = tests.iter().map(|set| evaluate::necks(set, self.rerank));
-            let tables = rows.collect::<trainer::Result<Vec<Table>>>()?;
-            Table {
+            let tables = rows.collect::<trainer::Result<Vec<ScoreTable>>>()?;
+            ScoreTable {
                 rows: tables.into_iter().flat_map(|table| table.rows).collect(),
             }
         } else {
@@ -162,14 +162,14 @@ impl Eval {
         cli::lines(lines)
     }
 
-    fn draw(&self, test: &TestSet, settings: Settings) -> anyhow::Result<()> {
+    fn draw(&self, test: &TestSet, settings: EvalSettings) -> anyhow::Result<()> {
         let write = |path: &PathBuf, picture: String| {
             cli::private::write(path, picture).with_context(|| path.display().to_string())
         };
         if let Some(path) = &self.sheet {
             let count = test.query.labels().len();
             let queries: Vec<usize> = (0..count).step_by(count.div_ceil(QUERIES)).collect();
-            let Settings {
+            let EvalSettings {
                 feature, metric, ..
             } = settings;
             let open = |name: &str| Crop::open(name);
@@ -194,7 +194,7 @@ impl Eval {
 fn test(
     module: &Module,
     set: &Dataset,
-    reading: Reading<'_>,
+    reading: ExtractOptions<'_>,
     bar: &ProgressBar,
 ) -> anyhow::Result<TestSet> {
     Ok(extract::test_set(module, set, reading, |images| {

@@ -1,7 +1,7 @@
 //! `trainer export`: weights to the file that a device reads.
 
-mod judge;
-mod told;
+mod accuracy;
+mod layers;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,19 +12,19 @@ use clap::Args;
 use cli::pictures::PassedOver;
 use network::metadata::{self, Quantisation, WeightsOrigin};
 use serde::Serialize;
-use trainer::checkpoint::{About, default_preprocessing};
+use trainer::accuracy::evaluate::Quantiser;
+use trainer::checkpoint::{NetInfo, default_preprocessing};
 use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
-    Calibration, Options, Progress, QdqLayout, Quantised, Record, Rounding, Scheme,
+    Calibration, Layout, Progress, QuantisationRecord, QuantiseOptions, Quantised, Rounding, Scheme,
 };
-use trainer::export::{self, Exported, Gap};
-use trainer::import::{Account, Overrides};
-use trainer::judge::drive::Quantiser;
+use trainer::export::{self, EmbeddingDifference, Exported};
+use trainer::import::{ImportReport, Overrides};
+use trainer::load::{self, OpenedNet};
 use trainer::nets::{self, Backbone, Neck, Spec};
-use trainer::start::{self, Opened};
 
-use self::judge::{Found, Judge, Told};
+use self::accuracy::{AccuracyArgs, Measured, QuantiserReport};
 use super::stages::Stages;
 
 /// Write a network as the ONNX file that `reid` runs
@@ -72,7 +72,7 @@ pub(super) struct Export {
     verify_against: Option<PathBuf>,
     #[command(flatten)]
     int8: Int8,
-    /// The float network that a quantised one (`trainer train --qat`) is judged against on --eval
+    /// The float network that a quantised one (`trainer train --qat`) is accuracy against on --eval
     #[arg(long, value_name = "W", requires = "eval")]
     against: Option<PathBuf>,
     /// What the weights have learnt, for example Market-1501
@@ -82,13 +82,13 @@ pub(super) struct Export {
     #[arg(long, value_name = "NAME")]
     licence: Option<String>,
     #[command(flatten)]
-    judge: Judge,
+    accuracy: AccuracyArgs,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Everything about bytes.
+/// Everything info bytes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quantising")]
 struct Int8 {
@@ -154,10 +154,10 @@ struct Report {
     net: String,
     dim: usize,
     nodes: usize,
-    folding: Option<Gap>,
-    verified: Option<Gap>,
+    folding: Option<EmbeddingDifference>,
+    verified: Option<EmbeddingDifference>,
     quantised: Option<Quantising>,
-    judged: Found,
+    accuracy: Measured,
 }
 
 /// What became of the network in bytes.
@@ -166,9 +166,9 @@ struct Quantising {
     /// Images calibrated on.
     images: usize,
     /// Int8 against float on the images held back, if there are any.
-    held_back: Option<Gap>,
+    held_back: Option<EmbeddingDifference>,
     /// What was done.
-    record: Record,
+    record: QuantisationRecord,
 }
 
 impl Export {
@@ -199,17 +199,20 @@ impl Export {
             }
             _ => None,
         };
-        let (quantised, judged) = match &self.against {
-            Some(float) => (None, self.judged_against(float, &mut exported)?),
-            None => self.int8.run(&mut exported, &self.judge)?,
+        let (quantised, accuracy) = match &self.against {
+            Some(float) => (None, self.compare_against(float, &mut exported)?),
+            None => self.int8.run(&mut exported, &self.accuracy)?,
         };
         // Whatever the contract says is said by now.
         exported.add_receipt()?;
         exported.write(&self.out)?;
-        let told = quantised.as_ref().map_or_else(Told::default, |quantised| {
-            told::of(&exported.graph, &quantised.record, quantised.images)
-        });
-        self.judge.write(&exported, &self.out, &judged, told)?;
+        let quantiser = quantised
+            .as_ref()
+            .map_or_else(QuantiserReport::default, |quantised| {
+                layers::report_of(&exported.graph, &quantised.record, quantised.images)
+            });
+        self.accuracy
+            .write(&exported, &self.out, &accuracy, quantiser)?;
         let report = Report {
             schema: 1,
             file: self.out.clone(),
@@ -219,7 +222,7 @@ impl Export {
             folding,
             verified,
             quantised,
-            judged,
+            accuracy,
         };
         if self.json {
             return cli::json(&report);
@@ -246,20 +249,20 @@ impl Export {
         if let Some(quantised) = &report.quantised {
             lines.extend(quantised.lines());
         }
-        lines.extend(report.judged.text());
+        lines.extend(report.accuracy.text());
         cli::lines(lines)
     }
 
     /// Judges a network that is quantised already against the float one at `path`.
-    fn judged_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Found> {
+    fn compare_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Measured> {
         anyhow::ensure!(
             exported.metadata.quantisation.is_some(),
             "{}: it is not quantised: --against compares a quantised network with the float one that it was",
             self.weights.display()
         );
-        let opened = start::open(path, &Overrides::default())?;
-        let mut float = export::float(&opened, WeightsOrigin::default())?;
-        let [own, others] = [&exported.metadata, &float.metadata];
+        let opened = load::open(path, &Overrides::default())?;
+        let mut float = export::float(&opened, Weights::default())?;
+        let [own, others] = [&exported.contract, &float.contract];
         anyhow::ensure!(
             others.quantisation.is_none()
                 && own.embedding.dim == others.embedding.dim
@@ -285,12 +288,12 @@ impl Export {
             },
             only: &mut |layer| trained(layer),
         };
-        let found = self.judge.run(&mut float, Some(quantiser), &[])?;
-        exported.metadata.thresholds = float.metadata.thresholds;
+        let found = self.accuracy.run(&mut float, Some(quantiser), &[])?;
+        exported.contract.thresholds = float.contract.thresholds;
         Ok(found)
     }
 
-    fn open(&self) -> anyhow::Result<Opened> {
+    fn open(&self) -> anyhow::Result<OpenedNet> {
         if self.weights != Path::new("random") {
             let overrides = Overrides {
                 backbone: self.arch,
@@ -300,7 +303,7 @@ impl Export {
                 drop_unused: self.drop_unused,
                 ..Overrides::default()
             };
-            let opened = start::open(&self.weights, &overrides)?;
+            let opened = load::open(&self.weights, &overrides)?;
             for note in opened.notes.iter().chain(&opened.account.left_out()) {
                 cli::say!("note: {note}");
             }
@@ -322,16 +325,16 @@ impl Export {
             neck: Neck::Bnneck,
             ..Spec::default()
         };
-        Ok(Opened {
+        Ok(OpenedNet {
             net: nets::build(&spec, 1, self.seed)?,
-            about: About {
+            info: NetInfo {
                 preprocessing: default_preprocessing(Some(&spec)),
                 spec: Some(spec),
                 classes: 1,
                 epoch: 0,
             },
             family: "random",
-            account: Account::default(),
+            account: ImportReport::default(),
             notes: Vec::new(),
             quantisation: None,
         })
@@ -343,10 +346,10 @@ impl Int8 {
     fn run(
         &self,
         exported: &mut Exported,
-        judge: &Judge,
-    ) -> anyhow::Result<(Option<Quantising>, Found)> {
+        accuracy: &AccuracyArgs,
+    ) -> anyhow::Result<(Option<Quantising>, Measured)> {
         let Some(folder) = self.calib.as_ref().filter(|_| self.quantize) else {
-            return Ok((None, judge.run(exported, None, &[])?));
+            return Ok((None, accuracy.run(exported, None, &[])?));
         };
         anyhow::ensure!(
             exported.metadata.quantisation.is_none(),
@@ -365,7 +368,7 @@ impl Int8 {
                 cli::count(images.calibration.len(), "image")
             );
         }
-        let options = Options {
+        let options = QuantiseOptions {
             layout: self.layout,
             scheme: self.scheme,
             calibration: self.calibration,
@@ -376,8 +379,8 @@ impl Int8 {
             only: None,
         };
         let mut stages = Stages::default();
-        let mut hear = |stage| stages.hear(stage);
-        let progress = &mut Progress(Some(&mut hear));
+        let mut on_stage = |stage| stages.on_stage(stage);
+        let progress = &mut Progress(Some(&mut on_stage));
         let calibrated = calibrate_on(
             &images.calibration,
             &exported.graph,
@@ -389,7 +392,7 @@ impl Int8 {
         let float = exported.graph.clone();
         let layers = calibrated.layers()?;
         let progress = RefCell::new(progress);
-        let made = |change: &dyn Fn(&mut Options)| -> trainer::Result<Quantised> {
+        let made = |change: &dyn Fn(&mut QuantiseOptions)| -> trainer::Result<Quantised> {
             let mut options = options.clone();
             change(&mut options);
             calibrated.quantise(&options, &mut progress.borrow_mut())
@@ -416,7 +419,7 @@ impl Int8 {
             0 | 1 => &images.calibration,
             _ => &images.held_back,
         };
-        let found = judge.run(exported, Some(quantiser), shown)?;
+        let found = accuracy.run(exported, Some(quantiser), shown)?;
         drop(stages);
         let held_back = if images.held_back.is_empty() {
             cli::say!("note: too few images to hold some back: int8 was not compared with float");

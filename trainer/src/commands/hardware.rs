@@ -3,14 +3,14 @@
 use clap::{Args, ValueEnum};
 use trainer::data::loader::LoaderOptions;
 use trainer::torch::Precision;
-use trainer::torch::device::{self, Choice};
+use trainer::torch::device::{self, DeviceChoice};
 
 /// What a command may take of the machine.
 #[derive(Debug, Args)]
 pub(super) struct Hardware {
     /// Where to compute: cpu or cuda
     #[arg(long, value_name = "D", default_value = "cpu")]
-    device: Choice,
+    device: DeviceChoice,
     /// With what numbers; bf16 is twice as fast where the processor has it
     #[arg(long, value_enum, default_value = "f32")]
     precision: Number,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use trainer::import::{self, Account, Ignored, Listed, Overrides};
+use trainer::import::{self, IgnoredTensor, ImportReport, ListedTensor, Overrides};
+use trainer::load;
 use trainer::nets::{Backbone, Spec};
-use trainer::start;
 
 /// Take over published weights: .pth, .safetensors; list those of .onnx too
 ///
@@ -55,8 +55,8 @@ pub(super) struct Import {
 #[derive(Serialize)]
 struct Listing {
     schema: u32,
-    tensors: Vec<Listed>,
-    beside: Vec<Ignored>,
+    tensors: Vec<ListedTensor>,
+    beside: Vec<IgnoredTensor>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ struct Report<'a> {
     classes: usize,
     notes: &'a [String],
     #[serde(flatten)]
-    account: &'a Account,
+    account: &'a ImportReport,
 }
 
 impl Import {
@@ -75,7 +75,7 @@ impl Import {
         if self.list {
             let source = import::open(&self.file)?;
             let beside = source.skipped().iter();
-            let beside = beside.map(|skipped| Ignored {
+            let beside = beside.map(|skipped| IgnoredTensor {
                 name: skipped.name.clone(),
                 reason: skipped.reason.clone(),
             });
@@ -93,8 +93,8 @@ impl Import {
             prefix: self.prefix.clone(),
             drop_unused: self.drop_unused,
         };
-        let opened = start::open(&self.file, &overrides)?;
-        let Some(spec) = &opened.about.spec else {
+        let opened = load::open(&self.file, &overrides)?;
+        let Some(spec) = &opened.info.spec else {
             anyhow::bail!(
                 "{}: an ONNX file is a network by itself and needs no import",
                 self.file.display()
@@ -107,7 +107,7 @@ impl Import {
             schema: 1,
             family: opened.family,
             spec,
-            classes: opened.about.classes,
+            classes: opened.info.classes,
             notes: &opened.notes,
             account: &opened.account,
         })
@@ -135,7 +135,7 @@ impl Import {
         if self.json {
             return cli::json(&report);
         }
-        let Account {
+        let ImportReport {
             used,
             ignored,
             dropped,

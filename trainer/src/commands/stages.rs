@@ -9,7 +9,7 @@ pub(super) struct Stages(Option<ProgressBar>);
 
 impl Stages {
     /// Shows what has begun, or how far it is.
-    pub(super) fn hear(&mut self, stage: Stage) {
+    pub(super) fn on_stage(&mut self, stage: Stage) {
         match stage {
             Stage::Begin(what, steps) => {
                 self.finish();

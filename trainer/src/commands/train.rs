@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use network::metadata::Preprocessing;
-use trainer::checkpoint::{self, About};
-use trainer::data::dataset::{Dataset, Layout, Options};
+use network::contract::Preprocessing;
+use trainer::checkpoint::{self, NetInfo};
+use trainer::data::dataset::{Dataset, DatasetLayout, DatasetOptions};
 use trainer::data::loader::Batch;
 use trainer::evaluate::Metric;
 use trainer::import::Overrides;
+use trainer::load::{self, SavedGraph};
 use trainer::nets::Net;
 use trainer::picture::sheet::Tile;
 use trainer::picture::{self, Crop};
 use trainer::recipe::Recipe;
-use trainer::run::{FINAL, FINAL_INT8, LAST, Record, Run};
-use trainer::start::{self, Kept};
-use trainer::torch::extract::{self, Reading};
-use trainer::torch::train::{self, Machine, Start, Watch};
-use trainer::torch::{Module, Precision, Step};
-use trainer::weights::Weights;
+use trainer::run_folder::{FINAL, FINAL_INT8, LAST, LogRecord, RunFolder};
+use trainer::torch::extract::{self, ExtractOptions};
+use trainer::torch::train::{self, MachineOptions, TrainInput, TrainObserver};
+use trainer::torch::{Module, Precision, TrainStep};
+use trainer::weights::WeightFile;
 
-use self::qat::{InIntegers, Qat};
+use self::qat::{Qat, QatRun};
 use super::hardware::Hardware;
 
 /// Train a network by a recipe
@@ -41,8 +41,8 @@ pub(super) struct Train {
     data: Vec<PathBuf>,
     /// How it lies in its folder [default: recognised by its content]
     #[arg(long)]
-    layout: Option<Layout>,
-    /// Weights to begin with: .pth, .safetensors, or a float .onnx, which is then the network
+    layout: Option<DatasetLayout>,
+    /// WeightFile to begin with: .pth, .safetensors, or a float .onnx, which is then the network
     #[arg(long, value_name = "W")]
     init: Option<PathBuf>,
     /// Folder of the run [default: runs/ and the name of the recipe]
@@ -76,7 +76,7 @@ Examples:
     --set loss.distil.teacher=runs/bot-resnet18/final.safetensors";
 
 /// The network that came from an ONNX file, in the folder of its run.
-const ADOPTED: &str = "net.onnx";
+const ONNX_START: &str = "net.onnx";
 
 /// Crops of the first batch that are shown.
 const SHOWN: usize = 64;
@@ -89,9 +89,9 @@ impl Train {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let recipe = Recipe::read(&self.recipe, &self.settings)?;
         let device = self.hardware.open()?;
-        let options = Options {
+        let options = DatasetOptions {
             layout: self.layout,
-            ..Options::default()
+            ..DatasetOptions::default()
         };
         let set = super::noted(Dataset::open_all(&self.data, &options)?);
         anyhow::ensure!(
@@ -101,7 +101,7 @@ impl Train {
         );
         let folder = self.folder();
         train::check(&recipe, &set)?;
-        let in_integers = self.qat.is_wanted() || self.resume && InIntegers::are_kept(&folder);
+        let in_integers = self.qat.is_wanted() || self.resume && QatRun::are_kept(&folder);
         anyhow::ensure!(
             !in_integers || self.hardware.precision() == Precision::F32,
             "--precision is bf16: codes times their step have no exact bf16, train in integers with f32"
@@ -111,29 +111,29 @@ impl Train {
             let (run, checkpoint) = self.go_on(&recipe, &folder)?;
             (run, Some(checkpoint))
         } else {
-            (Run::create(&folder, &recipe)?, None)
+            (RunFolder::create(&folder, &recipe)?, None)
         };
         match &integers {
             _ if self.resume => {}
-            Some(integers) => integers.keep(&begun.about, &run)?,
-            None if begun.about.spec.is_none() => {
-                let kept = Kept {
+            Some(integers) => integers.keep(&begun.info, &run)?,
+            None if begun.info.spec.is_none() => {
+                let kept = SavedGraph {
                     graph: begun.net.graph().clone(),
-                    about: begun.about.clone(),
+                    info: begun.info.clone(),
                     quantisation: None,
                 };
-                run.write(ADOPTED, &kept.to_bytes()?)?;
+                run.write(ONNX_START, &kept.to_bytes()?)?;
             }
             None => {}
         }
-        let preprocessing = begun.about.preprocessing;
-        let machine = Machine {
+        let preprocessing = begun.info.preprocessing;
+        let machine = MachineOptions {
             device,
             precision: self.hardware.precision(),
             loader: self.hardware.loader(),
             cache_mb: self.cache,
         };
-        let mut watch = Watcher {
+        let mut watch = ProgressObserver {
             json: self.json,
             epochs: recipe.schedule.epochs,
             preprocessing,
@@ -150,7 +150,7 @@ impl Train {
                 folder.display()
             );
         }
-        let (net, about) = train::train(
+        let (net, info) = train::train(
             &recipe,
             &set,
             begun,
@@ -167,7 +167,7 @@ impl Train {
             }
             None => {
                 let mut weights = checkpoint::weights(&net);
-                about.note(&mut weights);
+                info.write_to(&mut weights);
                 weights.write(&run.path(FINAL))?;
                 FINAL
             }
@@ -178,7 +178,7 @@ impl Train {
         )?;
         if !set.query.is_empty() && !set.gallery.is_empty() {
             let module = Module::new(&net, device, machine.precision)?;
-            let reading = Reading {
+            let reading = ExtractOptions {
                 preprocessing: &preprocessing,
                 batch: recipe.evaluate.batch,
                 loader: machine.loader,
@@ -205,15 +205,15 @@ impl Train {
         recipe: &Recipe,
         set: &Dataset,
         folder: &Path,
-    ) -> anyhow::Result<(Start, Option<InIntegers>)> {
+    ) -> anyhow::Result<(TrainInput, Option<QatRun>)> {
         let kept = match self.resume {
-            true => InIntegers::kept(folder)?,
+            true => QatRun::kept(folder)?,
             false => None,
         };
-        if let Some((integers, about)) = kept {
-            let start = Start {
+        if let Some((integers, info)) = kept {
+            let start = TrainInput {
                 net: integers.net().clone(),
-                about,
+                info,
                 teacher: teacher(recipe)?,
                 frozen_norms: true,
             };
@@ -223,15 +223,15 @@ impl Train {
         if self.resume {
             return Ok((start, None));
         }
-        let Some(integers) = self.qat.begin(&start.net, &start.about, set)? else {
+        let Some(integers) = self.qat.begin(&start.net, &start.info, set)? else {
             return Ok((start, None));
         };
-        let start = Start {
+        let start = TrainInput {
             net: integers.net().clone(),
             // No name stands for a quantised network.
-            about: About {
+            info: NetInfo {
                 spec: None,
-                ..start.about
+                ..start.info
             },
             frozen_norms: true,
             ..start
@@ -244,34 +244,34 @@ impl Train {
         recipe: &Recipe,
         set: &Dataset,
         folder: &Path,
-    ) -> anyhow::Result<Start> {
-        let asked = About {
+    ) -> anyhow::Result<TrainInput> {
+        let asked = NetInfo {
             spec: Some(recipe.model.clone()),
             classes: set.classes().1,
             preprocessing: recipe.preprocessing(),
             epoch: 0,
         };
         let teacher = teacher(recipe)?;
-        let adopted = folder.join(ADOPTED);
+        let adopted = folder.join(ONNX_START);
         if self.resume && adopted.is_file() {
-            let (net, about) = start::adopted(&adopted)?;
-            return Ok(Start {
+            let (net, info) = load::resume_onnx(&adopted)?;
+            return Ok(TrainInput {
                 net,
-                about,
+                info,
                 teacher,
                 frozen_norms: false,
             });
         }
         // What a resumed run began with is in its checkpoint.
         let Some(init) = self.init.as_ref().filter(|_| !self.resume) else {
-            return Ok(Start {
-                net: start::fresh(&asked, recipe.seed)?,
-                about: asked,
+            return Ok(TrainInput {
+                net: load::fresh(&asked, recipe.seed)?,
+                info: asked,
                 teacher,
                 frozen_norms: false,
             });
         };
-        let begun = start::init(init, &asked, recipe.seed)?;
+        let begun = load::init(init, &asked, recipe.seed)?;
         for note in &begun.notes {
             cli::say!("note: {note}");
         }
@@ -286,15 +286,15 @@ impl Train {
         for note in account.left_out() {
             cli::say!("note: {note}");
         }
-        Ok(Start {
+        Ok(TrainInput {
             net: begun.net,
-            about: begun.about,
+            info: begun.info,
             teacher,
             frozen_norms: false,
         })
     }
 
-    fn go_on(&self, recipe: &Recipe, folder: &Path) -> anyhow::Result<(Run, Weights)> {
+    fn go_on(&self, recipe: &Recipe, folder: &Path) -> anyhow::Result<(RunFolder, WeightFile)> {
         let kept = Recipe::read(&folder.join("recipe.toml"), &[])?;
         anyhow::ensure!(
             kept == *recipe,
@@ -308,10 +308,10 @@ impl Train {
             "{}: nothing of its run was kept yet: begin it without --resume",
             folder.display()
         );
-        let weights = Weights::read(&path)?;
-        let about = About::of(&weights)?;
-        let epoch = about.map_or(0, |about| about.epoch);
-        Ok((Run::resume(folder, epoch)?.0, weights))
+        let weights = WeightFile::read(&path)?;
+        let info = NetInfo::of(&weights)?;
+        let epoch = info.map_or(0, |info| info.epoch);
+        Ok((RunFolder::resume(folder, epoch)?.0, weights))
     }
 }
 
@@ -319,12 +319,12 @@ impl Train {
 fn teacher(recipe: &Recipe) -> anyhow::Result<Option<Net>> {
     Ok(match recipe.loss.distil.teacher.as_str() {
         "" => None,
-        path => Some(start::open(path.as_ref(), &Overrides::default())?.net),
+        path => Some(load::open(path.as_ref(), &Overrides::default())?.net),
     })
 }
 
 /// A sheet of queries from all over the test set and their answers.
-fn answers(module: &Module, set: &Dataset, reading: Reading<'_>) -> anyhow::Result<String> {
+fn answers(module: &Module, set: &Dataset, reading: ExtractOptions<'_>) -> anyhow::Result<String> {
     let test = extract::test_set(module, set, reading, |_| ())?;
     let feature = test.best_feature();
     let step = set.query.len().div_ceil(QUERIES);
@@ -341,7 +341,7 @@ fn answers(module: &Module, set: &Dataset, reading: Reading<'_>) -> anyhow::Resu
 }
 
 /// Shows a run to a person, or to a program.
-struct Watcher {
+struct ProgressObserver {
     json: bool,
     epochs: u32,
     preprocessing: Preprocessing,
@@ -349,7 +349,7 @@ struct Watcher {
     bar: Option<ProgressBar>,
 }
 
-impl Watcher {
+impl ProgressObserver {
     fn done(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -357,7 +357,7 @@ impl Watcher {
     }
 }
 
-impl Watch for Watcher {
+impl TrainObserver for ProgressObserver {
     fn epoch(&mut self, epoch: u32, steps: usize) {
         let epochs = self.epochs;
         let bar = self.bar.get_or_insert_with(|| {
@@ -369,7 +369,7 @@ impl Watch for Watcher {
         bar.set_message(format!("epoch {epoch} of {epochs}"));
     }
 
-    fn step(&mut self, step: &Step, images: usize) {
+    fn step(&mut self, step: &TrainStep, images: usize) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
             let rate = bar.per_sec() * images as f64;
@@ -401,7 +401,7 @@ impl Watch for Watcher {
         cli::private::write(&path, sheet).map_err(trainer::Error::io(&path))
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: &LogRecord) {
         if self.json {
             // A reader that has gone away does not end a training.
             let _ = cli::json(record);
@@ -416,9 +416,9 @@ impl Watch for Watcher {
 }
 
 /// A record as a person reads it.
-fn line(record: &Record, epochs: u32) -> String {
+fn line(record: &LogRecord, epochs: u32) -> String {
     match record {
-        Record::Epoch(epoch) => {
+        LogRecord::Epoch(epoch) => {
             let parts: Vec<String> = (epoch.loss.iter())
                 .filter(|(name, _)| *name != "total")
                 .map(|(name, value)| format!("{name} {value:.3}"))
@@ -434,7 +434,7 @@ fn line(record: &Record, epochs: u32) -> String {
                 epoch.waiting * 100.0,
             )
         }
-        Record::Evaluation(evaluation) => format!(
+        LogRecord::Evaluation(evaluation) => format!(
             "epoch {}/{epochs}  rank-1 {:.1} %  mAP {:.1} %",
             evaluation.epoch,
             evaluation.test.rank1 * 100.0,

@@ -88,7 +88,7 @@ impl Augment {
 /// An image's place in a run; it names the image's chance. The same image twice in an epoch, as the
 /// sampler has it where a person has few, is changed in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ImagePosition {
     /// The seed of the run.
     pub seed: u64,
     /// From 0 on.
@@ -97,15 +97,15 @@ pub struct Place {
     pub index: u64,
 }
 
-impl Place {
-    fn draw(self, step: Step) -> Draw {
+impl ImagePosition {
+    fn draw(self, step: AugmentStep) -> Draw {
         Draw::new(self.seed, "augment", &[self.epoch, self.index, step as u64])
     }
 }
 
 /// What is drawn for. The numbers are part of what a seed means.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum AugmentStep {
     Flip = 0,
     Crop = 1,
     Jitter = 2,
@@ -149,7 +149,7 @@ impl Augmenter {
     ///
     /// # Errors
     /// If one of the two has another length.
-    pub fn fill(&mut self, rgb: &[u8], place: Place, out: &mut [f32]) -> Result<()> {
+    pub fn fill(&mut self, rgb: &[u8], place: ImagePosition, out: &mut [f32]) -> Result<()> {
         let [height, width] = self.size;
         if rgb.len() != height * width * 3 {
             // Says which length was wanted.
@@ -161,16 +161,16 @@ impl Augmenter {
             jitter,
             erasing,
         } = self.augment;
-        let flipped = place.draw(Step::Flip).chance(flip);
+        let flipped = place.draw(AugmentStep::Flip).chance(flip);
         // `RandomCrop` of torchvision draws the upper edge first.
-        let mut draw = place.draw(Step::Crop);
+        let mut draw = place.draw(AugmentStep::Crop);
         let corner = [draw.below(2 * pad + 1), draw.below(2 * pad + 1)];
         self.moved.resize(rgb.len(), 0);
         shift(rgb, self.size, flipped, pad, corner, &mut self.moved);
-        jitter.apply(&mut self.moved, &mut place.draw(Step::Jitter));
+        jitter.apply(&mut self.moved, &mut place.draw(AugmentStep::Jitter));
         self.normaliser.fill(&self.moved, out)?;
         if let Some([top, left, rows, columns]) =
-            erasing.rectangle(self.size, &mut place.draw(Step::Erase))
+            erasing.rectangle(self.size, &mut place.draw(AugmentStep::Erase))
         {
             for (plane, fill) in out.chunks_exact_mut(height * width).zip(self.fill) {
                 for row in plane.chunks_exact_mut(width).skip(top).take(rows) {
@@ -286,8 +286,8 @@ mod tests {
     fn without_chance_the_network_reads_the_image() {
         let rgb: Vec<u8> = (0..16 * 8 * 3).map(|i| (i % 251) as u8).collect();
         let (mut found, mut wanted) = (vec![0.0; rgb.len()], vec![1.0; rgb.len()]);
-        let mut augmenter = Augmenter::new(Augment::none(), &preprocessing()).unwrap();
-        let place = Place {
+        let mut augmenter = Augmenter::new(Augment::none(), &contract()).unwrap();
+        let place = ImagePosition {
             seed: 1,
             epoch: 0,
             index: 5,
@@ -316,7 +316,7 @@ mod tests {
             let mut augmenter = Augmenter::new(augment, &preprocessing()).unwrap();
             let mut out = vec![0.0; rgb.len()];
             let (seed, epoch, index) = (3, 0, 0);
-            let place = Place { seed, epoch, index };
+            let place = ImagePosition { seed, epoch, index };
             augmenter.fill(&rgb, place, &mut out).unwrap();
             for (plane, wanted) in out.chunks_exact(16 * 8).zip(wanted) {
                 let erased = plane.iter().filter(|&&v| v == wanted).count();
@@ -332,7 +332,7 @@ mod tests {
         let fill = |augment, seed, epoch, index| {
             let mut augmenter = Augmenter::new(augment, &preprocessing()).unwrap();
             let mut out = vec![0.0; rgb.len()];
-            let place = Place { seed, epoch, index };
+            let place = ImagePosition { seed, epoch, index };
             augmenter.fill(&rgb, place, &mut out).unwrap();
             out
         };

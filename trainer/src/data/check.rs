@@ -13,17 +13,17 @@ use synth::workers;
 
 /// What is in a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct DatasetReport {
     /// Version of this object in JSON: 1.
     pub schema: u32,
     /// The data set's name.
     pub name: String,
     /// Images to train with.
-    pub train: Part,
+    pub train: PartReport,
     /// Images that are searched for.
-    pub query: Part,
+    pub query: PartReport,
     /// Images that are searched in.
-    pub gallery: Part,
+    pub gallery: PartReport,
     /// Whether files say which camera took them.
     pub cameras_named: bool,
     /// Persons to train with who are also in the test: whatever a test says then is too good.
@@ -34,12 +34,12 @@ pub struct Report {
     /// Files of the folder that are in no part, one line a reason.
     pub left_out: Vec<String>,
     /// Files that cannot be decoded.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<BrokenFile>,
 }
 
 /// One part of a data set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Part {
+pub struct PartReport {
     /// All images, distractors and junk among them.
     pub images: usize,
     /// Persons, without distractors and junk.
@@ -51,21 +51,21 @@ pub struct Part {
     /// Images by camera.
     pub cameras: BTreeMap<u32, usize>,
     /// Images of a person.
-    pub images_per_identity: Option<Spread>,
+    pub images_per_identity: Option<MinMedianMax>,
     /// Persons seen by one camera only: nothing is learned of them across cameras. 0 if files name
     /// no camera.
     pub identities_of_one_camera: usize,
     /// Widths of the images that could be decoded, in pixels.
-    pub width: Option<Spread>,
+    pub width: Option<MinMedianMax>,
     /// Heights of them.
-    pub height: Option<Spread>,
+    pub height: Option<MinMedianMax>,
     /// Bytes of the files that could be decoded.
     pub bytes: u64,
 }
 
 /// Least, middle (the lower of two) and most of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Spread {
+pub struct MinMedianMax {
     /// The least.
     pub min: usize,
     /// As many are below as above.
@@ -76,14 +76,14 @@ pub struct Spread {
 
 /// A file that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
+pub struct BrokenFile {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it, its name included.
     pub reason: String,
 }
 
-impl Spread {
+impl MinMedianMax {
     fn of(mut numbers: Vec<usize>) -> Option<Self> {
         numbers.sort_unstable();
         Some(Self {
@@ -95,27 +95,29 @@ impl Spread {
 }
 
 /// Width, height and bytes of an image, or why it has none.
-type Looked = Result<[usize; 3], String>;
+type DecodedSize = Result<[usize; 3], String>;
 
 /// Counts persons and cameras, and decodes every image in `threads` threads (0 for one a core);
 /// `seen` is called for each image, in no order.
 ///
 /// # Errors
-/// [`Error::Argument`](crate::Error::Argument) for more than 256 threads. Broken files are no error: they are in the report.
-pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Result<Report> {
+/// [`Error::Argument`](crate::Error::Argument) for more than 256 threads. BrokenFile files are no error: they are in the report.
+pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Result<DatasetReport> {
     let threads = workers::count(threads)?;
     let images: Vec<&Image> = dataset.images().collect();
-    let looked = look_at_all(&images, threads, seen)?;
-    let broken = images.iter().zip(&looked).filter_map(|(image, looked)| {
-        Some(Broken {
+    let decoded = decode_all(&images, threads, seen)?;
+    let broken = images.iter().zip(&decoded).filter_map(|(image, decoded)| {
+        Some(BrokenFile {
             path: image.path.clone(),
-            reason: looked.as_ref().err()?.clone(),
+            reason: decoded.as_ref().err()?.clone(),
         })
     });
-    let (of_train, others) = looked.split_at(dataset.train.len());
+    let (of_train, others) = decoded.split_at(dataset.train.len());
     let (of_query, of_gallery) = others.split_at(dataset.query.len());
-    let part = |images: &[Image], looked: &[Looked]| Part::of(images, looked, dataset.cameras);
-    Ok(Report {
+    let part = |images: &[Image], decoded: &[DecodedSize]| {
+        PartReport::of(images, decoded, dataset.cameras)
+    };
+    Ok(DatasetReport {
         schema: 1,
         name: dataset.name.clone(),
         train: part(&dataset.train, of_train),
@@ -130,7 +132,11 @@ pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Resul
 }
 
 /// Each with its own memory for a picture: decoding is long beside allocating it.
-fn look_at_all(images: &[&Image], threads: usize, seen: impl Fn() + Sync) -> Result<Vec<Looked>> {
+fn decode_all(
+    images: &[&Image],
+    threads: usize,
+    seen: impl Fn() + Sync,
+) -> Result<Vec<DecodedSize>> {
     workers::each(images, threads, |image| {
         let mut picture = Picture::default();
         let read = picture.read(&image.path);
@@ -140,8 +146,8 @@ fn look_at_all(images: &[&Image], threads: usize, seen: impl Fn() + Sync) -> Res
     })
 }
 
-impl Part {
-    fn of(images: &[Image], looked: &[Looked], cameras_named: bool) -> Self {
+impl PartReport {
+    fn of(images: &[Image], decoded: &[DecodedSize], cameras_named: bool) -> Self {
         let mut part = Self {
             images: images.len(),
             ..Self::default()
@@ -167,10 +173,11 @@ impl Part {
             let one = |(_, cameras): &&(usize, BTreeSet<u32>)| cameras.len() == 1;
             part.identities_of_one_camera = persons.values().filter(one).count();
         }
-        part.images_per_identity = Spread::of(persons.values().map(|(count, _)| *count).collect());
-        let sizes: Vec<&[usize; 3]> = looked.iter().filter_map(|l| l.as_ref().ok()).collect();
-        part.width = Spread::of(sizes.iter().map(|size| size[0]).collect());
-        part.height = Spread::of(sizes.iter().map(|size| size[1]).collect());
+        part.images_per_identity =
+            MinMedianMax::of(persons.values().map(|(count, _)| *count).collect());
+        let sizes: Vec<&[usize; 3]> = decoded.iter().filter_map(|l| l.as_ref().ok()).collect();
+        part.width = MinMedianMax::of(sizes.iter().map(|size| size[0]).collect());
+        part.height = MinMedianMax::of(sizes.iter().map(|size| size[1]).collect());
         part.bytes = sizes.iter().map(|size| size[2] as u64).sum();
         part
     }
@@ -203,7 +210,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::data::dataset::Options;
+    use crate::data::dataset::DatasetOptions;
 
     /// Writes an image of that size.
     fn image(root: &std::path::Path, path: &str, width: u32, height: u32) {
@@ -233,7 +240,7 @@ mod tests {
         let cut = root.join("bounding_box_train/0003_c1s1_000001_01.png");
         let bytes = std::fs::read(&cut).unwrap();
         std::fs::write(&cut, &bytes[..40]).unwrap();
-        let dataset = Dataset::open(root, &Options::default()).unwrap();
+        let dataset = Dataset::open(root, &DatasetOptions::default()).unwrap();
         let count = AtomicUsize::new(0);
         let look = |threads| {
             check(&dataset, threads, || {
@@ -246,7 +253,7 @@ mod tests {
             assert_eq!(look(threads).unwrap(), report);
         }
 
-        let spread = |min, median, max| Some(Spread { min, median, max });
+        let spread = |min, median, max| Some(MinMedianMax { min, median, max });
         let train = &report.train;
         assert_eq!((train.images, train.identities), (4, 2));
         assert_eq!(train.cameras, BTreeMap::from([(1, 2), (2, 2)]));
@@ -276,7 +283,7 @@ mod tests {
                 image(root.path(), &format!("{person}/{shot}.png"), 2, 2);
             }
         }
-        let dataset = Dataset::open(root.path(), &Options::default()).unwrap();
+        let dataset = Dataset::open(root.path(), &DatasetOptions::default()).unwrap();
         let report = check(&dataset, 1, || ()).unwrap();
         assert!(!report.cameras_named && report.train.cameras.is_empty());
         assert_eq!(report.train.identities_of_one_camera, 0);

@@ -1,6 +1,6 @@
 //! Folders of images in, who is on each of them out: [`Dataset::open`].
 //!
-//! Public data sets come in few layouts ([`Layout`]); each has a reader here that says what it
+//! Public data sets come in few layouts ([`DatasetLayout`]); each has a reader here that says what it
 //! wanted and what it found where a folder is none. Persons are numbered from 1 within a data set,
 //! over all of its parts, so that a person who is both trained with and searched for can be found;
 //! 0 is a distractor and a negative number junk, as in Market-1501. [`Dataset::join`] puts several
@@ -10,9 +10,9 @@ mod cuhk03;
 mod files;
 mod folders;
 mod layout;
+mod market;
 mod msmt17;
 mod pairs;
-mod street;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 use synth::random::Draw;
 
 pub use files::pictures_below;
-pub use layout::Layout;
+pub use layout::DatasetLayout;
 
 /// One image of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,31 +57,31 @@ pub struct Dataset {
 
 /// How a folder is read.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct DatasetOptions {
     /// Its layout; recognised by its content if this is not given.
-    pub layout: Option<Layout>,
+    pub layout: Option<DatasetLayout>,
     /// Who is kept for the test where the layout does not say.
-    pub split: Split,
+    pub split: TestSplit,
 }
 
 /// Who is kept for the test, in layouts that do not say: pairs and folders of persons.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Split {
+pub struct TestSplit {
     /// Share of the persons, `0.0..=1.0`, rounded to the nearest number of them.
     pub test: f64,
     /// Names the draw.
     pub seed: u64,
 }
 
-impl Default for Split {
+impl Default for TestSplit {
     /// Half of them, as VIPeR's protocol has it.
     fn default() -> Self {
         Self { test: 0.5, seed: 0 }
     }
 }
 
-impl Split {
+impl TestSplit {
     /// The persons of `all` for the test.
     fn draw(self, all: &BTreeSet<i32>) -> Result<BTreeSet<i32>> {
         if !(0.0..=1.0).contains(&self.test) {
@@ -104,19 +104,19 @@ impl Dataset {
     /// # Errors
     /// [`Error::File`] if the folder has not the layout, with what was found and what was wanted;
     /// [`Error::Io`] if something cannot be listed or read.
-    pub fn open(root: &Path, options: &Options) -> Result<Self> {
+    pub fn open(root: &Path, options: &DatasetOptions) -> Result<Self> {
         let layout = match options.layout {
             Some(layout) => layout,
-            None => Layout::of(root)?,
+            None => DatasetLayout::of(root)?,
         };
         layout.check(root)?;
         let mut dataset = match layout {
-            Layout::Market => street::read(root)?,
-            Layout::Msmt17 => msmt17::read(root)?,
-            Layout::Cuhk03Detected => cuhk03::read(root, "detected")?,
-            Layout::Cuhk03Labeled => cuhk03::read(root, "labeled")?,
-            Layout::Pairs => pairs::read(root, options.split)?,
-            Layout::Folders => folders::read(root, options.split)?,
+            DatasetLayout::Market => market::read(root)?,
+            DatasetLayout::Msmt17 => msmt17::read(root)?,
+            DatasetLayout::Cuhk03Detected => cuhk03::read(root, "detected")?,
+            DatasetLayout::Cuhk03Labeled => cuhk03::read(root, "labeled")?,
+            DatasetLayout::Pairs => pairs::read(root, options.split)?,
+            DatasetLayout::Folders => folders::read(root, options.split)?,
         };
         let canonical = root.canonicalize().map_err(Error::io(root))?;
         dataset.name = match canonical.file_name() {
@@ -131,7 +131,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::open`] and [`Dataset::join`].
-    pub fn open_all<P: AsRef<Path>>(roots: &[P], options: &Options) -> Result<Self> {
+    pub fn open_all<P: AsRef<Path>>(roots: &[P], options: &DatasetOptions) -> Result<Self> {
         let open = |root: &P| Self::open(root.as_ref(), options);
         Self::join(roots.iter().map(open).collect::<Result<_>>()?)
     }

@@ -1,6 +1,6 @@
 //! Batches, made ahead of time in threads of their own.
 //!
-//! In: the images ([`Photos`]), and which of them make up each batch ([`Work`]). Out: an iterator of
+//! In: the images ([`TrainImages`]), and which of them make up each batch ([`EpochPlan`]). Out: an iterator of
 //! [`Batch`]es in that order. A thread makes whole batches, always the next one that nobody makes, and
 //! they are put back in order here: as chance is named by an image's place, every bit is the same
 //! whatever the number of threads. Only so many batches are given out as may wait, so that memory is
@@ -23,14 +23,14 @@ use network::metadata::Preprocessing;
 use network::preprocess::Cropper;
 use serde::{Deserialize, Serialize};
 
-use super::augment::{Augment, Augmenter, Place};
+use super::augment::{Augment, Augmenter, ImagePosition};
 use super::dataset::Image;
 use super::picture::Picture;
 use crate::{Error, Result};
 
 /// The images that batches are made of, and those that are kept in memory.
 #[derive(Debug)]
-pub struct Photos {
+pub struct TrainImages {
     images: Vec<Image>,
     /// What a batch says of an image: its class.
     labels: Vec<i64>,
@@ -38,8 +38,8 @@ pub struct Photos {
     cache: Cache,
 }
 
-impl Photos {
-    /// `images` and their `labels` (classes), for networks that want their input like `preprocessing`.
+impl TrainImages {
+    /// `images` and their `labels` (classes), for networks that want their input like `contract`.
     /// Resized images are kept in memory until they take `cache_mb` MiB (128 x 256 pixels are 96
     /// KiB); the others are decoded anew each time.
     ///
@@ -134,7 +134,7 @@ impl Cache {
 
 /// What is to be made.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct EpochPlan {
     /// Indices of images, a list a batch.
     pub batches: Vec<Vec<usize>>,
     /// What happens to the images; [`Augment::none`] for an evaluation.
@@ -196,16 +196,16 @@ pub struct Batch {
 }
 
 /// What a thread made of a batch; a panic is passed on.
-type Made = thread::Result<Result<Batch>>;
+type BatchResult = thread::Result<Result<Batch>>;
 
 /// An epoch's batches. Threads end with the last one, with an error, or when it is dropped.
 #[derive(Debug)]
 pub struct Loader {
     /// Numbers of batches to be made; gone when no more are wanted.
     tasks: Option<Sender<usize>>,
-    finished: Receiver<(usize, Made)>,
+    finished: Receiver<(usize, BatchResult)>,
     /// Finished before their turn.
-    early: BTreeMap<usize, Made>,
+    early: BTreeMap<usize, BatchResult>,
     /// Batches that have not been given to a thread.
     not_begun: Range<usize>,
     /// The batches that have not been handed out.
@@ -221,7 +221,11 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Argument`] for an option out of its range or an image that there is not.
-    pub fn start(photos: &Arc<Photos>, work: Work, options: LoaderOptions) -> Result<Self> {
+    pub fn start(
+        photos: &Arc<TrainImages>,
+        work: EpochPlan,
+        options: LoaderOptions,
+    ) -> Result<Self> {
         options.check()?;
         // So that an error of the settings does not wait for the first batch.
         Augmenter::new(work.augment, &photos.preprocessing)?;
@@ -276,7 +280,7 @@ impl Loader {
     }
 
     /// Batch `number`, waiting for it; none if no thread is left to make it.
-    fn receive(&mut self, number: usize) -> Option<Made> {
+    fn receive(&mut self, number: usize) -> Option<BatchResult> {
         loop {
             if let Some(made) = self.early.remove(&number) {
                 return Some(made);
@@ -319,11 +323,11 @@ impl Loader {
 
 /// What a thread does: batches, until no more are wanted or one fails.
 fn make(
-    photos: &Photos,
-    work: &Work,
+    photos: &TrainImages,
+    work: &EpochPlan,
     stop: &AtomicBool,
     wanted: &Mutex<Receiver<usize>>,
-    done: &Sender<(usize, Made)>,
+    done: &Sender<(usize, BatchResult)>,
 ) {
     let mut maker = None;
     loop {
@@ -335,7 +339,7 @@ fn make(
         let made = catch_unwind(AssertUnwindSafe(|| {
             let maker = match &mut maker {
                 Some(maker) => maker,
-                none => none.insert(Maker::new(photos, work, stop)?),
+                none => none.insert(BatchMaker::new(photos, work, stop)?),
             };
             maker.batch(number)
         }));
@@ -396,9 +400,9 @@ impl Drop for Loader {
 }
 
 /// What one thread works with.
-struct Maker<'a> {
-    photos: &'a Photos,
-    work: &'a Work,
+struct BatchMaker<'a> {
+    photos: &'a TrainImages,
+    work: &'a EpochPlan,
     stop: &'a AtomicBool,
     /// How many images come before each batch.
     before: Vec<u64>,
@@ -408,9 +412,9 @@ struct Maker<'a> {
     augmenter: Augmenter,
 }
 
-impl<'a> Maker<'a> {
-    fn new(photos: &'a Photos, work: &'a Work, stop: &'a AtomicBool) -> Result<Self> {
-        let preprocessing = &photos.preprocessing;
+impl<'a> BatchMaker<'a> {
+    fn new(photos: &'a TrainImages, work: &'a EpochPlan, stop: &'a AtomicBool) -> Result<Self> {
+        let contract = &photos.contract;
         let mut images = 0;
         let before = |batch: &Vec<usize>| {
             let before = images;
@@ -439,8 +443,8 @@ impl<'a> Maker<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let Work { seed, epoch, .. } = *self.work;
-            self.image(image, Place { seed, epoch, index }, out)?;
+            let EpochPlan { seed, epoch, .. } = *self.work;
+            self.image(image, ImagePosition { seed, epoch, index }, out)?;
         }
         let of = |index: &usize| &self.photos.images[*index];
         Ok(Some(Batch {
@@ -451,7 +455,7 @@ impl<'a> Maker<'a> {
         }))
     }
 
-    fn image(&mut self, index: usize, place: Place, out: &mut [f32]) -> Result<()> {
+    fn image(&mut self, index: usize, place: ImagePosition, out: &mut [f32]) -> Result<()> {
         if let Some(rgb) = self.photos.cache.get(index) {
             return self.augmenter.fill(rgb, place, out);
         }

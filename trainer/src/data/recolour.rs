@@ -94,7 +94,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::data::dataset::Options;
+    use crate::data::dataset::DatasetOptions;
 
     /// Two cameras that look at the same grey-blue person.
     fn market(root: &Path) {
@@ -121,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, out) = (folder.path().join("in"), folder.path().join("out"));
         market(&root);
-        let set = Dataset::open(&root, &Options::default()).unwrap();
+        let set = Dataset::open(&root, &DatasetOptions::default()).unwrap();
         let jitter = Jitter {
             hue: 0.3,
             brightness: 0.4,
@@ -143,7 +143,7 @@ mod tests {
         assert_ne!(query, first);
         assert_ne!(query, [60, 90, 160]);
         // The layout is kept: it can be evaluated like the one it comes from.
-        let read = Dataset::open(&out, &Options::default()).unwrap();
+        let read = Dataset::open(&out, &DatasetOptions::default()).unwrap();
         assert_eq!((read.query.len(), read.gallery.len()), (1, 2));
         let again = recolour(&root, &set, &out, jitter, 1, 2, || ());
         assert!(again.unwrap_err().to_string().contains("not empty"));

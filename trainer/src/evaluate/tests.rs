@@ -35,13 +35,13 @@ fn set(query: &[([f32; 2], i32, u32)], gallery: &[([f32; 2], i32, u32)]) -> Test
     }
 }
 
-const FT_EUCLID: Settings = Settings {
+const FT_EUCLID: EvalSettings = EvalSettings {
     feature: Feature::Ft,
     metric: Metric::Euclid,
     rerank: false,
 };
 
-const FT_COSINE: Settings = Settings {
+const FT_COSINE: EvalSettings = EvalSettings {
     metric: Metric::Cosine,
     ..FT_EUCLID
 };
@@ -59,7 +59,7 @@ fn metrics_rank_differently() {
     let set = crossed();
     let euclid = evaluate(&set, FT_EUCLID).unwrap();
     let cosine = evaluate(&set, FT_COSINE).unwrap();
-    let short = |row: &Row| (row.plain.rank1, row.plain.map, row.gallery);
+    let short = |row: &ScoreRow| (row.plain.rank1, row.plain.map, row.gallery);
     assert_eq!(short(&euclid), (0.0, 0.5, 3));
     assert_eq!(short(&cosine), (1.0, 1.0, 3));
 }
@@ -117,7 +117,7 @@ fn a_table_is_text_and_json() {
 fn what_cannot_be_scored_is_named() {
     let good = ([1.0, 0.0], 1, 2);
     let zero = ([0.0, 0.0], 2, 2);
-    let fi = Settings {
+    let fi = EvalSettings {
         feature: Feature::Fi,
         ..FT_EUCLID
     };

@@ -16,7 +16,7 @@ use crate::Result;
 
 /// A network and the processor that computes it.
 #[derive(Debug)]
-pub struct Network<'a> {
+pub struct DeviceNetwork<'a> {
     graph: &'a Graph,
     preprocessing: Preprocessing,
     threads: usize,
@@ -27,15 +27,15 @@ pub struct Network<'a> {
 
 /// One of those that compute a network at the same time.
 #[derive(Debug)]
-pub struct Worker<'a>(How<'a>);
+pub struct Worker<'a>(Backend<'a>);
 
 #[derive(Debug)]
-enum How<'a> {
+enum Backend<'a> {
     Integers(Box<Executor>),
     Floats(FloatExecutor<'a>, Box<Normaliser>, [usize; 2]),
 }
 
-impl<'a> Network<'a> {
+impl<'a> DeviceNetwork<'a> {
     /// A network that each worker computes on `threads` threads, 0 for one a core. It is quantised
     /// if it has a `QuantizeLinear`.
     ///
@@ -70,8 +70,8 @@ impl<'a> Network<'a> {
     pub fn worker(&self) -> Result<Worker<'_>> {
         let Preprocessing { height, width, .. } = self.preprocessing;
         Ok(Worker(match &self.plan {
-            Some(plan) => How::Integers(Box::new(Executor::new(plan, self.threads)?)),
-            None => How::Floats(
+            Some(plan) => Backend::Integers(Box::new(Executor::new(plan, self.threads)?)),
+            None => Backend::Floats(
                 self.cpu.prepare(self.graph),
                 Box::new(Normaliser::new(&self.preprocessing)?),
                 [height, width],
@@ -87,12 +87,12 @@ impl Worker<'_> {
     /// [`Error::Kernels`](crate::Error::Kernels) for a crop of another size.
     pub fn embed(&mut self, crop: &[u8]) -> Result<Vec<f32>> {
         match &mut self.0 {
-            How::Integers(executor) => {
+            Backend::Integers(executor) => {
                 let mut embedding = vec![0.0; executor.dim()];
                 executor.run(crop, &mut embedding)?;
                 Ok(embedding)
             }
-            How::Floats(network, normaliser, size) => {
+            Backend::Floats(network, normaliser, size) => {
                 let output = network
                     .run(&input(normaliser, *size, crop)?)?
                     .swap_remove(0);

@@ -13,11 +13,11 @@ use network::metadata::Preprocessing;
 use network::preprocess::Normaliser;
 use retrieval::market;
 
-use super::device::Network;
-use super::quantise::{Calibrated, Images, Options, Progress, calibrate};
-use super::{Exported, Gap, Reader};
+use super::device::DeviceNetwork;
+use super::quantise::{Calibrated, Images, Progress, QuantiseOptions, calibrate};
+use super::{EmbeddingDifference, Exported, Reader};
 use crate::nets::Net;
-use crate::qat::Trainable;
+use crate::qat::QatNetwork;
 use crate::{Error, Result};
 
 /// One in so many persons, or images, is held back.
@@ -28,7 +28,7 @@ const COMPARED: usize = 64;
 
 /// The images of a folder, divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct CalibrationSplit {
     /// To calibrate on.
     pub calibration: Vec<PathBuf>,
     /// To compare on.
@@ -39,7 +39,7 @@ pub struct Split {
 /// names of all files say who is on them and there are five or more; else the third of every five
 /// images in the order given. From what is left `count` images from all over it are calibrated on.
 #[must_use]
-pub fn split(images: &[PathBuf], count: usize) -> Split {
+pub fn split(images: &[PathBuf], count: usize) -> CalibrationSplit {
     let persons = persons(images);
     let all: BTreeSet<i32> = persons.iter().flatten().copied().collect();
     let all: Vec<i32> = all.into_iter().collect();
@@ -60,7 +60,7 @@ pub fn split(images: &[PathBuf], count: usize) -> Split {
             .map(|i| images[indices[i * indices.len() / taken]].clone())
             .collect()
     };
-    Split {
+    CalibrationSplit {
         calibration: of(&calibration, count),
         held_back: of(&held_back, COMPARED),
     }
@@ -84,7 +84,7 @@ pub fn calibrate_on(
     images: &[PathBuf],
     graph: &Graph,
     preprocessing: &Preprocessing,
-    options: &Options,
+    options: &QuantiseOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Calibrated> {
     if let Some([first, others @ ..]) = persons(images).as_deref()
@@ -115,14 +115,14 @@ pub fn trainable(
     images: &[PathBuf],
     net: &Net,
     preprocessing: &Preprocessing,
-    options: &Options,
+    options: &QuantiseOptions,
     progress: &mut Progress<'_>,
-) -> Result<Trainable> {
+) -> Result<QatNetwork> {
     let folded = fold(&merge_branches(net.graph())?)?;
     let calibrated = calibrate_on(images, &folded, preprocessing, options, progress)?;
     let quantised = calibrated.quantise(options, progress)?;
-    let mut trainable = Trainable::new(quantised.graph)?;
-    trainable.approach(calibrated.float())?;
+    let mut trainable = QatNetwork::new(quantised.graph)?;
+    trainable.start_near_float(calibrated.float())?;
     Ok(trainable)
 }
 
@@ -138,8 +138,8 @@ impl Exported {
         quantised: &Graph,
         images: &[PathBuf],
         seen: impl FnMut(),
-    ) -> Result<Gap> {
-        let quantised = Network::new(quantised, &self.metadata.preprocessing, 0)?;
+    ) -> Result<EmbeddingDifference> {
+        let quantised = DeviceNetwork::new(quantised, &self.contract.preprocessing, 0)?;
         let mut quantised = quantised.worker()?;
         self.compare(images, seen, |crop, _| quantised.embed(crop))
     }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn nobody_is_on_both_sides() {
         let images = paths((0..60).map(|i| format!("{:04}_c1s1_{:06}_00.jpg", i / 6, i)));
-        let Split {
+        let CalibrationSplit {
             calibration,
             held_back,
         } = split(&images, 30);
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn unnamed_images_are_divided_by_their_place() {
         let images = paths((0..12).map(|i| format!("{i:02}.png")));
-        let Split {
+        let CalibrationSplit {
             calibration,
             held_back,
         } = split(&images, 500);

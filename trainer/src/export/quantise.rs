@@ -39,12 +39,12 @@ pub use network::metadata::{QdqLayout, Scheme};
 
 pub use self::equalise::Equalised;
 pub use self::histogram::Bins;
-pub use self::range::Params;
+pub use self::range::QuantParams;
 pub use self::rounding::Rounded;
 
 use self::histogram::Histogram;
 use self::insert::insert;
-use self::layer::Layer;
+use self::layer::WeightLayer;
 use self::sites::Sites;
 use crate::{Error, Result};
 
@@ -94,7 +94,7 @@ pub enum Rounding {
 
 /// What is wished of a quantised network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Options {
+pub struct QuantiseOptions {
     /// Where residuals are added.
     pub layout: QdqLayout,
     /// The bytes of activations.
@@ -113,7 +113,7 @@ pub struct Options {
     pub only: Option<String>,
 }
 
-impl Default for Options {
+impl Default for QuantiseOptions {
     fn default() -> Self {
         Self {
             layout: QdqLayout::default(),
@@ -154,14 +154,14 @@ pub enum Stage {
 
 impl Progress<'_> {
     fn begin(&mut self, what: &'static str, steps: usize) {
-        if let Some(hear) = &mut self.0 {
-            hear(Stage::Begin(what, steps));
+        if let Some(on_stage) = &mut self.0 {
+            on_stage(Stage::Begin(what, steps));
         }
     }
 
     fn step(&mut self, steps: usize) {
-        if let Some(hear) = &mut self.0 {
-            hear(Stage::Step(steps));
+        if let Some(on_stage) = &mut self.0 {
+            on_stage(Stage::Step(steps));
         }
     }
 }
@@ -171,10 +171,10 @@ impl Progress<'_> {
 pub struct Calibrated {
     /// The float network, equalised.
     graph: Graph,
-    options: Options,
+    options: QuantiseOptions,
     histograms: Vec<Histogram>,
     /// For each group, named by its first value: the method that was chosen, and what it says.
-    chosen: Vec<(usize, &'static str, Params)>,
+    chosen: Vec<(usize, &'static str, QuantParams)>,
     equalised: Vec<Equalised>,
     /// A few images for the tuning.
     batch: Tensor,
@@ -186,14 +186,14 @@ pub struct Quantised {
     /// With `QuantizeLinear` and `DequantizeLinear`.
     pub graph: Graph,
     /// What was done.
-    pub record: Record,
+    pub record: QuantisationRecord,
 }
 
 /// What a quantiser has done, for a report.
 #[derive(Debug, Clone, Serialize)]
-pub struct Record {
+pub struct QuantisationRecord {
     /// How it was asked to.
-    pub options: Options,
+    pub options: QuantiseOptions,
     /// Each scale, in the order of the network.
     pub values: Vec<ValueRecord>,
     /// Each quantised layer, in the order of the network.
@@ -212,7 +212,7 @@ pub struct ValueRecord {
     /// Calibration method that the range comes from.
     pub method: &'static str,
     /// Scale and zero point.
-    pub params: Params,
+    pub params: QuantParams,
     /// Least and greatest number seen.
     pub seen: [f32; 2],
     /// Share of the numbers seen that are cut.
@@ -251,7 +251,7 @@ pub struct LayerRecord {
 pub fn quantise(
     graph: &Graph,
     images: &mut Images<'_>,
-    options: &Options,
+    options: &QuantiseOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Quantised> {
     calibrate(graph, images, options, progress)?.quantise(options, progress)
@@ -261,12 +261,12 @@ pub fn quantise(
 ///
 /// # Errors
 /// [`Error::Argument`] without images, if all of them are of one colour, if a value is no number
-/// (with its name and the image), or if [`Options::keep_float`] names a node that is not there; what
+/// (with its name and the image), or if [`QuantiseOptions::keep_float`] names a node that is not there; what
 /// reading an image says.
 pub fn calibrate(
     graph: &Graph,
     images: &mut Images<'_>,
-    options: &Options,
+    options: &QuantiseOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Calibrated> {
     if images.count == 0 {
@@ -310,7 +310,7 @@ pub fn calibrate(
         })
         .collect();
     let errors = if options.calibration == Calibration::Best {
-        observe::judge(cpu, &graph, &sites, &candidates, images, progress)?
+        observe::candidate_errors(cpu, &graph, &sites, &candidates, images, progress)?
     } else {
         candidates.iter().map(|of| vec![0.0; of.len()]).collect()
     };
@@ -348,7 +348,7 @@ impl Calibrated {
         let sites = Sites::of(&self.graph, self.options.layout, &BTreeSet::new())?;
         let nodes = self.graph.nodes().iter().zip(&sites.roles);
         Ok(nodes
-            .filter(|(_, role)| **role == sites::Role::Layer)
+            .filter(|(_, role)| **role == sites::NodeRole::Layer)
             .map(|(node, _)| node.name.clone())
             .collect())
     }
@@ -358,9 +358,13 @@ impl Calibrated {
     /// mean square error.
     ///
     /// # Errors
-    /// [`Error::Argument`] if [`Options::keep_float`] or [`Options::only`] names a node that is not
+    /// [`Error::Argument`] if [`QuantiseOptions::keep_float`] or [`QuantiseOptions::only`] names a node that is not
     /// there or no layer.
-    pub fn quantise(&self, options: &Options, progress: &mut Progress<'_>) -> Result<Quantised> {
+    pub fn quantise(
+        &self,
+        options: &QuantiseOptions,
+        progress: &mut Progress<'_>,
+    ) -> Result<Quantised> {
         let graph = &self.graph;
         let cpu = &Cpu::new(0);
         let sites = Sites::of(graph, options.layout, &options.keep_float)?;
@@ -447,12 +451,12 @@ impl Calibrated {
             })
             .collect();
         let float = (graph.nodes().iter().zip(&sites.roles))
-            .filter(|(node, role)| !role.is_integer() && Layer::of(graph, node).is_some())
+            .filter(|(node, role)| !role.is_integer() && WeightLayer::of(graph, node).is_some())
             .map(|(node, _)| node.name.clone())
             .collect();
         Ok(Quantised {
             graph: inserted.graph,
-            record: Record {
+            record: QuantisationRecord {
                 options: options.clone(),
                 values,
                 layers,
@@ -463,10 +467,10 @@ impl Calibrated {
     }
 
     /// Makes scales of results no finer than a step of the accumulator that they come from.
-    fn raise(&self, sites: &Sites, params: &mut [Params], scheme: Scheme) {
+    fn raise(&self, sites: &Sites, params: &mut [QuantParams], scheme: Scheme) {
         for (index, node) in self.graph.nodes().iter().enumerate() {
             let (Some(result), Some(layer)) =
-                (sites.result_of[index], Layer::of(&self.graph, node))
+                (sites.result_of[index], WeightLayer::of(&self.graph, node))
             else {
                 continue;
             };
@@ -482,7 +486,7 @@ impl Calibrated {
             if own.scale < least {
                 let [low, high] = own.range();
                 let wider = least / own.scale;
-                *own = Params::covering([low * wider, high * wider], scheme);
+                *own = QuantParams::covering([low * wider, high * wider], scheme);
             }
         }
     }
@@ -515,7 +519,7 @@ fn candidates(
     histogram: &Histogram,
     method: Calibration,
     scheme: Scheme,
-) -> Vec<(&'static str, Params)> {
+) -> Vec<(&'static str, QuantParams)> {
     let pooled = |id: &ValueId| {
         (graph.value(*id).fact.shape_for(1).iter())
             .skip(2)

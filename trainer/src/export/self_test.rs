@@ -6,7 +6,7 @@ use kernels::plan::{TensorValue, run_plan};
 use network::metadata::Preprocessing;
 use network::self_test::{ChecksumRecorder, Golden, SelfTest, TestOutputs, checksum_steps};
 
-use super::device::{Network, planned};
+use super::device::{DeviceNetwork, planned};
 use super::{Exported, dot};
 use crate::{Error, Result};
 
@@ -108,8 +108,8 @@ impl Exported {
     /// What the network makes of crops in floats, one after the other: a batch of large images would
     /// need memory for all of them.
     fn in_floats(&self, crops: &[u8]) -> Result<Vec<f32>> {
-        let preprocessing = &self.metadata.preprocessing;
-        let network = Network::in_floats(&self.graph, preprocessing, 0);
+        let preprocessing = &self.contract.preprocessing;
+        let network = DeviceNetwork::in_floats(&self.graph, preprocessing, 0);
         let mut worker = network.worker()?;
         let crops = crops.chunks_exact(preprocessing.height * preprocessing.width * 3);
         let embeddings = crops.map(|crop| worker.embed(crop));

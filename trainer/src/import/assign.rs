@@ -1,4 +1,4 @@
-//! Weights of others into a network of ours, every tensor accounted for.
+//! WeightFile of others into a network of ours, every tensor accounted for.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use network::tensor::{DType, Tensor};
 use serde::Serialize;
 
 use super::deduce::embeds;
-use super::names::{COUNTS, Naming, Place, harmless, is_head};
-use crate::nets::{Net, Role};
-use crate::weights::Weights;
+use super::names::{COUNTS, NamePlace, Naming, harmless, is_head};
+use crate::nets::{Net, ParamRole};
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// What became of every tensor of a file and of every parameter of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Account {
+pub struct ImportReport {
     /// Tensors that are now the network's.
-    pub used: Vec<Used>,
+    pub used: Vec<UsedTensor>,
     /// Tensors that the network does not need: classifiers of others, state of a training.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<IgnoredTensor>,
     /// Trained tensors that have no place in the network, so that it may compute something else than
     /// the one that was trained.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedTensor>,
     /// Parameters that the file says nothing of, as they were.
-    pub fresh: Vec<Fresh>,
+    pub fresh: Vec<MissingParam>,
 }
 
 /// A tensor that is now the network's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Used {
+pub struct UsedTensor {
     /// Its name in the file.
     pub theirs: String,
     /// The parameter that it has become.
@@ -37,7 +37,7 @@ pub struct Used {
 
 /// A tensor that the network has not got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ignored {
+pub struct IgnoredTensor {
     /// Its name in the file.
     pub name: String,
     /// Why.
@@ -46,7 +46,7 @@ pub struct Ignored {
 
 /// A trained tensor that has no place in the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Dropped {
+pub struct DroppedTensor {
     /// Its name in the file.
     pub name: String,
     /// Why.
@@ -58,14 +58,14 @@ pub struct Dropped {
 
 /// A parameter that the file says nothing of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fresh {
+pub struct MissingParam {
     /// Its name in the network.
     pub ours: String,
     /// Why.
     pub reason: String,
 }
 
-impl Account {
+impl ImportReport {
     /// What the file has and the network has not, for people: every name by its reason, but for the
     /// counts that each BatchNorm has.
     #[must_use]
@@ -93,17 +93,17 @@ impl Account {
 
 /// Puts `weights`, named as `naming` says, into `net`. A classifier of other people, and heads that
 /// the file lacks, are told and left; a backbone fits as a whole or not at all. What the network has
-/// no place for is told in [`Account::ignored`] and [`Account::dropped`].
+/// no place for is told in [`ImportReport::ignored`] and [`ImportReport::dropped`].
 ///
 /// # Errors
 /// [`Error::Parameter`] with the first tensor that does not fit, both names and both shapes, and
 /// how many more there are. The network is then as it was.
-pub fn assign(net: &mut Net, naming: &Naming, weights: &Weights) -> Result<Account> {
+pub fn assign(net: &mut Net, naming: &Naming, weights: &WeightFile) -> Result<ImportReport> {
     let params: BTreeMap<String, ParamId> = (net.graph().param_ids())
         .map(|(id, param)| (param.name.clone(), id))
         .collect();
     let embeds = embeds(naming, weights);
-    let mut account = Account::default();
+    let mut report = ImportReport::default();
     let mut problems: Vec<(String, String)> = Vec::new();
     let mut taken: BTreeMap<ParamId, (&str, Tensor)> = BTreeMap::new();
     // Parameters for which the file has something else.
@@ -111,23 +111,23 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &Weights) -> Result<Accou
 
     for (theirs, tensor) in &weights.tensors {
         let mut ignore = |reason: String| {
-            account.ignored.push(Ignored {
+            report.ignored.push(IgnoredTensor {
                 name: theirs.clone(),
                 reason,
             });
         };
         let ours = match naming.place(theirs, embeds) {
-            Place::Ignored(reason) => {
+            NamePlace::Ignored(reason) => {
                 ignore(reason.to_owned());
                 continue;
             }
-            Place::Ours(ours) => Some(ours),
-            Place::None => None,
+            NamePlace::Ours(ours) => Some(ours),
+            NamePlace::None => None,
         };
         let Some((ours, &id)) = ours.as_ref().and_then(|ours| params.get_key_value(ours)) else {
             match harmless(weights, theirs, tensor) {
                 Some(reason) => ignore(reason.to_owned()),
-                None => account.dropped.push(Dropped {
+                None => report.dropped.push(DroppedTensor {
                     name: theirs.clone(),
                     reason: format!("{}, the network has no such part", of(tensor)),
                     of_backbone: ours.is_some_and(|ours| !is_head(&ours)),
@@ -165,14 +165,14 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &Weights) -> Result<Accou
         let reason = match unfit.get(ours.as_str()) {
             Some(reason) => reason.clone(),
             None if is_head(ours) => "the file has none".to_owned(),
-            None if net.role(*id) == Role::Frozen => "a constant of the network".to_owned(),
+            None if net.role(*id) == ParamRole::Frozen => "a constant of the network".to_owned(),
             None => {
                 let wanted = of(net.graph().tensor(*id));
                 problems.push((ours.clone(), format!("{wanted}, the file has none")));
                 continue;
             }
         };
-        account.fresh.push(Fresh {
+        report.fresh.push(MissingParam {
             ours: ours.clone(),
             reason,
         });
@@ -188,13 +188,13 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &Weights) -> Result<Accou
     for (ours, id) in &params {
         if let Some((theirs, tensor)) = taken.remove(id) {
             net.set_tensor(*id, tensor)?;
-            account.used.push(Used {
+            report.used.push(UsedTensor {
                 theirs: theirs.to_owned(),
                 ours: ours.clone(),
             });
         }
     }
-    Ok(account)
+    Ok(report)
 }
 
 /// `tensor` in the place of `wanted`: of the same type, and of the same shape but for extents of

@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 
-use super::names::{Family, Naming};
-use crate::checkpoint::About;
+use super::names::{Naming, NamingFamily};
+use crate::checkpoint::NetInfo;
 use crate::nets::{Backbone, Neck, Pooling, Spec, StemPool};
-use crate::weights::Weights;
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// What a person knows better than the file.
@@ -41,7 +41,7 @@ pub struct Deduced {
 
 /// The tensors of a file by their names without what stands before them.
 struct Names<'a> {
-    weights: &'a Weights,
+    weights: &'a WeightFile,
     naming: &'a Naming,
 }
 
@@ -74,9 +74,9 @@ impl Names<'_> {
 /// # Errors
 /// [`Error::Argument`] with what was found if no network of ours has such weights and
 /// `overrides` name none, or if there is no such network as they ask for.
-pub fn spec_for(naming: &Naming, weights: &Weights, overrides: &Overrides) -> Result<Deduced> {
+pub fn spec_for(naming: &Naming, weights: &WeightFile, overrides: &Overrides) -> Result<Deduced> {
     let mut deduced = match naming.family {
-        Family::Own => own(weights)?,
+        NamingFamily::Own => own(weights)?,
         _ => from_shapes(naming, weights, overrides.backbone)?,
     };
     let spec = &mut deduced.spec;
@@ -89,9 +89,9 @@ pub fn spec_for(naming: &Naming, weights: &Weights, overrides: &Overrides) -> Re
 }
 
 /// What our own metadata say.
-fn own(weights: &Weights) -> Result<Deduced> {
-    let about = About::of(weights)?;
-    let said = about.and_then(|about| Some((about.spec?, about.classes)));
+fn own(weights: &WeightFile) -> Result<Deduced> {
+    let info = NetInfo::of(weights)?;
+    let said = info.and_then(|info| Some((info.spec?, info.classes)));
     let (spec, classes) = said.ok_or_else(|| {
         Error::Argument(
             "these weights were trained on a network from an ONNX file, which they do not name: \
@@ -106,7 +106,7 @@ fn own(weights: &Weights) -> Result<Deduced> {
     })
 }
 
-fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> Result<Deduced> {
+fn from_shapes(naming: &Naming, weights: &WeightFile, known: Option<Backbone>) -> Result<Deduced> {
     let names = Names { weights, naming };
     let family = naming.family;
     let backbone = match known {
@@ -127,8 +127,8 @@ fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> R
     let gated = names.shape("layer1.0.se_module.fc1.weight").is_some();
     spec.non_local = names.blocks("NL_2.") > 0;
     match family {
-        Family::Own | Family::Torchvision => {}
-        Family::StrongBaseline => {
+        NamingFamily::Own | NamingFamily::Torchvision => {}
+        NamingFamily::StrongBaseline => {
             if names.head("bottleneck.weight").is_none() {
                 spec.neck = Neck::None;
             }
@@ -157,7 +157,7 @@ fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> R
                 );
             }
         }
-        Family::FastReid => {
+        NamingFamily::FastReid => {
             let first = names.head("heads.bottleneck.0.weight");
             if embeds(naming, weights) {
                 spec.dim = first.map_or(0, |shape| shape[0]);
@@ -183,7 +183,7 @@ fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> R
                     .to_owned(),
             );
         }
-        Family::Torchreid => match names.head("fc.0.weight") {
+        NamingFamily::Torchreid => match names.head("fc.0.weight") {
             Some(&[dim, _]) => {
                 spec.neck = Neck::Fc;
                 spec.dim = dim;
@@ -203,11 +203,11 @@ fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> R
             "the network lies behind `{root}`, its backbone behind `{root}{backbone}`"
         ));
     }
-    if family != Family::Torchvision {
+    if family != NamingFamily::Torchvision {
         let [height, width] = spec.size;
         notes.push(format!(
             "input of {height} x {width}{}",
-            if family == Family::FastReid {
+            if family == NamingFamily::FastReid {
                 "; SBS has --size 384x128"
             } else {
                 ""
@@ -224,10 +224,11 @@ fn from_shapes(naming: &Naming, weights: &Weights, known: Option<Backbone>) -> R
 }
 
 /// Whether this is fast-reid's head, with a 1 x 1 convolution before its neck.
-pub(super) fn embeds(naming: &Naming, weights: &Weights) -> bool {
+pub(super) fn embeds(naming: &Naming, weights: &WeightFile) -> bool {
     let name = format!("{}heads.bottleneck.0.weight", naming.root);
     let weight = weights.tensors.get(&name);
-    naming.family == Family::FastReid && weight.is_some_and(|weight| weight.shape().len() == 4)
+    naming.family == NamingFamily::FastReid
+        && weight.is_some_and(|weight| weight.shape().len() == 4)
 }
 
 /// The backbone, or what was found instead.

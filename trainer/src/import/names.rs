@@ -14,13 +14,13 @@ use network::tensor::Tensor;
 use serde::Serialize;
 
 use crate::checkpoint;
-use crate::weights::Weights;
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// Whose names a file uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Family {
+pub enum NamingFamily {
     /// Those of this project.
     Own,
     /// torchvision, and those who name like it: Cadene's SE forms, RepVGG.
@@ -35,7 +35,7 @@ pub enum Family {
 
 /// Where a tensor of theirs goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NamePlace {
     /// Our name, whether the network has it or not.
     Ours(String),
     /// Why it goes nowhere.
@@ -48,7 +48,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Naming {
     /// Whose names.
-    pub family: Family,
+    pub family: NamingFamily,
     /// What the names of the whole network begin with, for example `module.`; may be empty.
     pub root: String,
     /// What the names of the backbone begin with behind that, for example `base.`; may be empty.
@@ -75,14 +75,14 @@ const STEMS: [&str; 5] = [
 ///
 /// # Errors
 /// [`Error::Argument`] if there is no network that is known here, or more than one.
-pub fn recognise(weights: &Weights, chosen: Option<&str>) -> Result<Naming> {
+pub fn recognise(weights: &WeightFile, chosen: Option<&str>) -> Result<Naming> {
     let chosen = chosen.map(|prefix| match prefix {
         "" => String::new(),
         prefix => format!("{}.", prefix.trim_end_matches('.')),
     });
     if checkpoint::is_ours(weights) {
         return Ok(Naming {
-            family: Family::Own,
+            family: NamingFamily::Own,
             root: chosen.clone().unwrap_or_default(),
             backbone: String::new(),
             chosen,
@@ -124,7 +124,7 @@ fn behind<'a>(name: &'a str, end: &str) -> Option<&'a str> {
 }
 
 /// Whose names surround the backbone behind `prefix`: its neck and classifier tell.
-fn naming(weights: &Weights, prefix: &str, chosen: Option<String>) -> Naming {
+fn naming(weights: &WeightFile, prefix: &str, chosen: Option<String>) -> Naming {
     let has = |root: &str, name: &str| weights.tensors.contains_key(&format!("{root}{name}"));
     let any = |begin: &str| weights.tensors.keys().any(|name| name.starts_with(begin));
     let of = |family, root: &str| Naming {
@@ -152,26 +152,26 @@ fn naming(weights: &Weights, prefix: &str, chosen: Option<String>) -> Naming {
             any(&format!("{root}heads.")) || has(root, "pixel_mean") || any(&format!("{prefix}NL_"))
         });
     if let Some(root) = fast_reid {
-        return of(Family::FastReid, root);
+        return of(NamingFamily::FastReid, root);
     }
     // torchreid's layer before the embedding is part of the network that stands behind the prefix.
     if has(prefix, "fc.0.weight") {
-        return of(Family::Torchreid, prefix);
+        return of(NamingFamily::Torchreid, prefix);
     }
     if let Some(root) = around("bottleneck.weight") {
-        return of(Family::StrongBaseline, root);
+        return of(NamingFamily::StrongBaseline, root);
     }
     if has(prefix, "bottleneck.weight") {
-        return of(Family::StrongBaseline, prefix);
+        return of(NamingFamily::StrongBaseline, prefix);
     }
     if has(prefix, "classifier.weight") || has(prefix, "conv1.conv.weight") {
-        return of(Family::Torchreid, prefix);
+        return of(NamingFamily::Torchreid, prefix);
     }
     let base = parent.filter(|_| prefix.ends_with("base."));
     if let Some(root) = base.or_else(|| around("classifier.weight")) {
-        return of(Family::StrongBaseline, root);
+        return of(NamingFamily::StrongBaseline, root);
     }
-    of(Family::Torchvision, prefix)
+    of(NamingFamily::Torchvision, prefix)
 }
 
 /// `prefix` without its last part, if that is not shorter than `least`.
@@ -184,20 +184,20 @@ fn around_of(prefix: &str, least: usize) -> Option<&str> {
 impl Naming {
     /// Where the tensor `name` goes. `embeds` says whether fast-reid's head has an embedding before
     /// its neck.
-    pub(super) fn place(&self, name: &str, embeds: bool) -> Place {
+    pub(super) fn place(&self, name: &str, embeds: bool) -> NamePlace {
         if let Some(chosen) = &self.chosen
             && !name.starts_with(chosen.as_str())
         {
-            return Place::Ignored("not behind the prefix that was chosen");
+            return NamePlace::Ignored("not behind the prefix that was chosen");
         }
         match name.strip_prefix(self.root.as_str()) {
             Some(name) => self.family.place(name, &self.backbone, embeds),
-            None => Place::None,
+            None => NamePlace::None,
         }
     }
 }
 
-impl Family {
+impl NamingFamily {
     /// What it is called, for people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -211,17 +211,17 @@ impl Family {
     }
 
     /// Where `name`, without the root, goes; names of the backbone begin with `backbone`.
-    fn place(self, name: &str, backbone: &str, embeds: bool) -> Place {
+    fn place(self, name: &str, backbone: &str, embeds: bool) -> NamePlace {
         if name.ends_with(COUNTS) {
-            return Place::Ignored("counts batches, which nothing reads");
+            return NamePlace::Ignored("counts batches, which nothing reads");
         }
         let under = |prefix: &str| name.strip_prefix(prefix);
         let inner = under(backbone);
         if let Some(inner) = inner.filter(|_| !backbone.is_empty()) {
             // Heads of the backbone's own are not those of the network around it.
             return match is_head(inner) {
-                true => Place::None,
-                false => Place::Ours(inner.to_owned()),
+                true => NamePlace::None,
+                false => NamePlace::Ours(inner.to_owned()),
             };
         }
         let ours = match self {
@@ -235,7 +235,7 @@ impl Family {
                 let neck = under("heads.bnneck.").or(under("heads.bottleneck.1."));
                 match (under("heads.bottleneck.0."), neck, name) {
                     (.., "pixel_mean" | "pixel_std") => {
-                        return Place::Ignored("pre-processing, kept as metadata");
+                        return NamePlace::Ignored("pre-processing, kept as metadata");
                     }
                     (.., "heads.pool_layer.p") => "pool.p".to_owned(),
                     (.., "heads.weight" | "heads.classifier.weight") => {
@@ -249,8 +249,8 @@ impl Family {
         };
         // Beside a backbone with a prefix there are heads alone.
         match backbone.is_empty() || is_head(&ours) {
-            true => Place::Ours(ours),
-            false => Place::None,
+            true => NamePlace::Ours(ours),
+            false => NamePlace::None,
         }
     }
 
@@ -281,7 +281,7 @@ pub(super) fn is_head(name: &str) -> bool {
 
 /// Why a network can do without the tensor `name` of a file, for which it has no place; none if
 /// nothing is known of it, so that it may be a part of the network that was trained.
-pub(super) fn harmless(weights: &Weights, name: &str, tensor: &Tensor) -> Option<&'static str> {
+pub(super) fn harmless(weights: &WeightFile, name: &str, tensor: &Tensor) -> Option<&'static str> {
     if tensor.as_f32().is_none() {
         return Some("whole numbers, which no layer computes with");
     }
@@ -322,7 +322,7 @@ pub(super) fn of_training(name: &str) -> Option<&'static str> {
 
 /// Whether the tensors behind `group` are linear layers side by side. Layers one behind the other may
 /// have the embedding in the middle of them.
-fn is_classifier(weights: &Weights, group: &str) -> bool {
+fn is_classifier(weights: &WeightFile, group: &str) -> bool {
     let mut inputs = None;
     let behind = weights.tensors.range(group.to_owned()..);
     let mut behind = behind.take_while(|(name, _)| name.starts_with(group));

@@ -1,7 +1,7 @@
 //! Python's pickles, read as what they say and never done.
 //!
 //! A pickle is a program: it names functions and calls them. Here every call becomes an
-//! [`Object::Made`] that keeps the function's name and its arguments, and nothing else happens;
+//! [`Object::Call`] that keeps the function's name and its arguments, and nothing else happens;
 //! [`super::pth`] looks for those that make tensors. A pickle that would run a command is a pickle
 //! with an object that nobody looks at.
 //!
@@ -50,12 +50,12 @@ pub(super) enum Object {
     Global(String, String),
     /// Something outside of the pickle that this object describes.
     Persistent(Id),
-    Made(Box<Made>),
+    Call(Box<Call>),
 }
 
 /// A call that was not done.
 #[derive(Debug, PartialEq)]
-pub(super) struct Made {
+pub(super) struct Call {
     /// What would have been called.
     pub(super) by: Id,
     /// The tuple of its arguments.
@@ -78,7 +78,7 @@ pub(super) struct Pickle {
 impl Pickle {
     /// Reads one pickle off the front of `bytes`. The error is for people.
     pub(super) fn read(bytes: &mut &[u8]) -> Result<Self, String> {
-        let mut machine = Machine {
+        let mut machine = PickleReader {
             size: bytes.len(),
             bytes,
             objects: Vec::new(),
@@ -146,7 +146,7 @@ impl Pickle {
     }
 }
 
-struct Machine<'a, 'b> {
+struct PickleReader<'a, 'b> {
     size: usize,
     bytes: &'a mut &'b [u8],
     objects: Vec<Object>,
@@ -156,11 +156,11 @@ struct Machine<'a, 'b> {
     memo: HashMap<u32, Id>,
 }
 
-type Step<T> = Result<T, String>;
+type PickleResult<T> = Result<T, String>;
 
-impl<'b> Machine<'_, 'b> {
+impl<'b> PickleReader<'_, 'b> {
     /// One instruction; the result if it was the last. Letters are those of Python's pickletools.
-    fn step(&mut self) -> Step<Option<Id>> {
+    fn step(&mut self) -> PickleResult<Option<Id>> {
         let [code] = self.array()?;
         match code {
             // PROTO, FRAME: how the rest is written, which the rest itself shows.
@@ -303,21 +303,21 @@ impl<'b> Machine<'_, 'b> {
             b'R' | 0x81 => {
                 let args = self.pop()?;
                 let by = self.pop()?;
-                self.made(by, args)?;
+                self.call(by, args)?;
             }
             // NEWOBJ_EX: with named arguments, which no tensor has.
             0x92 => {
                 self.pop()?;
                 let args = self.pop()?;
                 let by = self.pop()?;
-                self.made(by, args)?;
+                self.call(by, args)?;
             }
             b'b' => {
                 let state = self.pop()?;
                 let object = self.peek()?;
                 // Attributes of anything else would not change what is read of it.
-                if let Object::Made(made) = self.get_mut(object) {
-                    made.state = Some(state);
+                if let Object::Call(call) = self.get_mut(object) {
+                    call.state = Some(state);
                 }
             }
             b'Q' => {
@@ -359,7 +359,7 @@ impl<'b> Machine<'_, 'b> {
         &mut self.objects[id.0 as usize]
     }
 
-    fn push(&mut self, object: Object) -> Step<()> {
+    fn push(&mut self, object: Object) -> PickleResult<()> {
         if self.objects.len() >= MAX_OBJECTS {
             return Err(format!("more than {MAX_OBJECTS} objects"));
         }
@@ -370,29 +370,29 @@ impl<'b> Machine<'_, 'b> {
     }
 
     /// Where the last `count` of the stack begin, none of them below the latest mark.
-    fn below(&self, count: usize) -> Step<usize> {
+    fn below(&self, count: usize) -> PickleResult<usize> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let from = self.stack.len().checked_sub(count);
         from.filter(|from| *from >= floor)
             .ok_or_else(|| "the stack is empty".to_owned())
     }
 
-    fn pop(&mut self) -> Step<Id> {
+    fn pop(&mut self) -> PickleResult<Id> {
         let at = self.below(1)?;
         Ok(self.stack.remove(at))
     }
 
-    fn peek(&self) -> Step<Id> {
+    fn peek(&self) -> PickleResult<Id> {
         Ok(self.stack[self.below(1)?])
     }
 
-    fn since_mark(&mut self) -> Step<Vec<Id>> {
+    fn since_mark(&mut self) -> PickleResult<Vec<Id>> {
         let mark = self.marks.pop().ok_or("there is no mark")?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn made(&mut self, by: Id, args: Id) -> Step<()> {
-        self.push(Object::Made(Box::new(Made {
+    fn call(&mut self, by: Id, args: Id) -> PickleResult<()> {
+        self.push(Object::Call(Box::new(Call {
             by,
             args,
             state: None,
@@ -401,40 +401,40 @@ impl<'b> Machine<'_, 'b> {
         })))
     }
 
-    fn extend(&mut self, ids: Vec<Id>) -> Step<()> {
+    fn extend(&mut self, ids: Vec<Id>) -> PickleResult<()> {
         let object = self.peek()?;
         match self.get_mut(object) {
             Object::List(list) => list.extend(ids),
-            Object::Made(made) => made.listed.extend(ids),
+            Object::Call(call) => call.listed.extend(ids),
             _ => return Err("something is appended to what is no list".to_owned()),
         }
         Ok(())
     }
 
-    fn set(&mut self, items: Vec<(Id, Id)>) -> Step<()> {
+    fn set(&mut self, items: Vec<(Id, Id)>) -> PickleResult<()> {
         let object = self.peek()?;
         match self.get_mut(object) {
             Object::Dict(dict) => dict.extend(items),
-            Object::Made(made) => made.items.extend(items),
+            Object::Call(call) => call.items.extend(items),
             _ => return Err("an item is put into what is no dictionary".to_owned()),
         }
         Ok(())
     }
 
-    fn memorise(&mut self, at: u32) -> Step<()> {
+    fn memorise(&mut self, at: u32) -> PickleResult<()> {
         let top = self.peek()?;
         self.memo.insert(at, top);
         Ok(())
     }
 
-    fn recall(&mut self, at: u32) -> Step<()> {
+    fn recall(&mut self, at: u32) -> PickleResult<()> {
         let id = self.memo.get(&at);
         let id = id.ok_or_else(|| format!("nothing was kept as number {at}"))?;
         self.stack.push(*id);
         Ok(())
     }
 
-    fn long(&mut self, length: usize) -> Step<()> {
+    fn long(&mut self, length: usize) -> PickleResult<()> {
         let bytes = self.take(length)?;
         if length > MAX_INT {
             return self.push(Object::Bytes(bytes.to_vec()));
@@ -445,39 +445,39 @@ impl<'b> Machine<'_, 'b> {
         self.push(Object::Int(i128::from_le_bytes(whole)))
     }
 
-    fn text(&mut self, length: usize) -> Step<()> {
+    fn text(&mut self, length: usize) -> PickleResult<()> {
         let text = String::from_utf8_lossy(self.take(length)?).into_owned();
         self.push(Object::Text(text))
     }
 
-    fn blob(&mut self, length: usize) -> Step<()> {
+    fn blob(&mut self, length: usize) -> PickleResult<()> {
         let bytes = self.take(length)?.to_vec();
         self.push(Object::Bytes(bytes))
     }
 
-    fn line(&mut self) -> Step<String> {
+    fn line(&mut self) -> PickleResult<String> {
         let end = self.bytes.iter().position(|byte| *byte == b'\n');
         let line = self.take(end.ok_or("a name has no end")?)?;
         self.take(1)?;
         Ok(String::from_utf8_lossy(line).into_owned())
     }
 
-    fn length4(&mut self) -> Step<usize> {
+    fn length4(&mut self) -> PickleResult<usize> {
         Ok(u32::from_le_bytes(self.array()?) as usize)
     }
 
-    fn length8(&mut self) -> Step<usize> {
+    fn length8(&mut self) -> PickleResult<usize> {
         let length = u64::from_le_bytes(self.array()?);
         usize::try_from(length).map_err(|_| ended())
     }
 
-    fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
+    fn array<const N: usize>(&mut self) -> PickleResult<[u8; N]> {
         let (head, rest) = self.bytes.split_first_chunk().ok_or_else(ended)?;
         *self.bytes = rest;
         Ok(*head)
     }
 
-    fn take(&mut self, length: usize) -> Step<&'b [u8]> {
+    fn take(&mut self, length: usize) -> PickleResult<&'b [u8]> {
         let (head, rest) = self.bytes.split_at_checked(length).ok_or_else(ended)?;
         *self.bytes = rest;
         Ok(head)
@@ -488,7 +488,7 @@ fn ended() -> String {
     "it ends in the middle".to_owned()
 }
 
-fn pairs(ids: &[Id]) -> Step<Vec<(Id, Id)>> {
+fn pairs(ids: &[Id]) -> PickleResult<Vec<(Id, Id)>> {
     match ids.as_chunks::<2>() {
         (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
         _ => Err("a dictionary has a key without a value".to_owned()),
@@ -508,11 +508,11 @@ mod tests {
         // os.system("touch /tmp/x"), as pickle.dumps of a class with __reduce__ writes it.
         let pickle =
             read(b"\x80\x02cos\nsystem\nq\x00X\x0c\x00\x00\x00touch /tmp/x\x85Rq\x01.").unwrap();
-        let Object::Made(made) = pickle.get(pickle.root()) else {
+        let Object::Call(call) = pickle.get(pickle.root()) else {
             panic!("{pickle:?}")
         };
-        assert_eq!(pickle.global(made.by), Some(("os", "system")));
-        let args = pickle.sequence(made.args).unwrap();
+        assert_eq!(pickle.global(call.by), Some(("os", "system")));
+        let args = pickle.sequence(call.args).unwrap();
         assert_eq!(pickle.text(args[0]), Some("touch /tmp/x"));
     }
 

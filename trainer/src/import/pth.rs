@@ -1,6 +1,6 @@
 //! Files that `torch.save` has written: zip since torch 1.6, a run of pickles before.
 //!
-//! In come the bytes of a file, out come its tensors by name. What the file is about is found in
+//! In come the bytes of a file, out come its tensors by name. What the file is info is found in
 //! [`state`]; no code of it runs (see [`super::pickle`]). Strides and offsets are obeyed, so views
 //! of one storage come out as what they show, and each is checked against the storage before
 //! memory is taken. All memory together is bounded by the size of the file ([`Budget`]).
@@ -16,7 +16,7 @@ use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 
 use super::pickle::Pickle;
-use super::{Listed, Skipped};
+use super::{ListedTensor, SkippedObject};
 use crate::weights::element::Element;
 use storage::Storage;
 
@@ -34,7 +34,7 @@ const MAX_PICKLE: u64 = 1 << 28;
 struct Budget(u64);
 
 impl Budget {
-    /// Weights of 16 bits double when they are widened, zeros of a fresh optimiser are compressed
+    /// WeightFile of 16 bits double when they are widened, zeros of a fresh optimiser are compressed
     /// well: 32 times the file is more than any real one asks for.
     fn of_file(size: usize) -> Self {
         Self((1 << 26) + 32 * size as u64)
@@ -67,15 +67,15 @@ struct View {
 #[derive(Debug)]
 pub(super) struct Pth {
     bytes: Vec<u8>,
-    place: Place,
+    place: StorageLocation,
     storages: HashMap<String, Storage>,
     views: Vec<(String, View)>,
-    skipped: Vec<Skipped>,
+    skipped: Vec<SkippedObject>,
 }
 
 /// Where the elements of storages lie.
 #[derive(Debug)]
-enum Place {
+enum StorageLocation {
     Zip {
         prefix: String,
         big_endian: bool,
@@ -139,7 +139,7 @@ impl Pth {
         let pickled = record(&mut zip, &name, MAX_PICKLE, &mut budget)?;
         drop(zip);
         let pickle = Pickle::read(&mut &pickled[..])?;
-        Self::of(bytes, &pickle, Place::Zip { prefix, big_endian })
+        Self::of(bytes, &pickle, StorageLocation::Zip { prefix, big_endian })
     }
 
     fn open_run(bytes: Vec<u8>) -> Result<Self, String> {
@@ -179,10 +179,10 @@ impl Pth {
                 .get(storage.bytes()?..)
                 .ok_or_else(|| format!("it ends within storage `{key}`"))?;
         }
-        Self::of(bytes, &pickle, Place::Run(starts))
+        Self::of(bytes, &pickle, StorageLocation::Run(starts))
     }
 
-    fn of(bytes: Vec<u8>, pickle: &Pickle, place: Place) -> Result<Self, String> {
+    fn of(bytes: Vec<u8>, pickle: &Pickle, place: StorageLocation) -> Result<Self, String> {
         let storages = storage::all(pickle)?;
         let found = state::find(pickle)?;
         for (name, view) in &found.views {
@@ -199,8 +199,8 @@ impl Pth {
     }
 
     /// Names, types and shapes, in the order of the file.
-    pub(super) fn list(&self) -> Vec<Listed> {
-        let listed = |(name, view): &(String, View)| Listed {
+    pub(super) fn list(&self) -> Vec<ListedTensor> {
+        let listed = |(name, view): &(String, View)| ListedTensor {
             name: name.clone(),
             dtype: view.element.to_string(),
             shape: view.shape.clone(),
@@ -209,15 +209,15 @@ impl Pth {
     }
 
     /// What stands beside the tensors, and why it is no weight.
-    pub(super) fn skipped(&self) -> &[Skipped] {
+    pub(super) fn skipped(&self) -> &[SkippedObject] {
         &self.skipped
     }
 
     /// The tensors with their elements. The error is for people.
     pub(super) fn tensors(&self) -> Result<BTreeMap<String, Tensor>, String> {
         let mut zip = match self.place {
-            Place::Zip { .. } => Some(archive(&self.bytes)?),
-            Place::Run(_) => None,
+            StorageLocation::Zip { .. } => Some(archive(&self.bytes)?),
+            StorageLocation::Run(_) => None,
         };
         let mut budget = Budget::of_file(self.bytes.len());
         // One storage after the other, so that each is unpacked once.
@@ -229,7 +229,7 @@ impl Pth {
             let size = self.storages[key].bytes()?;
             let unpacked;
             let (bytes, big_endian) = match (&self.place, &mut zip) {
-                (Place::Zip { prefix, big_endian }, Some(zip)) => {
+                (StorageLocation::Zip { prefix, big_endian }, Some(zip)) => {
                     let name = format!("{prefix}data/{key}");
                     unpacked = record(zip, &name, size as u64, &mut budget)?;
                     if unpacked.len() != size {
@@ -240,13 +240,13 @@ impl Pth {
                     }
                     (&unpacked[..], *big_endian)
                 }
-                (Place::Run(starts), _) => {
+                (StorageLocation::Run(starts), _) => {
                     let start = starts.get(key);
                     let start = start.ok_or_else(|| format!("storage `{key}` is missing"))?;
                     // Within the file: `open_run` has walked over it.
                     (&self.bytes[*start..][..size], false)
                 }
-                (Place::Zip { .. }, None) => unreachable!("opened above"),
+                (StorageLocation::Zip { .. }, None) => unreachable!("opened above"),
             };
             for (name, view) in views {
                 let tensor = view.read(bytes, big_endian, &mut budget);

@@ -10,7 +10,7 @@ use crate::Error;
 
 /// How a backbone is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub(super) enum Architecture {
     ResNet(ResNet),
     OsNet(OsNet),
     MobileNetV2,
@@ -65,23 +65,23 @@ impl Backbone {
         }
     }
 
-    pub(super) fn family(self) -> Family {
+    pub(super) fn family(self) -> Architecture {
         let resnet = |block, depths| {
-            Family::ResNet(ResNet {
+            Architecture::ResNet(ResNet {
                 block,
                 depths,
                 ibn: false,
             })
         };
         let ibn = |block, depths| {
-            Family::ResNet(ResNet {
+            Architecture::ResNet(ResNet {
                 block,
                 depths,
                 ibn: true,
             })
         };
         let osnet = |channels, instance_norm| {
-            Family::OsNet(OsNet {
+            Architecture::OsNet(OsNet {
                 channels,
                 instance_norm,
             })
@@ -103,8 +103,8 @@ impl Backbone {
             Self::OsNetX0_5 => osnet([32, 128, 192, 256], false),
             Self::OsNetX0_25 => osnet([16, 64, 96, 128], false),
             Self::OsNetIbnX1_0 => osnet([64, 256, 384, 512], true),
-            Self::MobileNetV2 => Family::MobileNetV2,
-            Self::RepVggA0 => Family::RepVggA0,
+            Self::MobileNetV2 => Architecture::MobileNetV2,
+            Self::RepVggA0 => Architecture::RepVggA0,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use network::graph::{Binary, Conv, Gemm, Graph, Op, Operand, ParamId, Pool, Unary, ValueId};
 use network::tensor::Tensor;
 
-use super::init::Fresh;
-use super::{Net, Role};
+use super::init::Init;
+use super::{Net, ParamRole};
 use crate::Result;
 
 /// Added to variances, as PyTorch's default and all the published networks have it.
@@ -20,8 +20,8 @@ const EPSILON: f32 = 1e-5;
 pub(super) struct Builder {
     graph: Graph,
     named: HashMap<String, ParamId>,
-    fresh: Vec<(ParamId, Fresh)>,
-    roles: Vec<(ParamId, Role)>,
+    fresh: Vec<(ParamId, Init)>,
+    roles: Vec<(ParamId, ParamRole)>,
 }
 
 /// A convolution without bias, one group, step 1, padded so that the step alone decides the size.
@@ -32,7 +32,7 @@ pub(super) struct Filter {
     stride: usize,
     groups: usize,
     bias: bool,
-    fresh: Fresh,
+    fresh: Init,
 }
 
 impl Filter {
@@ -43,7 +43,7 @@ impl Filter {
             stride: 1,
             groups: 1,
             bias: false,
-            fresh: Fresh::FanOut,
+            fresh: Init::FanOut,
         }
     }
 
@@ -59,7 +59,7 @@ impl Filter {
         Self { bias: true, ..self }
     }
 
-    pub(super) fn fresh(self, fresh: Fresh) -> Self {
+    pub(super) fn init(self, fresh: Init) -> Self {
         Self { fresh, ..self }
     }
 }
@@ -88,7 +88,7 @@ impl Builder {
     }
 
     /// The network, and what its parameters start from.
-    pub(super) fn finish(self) -> (Net, Vec<(ParamId, Fresh)>) {
+    pub(super) fn finish(self) -> (Net, Vec<(ParamId, Init)>) {
         let mut net = Net::from_graph(self.graph);
         for (id, role) in self.roles {
             net.set_role(id, role);
@@ -116,13 +116,13 @@ impl Builder {
     }
 
     /// The parameter of this name: a new one, or the one that another layer has already.
-    pub(super) fn param(&mut self, name: String, shape: &[usize], fresh: Fresh) -> Result<ParamId> {
+    pub(super) fn param(&mut self, name: String, shape: &[usize], fresh: Init) -> Result<ParamId> {
         if let Some(&id) = self.named.get(&name) {
             debug_assert_eq!(self.graph.tensor(id).shape(), shape, "{name}");
             return Ok(id);
         }
         let mut tensor = Tensor::zeros(shape)?;
-        if let (Fresh::All(value), Some(elements)) = (fresh, tensor.as_f32_mut()) {
+        if let (Init::All(value), Some(elements)) = (fresh, tensor.as_f32_mut()) {
             elements.fill(value);
         }
         let id = self.graph.param(name.clone(), tensor);
@@ -131,7 +131,7 @@ impl Builder {
         Ok(id)
     }
 
-    pub(super) fn set_role(&mut self, id: ParamId, role: Role) {
+    pub(super) fn set_role(&mut self, id: ParamId, role: ParamRole) {
         self.roles.push((id, role));
     }
 
@@ -178,19 +178,19 @@ impl Builder {
         self.push(node, Op::Conv(conv), &inputs)
     }
 
-    /// A linear layer with a bias if `fresh_bias` says what it starts from.
+    /// A linear layer with a bias if `bias_init` says what it starts from.
     pub(super) fn linear(
         &mut self,
         name: &str,
         x: ValueId,
         out: usize,
-        fresh: Fresh,
-        fresh_bias: Option<Fresh>,
+        fresh: Init,
+        bias_init: Option<Init>,
     ) -> Result<ValueId> {
         let shape = [out, self.channels(x)];
         let weight = self.param(format!("{name}.weight"), &shape, fresh)?;
         let mut inputs = vec![Operand::Value(x), weight.into()];
-        if let Some(fresh) = fresh_bias {
+        if let Some(fresh) = bias_init {
             inputs.push(self.param(format!("{name}.bias"), &[out], fresh)?.into());
         }
         let gemm = Gemm {
@@ -221,7 +221,7 @@ impl Builder {
             ("running_mean", 0.0),
             ("running_var", 1.0),
         ] {
-            let id = self.param(format!("{name}.{suffix}"), &[channels], Fresh::All(value))?;
+            let id = self.param(format!("{name}.{suffix}"), &[channels], Init::All(value))?;
             inputs.push(id.into());
         }
         self.push(name, Op::BatchNorm { epsilon: EPSILON }, &inputs)
@@ -229,8 +229,8 @@ impl Builder {
 
     pub(super) fn instance_norm(&mut self, name: &str, x: ValueId) -> Result<ValueId> {
         let channels = self.channels(x);
-        let scale = self.param(format!("{name}.weight"), &[channels], Fresh::All(1.0))?;
-        let bias = self.param(format!("{name}.bias"), &[channels], Fresh::All(0.0))?;
+        let scale = self.param(format!("{name}.weight"), &[channels], Init::All(1.0))?;
+        let bias = self.param(format!("{name}.bias"), &[channels], Init::All(0.0))?;
         let inputs = [x.into(), scale.into(), bias.into()];
         self.push(name, Op::InstanceNorm { epsilon: EPSILON }, &inputs)
     }

@@ -1,6 +1,6 @@
 //! Which networks there are: what a [`Spec`] may ask for.
 
-use super::backbone::Family;
+use super::backbone::Architecture;
 use super::{Neck, Spec, StemPool};
 use crate::{Error, Result};
 
@@ -17,8 +17,8 @@ impl Spec {
         let family = net.family();
         let ([height, width], stride) = (self.size, self.last_stride);
         let resnet = match family {
-            Family::ResNet(resnet) => Some(resnet),
-            Family::OsNet(_) | Family::MobileNetV2 | Family::RepVggA0 => None,
+            Architecture::ResNet(resnet) => Some(resnet),
+            Architecture::OsNet(_) | Architecture::MobileNetV2 | Architecture::RepVggA0 => None,
         };
         let plain = resnet.filter(|resnet| !resnet.block.has_gate());
         ensure(height >= SMALLEST && width >= SMALLEST, || {
@@ -27,9 +27,14 @@ impl Spec {
         ensure(matches!(stride, 1 | 2), || {
             format!("last_stride is {stride}, wanted 1 or 2")
         })?;
-        ensure(stride == 1 || !matches!(family, Family::OsNet(_)), || {
-            format!("last_stride is 2, but the last stage of {net} has step 1 and no other form")
-        })?;
+        ensure(
+            stride == 1 || !matches!(family, Architecture::OsNet(_)),
+            || {
+                format!(
+                    "last_stride is 2, but the last stage of {net} has step 1 and no other form"
+                )
+            },
+        )?;
         ensure(self.stem_relu || plain.is_some(), || {
             format!("stem_relu is false, but {net} has no such form: the ResNets without SE have")
         })?;

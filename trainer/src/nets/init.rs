@@ -26,7 +26,7 @@ use synth::random::Draw;
 
 /// What a parameter starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fresh {
+pub(super) enum Init {
     /// Every element is this.
     All(f32),
     /// Normal, with mean 0 and this deviation.
@@ -37,7 +37,7 @@ pub(super) enum Fresh {
     Torch(Option<usize>),
 }
 
-impl Fresh {
+impl Init {
     /// What the bias of a layer starts from whose weight starts from this, and whose outputs each
     /// read `fan_in` numbers.
     pub(super) fn of_bias(self, fan_in: usize) -> Self {
@@ -71,7 +71,7 @@ impl Fresh {
 }
 
 /// Gives every parameter of `net` the numbers it starts from.
-pub(super) fn initialise(net: &mut Net, fresh: &[(ParamId, Fresh)], seed: u64) -> Result<()> {
+pub(super) fn initialise(net: &mut Net, fresh: &[(ParamId, Init)], seed: u64) -> Result<()> {
     for &(id, fresh) in fresh {
         let param = &net.graph().params()[id.index()];
         let mut draw = Draw::new(seed, &param.name, &[]);
@@ -88,37 +88,37 @@ mod tests {
 
     #[test]
     fn deviations_are_those_of_the_sources() {
-        let cases: [(&str, Fresh, &[usize], f64); 6] = [
+        let cases: [(&str, Init, &[usize], f64); 6] = [
             (
                 "conv",
-                Fresh::FanOut,
+                Init::FanOut,
                 &[64, 3, 7, 7],
                 (2.0 / 3136.0_f64).sqrt(),
             ),
             // PyTorch counts all output channels, not those of a group.
             (
                 "depthwise",
-                Fresh::FanOut,
+                Init::FanOut,
                 &[960, 1, 3, 3],
                 (2.0 / 8640.0_f64).sqrt(),
             ),
             (
                 "embedding",
-                Fresh::FanOut,
+                Init::FanOut,
                 &[512, 64],
                 (2.0 / 512.0_f64).sqrt(),
             ),
-            ("classifier", Fresh::Normal(0.001), &[50, 512], 0.001),
+            ("classifier", Init::Normal(0.001), &[50, 512], 0.001),
             // A uniform distribution of half width b has deviation b / sqrt(3).
             (
                 "torch",
-                Fresh::Torch(None),
+                Init::Torch(None),
                 &[50, 512],
                 (1.0 / 512.0 / 3.0_f64).sqrt(),
             ),
             (
                 "torch bias",
-                Fresh::Torch(Some(4)),
+                Init::Torch(Some(4)),
                 &[5000],
                 (1.0 / 4.0 / 3.0_f64).sqrt(),
             ),

@@ -18,8 +18,8 @@
 use network::graph::{Binary, Op, Unary, ValueId};
 
 use super::builder::Builder;
-use super::init::Fresh;
-use super::{Neck, Pooling, Role, Spec};
+use super::init::Init;
+use super::{Neck, ParamRole, Pooling, Spec};
 use crate::Result;
 
 /// Smallest number that GeM raises to a power, as in fast-reid.
@@ -80,8 +80,8 @@ fn pool(b: &mut Builder, spec: &Spec, maps: &[ValueId]) -> Result<Vec<ValueId>> 
     let exponent = match spec.pooling {
         Pooling::Avg => None,
         Pooling::Gem => {
-            let p = b.param("pool.p".to_owned(), &[1], Fresh::All(3.0))?;
-            b.set_role(p, Role::Trained);
+            let p = b.param("pool.p".to_owned(), &[1], Init::All(3.0))?;
+            b.set_role(p, ParamRole::Trained);
             let reciprocal = Op::Unary(Unary::Reciprocal);
             Some((p, b.push("pool.reciprocal", reciprocal, &[p.into()])?))
         }
@@ -132,30 +132,30 @@ fn branch(
     pooled: ValueId,
 ) -> Result<Branch> {
     let named = |layer: &str| format!("{prefix}{layer}");
-    let zero = Some(Fresh::All(0.0));
+    let zero = Some(Init::All(0.0));
     let mut x = pooled;
     if spec.dim > 0 && spec.neck != Neck::Fc {
-        x = b.linear(&named("embedding"), x, spec.dim, Fresh::FanOut, zero)?;
+        x = b.linear(&named("embedding"), x, spec.dim, Init::FanOut, zero)?;
     }
     let (f_t, f_i, weight, bias) = match spec.neck {
         Neck::None => (
             x,
             x,
-            Fresh::Torch(None),
-            Some(Fresh::Torch(Some(b.channels(x)))),
+            Init::Torch(None),
+            Some(Init::Torch(Some(b.channels(x)))),
         ),
         Neck::Bnneck => {
             let channels = b.channels(x);
             let y = b.batch_norm(&named("bottleneck"), x)?;
-            let bias = b.param(named("bottleneck.bias"), &[channels], Fresh::All(0.0))?;
-            b.set_role(bias, Role::Frozen);
-            (pooled, y, Fresh::Normal(0.001), None)
+            let bias = b.param(named("bottleneck.bias"), &[channels], Init::All(0.0))?;
+            b.set_role(bias, ParamRole::Frozen);
+            (pooled, y, Init::Normal(0.001), None)
         }
         Neck::Fc => {
-            let y = b.linear(&named("fc.0"), x, spec.dim, Fresh::Normal(0.01), zero)?;
+            let y = b.linear(&named("fc.0"), x, spec.dim, Init::Normal(0.01), zero)?;
             let y = b.batch_norm(&named("fc.1"), y)?;
             let y = b.relu(&named("fc.2"), y)?;
-            (y, y, Fresh::Normal(0.01), zero)
+            (y, y, Init::Normal(0.01), zero)
         }
     };
     let logits = b.linear(&named("classifier"), f_i, classes, weight, bias)?;

@@ -9,7 +9,7 @@
 use network::graph::{Op, Pool, ValueId};
 
 use super::builder::{Builder, Filter};
-use super::init::Fresh;
+use super::init::Init;
 use super::{Spec, StemPool};
 use crate::Result;
 
@@ -63,7 +63,7 @@ impl ResNet {
         let strides = [1, 2, 2, spec.last_stride];
         for (i, (blocks, stride)) in self.depths.into_iter().zip(strides).enumerate() {
             for j in 0..blocks {
-                let at = Place {
+                let at = BlockConfig {
                     name: format!("layer{}.{j}", i + 1),
                     channels: 64 << i,
                     stride: if j == 0 { stride } else { 1 },
@@ -115,7 +115,7 @@ impl ResNet {
     }
 
     /// A block: `relu(layers(x) + x)`, with a projection of x where the shape changes.
-    fn residual(self, b: &mut Builder, at: &Place, x: ValueId) -> Result<ValueId> {
+    fn residual(self, b: &mut Builder, at: &BlockConfig, x: ValueId) -> Result<ValueId> {
         let named = |layer: &str| format!("{}.{layer}", at.name);
         let wide = at.channels * self.block.expansion();
         let basic = |out| Filter::new(out, 3);
@@ -167,7 +167,7 @@ impl ResNet {
 }
 
 /// A block's place in the network.
-struct Place {
+struct BlockConfig {
     name: String,
     /// Of its stage, before expansion.
     channels: usize,
@@ -201,7 +201,7 @@ fn ibn(b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
 /// mean_j(phi_j g_j)`, the same numbers without the matrix.
 fn non_local(b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
     let named = |layer: &str| format!("{name}.{layer}");
-    let one = Filter::new(1, 1).biased().fresh(Fresh::Torch(None));
+    let one = Filter::new(1, 1).biased().init(Init::Torch(None));
     let g = b.conv(&named("g"), x, one)?;
     let theta = b.conv(&named("theta"), x, one)?;
     let phi = b.conv(&named("phi"), x, one)?;
@@ -210,7 +210,7 @@ fn non_local(b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
     let y = b.mul(&named("y"), theta, y)?;
     let back = Filter::new(b.channels(x), 1)
         .biased()
-        .fresh(Fresh::Torch(None));
+        .init(Init::Torch(None));
     let y = b.conv(&named("W.0"), y, back)?;
     let y = b.batch_norm_from(&named("W.1"), y, 0.0)?;
     b.add(&named("add"), y, x)

@@ -1,7 +1,7 @@
 //! Where a program computes: the CPU, or a GPU whose libraries are loaded when they are asked for.
 //!
 //! A program is linked with libtorch for CPUs. The one for NVIDIA GPUs has the same CPU part, but
-//! registers its kernels only if it is loaded before the first question about a GPU; loading later
+//! registers its kernels only if it is loaded before the first question info a GPU; loading later
 //! never takes. So a program that is to use one starts itself anew with the libraries preloaded
 //! (`restart_with_cuda`), which is what a linker does without any unsafe code of ours.
 
@@ -23,7 +23,7 @@ const LIBRARY: &str = "libtorch_cuda.so";
 
 /// What a person can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
+pub enum DeviceChoice {
     /// The CPU.
     #[default]
     Cpu,
@@ -31,7 +31,7 @@ pub enum Choice {
     Cuda,
 }
 
-impl std::str::FromStr for Choice {
+impl std::str::FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -49,10 +49,10 @@ impl std::str::FromStr for Choice {
 /// # Errors
 /// [`Error::Argument`] if there is no GPU, or the libraries for it are not found; it says which
 /// folders were looked at.
-pub fn open(choice: Choice) -> Result<Device> {
+pub fn open(choice: DeviceChoice) -> Result<Device> {
     match choice {
-        Choice::Cpu => Ok(Device::Cpu),
-        Choice::Cuda if env::var_os(RESTARTED).is_some() => {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Cuda if env::var_os(RESTARTED).is_some() => {
             if Cuda::is_available() {
                 // Shapes stay the same from step to step: the time to try algorithms is well spent.
                 Cuda::cudnn_set_benchmark(true);
@@ -63,7 +63,7 @@ pub fn open(choice: Choice) -> Result<Device> {
                     .to_owned(),
             ))
         }
-        Choice::Cuda => Err(restart_with_cuda()),
+        DeviceChoice::Cuda => Err(restart_with_cuda()),
     }
 }
 

@@ -11,14 +11,14 @@ use super::module::Module;
 use super::{from_tch, tensor};
 use crate::data::augment::Augment;
 use crate::data::dataset::{Dataset, Image};
-use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
+use crate::data::loader::{Batch, EpochPlan, Loader, LoaderOptions, TrainImages};
 use crate::data::sampler::in_order;
 use crate::evaluate::{Features, TestSet};
 use crate::{Error, Result};
 
 /// How images are brought to the network.
 #[derive(Debug, Clone, Copy)]
-pub struct Reading<'a> {
+pub struct ExtractOptions<'a> {
     /// How they are prepared.
     pub preprocessing: &'a Preprocessing,
     /// Images computed at once.
@@ -35,7 +35,7 @@ pub struct Reading<'a> {
 pub fn test_set(
     module: &Module,
     set: &Dataset,
-    reading: Reading<'_>,
+    reading: ExtractOptions<'_>,
     mut seen: impl FnMut(usize),
 ) -> Result<TestSet> {
     for (what, images) in [("queries", &set.query), ("gallery images", &set.gallery)] {
@@ -57,17 +57,17 @@ pub fn test_set(
 pub fn features(
     module: &Module,
     images: &[Image],
-    reading: Reading<'_>,
+    reading: ExtractOptions<'_>,
     mut seen: impl FnMut(usize),
 ) -> Result<Features> {
     // Nothing is kept in memory: each image is read once.
-    let photos = Photos::new(
+    let photos = TrainImages::new(
         images.to_vec(),
         vec![0; images.len()],
         *reading.preprocessing,
         0,
     )?;
-    let work = Work {
+    let work = EpochPlan {
         batches: in_order(images.len(), reading.batch),
         augment: Augment::none(),
         seed: 0,

@@ -18,7 +18,7 @@ use super::{Mode, Precision};
 use super::{from_tch, to_tch};
 use crate::nets::Net;
 use crate::recipe::{self, Recipe};
-use crate::weights::Weights;
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 use synth::random::Draw;
 
@@ -47,7 +47,7 @@ struct Centres {
 
 /// What a step has seen, before its weights were moved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Step {
+pub struct TrainStep {
     /// The sum of all losses, each times its weight.
     pub loss: f64,
     /// Each loss by name, without its weight.
@@ -112,9 +112,9 @@ impl Learner {
         self.norms = Mode::Eval;
     }
 
-    /// The network that is judged and kept: the running mean where there is one.
+    /// The network that is evaluated and kept: the running mean where there is one.
     #[must_use]
-    pub fn judged(&self) -> &Module {
+    pub fn evaluated(&self) -> &Module {
         self.mean.as_ref().unwrap_or(&self.module)
     }
 
@@ -136,11 +136,11 @@ impl Learner {
     /// # Errors
     /// [`Error::Torch`] if something cannot be computed or the loss is no number; nothing is moved
     /// then.
-    pub fn step(&mut self, images: &Tensor, labels: &Tensor, share: f64) -> Result<Step> {
+    pub fn step(&mut self, images: &Tensor, labels: &Tensor, share: f64) -> Result<TrainStep> {
         let device = self.module.device();
         let (images, labels) = (images.f_to_device(device)?, labels.f_to_device(device)?);
         let outputs = self.module.forward(&images, self.norms)?;
-        let (total, step) = self.judge(&images, &outputs, &labels)?;
+        let (total, step) = self.total_loss(&images, &outputs, &labels)?;
         self.optimiser.zero_grad();
         if let Some(centres) = &mut self.centres {
             centres.optimiser.zero_grad();
@@ -158,8 +158,13 @@ impl Learner {
     }
 
     /// The loss that gradients come from, and what is told of it.
-    fn judge(&self, images: &Tensor, outputs: &Outputs, labels: &Tensor) -> Result<(Tensor, Step)> {
-        let mut sum = Sum::new();
+    fn total_loss(
+        &self,
+        images: &Tensor,
+        outputs: &Outputs,
+        labels: &Tensor,
+    ) -> Result<(Tensor, TrainStep)> {
+        let mut sum = LossSum::new();
         let asked = &self.loss;
         if asked.id.weight > 0.0 {
             // With parts, the sum over their classifiers, as PCB has it.
@@ -199,7 +204,7 @@ impl Learner {
         sum.finish(accuracy)
     }
 
-    fn learn_from(&self, theirs: &Outputs, ours: &Outputs, sum: &mut Sum) -> Result<()> {
+    fn learn_from(&self, theirs: &Outputs, ours: &Outputs, sum: &mut LossSum) -> Result<()> {
         let asked = &self.loss.distil;
         if asked.features > 0.0 {
             let loss = loss::distil_features(ours.get("f_i")?, theirs.get("f_i")?)?;
@@ -237,8 +242,8 @@ impl Learner {
     ///
     /// # Errors
     /// [`Error::Torch`] if it cannot be copied.
-    pub fn checkpoint(&self) -> Result<Weights> {
-        let mut weights = Weights::default();
+    pub fn checkpoint(&self) -> Result<WeightFile> {
+        let mut weights = WeightFile::default();
         let mut keep = |prefix: &str, module: &Module| -> Result<()> {
             for (name, tensor) in module.state() {
                 weights
@@ -268,7 +273,7 @@ impl Learner {
     /// # Errors
     /// [`Error::Parameter`] naming what is missing or has another shape, [`Error::Argument`] if it
     /// is no checkpoint; the learner is then of no use.
-    pub fn restore(&mut self, checkpoint: &Weights) -> Result<()> {
+    pub fn restore(&mut self, checkpoint: &WeightFile) -> Result<()> {
         let steps = (checkpoint.metadata.get(STEPS))
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| {
@@ -323,7 +328,7 @@ fn can_teach(net: &Net, asked: &recipe::Distil) -> Result<()> {
     Ok(())
 }
 
-fn kept<'a>(checkpoint: &'a Weights, name: &str) -> Result<&'a Stored> {
+fn kept<'a>(checkpoint: &'a WeightFile, name: &str) -> Result<&'a Stored> {
     checkpoint
         .tensors
         .get(name)
@@ -355,13 +360,13 @@ impl Centres {
 }
 
 /// Losses, added up.
-struct Sum {
+struct LossSum {
     total: Option<Tensor>,
     parts: BTreeMap<&'static str, f64>,
     shares: BTreeMap<&'static str, f64>,
 }
 
-impl Sum {
+impl LossSum {
     fn new() -> Self {
         Self {
             total: None,
@@ -388,11 +393,11 @@ impl Sum {
         Ok(())
     }
 
-    fn finish(self, accuracy: f64) -> Result<(Tensor, Step)> {
+    fn finish(self, accuracy: f64) -> Result<(Tensor, TrainStep)> {
         let total = self
             .total
             .ok_or_else(|| Error::Argument("every loss of the recipe has weight 0".to_owned()))?;
-        let step = Step {
+        let step = TrainStep {
             loss: f64::try_from(&total)?,
             parts: self.parts,
             shares: self.shares,

@@ -6,7 +6,7 @@ use network::graph::{Graph, Operand, ParamId, ValueId};
 use tch::{Device, Tensor};
 
 use super::{Mode, Precision, ops, tensor};
-use crate::nets::{Net, Role};
+use crate::nets::{Net, ParamRole};
 use crate::{Error, Result};
 
 /// A network whose parameters are tensors of libtorch.
@@ -61,7 +61,7 @@ impl Module {
                 copy = copy.f_to_kind(precision.kind())?;
             }
             let copy = laid_out(&copy, device, precision)?;
-            params.push(copy.f_set_requires_grad(net.role(id) == Role::Trained)?);
+            params.push(copy.f_set_requires_grad(net.role(id) == ParamRole::Trained)?);
         }
         Ok(Self {
             net: net.clone(),
@@ -91,7 +91,7 @@ impl Module {
 
     /// What the optimiser moves: names and tensors, in the order of the graph.
     pub fn trained(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.named(|role| role == Role::Trained)
+        self.named(|role| role == ParamRole::Trained)
     }
 
     /// Every parameter and statistic, in the order of the graph.
@@ -99,7 +99,7 @@ impl Module {
         self.named(|_| true)
     }
 
-    fn named(&self, wanted: impl Fn(Role) -> bool) -> impl Iterator<Item = (&str, &Tensor)> {
+    fn named(&self, wanted: impl Fn(ParamRole) -> bool) -> impl Iterator<Item = (&str, &Tensor)> {
         (self.net.graph().param_ids())
             .zip(&self.params)
             .filter(move |((id, _), _)| wanted(self.net.role(*id)))
@@ -114,7 +114,7 @@ impl Module {
         let mut net = self.net.clone();
         let ids: Vec<ParamId> = net.graph().param_ids().map(|(id, _)| id).collect();
         for (id, now) in ids.into_iter().zip(&self.params) {
-            if net.role(id) != Role::Frozen {
+            if net.role(id) != ParamRole::Frozen {
                 net.set_tensor(id, tensor::from_tch(now)?)?;
             }
         }

@@ -175,7 +175,7 @@ fn quantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
         return Ok(x.f_fake_quantize_per_tensor_affine(scale, zero, low, high)?);
     }
     // Only weights have a scale for each row.
-    let [low, high] = qat::WEIGHT_CODES.map(|code| code as i64);
+    let [low, high] = qat::WEIGHT_RANGE.map(|code| code as i64);
     let zero = zero.f_to_kind(Kind::Int)?;
     Ok(x.f_fake_quantize_per_channel_affine(&scale, &zero, size(axis), low, high)?)
 }

@@ -41,23 +41,23 @@ pub struct Optimiser {
     decay: f64,
     steps: i64,
     /// All parameters one behind the other; none without parameters.
-    all: Option<Moved>,
-    slots: Vec<Slot>,
+    all: Option<ParamState>,
+    slots: Vec<ParamSlot>,
 }
 
 /// One parameter.
 #[derive(Debug)]
-struct Slot {
+struct ParamSlot {
     name: String,
     /// Views of the stretch of memory that all parameters share.
-    moved: Moved,
+    state: ParamState,
     /// Whether the channels of a pixel lie beside each other.
     channels_last: bool,
 }
 
-/// What is moved, and what is remembered of its gradients.
+/// What is state, and what is remembered of its gradients.
 #[derive(Debug)]
-struct Moved {
+struct ParamState {
     parameter: Tensor,
     /// Mean of gradients (Adam), or what momentum has piled up.
     first: Tensor,
@@ -67,7 +67,7 @@ struct Moved {
 
 impl Optimiser {
     /// An optimiser that has not seen a gradient. `decay` times the parameter is added to each
-    /// gradient: an L2 penalty, not the decoupled decay of AdamW. The parameters are moved to
+    /// gradient: an L2 penalty, not the decoupled decay of AdamW. The parameters are state to
     /// another place in memory; they have one type and lie on one device.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Optimiser {
             [] => None,
             lines => {
                 let parameter = Tensor::f_cat(lines, 0)?;
-                Some(Moved {
+                Some(ParamState {
                     first: parameter.f_zeros_like()?,
                     second: parameter.f_zeros_like()?,
                     parameter,
@@ -110,9 +110,9 @@ impl Optimiser {
             let mut parameter = parameter.shallow_clone();
             // The network goes on reading the same tensor, at its new place.
             parameter.f_set_data(&view(&all.parameter)?)?;
-            slots.push(Slot {
+            slots.push(ParamSlot {
                 name: name.to_owned(),
-                moved: Moved {
+                state: ParamState {
                     parameter,
                     first: view(&all.first)?,
                     second: view(&all.second)?,
@@ -133,7 +133,7 @@ impl Optimiser {
     /// Forgets the gradients of the last step.
     pub fn zero_grad(&mut self) {
         for slot in &mut self.slots {
-            slot.moved.parameter.zero_grad();
+            slot.state.parameter.zero_grad();
         }
     }
 
@@ -143,7 +143,7 @@ impl Optimiser {
     /// If libtorch cannot compute it.
     pub fn step(&mut self, rate: f64, scale: f64) -> Result<()> {
         self.steps += 1;
-        let pull = Pull {
+        let settings = StepSettings {
             rule: self.rule,
             decay: self.decay,
             rate,
@@ -152,17 +152,17 @@ impl Optimiser {
         };
         tch::no_grad(|| {
             let gradients = (self.slots.iter())
-                .map(|slot| Ok(slot.moved.parameter.f_grad()?))
+                .map(|slot| Ok(slot.state.parameter.f_grad()?))
                 .collect::<Result<Vec<Tensor>>>()?;
             if let (Some(all), true) = (&mut self.all, gradients.iter().all(Tensor::defined)) {
                 let lines = (self.slots.iter().zip(&gradients))
                     .map(|(slot, gradient)| in_line(gradient, slot.channels_last))
                     .collect::<Result<Vec<Tensor>>>()?;
-                return all.step_in_pieces(&Tensor::f_cat(&lines, 0)?, pull);
+                return all.step_in_pieces(&Tensor::f_cat(&lines, 0)?, settings);
             }
             for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
                 if gradient.defined() {
-                    slot.moved.step(gradient, pull)?;
+                    slot.state.step(gradient, settings)?;
                 }
             }
             Ok(())
@@ -176,7 +176,7 @@ impl Optimiser {
     pub fn state(&self) -> Result<BTreeMap<String, network::tensor::Tensor>> {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
-            for (part, tensor) in slot.moved.parts(self.rule) {
+            for (part, tensor) in slot.state.parts(self.rule) {
                 state.insert(format!("{part}/{}", slot.name), from_tch(tensor)?);
             }
         }
@@ -203,7 +203,7 @@ impl Optimiser {
         let rule = self.rule;
         for slot in &mut self.slots {
             let name = slot.name.clone();
-            for (part, tensor) in slot.moved.parts(rule) {
+            for (part, tensor) in slot.state.parts(rule) {
                 let key = format!("{part}/{name}");
                 let wrong = |reason: String| Error::Parameter {
                     name: key.clone(),
@@ -229,7 +229,7 @@ impl Optimiser {
 
 /// How a step goes.
 #[derive(Debug, Clone, Copy)]
-struct Pull {
+struct StepSettings {
     rule: Rule,
     decay: f64,
     rate: f64,
@@ -237,7 +237,7 @@ struct Pull {
     step: i64,
 }
 
-impl Moved {
+impl ParamState {
     fn parts(&self, rule: Rule) -> Vec<(&'static str, &Tensor)> {
         match rule {
             Rule::Adam => vec![("first", &self.first), ("second", &self.second)],
@@ -248,7 +248,7 @@ impl Moved {
 
     /// One piece after the other on a CPU, where a step in one go would fetch everything from memory
     /// a dozen times; in one go on a GPU.
-    fn step_in_pieces(&mut self, gradient: &Tensor, pull: Pull) -> Result<()> {
+    fn step_in_pieces(&mut self, gradient: &Tensor, settings: StepSettings) -> Result<()> {
         let len = gradient.size1()?;
         let piece = match gradient.device() {
             Device::Cpu => PIECE,
@@ -256,27 +256,27 @@ impl Moved {
         };
         for start in (0..len).step_by(usize::try_from(piece.max(1)).expect("it is positive")) {
             let part = |all: &Tensor| all.f_narrow(0, start, piece.min(len - start));
-            let mut moved = Self {
+            let mut state = Self {
                 parameter: part(&self.parameter)?,
                 first: part(&self.first)?,
                 second: part(&self.second)?,
             };
-            moved.step(part(gradient)?, pull)?;
+            state.step(part(gradient)?, settings)?;
         }
         Ok(())
     }
 
-    fn step(&mut self, mut gradient: Tensor, pull: Pull) -> Result<()> {
-        if pull.scale != 1.0 {
-            gradient = gradient.f_mul_scalar(pull.scale)?;
+    fn step(&mut self, mut gradient: Tensor, settings: StepSettings) -> Result<()> {
+        if settings.scale != 1.0 {
+            gradient = gradient.f_mul_scalar(settings.scale)?;
         }
-        if pull.decay != 0.0 {
-            gradient = gradient.f_add(&self.parameter.f_mul_scalar(pull.decay)?)?;
+        if settings.decay != 0.0 {
+            gradient = gradient.f_add(&self.parameter.f_mul_scalar(settings.decay)?)?;
         }
-        match pull.rule {
-            Rule::Adam => self.adam(&gradient, pull.rate, pull.step),
-            Rule::Sgd => self.sgd(&gradient, pull.rate),
-            Rule::Plain => self.go(&gradient, pull.rate),
+        match settings.rule {
+            Rule::Adam => self.adam(&gradient, settings.rate, settings.step),
+            Rule::Sgd => self.sgd(&gradient, settings.rate),
+            Rule::Plain => self.go(&gradient, settings.rate),
         }
     }
 

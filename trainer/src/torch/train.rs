@@ -1,6 +1,6 @@
 //! The loop: epochs of steps, each kept before the next begins.
 //!
-//! After an epoch the network is judged if it is time, and everything that the run needs to go on
+//! After an epoch the network is evaluated if it is time, and everything that the run needs to go on
 //! is written as one file. All chance is named by seed and epoch, so a run that was killed and goes
 //! on has the same weights at its end as one that was not: bit for bit on a CPU.
 
@@ -10,25 +10,25 @@ use std::time::Instant;
 
 use network::metadata::Preprocessing;
 
-use super::extract::{self, Reading, images_of};
-use super::{Learner, Module, Precision, Step};
-use crate::checkpoint::About;
+use super::extract::{self, ExtractOptions, images_of};
+use super::{Learner, Module, Precision, TrainStep};
+use crate::checkpoint::NetInfo;
 use crate::data::dataset::Dataset;
-use crate::data::loader::{Batch, Loader, LoaderOptions, Photos, Work};
-use crate::evaluate::{self, Metric, Row, Settings};
+use crate::data::loader::{Batch, EpochPlan, Loader, LoaderOptions, TrainImages};
+use crate::evaluate::{self, EvalSettings, Metric, ScoreRow};
 use crate::nets::Net;
 use crate::recipe::Recipe;
-use crate::run::{Epoch, Evaluation, LAST, Record, Run, Test};
-use crate::weights::Weights;
+use crate::run_folder::{EpochRecord, EvaluationRecord, LAST, LogRecord, RunFolder, TestScores};
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// The network that a run starts with.
 #[derive(Debug)]
-pub struct Start {
+pub struct TrainInput {
     /// With fresh weights, or those of somebody else.
     pub net: Net,
     /// What is known of it.
-    pub about: About,
+    pub info: NetInfo,
     /// A network to learn from.
     pub teacher: Option<Net>,
     /// Whether BatchNorms keep the statistics that they have.
@@ -38,7 +38,7 @@ pub struct Start {
 /// What the machine gives to a run. It decides how long it takes, and with one CPU thread nothing
 /// else.
 #[derive(Debug, Clone, Copy)]
-pub struct Machine {
+pub struct MachineOptions {
     /// Where it computes.
     pub device: tch::Device,
     /// With what numbers.
@@ -50,11 +50,11 @@ pub struct Machine {
 }
 
 /// Who watches a run.
-pub trait Watch {
+pub trait TrainObserver {
     /// An epoch of so many steps begins.
     fn epoch(&mut self, _epoch: u32, _steps: usize) {}
     /// A step is done, on so many images.
-    fn step(&mut self, _step: &Step, _images: usize) {}
+    fn step(&mut self, _step: &TrainStep, _images: usize) {}
     /// The first batch of a run, as the network sees it.
     ///
     /// # Errors
@@ -63,13 +63,13 @@ pub trait Watch {
         Ok(())
     }
     /// Something was logged.
-    fn record(&mut self, _record: &Record) {}
+    fn record(&mut self, _record: &LogRecord) {}
     /// So many images of the test set have been computed.
     fn embedded(&mut self, _images: usize) {}
 }
 
 /// Nobody does.
-impl Watch for () {}
+impl TrainObserver for () {}
 
 /// Trains, and gives the finished network and what is known of it. `resume` is the last checkpoint of the same run.
 ///
@@ -79,17 +79,17 @@ impl Watch for () {}
 pub fn train(
     recipe: &Recipe,
     set: &Dataset,
-    start: Start,
-    resume: Option<&Weights>,
-    run: &mut Run,
-    machine: Machine,
-    watch: &mut impl Watch,
-) -> Result<(Net, About)> {
+    start: TrainInput,
+    resume: Option<&WeightFile>,
+    run: &mut RunFolder,
+    machine: MachineOptions,
+    watch: &mut impl TrainObserver,
+) -> Result<(Net, NetInfo)> {
     check(recipe, set)?;
     let (labels, classes) = set.classes();
     let sampler = recipe.sampler();
-    let mut about = start.about;
-    let preprocessing = about.preprocessing;
+    let mut info = start.info;
+    let preprocessing = info.preprocessing;
     let mut learner = Learner::new(
         &start.net,
         classes,
@@ -104,28 +104,28 @@ pub fn train(
     match resume {
         Some(weights) => {
             learner.restore(weights)?;
-            about.epoch = About::of(weights)?.map_or(0, |kept| kept.epoch);
+            info.epoch = NetInfo::of(weights)?.map_or(0, |kept| kept.epoch);
         }
         // What the run began with is kept as well: nobody has to name it again.
-        None => keep(&learner, &about, run)?,
+        None => keep(&learner, &info, run)?,
     }
-    let photos = Photos::new(set.train.clone(), labels, preprocessing, machine.cache_mb)?;
+    let photos = TrainImages::new(set.train.clone(), labels, preprocessing, machine.cache_mb)?;
     let photos = Arc::new(photos);
-    let judged = !set.query.is_empty() && !set.gallery.is_empty();
+    let evaluated = !set.query.is_empty() && !set.gallery.is_empty();
 
-    for epoch in about.epoch + 1..=recipe.schedule.epochs {
-        let work = Work {
+    for epoch in info.epoch + 1..=recipe.schedule.epochs {
+        let work = EpochPlan {
             batches: sampler.batches(photos.labels(), recipe.seed, u64::from(epoch))?,
             augment: recipe.augment,
             seed: recipe.seed,
             epoch: u64::from(epoch),
         };
         watch.epoch(epoch, work.batches.len());
-        let mut sums = Sums::default();
+        let mut sums = EpochSums::default();
         let share = recipe.schedule.share(epoch);
         let mut loader = Loader::start(&photos, work, machine.loader)?;
         while let Some(batch) = loader.next().transpose()? {
-            if about.epoch == 0 && sums.steps == 0 {
+            if info.epoch == 0 && sums.steps == 0 {
                 watch.batch(&batch)?;
             }
             let pixels = images_of(&batch, &preprocessing)?;
@@ -135,32 +135,32 @@ pub fn train(
             sums.add(&step, batch.labels.len());
         }
         let record = sums.record(epoch, recipe.optimiser.rate * share, loader.share_waited());
-        log(run, watch, Record::Epoch(record))?;
+        log(run, watch, LogRecord::Epoch(record))?;
 
         let last = epoch == recipe.schedule.epochs;
-        if judged && (last || epoch.is_multiple_of(recipe.evaluate.every)) {
-            let row = judge(
-                learner.judged(),
+        if evaluated && (last || epoch.is_multiple_of(recipe.evaluate.every)) {
+            let row = evaluate(
+                learner.evaluated(),
                 recipe,
                 &preprocessing,
                 set,
                 machine,
                 watch,
             )?;
-            let evaluation = Evaluation {
+            let evaluation = EvaluationRecord {
                 epoch,
-                test: Test {
+                test: TestScores {
                     rank1: row.plain.rank1,
                     map: row.plain.map,
                 },
             };
-            log(run, watch, Record::Evaluation(evaluation))?;
+            log(run, watch, LogRecord::Evaluation(evaluation))?;
         }
-        about.epoch = epoch;
-        keep(&learner, &about, run)?;
+        info.epoch = epoch;
+        keep(&learner, &info, run)?;
     }
 
-    Ok((learner.judged().net()?, about))
+    Ok((learner.evaluated().net()?, info))
 }
 
 /// Refuses a data set that makes no batch of the recipe's: before anything is written.
@@ -188,34 +188,34 @@ pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
 }
 
 /// Writes everything that the run needs to go on.
-fn keep(learner: &Learner, about: &About, run: &Run) -> Result<()> {
+fn keep(learner: &Learner, info: &NetInfo, run: &RunFolder) -> Result<()> {
     let mut weights = learner.checkpoint()?;
-    about.note(&mut weights);
+    info.write_to(&mut weights);
     weights.write(&run.path(LAST))
 }
 
-fn log(run: &mut Run, watch: &mut impl Watch, record: Record) -> Result<()> {
+fn log(run: &mut RunFolder, watch: &mut impl TrainObserver, record: LogRecord) -> Result<()> {
     run.record(&record)?;
     watch.record(&record);
     Ok(())
 }
 
 /// Scores the network as the paper does: the feature behind the neck, by its angle.
-fn judge(
+fn evaluate(
     module: &Module,
     recipe: &Recipe,
     preprocessing: &Preprocessing,
     set: &Dataset,
-    machine: Machine,
-    watch: &mut impl Watch,
-) -> Result<Row> {
-    let reading = Reading {
+    machine: MachineOptions,
+    watch: &mut impl TrainObserver,
+) -> Result<ScoreRow> {
+    let reading = ExtractOptions {
         preprocessing,
         batch: recipe.evaluate.batch,
         loader: machine.loader,
     };
     let test = extract::test_set(module, set, reading, |images| watch.embedded(images))?;
-    let settings = Settings {
+    let settings = EvalSettings {
         feature: test.best_feature(),
         metric: Metric::Cosine,
         rerank: false,
@@ -224,7 +224,7 @@ fn judge(
 }
 
 /// What the steps of an epoch have seen, added up.
-struct Sums {
+struct EpochSums {
     since: Instant,
     steps: usize,
     images: usize,
@@ -233,7 +233,7 @@ struct Sums {
     shares: BTreeMap<&'static str, f64>,
 }
 
-impl Default for Sums {
+impl Default for EpochSums {
     fn default() -> Self {
         Self {
             since: Instant::now(),
@@ -246,8 +246,8 @@ impl Default for Sums {
     }
 }
 
-impl Sums {
-    fn add(&mut self, step: &Step, images: usize) {
+impl EpochSums {
+    fn add(&mut self, step: &TrainStep, images: usize) {
         self.steps += 1;
         self.images += images;
         self.loss += step.loss;
@@ -257,9 +257,9 @@ impl Sums {
         }
     }
 
-    fn record(self, epoch: u32, rate: f64, waiting: f64) -> Epoch {
+    fn record(self, epoch: u32, rate: f64, waiting: f64) -> EpochRecord {
         let steps = self.steps as f64;
-        Epoch {
+        EpochRecord {
             epoch,
             lr: rate,
             loss: (self.shares.into_iter().chain([("total", self.loss)]))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use trainer::data::Dataset;
-use trainer::data::dataset::Options;
+use trainer::data::dataset::DatasetOptions;
 use trainer::picture::{Crop, sheet};
 
 /// Draw persons of a data set, a row each: one SVG file, images included
@@ -33,7 +33,7 @@ Examples:
 
 impl Sheet {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let set = super::super::noted(Dataset::open(&self.dir, &Options::default())?);
+        let set = super::super::noted(Dataset::open(&self.dir, &DatasetOptions::default())?);
         let open = |path: &std::path::Path| Crop::open(path);
         let drawn = sheet::persons(&set, self.persons, self.images, open)?;
         cli::private::write(&self.out, drawn).with_context(|| self.out.display().to_string())?;

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use network::metadata::{Calibration, Preprocessing, Quantisation, WeightsOrigin};
-use trainer::checkpoint::About;
+use network::contract::{Calibration, Preprocessing, Quantisation, Weights};
+use trainer::checkpoint::NetInfo;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{Options, Progress, QdqLayout, Scheme};
+use trainer::export::quantise::{Layout, Progress, QuantiseOptions, Scheme};
+use trainer::load::SavedGraph;
 use trainer::nets::Net;
-use trainer::qat::Trainable;
-use trainer::run::{FINAL_INT8, Run};
-use trainer::start::Kept;
+use trainer::qat::QatNetwork;
+use trainer::run_folder::{FINAL_INT8, RunFolder};
 
 use crate::commands::stages::Stages;
 
@@ -44,8 +44,8 @@ pub(super) struct Qat {
 }
 
 /// A network in training, and what its file will say of it.
-pub(super) struct InIntegers {
-    trainable: Trainable,
+pub(super) struct QatRun {
+    trainable: QatNetwork,
     quantisation: Quantisation,
 }
 
@@ -59,27 +59,27 @@ impl Qat {
     pub(super) fn begin(
         &self,
         net: &Net,
-        about: &About,
+        info: &NetInfo,
         set: &Dataset,
-    ) -> anyhow::Result<Option<InIntegers>> {
+    ) -> anyhow::Result<Option<QatRun>> {
         if !self.qat {
             return Ok(None);
         }
-        let options = Options {
+        let options = QuantiseOptions {
             layout: self.int8_layout,
             scheme: self.scheme,
-            ..Options::default()
+            ..QuantiseOptions::default()
         };
         let every = set.train.len().div_ceil(self.calib_count.max(1)).max(1);
         let images: Vec<PathBuf> = (set.train.iter().step_by(every))
             .map(|image| image.path.clone())
             .collect();
         let mut stages = Stages::default();
-        let mut hear = |stage| stages.hear(stage);
-        let progress = &mut Progress(Some(&mut hear));
-        let trainable = trainable(&images, net, &about.preprocessing, &options, progress)
+        let mut on_stage = |stage| stages.on_stage(stage);
+        let progress = &mut Progress(Some(&mut on_stage));
+        let trainable = trainable(&images, net, &info.preprocessing, &options, progress)
             .with_context(|| set.name.clone())?;
-        Ok(Some(InIntegers {
+        Ok(Some(QatRun {
             trainable,
             quantisation: Quantisation {
                 scheme: options.scheme,
@@ -96,17 +96,17 @@ impl Qat {
     }
 }
 
-impl InIntegers {
+impl QatRun {
     /// The network to be trained.
     pub(super) fn net(&self) -> &Net {
         self.trainable.net()
     }
 
     /// Keeps it for when the run goes on.
-    pub(super) fn keep(&self, about: &About, run: &Run) -> anyhow::Result<()> {
-        let kept = Kept {
+    pub(super) fn keep(&self, info: &NetInfo, run: &RunFolder) -> anyhow::Result<()> {
+        let kept = SavedGraph {
             graph: self.trainable.quantised().clone(),
-            about: about.clone(),
+            info: info.clone(),
             quantisation: Some(self.quantisation.clone()),
         };
         Ok(run.write(KEPT, &kept.to_bytes()?)?)
@@ -118,24 +118,24 @@ impl InIntegers {
     }
 
     /// What a run that goes on has kept; none if it does not train in integers.
-    pub(super) fn kept(folder: &Path) -> anyhow::Result<Option<(Self, About)>> {
+    pub(super) fn kept(folder: &Path) -> anyhow::Result<Option<(Self, NetInfo)>> {
         if !Self::are_kept(folder) {
             return Ok(None);
         }
         let path = folder.join(KEPT);
-        let Kept {
+        let SavedGraph {
             graph,
-            about,
+            info,
             quantisation,
-        } = Kept::read(&path)?;
+        } = SavedGraph::read(&path)?;
         let named = || path.display().to_string();
         let kept = Self {
-            trainable: Trainable::new(graph).with_context(named)?,
+            trainable: QatNetwork::new(graph).with_context(named)?,
             quantisation: quantisation
                 .context("it does not say how it was quantised")
                 .with_context(named)?,
         };
-        Ok(Some((kept, about)))
+        Ok(Some((kept, info)))
     }
 
     /// Writes the finished network as devices read it.
@@ -143,11 +143,11 @@ impl InIntegers {
         &self,
         net: &Net,
         preprocessing: Preprocessing,
-        run: &Run,
+        run: &RunFolder,
     ) -> anyhow::Result<()> {
-        let settled = self.trainable.settled(net)?;
-        let mut exported = Exported::new(&settled, preprocessing, WeightsOrigin::default())?;
-        exported.metadata.quantisation = Some(self.quantisation.clone());
+        let to_quantised = self.trainable.to_quantised(net)?;
+        let mut exported = Exported::new(&to_quantised, preprocessing, Weights::default())?;
+        exported.contract.quantisation = Some(self.quantisation.clone());
         exported.add_receipt()?;
         Ok(exported.write(&run.path(FINAL_INT8))?)
     }

@@ -15,7 +15,7 @@ use super::{Dataset, Image, label};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
-struct Split {
+struct SplitFile {
     train: Vec<Entry>,
     query: Vec<Entry>,
     gallery: Vec<Entry>,
@@ -37,7 +37,7 @@ pub(super) fn read(root: &Path, boxes: &str) -> Result<Dataset> {
     let file = root.join(format!("splits_new_{boxes}.json"));
     let folder = root.join(format!("images_{boxes}"));
     let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
-    let splits: Vec<Split> = serde_json::from_str(&text).map_err(|e| {
+    let splits: Vec<SplitFile> = serde_json::from_str(&text).map_err(|e| {
         Error::file(
             &file,
             format!("wanted a list of splits with train, query and gallery, each a list of [path, person, camera]: {e}"),

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use cli::pictures::{PassedOver, Pictures};
 use retrieval::market;
 
-use super::{Dataset, Image, Split, files, label};
+use super::{Dataset, Image, TestSplit, files, label};
 use crate::{Error, Result};
 
 /// The images of each person by name.
@@ -43,7 +43,7 @@ fn has_persons(folder: &Path, at_least: usize) -> bool {
     })
 }
 
-pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
+pub(super) fn read(root: &Path, split: TestSplit) -> Result<Dataset> {
     let mut passed_over = PassedOver::default();
     let mut part = |name: &str| match root.join(name) {
         folder if folder.is_dir() => persons(&folder, &mut passed_over),

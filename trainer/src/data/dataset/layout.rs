@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// How a data set lies in its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Layout {
+pub enum DatasetLayout {
     /// Market-1501 and what looks like it (DukeMTMC-reID, CUHK03-NP): `bounding_box_train`, `query`,
     /// `bounding_box_test`, person and camera in the names of the files. The first may be missing,
     /// or the two others.
@@ -32,7 +32,7 @@ pub enum Layout {
     Folders,
 }
 
-impl Layout {
+impl DatasetLayout {
     /// All of them, in the order in which they are tried.
     pub const ALL: [Self; 6] = [
         Self::Market,
@@ -153,7 +153,7 @@ impl Layout {
     }
 }
 
-impl FromStr for Layout {
+impl FromStr for DatasetLayout {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {

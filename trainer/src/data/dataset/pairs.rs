@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use cli::pictures::PassedOver;
 
-use super::{Dataset, Image, Split, files, label};
+use super::{Dataset, Image, TestSplit, files, label};
 use crate::{Error, Result};
 
 pub(super) const CAMERAS: [&str; 2] = ["cam_a", "cam_b"];
 
-pub(super) fn read(root: &Path, split: Split) -> Result<Dataset> {
+pub(super) fn read(root: &Path, split: TestSplit) -> Result<Dataset> {
     let mut passed_over = PassedOver::default();
     let mut side = |name: &str, camera: u32| -> Result<Vec<Image>> {
         let folder = root.join(name);

@@ -37,10 +37,10 @@ const SPLITS: &str = r#"[{"train": [["/home/x/images_detected/1_001_1_01.png", 0
 #[test]
 fn every_layout_is_recognised_and_read() {
     let splits = format!("splits_new_detected.json: {SPLITS}");
-    let cases: [(&str, Layout, &[&str], &str); 12] = [
+    let cases: [(&str, DatasetLayout, &[&str], &str); 12] = [
         (
             "Market-1501",
-            Layout::Market,
+            DatasetLayout::Market,
             &[
                 "bounding_box_train/0002_c1s1_000451_03.jpg",
                 "bounding_box_train/0007_c3s1_000451_01.jpg",
@@ -56,7 +56,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "DukeMTMC-reID, persons 0 and -1 cannot be learned",
-            Layout::Market,
+            DatasetLayout::Market,
             &[
                 "bounding_box_train/0001_c2_f0046182.jpg",
                 "bounding_box_train/0000_c2_f0046182.jpg",
@@ -66,13 +66,13 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "CUHK03-NP, nothing to train with",
-            Layout::Market,
+            DatasetLayout::Market,
             &["query/0003_c1_1.png", "bounding_box_test/0003_c2_6.png"],
             " | 3.1 | 3.2 / 0",
         ),
         (
             "MSMT17, persons of the test behind the others",
-            Layout::Msmt17,
+            DatasetLayout::Msmt17,
             &[
                 "list_train.txt: 0000/0000_000_01_0303morning_0008_0.jpg 0\n",
                 "list_val.txt: 0001/0001_000_02_0303noon_0008_0.jpg 1\n",
@@ -85,7 +85,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "MSMT17 version 2",
-            Layout::Msmt17,
+            DatasetLayout::Msmt17,
             &[
                 "list_train.txt: 0000/0000_000_01_0303morning_0008_0_ex.jpg 0",
                 "list_query.txt: 0000/0000_000_03_0303morning_0008_0.jpg 0",
@@ -97,13 +97,13 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "CUHK03",
-            Layout::Cuhk03Detected,
+            DatasetLayout::Cuhk03Detected,
             &[&splits, "images_detected/1_001_1_01.png"],
             "10001.1 10001.2 | 20001.1 | 20001.2 / 0",
         ),
         (
             "VIPeR",
-            Layout::Pairs,
+            DatasetLayout::Pairs,
             &[
                 "cam_a/000_45.bmp",
                 "cam_a/001_0.bmp",
@@ -114,7 +114,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "PRID2011, several shots, people whom one camera saw",
-            Layout::Pairs,
+            DatasetLayout::Pairs,
             &[
                 "cam_a/person_0001/0009.png",
                 "cam_a/person_0002/0001.png",
@@ -127,7 +127,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "folders, no cameras",
-            Layout::Folders,
+            DatasetLayout::Folders,
             &[
                 "ada/1.jpg",
                 "ada/2.jpg",
@@ -139,7 +139,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "folders, with cameras",
-            Layout::Folders,
+            DatasetLayout::Folders,
             &[
                 "bob/x_c1.jpg",
                 "ada/cam1_1.jpg",
@@ -150,7 +150,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "train and test: one image a camera; a stranger",
-            Layout::Folders,
+            DatasetLayout::Folders,
             &[
                 "train/ada/C12-1.jpg",
                 "test/bob/1_c1.png",
@@ -162,7 +162,7 @@ fn every_layout_is_recognised_and_read() {
         ),
         (
             "train, query, gallery; somebody in all of them",
-            Layout::Folders,
+            DatasetLayout::Folders,
             &[
                 "train/bob/1.jpg",
                 "query/bob/2.jpg",
@@ -174,13 +174,13 @@ fn every_layout_is_recognised_and_read() {
     ];
     for (name, layout, files, wanted) in cases {
         let root = folder(files);
-        assert_eq!(Layout::of(root.path()).unwrap(), layout, "{name}");
-        let set = Dataset::open(root.path(), &Options::default()).unwrap();
+        assert_eq!(DatasetLayout::of(root.path()).unwrap(), layout, "{name}");
+        let set = Dataset::open(root.path(), &DatasetOptions::default()).unwrap();
         assert_eq!(summary(&set), wanted, "{name}");
         for image in set.images() {
             assert!(image.path.starts_with(root.path()), "{name}");
         }
-        assert_eq!(layout.name().parse::<Layout>().unwrap(), layout);
+        assert_eq!(layout.name().parse::<DatasetLayout>().unwrap(), layout);
     }
 }
 
@@ -194,7 +194,7 @@ fn what_is_no_data_set_says_what_was_wanted() {
     ];
     let with = |train: &'static str| [&[train], lists.as_slice()].concat();
     let bad_line = "line 1 is `0/0_0_1_x.jpg`, wanted such as `0000/";
-    let cases: [(&str, Option<Layout>, &[&str], &str); 20] = [
+    let cases: [(&str, Option<DatasetLayout>, &[&str], &str); 20] = [
         (
             "nothing",
             None,
@@ -225,7 +225,7 @@ fn what_is_no_data_set_says_what_was_wanted() {
         ),
         (
             "a query without gallery",
-            Some(Layout::Market),
+            Some(DatasetLayout::Market),
             &["query/0001_c1s1_1.jpg"],
             "layout market wants bounding_box_train/, or query/ and bounding_box_test/, or all three; found query/",
         ),
@@ -325,9 +325,9 @@ fn what_is_no_data_set_says_what_was_wanted() {
     ];
     for (name, layout, files, wanted) in cases {
         let root = folder(files);
-        let options = Options {
+        let options = DatasetOptions {
             layout,
-            ..Options::default()
+            ..DatasetOptions::default()
         };
         let error = Dataset::open(root.path(), &options).unwrap_err();
         let (error, at) = (error.to_string(), root.path().display().to_string());
@@ -336,9 +336,9 @@ fn what_is_no_data_set_says_what_was_wanted() {
             "{name}: {error}"
         );
     }
-    let error = Dataset::open(Path::new("/no/such"), &Options::default()).unwrap_err();
+    let error = Dataset::open(Path::new("/no/such"), &DatasetOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
-    let error = "markt".parse::<Layout>().unwrap_err().to_string();
+    let error = "markt".parse::<DatasetLayout>().unwrap_err().to_string();
     assert!(error.contains("wanted one of market, msmt17"), "{error}");
 }
 
@@ -355,10 +355,10 @@ fn what_a_file_server_leaves_is_no_person_and_other_kinds_are_told() {
         "#recycle/eve.jpg",
         "cover.jpg/SYNO.jpg",
     ]);
-    let all_learned = Split { test: 0.0, seed: 0 };
+    let all_learned = TestSplit { test: 0.0, seed: 0 };
     let set = Dataset::open(
         root.path(),
-        &Options {
+        &DatasetOptions {
             layout: None,
             split: all_learned,
         },
@@ -383,7 +383,7 @@ fn pipes_and_names_without_utf8_are_passed_over() {
     let eve = root.path().join(std::ffi::OsStr::from_bytes(b"eve\xff"));
     fs::create_dir(&eve).unwrap();
     fs::write(eve.join("1.jpg"), "").unwrap();
-    let set = Dataset::open(root.path(), &Options::default()).unwrap();
+    let set = Dataset::open(root.path(), &DatasetOptions::default()).unwrap();
     assert_eq!(set.images().count(), 2);
     let [left_out] = set.left_out.as_slice() else {
         panic!("{:?}", set.left_out);
@@ -401,9 +401,9 @@ fn splits_are_drawn_by_their_seed() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let root = folder(&files);
     let read = |test, seed| {
-        let split = Split { test, seed };
+        let split = TestSplit { test, seed };
         let layout = None;
-        Dataset::open(root.path(), &Options { layout, split })
+        Dataset::open(root.path(), &DatasetOptions { layout, split })
     };
     for (test, wanted) in [(0.0, 20), (0.25, 15), (0.5, 10), (1.0, 0)] {
         let set = read(test, 1).unwrap();
@@ -434,7 +434,7 @@ fn joined_sets_keep_persons_and_cameras_apart() {
         "bounding_box_test/0000_c3_f0046182.jpg",
     ]);
     let roots = [market.path(), duke.path()];
-    let joined = Dataset::open_all(&roots, &Options::default()).unwrap();
+    let joined = Dataset::open_all(&roots, &DatasetOptions::default()).unwrap();
     let wanted = "2.1 6.9 | 5.1 7.8 | -1.6 5.2 -1.8 0.10 / 0";
     assert_eq!(summary(&joined), wanted);
     assert!(joined.name.contains('+'), "{}", joined.name);

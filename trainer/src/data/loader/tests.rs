@@ -39,22 +39,22 @@ fn street(count: usize, width: u32, height: u32) -> (TempDir, Vec<Image>) {
     (folder, images)
 }
 
-fn photos(images: &[Image], cache_mb: usize) -> Arc<Photos> {
-    let preprocessing = Preprocessing {
+fn photos(images: &[Image], cache_mb: usize) -> Arc<TrainImages> {
+    let contract = Preprocessing {
         height: 32,
         width: 16,
         ..Preprocessing::default()
     };
     let labels = images.iter().map(|i| i64::from(i.label.person) - 1);
-    Arc::new(Photos::new(images.to_vec(), labels.collect(), preprocessing, cache_mb).unwrap())
+    Arc::new(TrainImages::new(images.to_vec(), labels.collect(), contract, cache_mb).unwrap())
 }
 
-fn work(photos: &Photos, seed: u64) -> Work {
+fn work(photos: &TrainImages, seed: u64) -> EpochPlan {
     let sampler = Sampler::Identities {
         persons: 2,
         images: 4,
     };
-    Work {
+    EpochPlan {
         batches: sampler.batches(photos.labels(), seed, 3).unwrap(),
         augment: Augment::default(),
         seed,
@@ -62,7 +62,7 @@ fn work(photos: &Photos, seed: u64) -> Work {
     }
 }
 
-fn load(photos: &Arc<Photos>, work: &Work, threads: usize) -> Vec<Batch> {
+fn load(photos: &Arc<TrainImages>, work: &EpochPlan, threads: usize) -> Vec<Batch> {
     let options = LoaderOptions { threads, queue: 1 };
     let loader = Loader::start(photos, work.clone(), options).unwrap();
     loader.collect::<Result<_>>().unwrap()
@@ -125,7 +125,7 @@ fn the_cache_keeps_to_its_limit() {
 fn an_evaluation_reads_what_the_device_reads() {
     let (_folder, images) = street(3, 24, 40);
     let photos = photos(&images, 0);
-    let work = Work {
+    let work = EpochPlan {
         batches: in_order(photos.len(), 2),
         augment: Augment::none(),
         seed: 0,
@@ -154,7 +154,7 @@ fn a_broken_file_ends_the_epoch_and_is_named() {
     std::fs::write(&images[9].path, &whole[..whole.len() / 2]).unwrap();
     let photos = photos(&images, 0);
     for threads in [1, 2, 3] {
-        let work = Work {
+        let work = EpochPlan {
             batches: in_order(photos.len(), 4),
             augment: Augment::default(),
             seed: 0,
@@ -175,7 +175,7 @@ fn dropping_it_ends_its_threads() {
     let (_folder, images) = street(8, 16, 32);
     let photos = photos(&images, 0);
     // Far more than fits into the queues.
-    let work = Work {
+    let work = EpochPlan {
         batches: vec![vec![0, 1, 2, 3]; 10_000],
         ..work(&photos, 0)
     };
@@ -196,8 +196,8 @@ fn dropping_it_ends_its_threads() {
 fn bad_input_is_named() {
     let (_folder, images) = street(2, 16, 32);
     let set = photos(&images, 0);
-    let start = |threads, queue, change: fn(&mut Work)| {
-        let mut work = Work {
+    let start = |threads, queue, change: fn(&mut EpochPlan)| {
+        let mut work = EpochPlan {
             batches: vec![vec![0]],
             augment: Augment::none(),
             seed: 0,
@@ -225,8 +225,8 @@ fn bad_input_is_named() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
-    let preprocessing = Preprocessing::default();
-    let error = Photos::new(images, vec![0], preprocessing, 0).unwrap_err();
+    let contract = Preprocessing::default();
+    let error = TrainImages::new(images, vec![0], contract, 0).unwrap_err();
     assert!(
         error.to_string().contains("2 images have 1 labels"),
         "{error}"
@@ -251,12 +251,12 @@ fn images_a_second() {
     let labels = vec![0; images.len()];
     for (what, cache_mb) in [("from the files", 0), ("from memory", 64)] {
         for threads in [1, 2] {
-            let preprocessing = Preprocessing::default();
-            let photos = Photos::new(images.clone(), labels.clone(), preprocessing, cache_mb);
+            let contract = Preprocessing::default();
+            let photos = TrainImages::new(images.clone(), labels.clone(), contract, cache_mb);
             let photos = Arc::new(photos.unwrap());
             let mut rates = Vec::new();
             for epoch in 0..6 {
-                let work = Work {
+                let work = EpochPlan {
                     batches: in_order(photos.len(), 64),
                     augment: Augment::default(),
                     seed: 1,

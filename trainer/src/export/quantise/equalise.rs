@@ -22,7 +22,7 @@ use network::graph::{Binary, Graph, Op, Operand, ParamId, Unary, ValueId};
 use network::tensor::Tensor;
 use serde::Serialize;
 
-use super::layer::Layer;
+use super::layer::WeightLayer;
 use super::observe::Channels;
 use super::sites::Sites;
 use crate::Result;
@@ -57,7 +57,7 @@ pub(super) fn equalise(
     let mut report = Vec::new();
     let mut tensors: HashMap<ParamId, Vec<f64>> = HashMap::new();
     for component in components(graph) {
-        let plan = Plan::new(graph, sites, channels, &component);
+        let plan = EqualisePlan::new(graph, sites, channels, &component);
         let Some((strength, noise, factors)) = plan.best() else {
             continue;
         };
@@ -117,7 +117,7 @@ fn link(graph: &Graph, at: usize) -> Link {
     let y = node.outputs[0];
     let same_channels = values.iter().all(|&x| shape(x).get(1) == shape(y).get(1));
     match (&node.op, values.as_slice()) {
-        (Op::Conv(_) | Op::Gemm(_), [_]) => match Layer::of(graph, node) {
+        (Op::Conv(_) | Op::Gemm(_), [_]) => match WeightLayer::of(graph, node) {
             Some(layer) if bias_is_a_row(graph, &layer) => Link::Layer,
             _ => Link::Nothing,
         },
@@ -152,7 +152,7 @@ fn link(graph: &Graph, at: usize) -> Link {
     }
 }
 
-fn bias_is_a_row(graph: &Graph, layer: &Layer) -> bool {
+fn bias_is_a_row(graph: &Graph, layer: &WeightLayer) -> bool {
     (layer.bias).is_none_or(|bias| graph.tensor(bias).shape() == [layer.outputs])
 }
 
@@ -236,7 +236,7 @@ fn components(graph: &Graph) -> Vec<Component> {
 }
 
 /// A component and what is known of its noise.
-struct Plan<'a> {
+struct EqualisePlan<'a> {
     graph: &'a Graph,
     component: &'a Component,
     channels: usize,
@@ -259,7 +259,7 @@ struct Columns {
     power: f64,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> EqualisePlan<'a> {
     fn new(graph: &'a Graph, sites: &Sites, all: &[Channels], component: &'a Component) -> Self {
         let channels = all[component.values[0].index()].peak.len();
         let mut plan = Self {
@@ -288,7 +288,7 @@ impl<'a> Plan<'a> {
                 if node.inputs[0] != Operand::Value(id) {
                     continue;
                 }
-                let layer = Layer::of(graph, node).expect("a reader is a layer");
+                let layer = WeightLayer::of(graph, node).expect("a reader is a layer");
                 let power = all[node.outputs[0].index()].square.iter().sum::<f64>();
                 let power = power.max(f64::MIN_POSITIVE);
                 let weight = graph.tensor(layer.weight).as_f32().expect("checked");
@@ -388,7 +388,7 @@ impl<'a> Plan<'a> {
         };
         let mut done = Vec::new();
         for &at in &self.component.writers {
-            let layer = Layer::of(self.graph, &self.graph.nodes()[at]).expect("a layer");
+            let layer = WeightLayer::of(self.graph, &self.graph.nodes()[at]).expect("a layer");
             if !done.contains(&layer.weight) {
                 done.push(layer.weight);
                 values(layer.weight, &mut |weight| {
@@ -410,7 +410,7 @@ impl<'a> Plan<'a> {
         }
         done.clear();
         for &at in &self.component.readers {
-            let layer = Layer::of(self.graph, &self.graph.nodes()[at]).expect("a layer");
+            let layer = WeightLayer::of(self.graph, &self.graph.nodes()[at]).expect("a layer");
             if done.contains(&layer.weight) {
                 continue;
             }

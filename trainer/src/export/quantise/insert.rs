@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 use network::graph::{Graph, Node, Op, Operand, ParamId, ValueId};
 use network::tensor::{Data, Tensor};
 
-use super::layer::{Layer, quantised_bias};
-use super::range::Params;
-use super::sites::{Role, Sites};
-use super::{Options, Scheme};
+use super::layer::{WeightLayer, quantised_bias};
+use super::range::QuantParams;
+use super::sites::{NodeRole, Sites};
+use super::{QuantiseOptions, Scheme};
 use crate::Result;
 
 /// A quantised graph, and where its layers are.
@@ -29,7 +29,7 @@ pub(super) struct Placed {
     pub(super) float: usize,
     /// The node of the quantised graph.
     pub(super) node: usize,
-    pub(super) layer: Layer,
+    pub(super) layer: WeightLayer,
     /// Of the quantised graph.
     pub(super) weight: ParamId,
     pub(super) bias: ParamId,
@@ -45,8 +45,8 @@ pub(super) struct Placed {
 pub(super) fn insert(
     float: &Graph,
     sites: &Sites,
-    params: &[Params],
-    options: &Options,
+    params: &[QuantParams],
+    options: &QuantiseOptions,
 ) -> Result<Inserted> {
     let input = &float.value(float.input()).name;
     let mut insert = Insert {
@@ -94,7 +94,7 @@ struct Shared {
 struct Insert<'a> {
     float: &'a Graph,
     sites: &'a Sites,
-    params: &'a [Params],
+    params: &'a [QuantParams],
     scheme: Scheme,
     only: Option<&'a str>,
     new: Graph,
@@ -121,10 +121,10 @@ impl Insert<'_> {
                 Operand::Param(id) => Operand::Param(id),
             });
         }
-        let quantised = self.sites.roles[index] == Role::Layer
+        let quantised = self.sites.roles[index] == NodeRole::Layer
             && self.only.is_none_or(|only| only == node.name);
         if quantised {
-            let layer = Layer::of(self.float, node).expect("its role says so");
+            let layer = WeightLayer::of(self.float, node).expect("its role says so");
             let shared = self.weight(index, node, &layer)?;
             inputs.truncate(1);
             inputs.extend(shared.read.map(Operand::Value));
@@ -222,12 +222,14 @@ impl Insert<'_> {
         if let Some(params) = self.scales[group] {
             return Ok(params);
         }
-        let Params { scale, zero, .. } = self.params[group];
+        let QuantParams {
+            scale, zero_point, ..
+        } = self.params[group];
         let first = self.sites.groups[group][0];
         let name = &self.float.value(first).name;
         let zero = match self.scheme {
-            Scheme::U8 => Data::U8(vec![zero as u8]),
-            Scheme::S8Symmetric => Data::I8(vec![zero as i8]),
+            Scheme::U8 => Data::U8(vec![zero_point as u8]),
+            Scheme::S8Symmetric => Data::I8(vec![zero_point as i8]),
         };
         let scale = self
             .new
@@ -239,7 +241,7 @@ impl Insert<'_> {
     }
 
     /// Weight and bias of a layer in integers.
-    fn weight(&mut self, index: usize, node: &Node, layer: &Layer) -> Result<Shared> {
+    fn weight(&mut self, index: usize, node: &Node, layer: &WeightLayer) -> Result<Shared> {
         let key = (layer.weight, layer.bias);
         if let Some(shared) = self.weights.get(&key) {
             return Ok(shared.clone());

@@ -3,8 +3,8 @@
 //! `y = x * w + b` becomes `acc = (x - z) * w_q + b_q`, `y = acc * s_x * s_w[o]`. The factor that
 //! takes the accumulator to the bytes of y, `s_x * s_w[o] / s_y`, has to lie in `[2^-15, 1)` for the
 //! one rounding rule of all executors: a row of a weight that is all but zero gets a larger scale than
-//! its own numbers ask for ([`Layer::scales`]), and a result that is finer than one step of the
-//! accumulator a larger scale of its own ([`Layer::coarsest`]).
+//! its own numbers ask for ([`WeightLayer::scales`]), and a result that is finer than one step of the
+//! accumulator a larger scale of its own ([`WeightLayer::coarsest`]).
 
 use network::graph::{Graph, Node, Op, Operand, ParamId};
 use network::tensor::{Data, Tensor};
@@ -26,7 +26,7 @@ const CUTS: [f64; 6] = [1.0, 0.96, 0.92, 0.88, 0.84, 0.8];
 
 /// The weight of a convolution or matrix product as rows: one for each output channel.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
+pub(super) struct WeightLayer {
     pub(super) weight: ParamId,
     pub(super) bias: Option<ParamId>,
     pub(super) shape: Vec<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Layer {
     pub(super) axis: usize,
 }
 
-impl Layer {
+impl WeightLayer {
     /// The layer that a node is; none for others.
     pub(super) fn of(graph: &Graph, node: &Node) -> Option<Self> {
         let (&Operand::Value(_), &Operand::Param(weight)) =
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use network::graph::Conv;
 
-    fn layer(weight: &[f32], outputs: usize) -> Layer {
+    fn layer(weight: &[f32], outputs: usize) -> WeightLayer {
         let each = weight.len() / outputs;
         let mut graph = Graph::new("g", "x", [each, 2, 2]);
         let weight = Tensor::f32([outputs, each, 1, 1], weight).unwrap();
@@ -186,7 +186,7 @@ mod tests {
         graph
             .push1("conv", Op::Conv(Conv::pointwise()), inputs)
             .unwrap();
-        Layer::of(&graph, &graph.nodes()[0]).unwrap()
+        WeightLayer::of(&graph, &graph.nodes()[0]).unwrap()
     }
 
     #[test]

@@ -5,20 +5,20 @@ use network::graph::{Graph, Op, ValueId};
 use network::tensor::Tensor;
 
 use super::histogram::Histogram;
-use super::layer::Layer;
-use super::range::Params;
-use super::sites::{Role, Sites};
+use super::layer::WeightLayer;
+use super::range::QuantParams;
+use super::sites::{NodeRole, Sites};
 use super::{Images, Progress};
 use crate::{Error, Result};
 
 /// Images that channels are measured on, and candidates judged on: both differ little between images.
 const CHANNEL_IMAGES: usize = 48;
-const JUDGED_IMAGES: usize = 32;
+const CANDIDATE_IMAGES: usize = 32;
 
 /// Multiplications that judging candidates may take, some ten seconds of them; but at least so many
 /// images.
-const JUDGED_MACS: u64 = 300_000_000_000;
-const LEAST_JUDGED: usize = 8;
+const CANDIDATE_MACS: u64 = 300_000_000_000;
+const LEAST_CANDIDATE_IMAGES: usize = 8;
 
 /// What is known of the channels of a value.
 #[derive(Debug, Clone, Default)]
@@ -155,19 +155,19 @@ pub(super) fn histograms(
 /// For each group and candidate: how much what reads the values is changed by rounding them so,
 /// relative to what it computes; the sum of squares over values, readers and some images, so that one
 /// image whose greatest numbers are cut counts for more than many that are rounded a little.
-pub(super) fn judge(
+pub(super) fn candidate_errors(
     cpu: &Cpu,
     graph: &Graph,
     sites: &Sites,
-    candidates: &[Vec<(&'static str, Params)>],
+    candidates: &[Vec<(&'static str, QuantParams)>],
     images: &mut Images<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Vec<f64>>> {
     let mut errors: Vec<Vec<f64>> = candidates.iter().map(|of| vec![0.0; of.len()]).collect();
     let most = candidates.iter().map(Vec::len).max().unwrap_or(0) as u64 + 1;
-    let affordable = JUDGED_MACS / (graph.cost().macs * most).max(1);
+    let affordable = CANDIDATE_MACS / (graph.cost().macs * most).max(1);
     let count = (affordable as usize)
-        .clamp(LEAST_JUDGED, JUDGED_IMAGES)
+        .clamp(LEAST_CANDIDATE_IMAGES, CANDIDATE_IMAGES)
         .min(images.count);
     progress.begin("images to choose ranges on", count);
     pass(cpu, graph, images, count, progress, |id, tensor| {
@@ -208,8 +208,8 @@ fn effect(
 ) -> Result<Vec<f64>> {
     let node = &graph.nodes()[reader];
     let computed: Option<Vec<Tensor>> = match (sites.roles[reader], &node.op) {
-        (Role::Layer, op) => {
-            let weight = graph.tensor(Layer::of(graph, node).expect("a layer").weight);
+        (NodeRole::Layer, op) => {
+            let weight = graph.tensor(WeightLayer::of(graph, node).expect("a layer").weight);
             Some(cpu.eval(&node.name, op, &[batch, weight])?)
         }
         (_, op @ (Op::GlobalAveragePool | Op::AveragePool { .. })) => {

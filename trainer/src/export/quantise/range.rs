@@ -25,37 +25,37 @@ const STEPS: usize = 60;
 
 /// Scale and zero point of a value: `v = (q - zero) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Params {
+pub struct QuantParams {
     /// Step between two bytes.
     pub scale: f32,
     /// The byte that stands for zero: 0 to 255, or 0 for symmetric s8.
-    pub zero: i32,
+    pub zero_point: i32,
     /// Least and greatest byte.
     pub bytes: [i32; 2],
 }
 
-impl Params {
+impl QuantParams {
     /// What covers `[low, high]`, which is widened to hold zero.
     pub(super) fn covering([low, high]: [f32; 2], scheme: Scheme) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         match scheme {
             Scheme::U8 => {
                 let scale = (high - low).max(NARROWEST) / 255.0;
-                let zero = (-low / scale).round_ties_even().clamp(0.0, 255.0) as i32;
+                let zero_point = (-low / scale).round_ties_even().clamp(0.0, 255.0) as i32;
                 // Rounding the zero point moves both ends: one of them would be cut by half a step.
                 let needed = |end: f32, bytes: i32| {
                     if bytes == 0 { 0.0 } else { end / bytes as f32 }
                 };
-                let scale = scale.max(needed(high, 255 - zero).max(needed(-low, zero)));
+                let scale = scale.max(needed(high, 255 - zero_point).max(needed(-low, zero_point)));
                 Self {
                     scale,
-                    zero,
+                    zero_point,
                     bytes: [0, 255],
                 }
             }
             Scheme::S8Symmetric => Self {
                 scale: high.max(-low).max(NARROWEST) / 127.0,
-                zero: 0,
+                zero_point: 0,
                 bytes: [-128, 127],
             },
         }
@@ -64,12 +64,12 @@ impl Params {
     /// Least and greatest number that is not cut.
     pub(super) fn range(self) -> [f32; 2] {
         self.bytes
-            .map(|byte| (byte - self.zero) as f32 * self.scale)
+            .map(|byte| (byte - self.zero_point) as f32 * self.scale)
     }
 
     /// The number that stands for `value`; as `QuantizeLinear` and `DequantizeLinear` compute it.
     pub(super) fn rounded(self, value: f32) -> f32 {
-        let [low, high] = self.bytes.map(|byte| (byte - self.zero) as f32);
+        let [low, high] = self.bytes.map(|byte| (byte - self.zero_point) as f32);
         (value / self.scale).round_ties_even().clamp(low, high) * self.scale
     }
 
@@ -99,8 +99,8 @@ pub(super) fn candidates(
     histogram: &Histogram,
     method: Calibration,
     scheme: Scheme,
-) -> Vec<(&'static str, Params)> {
-    let covering = |range| Params::covering(range, scheme);
+) -> Vec<(&'static str, QuantParams)> {
+    let covering = |range| QuantParams::covering(range, scheme);
     let whole = ("min-max", covering(histogram.range()));
     let mse = || ("mse", mse(histogram, scheme));
     let percentiles = || {
@@ -117,7 +117,7 @@ pub(super) fn candidates(
         Calibration::Best => {
             let mut all = vec![whole, mse(), ("kl", kl(histogram, scheme))];
             all.extend(percentiles());
-            let mut different: Vec<(&'static str, Params)> = Vec::new();
+            let mut different: Vec<(&'static str, QuantParams)> = Vec::new();
             for (name, params) in all {
                 if !different.iter().any(|(_, other)| *other == params) {
                     different.push((name, params));
@@ -131,20 +131,20 @@ pub(super) fn candidates(
 /// For a value with one number a channel, such as a gate behind a global pool: some thousand numbers
 /// tell little of the greatest ones to come, and a gate that is cut changes a whole channel. Found on
 /// the gates of an `OSNet`, where one image in sixty made nearly all of a gate's error (ADR 10).
-pub(super) fn pooled(histogram: &Histogram, scheme: Scheme) -> (&'static str, Params) {
+pub(super) fn pooled(histogram: &Histogram, scheme: Scheme) -> (&'static str, QuantParams) {
     let seen = histogram.range();
     (
         "pooled",
-        Params::covering(seen.map(|end| end * POOLED), scheme),
+        QuantParams::covering(seen.map(|end| end * POOLED), scheme),
     )
 }
 
 /// The range with the least mean square error.
-fn mse(histogram: &Histogram, scheme: Scheme) -> Params {
+fn mse(histogram: &Histogram, scheme: Scheme) -> QuantParams {
     let [low, high] = histogram.range();
     let clipped = |step: usize| {
         let share = step as f32 / STEPS as f32;
-        Params::covering([low * share, high * share], scheme)
+        QuantParams::covering([low * share, high * share], scheme)
     };
     (STEPS / 6..=STEPS)
         .map(clipped)
@@ -157,11 +157,11 @@ fn mse(histogram: &Histogram, scheme: Scheme) -> Params {
 /// The range whose bytes tell most of the distribution: least Kullback-Leibler divergence of what the
 /// bytes say from what was counted, as TensorRT calibrates (Migacz, GTC 2017). Zeros are left out, they
 /// are exact in any case.
-fn kl(histogram: &Histogram, scheme: Scheme) -> Params {
+fn kl(histogram: &Histogram, scheme: Scheme) -> QuantParams {
     let [low, high] = histogram.range();
     let clipped = |step: usize| {
         let share = step as f32 / STEPS as f32;
-        Params::covering([low * share, high * share], scheme)
+        QuantParams::covering([low * share, high * share], scheme)
     };
     (STEPS / 6..=STEPS)
         .map(clipped)
@@ -171,7 +171,7 @@ fn kl(histogram: &Histogram, scheme: Scheme) -> Params {
         .1
 }
 
-fn divergence(histogram: &Histogram, params: Params) -> f64 {
+fn divergence(histogram: &Histogram, params: QuantParams) -> f64 {
     let [low, high] = params.range().map(f64::from);
     let scale = f64::from(params.scale);
     let step = |value: f64| ((value.clamp(low, high) - low) / scale).round() as usize;
@@ -235,8 +235,8 @@ mod tests {
             ("symmetric", [-1.0, 3.0], Scheme::S8Symmetric, 0),
         ];
         for (name, range, scheme, zero) in cases {
-            let params = Params::covering(range, scheme);
-            assert_eq!(params.zero, zero, "{name}");
+            let params = QuantParams::covering(range, scheme);
+            assert_eq!(params.zero_point, zero, "{name}");
             assert!(params.scale.is_normal(), "{name}");
             let [low, high] = params.range();
             let slack = params.scale * 1e-3;

@@ -13,7 +13,7 @@ use kernels::cpu::Cpu;
 use network::graph::{Gemm, Op};
 use network::tensor::Tensor;
 
-use super::layer::Layer;
+use super::layer::WeightLayer;
 use crate::Result;
 
 /// Passes over a row.
@@ -71,7 +71,7 @@ pub(super) fn moments(cpu: &Cpu, mut samples: Samples, central: bool) -> Result<
 /// Rounds the rows of a weight that belong to one group, better than `quantised`, which is rounded to
 /// nearest.
 pub(super) fn improve(
-    layer: &Layer,
+    layer: &WeightLayer,
     weight: &[f32],
     scales: &[f32],
     rows: std::ops::Range<usize>,

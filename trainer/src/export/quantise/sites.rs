@@ -29,7 +29,7 @@ use crate::{Error, Result};
 
 /// What the quantiser makes of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum NodeRole {
     /// A convolution or matrix product with weights of 8 bits.
     Layer,
     /// A sum or product of two values.
@@ -46,7 +46,7 @@ pub(super) enum Role {
     Head,
 }
 
-impl Role {
+impl NodeRole {
     /// Whether the node is computed in integers.
     pub(super) fn is_integer(self) -> bool {
         !matches!(self, Self::Float | Self::Head)
@@ -57,7 +57,7 @@ impl Role {
 #[derive(Debug, Clone)]
 pub(super) struct Sites {
     /// For each node.
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Vec<NodeRole>,
     /// For each value: which scale it is quantised with; none if it stays float.
     pub(super) group_of: Vec<Option<usize>>,
     /// The values of each group, in the order of the graph.
@@ -88,10 +88,10 @@ impl Sites {
         }
         let readers = readers(graph);
         let head = head(graph, &readers);
-        let mut roles: Vec<Role> = (graph.nodes().iter().zip(&head))
+        let mut roles: Vec<NodeRole> = (graph.nodes().iter().zip(&head))
             .map(|(node, &head)| match head {
-                true => Role::Head,
-                false if keep_float.contains(&node.name) => Role::Float,
+                true => NodeRole::Head,
+                false if keep_float.contains(&node.name) => NodeRole::Float,
                 false => role(graph, node),
             })
             .collect();
@@ -106,15 +106,15 @@ impl Sites {
         }
         for index in (0..roles.len()).rev() {
             let lazy = match roles[index] {
-                Role::Tied | Role::Own => true,
-                Role::Activation => analysis.fused_input(index).is_none(),
+                NodeRole::Tied | NodeRole::Own => true,
+                NodeRole::Activation => analysis.fused_input(index).is_none(),
                 _ => false,
             };
             let wanted = |id: &ValueId| {
                 (readers[id.index()].iter()).any(|&reader| roles[reader].is_integer())
             };
             if lazy && !graph.nodes()[index].outputs.iter().any(wanted) {
-                roles[index] = Role::Float;
+                roles[index] = NodeRole::Float;
             }
         }
         Ok(analysis.group(roles, readers))
@@ -123,8 +123,10 @@ impl Sites {
     /// Whether the node, or the one it ends, is a sum.
     pub(super) fn is_behind_sum(&self, graph: &Graph, at: usize) -> bool {
         match (self.roles[at], graph.nodes()[at].inputs.first()) {
-            (Role::Sum, _) => true,
-            (Role::Activation, Some(&Operand::Value(x))) if self.group_of[x.index()].is_none() => {
+            (NodeRole::Sum, _) => true,
+            (NodeRole::Activation, Some(&Operand::Value(x)))
+                if self.group_of[x.index()].is_none() =>
+            {
                 graph
                     .producer(x)
                     .is_some_and(|at| self.is_behind_sum(graph, at))
@@ -139,7 +141,7 @@ impl Sites {
         let &[reader] = self.readers[y.index()].as_slice() else {
             return None;
         };
-        if self.roles[reader] != Role::Sum || self.group_of[y.index()].is_some() {
+        if self.roles[reader] != NodeRole::Sum || self.group_of[y.index()].is_some() {
             return None;
         }
         (graph.nodes()[reader].inputs.iter()).find_map(|input| match *input {
@@ -210,7 +212,7 @@ fn pools(graph: &Graph, node: &Node) -> bool {
 }
 
 /// What a node could be, whatever stands around it.
-fn role(graph: &Graph, node: &Node) -> Role {
+fn role(graph: &Graph, node: &Node) -> NodeRole {
     let both_values = node
         .inputs
         .iter()
@@ -220,7 +222,7 @@ fn role(graph: &Graph, node: &Node) -> Role {
         tensor.is_none_or(|tensor| tensor.and_then(|t| t.as_f32()).is_some())
     };
     match &node.op {
-        Op::Conv(_) if constant(1) && constant(2) => Role::Layer,
+        Op::Conv(_) if constant(1) && constant(2) => NodeRole::Layer,
         // A bias of another shape than [M], or factors, are no layer's.
         Op::Gemm(gemm)
             if constant(1)
@@ -234,11 +236,13 @@ fn role(graph: &Graph, node: &Node) -> Role {
                             == graph.value(node.outputs[0]).fact.shape.last()
                 }) =>
         {
-            Role::Layer
+            NodeRole::Layer
         }
-        Op::Binary(Binary::Add | Binary::Mul) if both_values => Role::Sum,
-        Op::Unary(Unary::Relu | Unary::Clip { .. } | Unary::LeakyRelu { .. }) => Role::Activation,
-        Op::PRelu if constant(1) => Role::Activation,
+        Op::Binary(Binary::Add | Binary::Mul) if both_values => NodeRole::Sum,
+        Op::Unary(Unary::Relu | Unary::Clip { .. } | Unary::LeakyRelu { .. }) => {
+            NodeRole::Activation
+        }
+        Op::PRelu if constant(1) => NodeRole::Activation,
         Op::Concat { .. }
         | Op::Split { .. }
         | Op::Slice { .. }
@@ -250,13 +254,13 @@ fn role(graph: &Graph, node: &Node) -> Role {
         | Op::Transpose { .. }
             if both_values =>
         {
-            Role::Tied
+            NodeRole::Tied
         }
-        Op::Pad { value, .. } if *value == 0.0 => Role::Tied,
+        Op::Pad { value, .. } if *value == 0.0 => NodeRole::Tied,
         Op::Unary(Unary::Sigmoid | Unary::HardSigmoid { .. } | Unary::HardSwish | Unary::Tanh)
         | Op::AveragePool { .. }
-        | Op::GlobalAveragePool => Role::Own,
-        _ => Role::Float,
+        | Op::GlobalAveragePool => NodeRole::Own,
+        _ => NodeRole::Float,
     }
 }
 
@@ -282,28 +286,30 @@ struct Analysis<'a> {
 
 impl Analysis<'_> {
     /// Decides which inputs of a node pass unquantised into it; what the node is then.
-    fn fuse(&mut self, index: usize, roles: &[Role]) -> Role {
+    fn fuse(&mut self, index: usize, roles: &[NodeRole]) -> NodeRole {
         let node = &self.graph.nodes()[index];
         let made = |id: ValueId| self.graph.producer(id).map(|at| roles[at]);
         match (roles[index], node.inputs.as_slice()) {
-            (Role::Activation, &[Operand::Value(x), ..]) => match made(x) {
-                Some(Role::Layer | Role::Sum) if self.alone[x.index()].is_some() => {
+            (NodeRole::Activation, &[Operand::Value(x), ..]) => match made(x) {
+                Some(NodeRole::Layer | NodeRole::Sum) if self.alone[x.index()].is_some() => {
                     self.fused[x.index()] = Some(Fused::Other);
-                    Role::Activation
+                    NodeRole::Activation
                 }
-                Some(Role::Float) => Role::Float,
-                _ => Role::Activation,
+                Some(NodeRole::Float) => NodeRole::Float,
+                _ => NodeRole::Activation,
             },
-            (Role::Own, &[Operand::Value(x)]) if made(x) == Some(Role::Float) => Role::Float,
-            (Role::Tied, inputs) => {
-                let float = |input: &Operand| matches!(input, Operand::Value(x) if made(*x) == Some(Role::Float));
+            (NodeRole::Own, &[Operand::Value(x)]) if made(x) == Some(NodeRole::Float) => {
+                NodeRole::Float
+            }
+            (NodeRole::Tied, inputs) => {
+                let float = |input: &Operand| matches!(input, Operand::Value(x) if made(*x) == Some(NodeRole::Float));
                 if inputs.iter().all(float) {
-                    Role::Float
+                    NodeRole::Float
                 } else {
-                    Role::Tied
+                    NodeRole::Tied
                 }
             }
-            (Role::Sum, &[Operand::Value(a), Operand::Value(b)])
+            (NodeRole::Sum, &[Operand::Value(a), Operand::Value(b)])
                 if node.op == Op::Binary(Binary::Add) && a != b =>
             {
                 let kinds = [a, b].map(|id| self.passes(id, roles));
@@ -318,21 +324,21 @@ impl Analysis<'_> {
                         self.fused[id.index()] = kind;
                     }
                 }
-                Role::Sum
+                NodeRole::Sum
             }
             (role, _) => role,
         }
     }
 
     /// What a value is that may pass unquantised into the sum that reads it.
-    fn passes(&self, id: ValueId, roles: &[Role]) -> Option<Fused> {
+    fn passes(&self, id: ValueId, roles: &[NodeRole]) -> Option<Fused> {
         self.alone[id.index()]?;
         let at = self.graph.producer(id)?;
         let node = &self.graph.nodes()[at];
         match (roles[at], &node.op) {
-            (Role::Layer, _) if self.layout == QdqLayout::Fused => Some(Fused::Layer),
-            (Role::Sum, Op::Binary(Binary::Mul)) => Some(Fused::Products),
-            (Role::Sum, _) => {
+            (NodeRole::Layer, _) if self.layout == Layout::Fused => Some(Fused::Layer),
+            (NodeRole::Sum, Op::Binary(Binary::Mul)) => Some(Fused::Products),
+            (NodeRole::Sum, _) => {
                 let products = |input: &Operand| matches!(input, Operand::Value(x) if self.fused[x.index()] == Some(Fused::Products));
                 (node.inputs.iter().all(products)).then_some(Fused::Products)
             }
@@ -347,7 +353,7 @@ impl Analysis<'_> {
         }
     }
 
-    fn group(self, roles: Vec<Role>, readers: Vec<Vec<usize>>) -> Sites {
+    fn group(self, roles: Vec<NodeRole>, readers: Vec<Vec<usize>>) -> Sites {
         let graph = self.graph;
         let mut ties = Ties((0..graph.values().len()).collect());
         // Whose result passes on is quantised as what becomes of it.
@@ -363,7 +369,7 @@ impl Analysis<'_> {
         let mut result_of = vec![None; roles.len()];
         for (index, node) in graph.nodes().iter().enumerate() {
             match (roles[index], node.inputs.as_slice()) {
-                (Role::Tied, inputs) => {
+                (NodeRole::Tied, inputs) => {
                     let inputs = inputs.iter().filter_map(|input| match input {
                         Operand::Value(id) => Some(*id),
                         Operand::Param(_) => None,
@@ -372,14 +378,14 @@ impl Analysis<'_> {
                         ties.join(node.outputs[0], id);
                     }
                 }
-                (Role::Layer, &[Operand::Value(x), Operand::Param(weight), ..]) => {
+                (NodeRole::Layer, &[Operand::Value(x), Operand::Param(weight), ..]) => {
                     let y = result(node.outputs[0]);
                     result_of[index] = Some(y);
                     let (x0, y0) = *by_weight.entry(weight).or_insert((x, y));
                     ties.join(x0, x);
                     ties.join(y0, y);
                 }
-                (Role::Sum, &[Operand::Value(a), Operand::Value(b)])
+                (NodeRole::Sum, &[Operand::Value(a), Operand::Value(b)])
                     if node.op == Op::Binary(Binary::Add) =>
                 {
                     let products = [a, b].map(|id| self.fused[id.index()] == Some(Fused::Products));
@@ -402,7 +408,7 @@ impl Analysis<'_> {
             let read = readers[id.index()].iter().any(|&r| roles[r].is_integer());
             let quantised = match role {
                 _ if self.fused[id.index()].is_some() => false,
-                Some(Role::Head) => false,
+                Some(NodeRole::Head) => false,
                 Some(role) if role.is_integer() => {
                     !readers[id.index()].is_empty()
                         || graph.outputs().iter().any(|out| out.value == id)

@@ -12,7 +12,7 @@ use network::tensor::{Data, Tensor};
 use super::insert::{Inserted, Placed};
 use super::layer::quantised_bias;
 use super::rounding::{Rounded, Samples, improve, moments};
-use super::{Options, Progress, Rounding};
+use super::{Progress, QuantiseOptions, Rounding};
 use crate::Result;
 
 /// Numbers of one value that are held for all images together.
@@ -58,7 +58,7 @@ pub(super) fn tune(
     float: &Graph,
     inserted: &mut Inserted,
     batch: &Tensor,
-    options: &Options,
+    options: &QuantiseOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Tuned>> {
     progress.begin("layers to tune", inserted.layers.len());
@@ -230,7 +230,7 @@ fn round(
     graph: &mut Graph,
     placed: &Placed,
     values: &mut [Option<Tensor>],
-    options: &Options,
+    options: &QuantiseOptions,
 ) -> Result<Option<Rounded>> {
     let layer = &placed.layer;
     if layer.each > LONGEST_ROW {

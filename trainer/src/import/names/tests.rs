@@ -3,23 +3,23 @@ use network::tensor::Tensor;
 use super::*;
 
 /// Tensors of one number, and first convolutions.
-fn weights(names: &[&str]) -> Weights {
+fn weights(names: &[&str]) -> WeightFile {
     let tensor = |name: &str| match STEMS.iter().any(|stem| name.ends_with(stem)) {
         true => Tensor::zeros([8, 3, 7, 7]).unwrap(),
         false => Tensor::scalar(1.0),
     };
     let tensors = names.iter();
-    Weights {
+    WeightFile {
         tensors: tensors
             .map(|name| ((*name).to_owned(), tensor(name)))
             .collect(),
-        ..Weights::default()
+        ..WeightFile::default()
     }
 }
 
 #[test]
 fn families_are_known_by_their_names_behind_any_prefix() {
-    use Family::{FastReid, StrongBaseline, Torchreid, Torchvision};
+    use NamingFamily::{FastReid, StrongBaseline, Torchreid, Torchvision};
     for (names, family, root, backbone) in [
         (&["conv1.weight", "fc.weight"][..], Torchvision, "", ""),
         (
@@ -119,13 +119,16 @@ fn families_are_known_by_their_names_behind_any_prefix() {
 #[test]
 fn of_several_networks_one_is_chosen() {
     let two = weights(&["q.conv1.weight", "q.fc.0.weight", "k.conv1.weight"]);
-    let error = |weights: &Weights, chosen| recognise(weights, chosen).unwrap_err().to_string();
+    let error = |weights: &WeightFile, chosen| recognise(weights, chosen).unwrap_err().to_string();
     let wanted = "2 networks, behind the prefixes `k.`, `q.`: choose one with --prefix";
     assert!(error(&two, None).contains(wanted), "{}", error(&two, None));
     for chosen in ["q", "q."] {
         let naming = recognise(&two, Some(chosen)).unwrap();
-        assert_eq!((naming.family, &naming.root[..]), (Family::Torchreid, "q."));
-        let other = Place::Ignored("not behind the prefix that was chosen");
+        assert_eq!(
+            (naming.family, &naming.root[..]),
+            (NamingFamily::Torchreid, "q.")
+        );
+        let other = NamePlace::Ignored("not behind the prefix that was chosen");
         assert_eq!(naming.place("k.conv1.weight", false), other);
     }
     let none = "no network that is known here behind `x.`";
@@ -164,11 +167,11 @@ fn what_no_embedding_passes_is_harmless_and_nothing_else() {
         ("bottleneck.weight", &[512]),
         ("fc.3.weight", &[256, 512]),
     ];
-    let weights = Weights {
+    let weights = WeightFile {
         tensors: (tensors.iter())
             .map(|(name, shape)| ((*name).to_owned(), Tensor::zeros(*shape).unwrap()))
             .collect(),
-        ..Weights::default()
+        ..WeightFile::default()
     };
     for (index, (name, _)) in tensors.iter().enumerate() {
         let found = harmless(&weights, name, &weights.tensors[*name]);
@@ -181,8 +184,8 @@ fn what_no_embedding_passes_is_harmless_and_nothing_else() {
 
 #[test]
 fn every_tensor_has_its_place() {
-    use Family::{FastReid, StrongBaseline, Torchreid, Torchvision};
-    let ours = |name: &str| Place::Ours(name.to_owned());
+    use NamingFamily::{FastReid, StrongBaseline, Torchreid, Torchvision};
+    let ours = |name: &str| NamePlace::Ours(name.to_owned());
     for (family, theirs, embeds, wanted) in [
         (
             Torchvision,
@@ -195,7 +198,7 @@ fn every_tensor_has_its_place() {
             Torchvision,
             "bn1.num_batches_tracked",
             false,
-            Place::Ignored("counts batches, which nothing reads"),
+            NamePlace::Ignored("counts batches, which nothing reads"),
         ),
         (
             StrongBaseline,
@@ -209,7 +212,7 @@ fn every_tensor_has_its_place() {
             false,
             ours("bottleneck.bias"),
         ),
-        (StrongBaseline, "base.fc.0.weight", false, Place::None),
+        (StrongBaseline, "base.fc.0.weight", false, NamePlace::None),
         (
             FastReid,
             "backbone.NL_2.0.W.1.weight",
@@ -252,7 +255,7 @@ fn every_tensor_has_its_place() {
             FastReid,
             "pixel_std",
             false,
-            Place::Ignored("pre-processing, kept as metadata"),
+            NamePlace::Ignored("pre-processing, kept as metadata"),
         ),
         (
             Torchreid,

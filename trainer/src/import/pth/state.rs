@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::super::Skipped;
+use super::super::SkippedObject;
 use super::super::names::of_training;
-use super::super::pickle::{Id, Made, Object, Pickle};
+use super::super::pickle::{Call, Id, Object, Pickle};
 use super::View;
 use super::storage;
 use crate::weights::element::Element;
@@ -40,7 +40,7 @@ const MAX_NAME: usize = 1024;
 /// What a checkpoint holds.
 pub(super) struct Found {
     pub(super) views: Vec<(String, View)>,
-    pub(super) skipped: Vec<Skipped>,
+    pub(super) skipped: Vec<SkippedObject>,
 }
 
 struct Search<'a> {
@@ -69,7 +69,7 @@ pub(super) fn find(pickle: &Pickle) -> Result<Found, String> {
             let key = search.key(key);
             if key != name {
                 let of_training = of_training(&key);
-                search.found.skipped.push(Skipped {
+                search.found.skipped.push(SkippedObject {
                     trained: of_training.is_none() && search.holds_floats(beside, 0)?,
                     name: format!("{path}{key}"),
                     reason: match of_training {
@@ -172,7 +172,7 @@ impl Search<'_> {
     fn all_items(&self, id: Id) -> Option<Vec<(Id, Id)>> {
         match self.pickle.get(id) {
             Object::Dict(items) => Some(items.clone()),
-            Object::Made(made) => {
+            Object::Call(made) => {
                 let class = self.pickle.global(made.by)?;
                 let ordered = class.1 == "OrderedDict" || class.1 == "defaultdict";
                 if !ordered {
@@ -195,7 +195,7 @@ impl Search<'_> {
 
     /// The attributes of a whole module.
     fn attributes(&self, id: Id) -> Option<Vec<(Id, Id)>> {
-        let Object::Made(made) = self.pickle.get(id) else {
+        let Object::Call(made) = self.pickle.get(id) else {
             return None;
         };
         let items = self.items(made.state?)?;
@@ -233,7 +233,7 @@ impl Search<'_> {
                 self.collect(&format!("{name}."), value, depth + 1)?;
             } else if !matches!(self.pickle.get(value), Object::None) {
                 let kind = self.kind(value);
-                self.found.skipped.push(Skipped {
+                self.found.skipped.push(SkippedObject {
                     name,
                     reason: format!("no tensor, but {kind}"),
                     trained: false,
@@ -245,18 +245,18 @@ impl Search<'_> {
 
     /// The tensor that `id` stands for; none if it stands for something else.
     fn tensor(&self, id: Id) -> Option<Result<View, String>> {
-        let Object::Made(made) = self.pickle.get(id) else {
+        let Object::Call(made) = self.pickle.get(id) else {
             return None;
         };
         let mut call = (self.pickle.global(made.by)?, made.args);
         // A parameter is a tensor in one wrapping, a tensor with attributes in another.
         for _ in 0..MAX_DEPTH {
             let args = self.pickle.sequence(call.1)?;
-            let wrapped: &Made = match call.0 {
+            let wrapped: &Call = match call.0 {
                 ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state")
                 | ("torch.nn.parameter", "Parameter" | "Buffer") => {
                     match self.pickle.get(*args.first()?) {
-                        Object::Made(made) => made,
+                        Object::Call(made) => made,
                         _ => return None,
                     }
                 }
@@ -309,7 +309,7 @@ impl Search<'_> {
         let numbers = |id: Id| -> Option<Vec<usize>> {
             let ids = match self.pickle.get(id) {
                 // torch.Size((2, 3))
-                Object::Made(made) => self
+                Object::Call(made) => self
                     .pickle
                     .sequence(*self.pickle.sequence(made.args)?.first()?)?,
                 _ => self.pickle.sequence(id)?,
@@ -357,7 +357,7 @@ impl Search<'_> {
             Object::Dict(_) => "a dictionary",
             Object::Persistent(_) => "something outside of it",
             Object::Global(module, name) => return format!("{module}.{name}"),
-            Object::Made(made) => {
+            Object::Call(made) => {
                 return match self.pickle.global(made.by) {
                     Some((module, name)) => format!("an object of {module}.{name}"),
                     None => "an object".to_owned(),

@@ -109,7 +109,7 @@ fn bench_a_step_of_eleven_million_parameters() {
     let mut optimiser = Optimiser::new(Rule::Adam, 5e-4, [("x", &x)]).unwrap();
     x.sum(Kind::Float).backward();
     let gradient = x.grad();
-    let pull = |rule, step| Pull {
+    let settings = |rule, step| StepSettings {
         rule,
         decay: 5e-4,
         rate: 1e-3,
@@ -121,10 +121,10 @@ fn bench_a_step_of_eleven_million_parameters() {
     for step in 1..=15 {
         for (whole, least) in [true, false].into_iter().zip(&mut least) {
             let start = std::time::Instant::now();
-            let pull = pull(Rule::Adam, step);
+            let settings = settings(Rule::Adam, step);
             tch::no_grad(|| match whole {
-                true => all.step(gradient.shallow_clone(), pull).unwrap(),
-                false => all.step_in_pieces(&gradient, pull).unwrap(),
+                true => all.step(gradient.shallow_clone(), settings).unwrap(),
+                false => all.step_in_pieces(&gradient, settings).unwrap(),
             });
             *least = least.min(start.elapsed().as_secs_f64());
         }

@@ -10,7 +10,7 @@ use retrieval::metrics::evaluate;
 use retrieval::{Embeddings, Metric};
 use serde::{Deserialize, Serialize};
 
-use super::{Embedded, agreement, labels};
+use super::{TestEmbeddings, agreement, labels};
 use crate::data::dataset::{Dataset, Image};
 use crate::{Error, Result};
 
@@ -19,7 +19,7 @@ const ANSWERS: usize = 3;
 
 /// What quantising one layer alone does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Harm {
+pub struct LayerSensitivity {
     /// Name of the layer.
     pub layer: String,
     /// 1 less the mean cosine between the embeddings with and without; 2 if it leaves a crop none at
@@ -91,28 +91,28 @@ fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
 pub fn sensitivity(
     layers: &[String],
     crops: &Dataset,
-    float: &Embedded,
+    float: &TestEmbeddings,
     mut quantise_only: impl FnMut(&str) -> Result<Graph>,
     mut embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
     mut seen: impl FnMut(),
-) -> Result<Vec<Harm>> {
+) -> Result<Vec<LayerSensitivity>> {
     float.check("float", crops)?;
     let map_float = map(crops, float)?;
     let mut found = Vec::with_capacity(layers.len());
     for layer in layers {
         let graph = quantise_only(layer)?;
-        let int8 = Embedded::of(crops, |images| embed(&graph, images))?;
+        let int8 = TestEmbeddings::of(crops, |images| embed(&graph, images))?;
         int8.check("quantised", crops)?;
         found.push(if alive(&int8.query) && alive(&int8.gallery) {
             let cosine = agreement(crops, float, &int8)?;
-            Harm {
+            LayerSensitivity {
                 layer: layer.clone(),
                 loss: 1.0 - cosine.mean,
                 cosine_min: cosine.min,
                 map_drop: map_float - map(crops, &int8)?,
             }
         } else {
-            Harm {
+            LayerSensitivity {
                 layer: layer.clone(),
                 loss: 2.0,
                 cosine_min: -1.0,
@@ -130,7 +130,7 @@ fn alive(rows: &Embeddings) -> bool {
     rows.clone().normalise().is_ok()
 }
 
-fn map(crops: &Dataset, network: &Embedded) -> Result<f64> {
+fn map(crops: &Dataset, network: &TestEmbeddings) -> Result<f64> {
     let labels = [&crops.query, &crops.gallery].map(|images| labels(images));
     let [query, gallery] = network.labelled(&labels);
     Ok(evaluate(&query, &gallery, Metric::Cosine)?.map)
@@ -139,7 +139,7 @@ fn map(crops: &Dataset, network: &Embedded) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::tests::{at, image, set};
+    use crate::accuracy::tests::{at, image, set};
 
     #[test]
     fn a_subset_is_from_all_over_and_has_right_answers() {

@@ -1,4 +1,4 @@
-//! Mixed precision: as many layers quantised as a stated loss of mAP allows, and what that costs.
+//! MixedPrecision precision: as many layers quantised as a stated loss of mAP allows, and what that costs.
 //!
 //! Layers are kept float from the most harmful one on ([`super::sensitivity`]); how many of them are
 //! needed is found by bisection. Every combination that is tried is quantised, embedded and judged on
@@ -12,14 +12,14 @@ use network::graph::{Graph, Op, Operand};
 use network::tensor::DType;
 use serde::{Deserialize, Serialize};
 
-use super::Judgement;
+use super::Comparison;
 use super::bootstrap::Interval;
-use super::sensitivity::Harm;
+use super::sensitivity::LayerSensitivity;
 use crate::{Error, Result};
 
 /// One combination that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
+pub struct BudgetTrial {
     /// How many of the most harmful layers stayed float.
     pub kept: usize,
     /// What mAP lost.
@@ -28,28 +28,28 @@ pub struct Trial {
 
 /// The least mixture within a budget.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mixed {
+pub struct MixedPrecision {
     /// Layers that stay float, the most harmful first; none if quantising all of them is within the
     /// budget.
     pub kept: Vec<String>,
     /// What retrieval says of it.
-    pub judgement: Judgement,
+    pub comparison: Comparison,
     /// All that was tried, in that order.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<BudgetTrial>,
 }
 
 /// Keeps as few of the layers float as `max_map_drop` allows. The drop itself decides, not its
 /// interval: with few queries the interval is wide, and a budget below its width cannot be proven to
-/// be kept. `judge` quantises all layers but those named, embeds the data set and compares.
+/// be kept. `evaluate` quantises all layers but those named, embeds the data set and compares.
 ///
 /// # Errors
 /// [`Error::Argument`] if the budget is no number from 0 to 1, if there are no layers, or if it takes
-/// all of them to keep it; what `judge` says.
-pub fn within(
-    ranked: &[Harm],
+/// all of them to keep it; what `evaluate` says.
+pub fn fit_budget(
+    ranked: &[LayerSensitivity],
     max_map_drop: f64,
-    mut judge: impl FnMut(&[String]) -> Result<Judgement>,
-) -> Result<Mixed> {
+    mut evaluate: impl FnMut(&[String]) -> Result<Comparison>,
+) -> Result<MixedPrecision> {
     if !(0.0..=1.0).contains(&max_map_drop) || ranked.is_empty() {
         return Err(Error::Argument(format!(
             "a drop of mAP by {max_map_drop} at the most with {} layers, wanted 0 to 1 and at least \
@@ -64,15 +64,15 @@ pub fn within(
     let (mut low, mut high) = (0, layers.len());
     let mut next = 0;
     while low < high {
-        let judgement = judge(&layers[..next])?;
-        let map_drop = judgement.map.drop;
-        trials.push(Trial {
+        let comparison = evaluate(&layers[..next])?;
+        let map_drop = comparison.map.drop;
+        trials.push(BudgetTrial {
             kept: next,
             map_drop,
         });
         if map_drop.value <= max_map_drop {
             high = next;
-            found = Some(judgement);
+            found = Some(comparison);
         } else {
             low = next + 1;
         }
@@ -83,9 +83,9 @@ pub fn within(
         };
     }
     match found {
-        Some(judgement) => Ok(Mixed {
+        Some(comparison) => Ok(MixedPrecision {
             kept: layers[..high].to_vec(),
-            judgement,
+            comparison,
             trials,
         }),
         None => {
@@ -109,7 +109,7 @@ pub fn within(
 /// What a network costs, and how much of it is not quantised. Counts, not times: what a float layer
 /// costs in time depends on the device and must be measured there (`reid bench`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
+pub struct PrecisionCost {
     /// Convolutions and matrix products.
     pub layers: usize,
     /// Those of them whose weights are float.
@@ -124,7 +124,7 @@ pub struct Price {
     pub bytes_float: u64,
 }
 
-impl Price {
+impl PrecisionCost {
     /// Counts a float network or one with quantise and dequantise nodes.
     #[must_use]
     pub fn of(graph: &Graph) -> Self {
@@ -192,11 +192,11 @@ mod tests {
     use network::tensor::{Data, Tensor};
 
     use super::*;
-    use crate::judge::tests::judgement_with_drop;
+    use crate::accuracy::tests::comparison_with_drop;
 
-    fn ranked(count: usize) -> Vec<Harm> {
+    fn ranked(count: usize) -> Vec<LayerSensitivity> {
         (0..count)
-            .map(|at| Harm {
+            .map(|at| LayerSensitivity {
                 layer: format!("layer{at}"),
                 loss: 1.0 / (at + 1) as f64,
                 cosine_min: 0.0,
@@ -219,15 +219,15 @@ mod tests {
         for Case(name, layers, budget, wanted) in cases {
             // Each of the layers that are quantised costs 0.01 of mAP.
             let mut tried = Vec::new();
-            let found = within(&ranked(layers), budget, |kept| {
+            let found = fit_budget(&ranked(layers), budget, |kept| {
                 tried.push(kept.len());
                 let drop = (layers - kept.len()) as f64 * 0.01;
-                Ok(judgement_with_drop(drop - 1e-9))
+                Ok(comparison_with_drop(drop - 1e-9))
             })
             .expect(name);
             let names: Vec<String> = (0..wanted).map(|at| format!("layer{at}")).collect();
             assert_eq!(found.kept, names, "{name}");
-            assert!(found.judgement.map.drop.value <= budget, "{name}");
+            assert!(found.comparison.map.drop.value <= budget, "{name}");
             assert!(
                 wanted == 0 || tried.contains(&(wanted - 1)),
                 "{name}: {tried:?}"
@@ -241,18 +241,18 @@ mod tests {
 
     #[test]
     fn a_budget_out_of_reach_is_refused_with_what_was_found() {
-        let error = within(&ranked(8), 0.001, |_| Ok(judgement_with_drop(0.25))).unwrap_err();
+        let error = fit_budget(&ranked(8), 0.001, |_| Ok(comparison_with_drop(0.25))).unwrap_err();
         let error = error.to_string();
         assert!(
             error.contains("drops by 0.2500") && error.contains("7 of 8 layers"),
             "{error}"
         );
         for (layers, budget) in [(0, 0.1), (3, -0.1), (3, f64::NAN), (3, 1.1)] {
-            let judge = |_: &[String]| panic!("nothing is tried");
-            assert!(within(&ranked(layers), budget, judge).is_err());
+            let evaluate = |_: &[String]| panic!("nothing is tried");
+            assert!(fit_budget(&ranked(layers), budget, evaluate).is_err());
         }
         let broken = |_: &[String]| Err(Error::Argument("broken".to_owned()));
-        assert!(within(&ranked(3), 0.1, broken).is_err());
+        assert!(fit_budget(&ranked(3), 0.1, broken).is_err());
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         graph
             .push1("int8", pointwise(), [x.into(), weight.into()])
             .unwrap();
-        let wanted = Price {
+        let wanted = PrecisionCost {
             layers: 2,
             layers_float: 1,
             macs: 5 * 32 * 3 + 2 * 32 * 5,
@@ -283,7 +283,7 @@ mod tests {
             bytes: 60 + 10 + 8,
             bytes_float: 60,
         };
-        let found = Price::of(&graph);
+        let found = PrecisionCost::of(&graph);
         assert_eq!(found, wanted);
         assert_eq!(found.share_float(), 0.6);
     }

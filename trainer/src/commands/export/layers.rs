@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use network::graph::{Graph, Node};
-use trainer::export::quantise::{Bins, Record, ValueRecord};
-use trainer::judge::report::{Bars, Layer};
+use trainer::accuracy::report::{Bars, LayerReport};
+use trainer::export::quantise::{Bins, QuantisationRecord, ValueRecord};
 
-use super::judge::Told;
+use super::accuracy::QuantiserReport;
 
 /// A record and the network that it is of.
-pub(super) fn of(graph: &Graph, record: &Record, images: usize) -> Told {
+pub(super) fn report_of(
+    graph: &Graph,
+    record: &QuantisationRecord,
+    images: usize,
+) -> QuantiserReport {
     let nodes: BTreeMap<&str, &Node> = (graph.nodes().iter())
         .map(|node| (node.name.as_str(), node))
         .collect();
-    let mut layers: Vec<Layer> = (record.values.iter())
+    let mut layers: Vec<LayerReport> = (record.values.iter())
         .map(|value| of_value(graph, &nodes, record, value))
         .collect();
     layers.extend(record.float.iter().map(|name| {
         let (op, macs, weights) = cost(graph, &nodes, name);
-        Layer {
+        LayerReport {
             macs,
             weights,
             float: true,
@@ -37,12 +41,12 @@ pub(super) fn of(graph: &Graph, record: &Record, images: usize) -> Told {
         ("Bias correction", yes(options.bias_correction)),
         ("Calibration images", images.to_string()),
     ];
-    Told {
+    QuantiserReport {
         settings: (settings.into_iter())
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         layers,
-        ..Told::default()
+        ..QuantiserReport::default()
     }
 }
 
@@ -56,9 +60,9 @@ fn word(value: impl ValueEnum) -> String {
 fn of_value(
     graph: &Graph,
     nodes: &BTreeMap<&str, &Node>,
-    record: &Record,
+    record: &QuantisationRecord,
     value: &ValueRecord,
-) -> Layer {
+) -> LayerReport {
     let name = &value.names[0];
     let layer = (record.layers.iter()).find(|layer| layer.between[1] == *name);
     let (op, macs, weights) = match layer {
@@ -72,18 +76,18 @@ fn of_value(
         ),
     };
     let params = value.params;
-    let edge = |byte: i32| (byte - params.zero) as f32 * params.scale;
+    let edge = |byte: i32| (byte - params.zero_point) as f32 * params.scale;
     let Bins {
         from,
         width,
         counts,
         zeros,
     } = value.histogram.clone();
-    Layer {
+    LayerReport {
         method: value.method.to_owned(),
         range: Some(params.bytes.map(edge)),
         scale: Some(params.scale),
-        zero: Some(params.zero),
+        zero: Some(params.zero_point),
         histogram: Some(Bars {
             from,
             width,
@@ -100,8 +104,8 @@ fn of_value(
 }
 
 /// A layer of which nothing is known but its name.
-fn empty(name: &str, op: &str) -> Layer {
-    Layer {
+fn empty(name: &str, op: &str) -> LayerReport {
+    LayerReport {
         name: name.to_owned(),
         op: op.to_owned(),
         float: false,

@@ -8,10 +8,10 @@ use network::metadata::Quantisation;
 use network::model::{Model, ModelOptions};
 use network::onnx::{self, ReadOptions};
 
-use crate::checkpoint::{About, default_preprocessing};
-use crate::import::{self, Account, Dropped, Ignored, Overrides};
-use crate::nets::{self, Net, Role};
-use crate::weights::Weights;
+use crate::checkpoint::{NetInfo, default_preprocessing};
+use crate::import::{self, DroppedTensor, IgnoredTensor, ImportReport, Overrides};
+use crate::nets::{self, Net, ParamRole};
+use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// Metadata of a kept network that says how it was quantised, JSON.
@@ -19,27 +19,27 @@ const QUANTISATION: &str = "reid.quantisation";
 
 /// A network out of a file.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedNet {
     /// With outputs `f_t` and `f_i`.
     pub net: Net,
     /// What is known of it.
-    pub about: About,
+    pub info: NetInfo,
     /// Whose names the file uses: `own`, `torchreid`, `onnx`...
     pub family: &'static str,
     /// What became of its tensors; empty for an ONNX file, which is a network by itself.
-    pub account: Account,
+    pub report: ImportReport,
     /// What a person should know before trusting it, one line each.
     pub notes: Vec<String>,
     /// How it was quantised, if it was.
     pub quantisation: Option<Quantisation>,
 }
 
-impl Opened {
+impl OpenedNet {
     /// The network as a file of ours.
     #[must_use]
-    pub fn weights(&self) -> Weights {
+    pub fn weights(&self) -> WeightFile {
         let mut weights = crate::checkpoint::weights(&self.net);
-        self.about.note(&mut weights);
+        self.info.write_to(&mut weights);
         weights
     }
 }
@@ -48,7 +48,7 @@ impl Opened {
 ///
 /// # Errors
 /// What is wrong with the file, and [`Error::File`] if it holds no network that is known here.
-pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
+pub fn open(path: &Path, overrides: &Overrides) -> Result<OpenedNet> {
     let source = import::open(path)?;
     if source.is_network() {
         return open_onnx(path);
@@ -62,52 +62,52 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<Opened> {
     let deduced = import::spec_for(&naming, &weights, overrides).map_err(named)?;
     // What the file lacks starts as a training with seed 0 would.
     let mut net = nets::build(&deduced.spec, deduced.classes, 0).map_err(named)?;
-    let mut account = import::assign(&mut net, &naming, &weights).map_err(named)?;
-    add_skipped(&mut account, &source);
-    if !overrides.drop_unused && !account.dropped.is_empty() {
-        return Err(Error::file(path, without_a_place(&account.dropped)));
+    let mut report = import::assign(&mut net, &naming, &weights).map_err(named)?;
+    add_skipped(&mut report, &source);
+    if !overrides.drop_unused && !report.dropped.is_empty() {
+        return Err(Error::file(path, refused_tensors(&report.dropped)));
     }
-    let mut about = About::of(&weights).map_err(named)?.unwrap_or(About {
+    let mut info = NetInfo::of(&weights).map_err(named)?.unwrap_or(NetInfo {
         preprocessing: default_preprocessing(Some(&deduced.spec)),
         spec: None,
         classes: deduced.classes,
         epoch: 0,
     });
     if let Some([mean, std]) = import::pixels(&weights) {
-        about.preprocessing.mean = mean;
-        about.preprocessing.std = std;
-        about.preprocessing.check()?;
+        info.preprocessing.mean = mean;
+        info.preprocessing.std = std;
+        info.preprocessing.check()?;
     }
     let [height, width] = deduced.spec.size;
-    (about.preprocessing.height, about.preprocessing.width) = (height, width);
-    about.spec = Some(deduced.spec);
-    Ok(Opened {
+    (info.preprocessing.height, info.preprocessing.width) = (height, width);
+    info.spec = Some(deduced.spec);
+    Ok(OpenedNet {
         net,
-        about,
+        info,
         family: naming.family.name(),
-        account,
+        report,
         notes: deduced.notes,
         quantisation: None,
     })
 }
 
-fn open_onnx(path: &Path) -> Result<Opened> {
-    let model = Model::unfolded(path, &ModelOptions::default())?;
+fn open_onnx(path: &Path) -> Result<OpenedNet> {
+    let model = Model::unfolded(path, &Options::default())?;
     let mut graph = model.graph;
     let feature = graph.take_outputs()[0].value;
     for name in ["f_t", "f_i"] {
         graph.output(name, feature);
     }
-    Ok(Opened {
+    Ok(OpenedNet {
         net: Net::from_graph(graph),
-        about: About {
+        info: NetInfo {
             spec: None,
             classes: 0,
             preprocessing: model.metadata.preprocessing,
             epoch: 0,
         },
         family: "onnx",
-        account: Account::default(),
+        report: ImportReport::default(),
         notes: model.warnings,
         quantisation: model.metadata.quantisation,
     })
@@ -115,35 +115,35 @@ fn open_onnx(path: &Path) -> Result<Opened> {
 
 /// The network that a training begins with.
 #[derive(Debug)]
-pub struct Beginning {
+pub struct InitialNet {
     /// For the persons to be learnt.
     pub net: Net,
     /// What is known of it.
-    pub about: About,
+    pub info: NetInfo,
     /// What became of the file's tensors.
-    pub account: Account,
+    pub report: ImportReport,
     /// What a person should know.
     pub notes: Vec<String>,
 }
 
-/// The network that `about` asks for, with the weights of a file where it has them: a classifier of
+/// The network that `info` asks for, with the weights of a file where it has them: a classifier of
 /// other people is left. An ONNX file is its own network with its own pre-processing, and only the
 /// number of persons is asked for.
 ///
 /// # Errors
 /// What is wrong with the file, and [`Error::File`] with both shapes if its weights belong to
 /// another network.
-pub fn init(path: &Path, about: &About, seed: u64) -> Result<Beginning> {
+pub fn init(path: &Path, info: &NetInfo, seed: u64) -> Result<InitialNet> {
     let source = import::open(path)?;
     if source.is_network() {
         let model = Model::unfolded(path, &ModelOptions::default())?;
         let mut notes = model.warnings.clone();
-        let about = About {
+        let info = NetInfo {
             spec: None,
-            preprocessing: model.metadata.preprocessing,
-            ..about.clone()
+            preprocessing: model.contract.preprocessing,
+            ..info.clone()
         };
-        let net = nets::adopt(model, about.classes, seed)
+        let net = nets::with_new_head(model, info.classes, seed)
             .map_err(|e| Error::file(path, e.to_string()))?;
         if !net.has_backbone_norm() {
             notes.push(format!(
@@ -151,56 +151,56 @@ pub fn init(path: &Path, about: &About, seed: u64) -> Result<Beginning> {
                 path.display()
             ));
         }
-        return Ok(Beginning {
+        return Ok(InitialNet {
             net,
-            about,
-            account: Account::default(),
+            info,
+            report: ImportReport::default(),
             notes,
         });
     }
     let weights = source.weights()?;
     let named = |error: Error| Error::file(path, error.to_string());
     let naming = import::recognise(&weights, None).map_err(named)?;
-    let mut net = fresh(about, seed)?;
-    let mut account = import::assign(&mut net, &naming, &weights).map_err(named)?;
-    add_skipped(&mut account, &source);
+    let mut net = fresh(info, seed)?;
+    let mut report = import::assign(&mut net, &naming, &weights).map_err(named)?;
+    add_skipped(&mut report, &source);
     // A training may leave out heads, and begins with a backbone as a whole.
-    if let Some(left) = account.dropped.iter().find(|left| left.of_backbone) {
+    if let Some(left) = report.dropped.iter().find(|left| left.of_backbone) {
         let reason = format!("`{}`: {}", left.name, left.reason);
         return Err(Error::file(path, reason));
     }
-    Ok(Beginning {
+    Ok(InitialNet {
         net,
-        about: about.clone(),
-        account,
+        info: info.clone(),
+        report,
         notes: Vec::new(),
     })
 }
 
-/// The network that `about` asks for, with fresh weights.
+/// The network that `info` asks for, with fresh weights.
 ///
 /// # Errors
 /// [`Error::Argument`] if there is no such network.
-pub fn fresh(about: &About, seed: u64) -> Result<Net> {
-    let spec = about.spec.as_ref().ok_or_else(|| {
+pub fn fresh(info: &NetInfo, seed: u64) -> Result<Net> {
+    let spec = info.spec.as_ref().ok_or_else(|| {
         Error::Argument("a network from an ONNX file has no fresh weights".to_owned())
     })?;
-    nets::build(spec, about.classes, seed)
+    nets::build(spec, info.classes, seed)
 }
 
 /// A network that no name stands for, as a run keeps it for when it goes on: one from an ONNX file,
 /// or a quantised one.
 #[derive(Debug)]
-pub struct Kept {
+pub struct SavedGraph {
     /// The network.
     pub graph: Graph,
     /// What is known of it.
-    pub about: About,
+    pub info: NetInfo,
     /// How it was quantised, if it was.
     pub quantisation: Option<Quantisation>,
 }
 
-impl Kept {
+impl SavedGraph {
     /// As a file.
     ///
     /// # Errors
@@ -209,8 +209,8 @@ impl Kept {
     /// # Panics
     /// Never: plain data always has a JSON form.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut said = Weights::default();
-        self.about.note(&mut said);
+        let mut said = WeightFile::default();
+        self.info.write_to(&mut said);
         if let Some(quantisation) = &self.quantisation {
             let json = serde_json::to_string(quantisation).expect("plain data has a JSON form");
             said.metadata.insert(QUANTISATION.to_owned(), json);
@@ -224,11 +224,11 @@ impl Kept {
     /// What is wrong with the file.
     pub fn read(path: &Path) -> Result<Self> {
         let file = onnx::read_file(path, &ReadOptions::default())?;
-        let said = Weights {
+        let said = WeightFile {
             metadata: file.metadata,
-            ..Weights::default()
+            ..WeightFile::default()
         };
-        let about = About::of(&said)?.ok_or_else(|| {
+        let info = NetInfo::of(&said)?.ok_or_else(|| {
             Error::file(path, "it does not say how it is trained: no file of a run")
         })?;
         let quantisation = (said.metadata.get(QUANTISATION))
@@ -237,7 +237,7 @@ impl Kept {
             .map_err(|e| Error::file(path, format!("metadata `{QUANTISATION}`: {e}")))?;
         Ok(Self {
             graph: file.graph,
-            about,
+            info,
             quantisation,
         })
     }
@@ -247,20 +247,20 @@ impl Kept {
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn adopted(path: &Path) -> Result<(Net, About)> {
-    let Kept { graph, about, .. } = Kept::read(path)?;
+pub fn resume_onnx(path: &Path) -> Result<(Net, NetInfo)> {
+    let SavedGraph { graph, info, .. } = SavedGraph::read(path)?;
     let bias = (graph.param_ids())
         .find(|(_, param)| param.name == "bottleneck.bias")
         .map(|(id, _)| id);
     let mut net = Net::from_graph(graph);
     if let Some(bias) = bias {
-        net.set_role(bias, Role::Frozen);
+        net.set_role(bias, ParamRole::Frozen);
     }
-    Ok((net, about))
+    Ok((net, info))
 }
 
 /// Why weights are refused of which `dropped` have no place in the network.
-fn without_a_place(dropped: &[Dropped]) -> String {
+fn refused_tensors(dropped: &[DroppedTensor]) -> String {
     const SHOWN: usize = 8;
     let shown = dropped.iter().take(SHOWN);
     let shown: Vec<String> = (shown.map(|i| format!("`{}` ({})", i.name, i.reason))).collect();
@@ -275,17 +275,17 @@ fn without_a_place(dropped: &[Dropped]) -> String {
     )
 }
 
-fn add_skipped(account: &mut Account, source: &import::Source) {
+fn add_skipped(report: &mut ImportReport, source: &import::WeightSource) {
     for skipped in source.skipped() {
         let (name, reason) = (skipped.name.clone(), skipped.reason.clone());
         if skipped.trained {
-            account.dropped.push(Dropped {
+            report.dropped.push(DroppedTensor {
                 name,
                 reason,
                 of_backbone: false,
             });
         } else {
-            account.ignored.push(Ignored { name, reason });
+            report.ignored.push(IgnoredTensor { name, reason });
         }
     }
 }

@@ -5,7 +5,7 @@
 //! at the embeddings themselves before a file is written, beside those of the float network for the
 //! same crops, and there is no way around it: none of its bounds is near what a usable network has.
 //!
-//! It needs no labels; with labels, crops of the same person are left out where strangers are meant.
+//! It needs no labels; with labels, crops of the same person are left out where different_persons are meant.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::cosine;
 use crate::{Error, Result};
 
-/// The least share of what the float network has that may be left: of the distance of strangers and
+/// The least share of what the float network has that may be left: of the distance of different_persons and
 /// of the effective rank. At half of it, a threshold of the float network's is far outside of where
-/// strangers lie.
+/// different_persons lie.
 const LEFT: f64 = 0.5;
 
 /// The least mean cosine to the float network's embeddings: 26 degrees off. What is worth shipping is
@@ -40,7 +40,7 @@ const ADVICE: &str = "calibrate with more images, and more varied ones (--calib)
 
 /// A figure of both networks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Both {
+pub struct FloatAndInt8 {
     /// Of the float network.
     pub float: f64,
     /// Of the quantised network.
@@ -49,15 +49,15 @@ pub struct Both {
 
 /// The figures that the alarm looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Health {
+pub struct CollapseCheck {
     /// Crops that were looked at.
     pub crops: usize,
     /// Mean cosine between crops of different persons, -1 to 1; at 1 all are one.
-    pub strangers: Both,
+    pub different_persons: FloatAndInt8,
     /// Effective rank: how many directions the embeddings spread in, 1 or more. The participation
     /// ratio `(sum of v)^2 / sum of v^2` over the eigenvalues v of the covariance of the embeddings
     /// of length 1, on at most 256 crops from all over.
-    pub rank: Both,
+    pub rank: FloatAndInt8,
     /// Mean cosine between the two embeddings of a crop.
     pub cosine_mean: f64,
     /// The least.
@@ -68,7 +68,7 @@ pub struct Health {
 /// of `names`; `labels` says who is on each, if that is known.
 ///
 /// # Errors
-/// [`Error::Argument`]: the quantised network gave no number, zero or the same for all; strangers
+/// [`Error::Argument`]: the quantised network gave no number, zero or the same for all; different_persons
 /// come more than half of the way together that lay between them, or spread in less than half as many
 /// directions; the embeddings are too far from the float network's. It names the figure, what was
 /// found and wanted, and what to do. Also if there are fewer than two crops, or the float network
@@ -78,7 +78,7 @@ pub fn check(
     int8: &Embeddings,
     names: &[String],
     labels: Option<&[Label]>,
-) -> Result<Health> {
+) -> Result<CollapseCheck> {
     let rows = [
         float.rows(),
         int8.rows(),
@@ -111,58 +111,58 @@ pub fn check(
     let (worst, min) = (cosines.iter().copied().enumerate())
         .min_by(|(_, a), (_, b)| a.total_cmp(b))
         .expect("there are two crops");
-    let of = |figure: &dyn Fn(&Embeddings) -> f64| Both {
+    let of = |figure: &dyn Fn(&Embeddings) -> f64| FloatAndInt8 {
         float: figure(float),
         int8: figure(int8),
     };
-    let health = Health {
+    let collapse = CollapseCheck {
         crops: names.len(),
-        strangers: of(&|rows| strangers(rows, labels)),
+        different_persons: of(&|rows| different_persons(rows, labels)),
         rank: of(&effective_rank),
         cosine_mean: cosines.iter().sum::<f64>() / names.len() as f64,
         cosine_min: min,
     };
 
-    let most = 1.0 - LEFT * (1.0 - health.strangers.float);
-    if health.strangers.int8 > most {
+    let most = 1.0 - LEFT * (1.0 - collapse.different_persons.float);
+    if collapse.different_persons.int8 > most {
         return Err(dead(
             "the mean cosine of different persons",
-            &format!("{:.4}", health.strangers.int8),
+            &format!("{:.4}", collapse.different_persons.int8),
             &format!(
                 "at most {most:.4} (the float network has {:.4})",
-                health.strangers.float
+                collapse.different_persons.float
             ),
         ));
     }
-    let least = LEFT * health.rank.float;
-    if health.rank.int8 < least {
+    let least = LEFT * collapse.rank.float;
+    if collapse.rank.int8 < least {
         return Err(dead(
             "the effective rank of the embeddings",
-            &format!("{:.2}", health.rank.int8),
+            &format!("{:.2}", collapse.rank.int8),
             &format!(
                 "at least {least:.2} (the float network has {:.2})",
-                health.rank.float
+                collapse.rank.float
             ),
         ));
     }
-    if health.cosine_mean < MEAN {
+    if collapse.cosine_mean < MEAN {
         return Err(dead(
             "the mean cosine to the float network's embeddings",
-            &format!("{:.4}", health.cosine_mean),
+            &format!("{:.4}", collapse.cosine_mean),
             &format!("at least {MEAN}"),
         ));
     }
-    if health.cosine_min < MIN {
+    if collapse.cosine_min < MIN {
         return Err(dead(
             &format!(
                 "the cosine to the float network's embedding of {}",
                 names[worst]
             ),
-            &format!("{:.4}", health.cosine_min),
+            &format!("{:.4}", collapse.cosine_min),
             &format!("at least {MIN}"),
         ));
     }
-    Ok(health)
+    Ok(collapse)
 }
 
 fn dead(figure: &str, found: &str, wanted: &str) -> Error {
@@ -222,7 +222,7 @@ fn unit(row: &[f32]) -> impl Iterator<Item = f64> {
 
 /// The mean cosine over all pairs of crops of different persons; over all pairs of crops if there is
 /// but one person. The cosines of all pairs of a group sum up to the square of the length of its sum.
-fn strangers(rows: &Embeddings, labels: Option<&[Label]>) -> f64 {
+fn different_persons(rows: &Embeddings, labels: Option<&[Label]>) -> f64 {
     let square = |sum: Vec<f64>| sum.iter().map(|value| value * value).sum::<f64>();
     let count = rows.rows() as f64;
     let mut persons: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
@@ -247,7 +247,7 @@ fn strangers(rows: &Embeddings, labels: Option<&[Label]>) -> f64 {
     (all - same) / (count * count - pairs)
 }
 
-/// See [`Health::rank`]. The eigenvalues of the covariance are, up to a factor, those of the products
+/// See [`CollapseCheck::rank`]. The eigenvalues of the covariance are, up to a factor, those of the products
 /// of all pairs of centred embeddings: their sum is its trace, the sum of their squares that of its
 /// elements.
 fn effective_rank(rows: &Embeddings) -> f64 {
@@ -314,7 +314,7 @@ mod tests {
             .collect()
     }
 
-    fn checked(float: Vec<f32>, int8: Vec<f32>) -> Result<Health> {
+    fn checked(float: Vec<f32>, int8: Vec<f32>) -> Result<CollapseCheck> {
         let [float, int8] = [float, int8].map(|rows| Embeddings::new(DIM, rows).unwrap());
         let found = check(&float, &int8, &names(), Some(&labels()));
         let blind = check(&float, &int8, &names(), None);
@@ -333,15 +333,18 @@ mod tests {
         for value in &mut noisy[..DIM] {
             *value *= 100.0;
         }
-        let health = checked(float(), noisy).unwrap();
+        let collapse = checked(float(), noisy).unwrap();
         assert!(
-            health.cosine_mean > 0.97 && health.cosine_min > 0.9,
-            "{health:?}"
+            collapse.cosine_mean > 0.97 && collapse.cosine_min > 0.9,
+            "{collapse:?}"
         );
-        assert!(health.strangers.float.abs() < 0.15, "{health:?}");
-        assert!((health.strangers.float - health.strangers.int8).abs() < 0.02);
+        assert!(
+            collapse.different_persons.float.abs() < 0.15,
+            "{collapse:?}"
+        );
+        assert!((collapse.different_persons.float - collapse.different_persons.int8).abs() < 0.02);
         // Ten persons span nine directions around their mean.
-        assert!((4.0..10.0).contains(&health.rank.float), "{health:?}");
+        assert!((4.0..10.0).contains(&collapse.rank.float), "{collapse:?}");
         let same = checked(float(), float()).unwrap();
         assert!(same.cosine_min > 1.0 - 1e-12 && same.rank.float == same.rank.int8);
     }
@@ -356,8 +359,8 @@ mod tests {
                 .map(|value| 1.0 + 0.01 * value + (noise * draw.normal()) as f32)
                 .collect()
         };
-        let health = checked(near(0.0), near(0.002)).unwrap();
-        assert!(health.strangers.float > 0.999, "{health:?}");
+        let collapse = checked(near(0.0), near(0.002)).unwrap();
+        assert!(collapse.different_persons.float > 0.999, "{collapse:?}");
     }
 
     #[test]
@@ -444,23 +447,23 @@ mod tests {
     #[test]
     fn figures_by_hand() {
         let rows = |of: &[f32]| Embeddings::new(2, of.to_vec()).unwrap();
-        // Persons 1, 1, 2 at 0, 60 and 90 degrees: pairs of strangers have 0 and sin 60.
+        // Persons 1, 1, 2 at 0, 60 and 90 degrees: pairs of different_persons have 0 and sin 60.
         let half = 0.75f32.sqrt();
         let three = rows(&[1.0, 0.0, 0.5, half, 0.0, 2.0]);
         let labels: Vec<Label> = (labels().into_iter().take(3))
             .zip([1, 1, 2])
             .map(|(label, person)| Label { person, ..label })
             .collect();
-        let found = strangers(&three, Some(&labels));
+        let found = different_persons(&three, Some(&labels));
         assert!((found - f64::from(half) / 2.0).abs() < 1e-7, "{found}");
-        let all = strangers(&three, None);
+        let all = different_persons(&three, None);
         assert!((all - (0.5 + f64::from(half)) / 3.0).abs() < 1e-7, "{all}");
-        let alone = strangers(
+        let alone = different_persons(
             &three,
             Some(&labels.iter().map(|_| labels[0]).collect::<Vec<_>>()),
         );
         assert_eq!(alone, all, "one person only");
-        // Both axes alike: two directions; one axis: one; one three times as far: (9 + 1)^2 / (81 + 1).
+        // FloatAndInt8 axes alike: two directions; one axis: one; one three times as far: (9 + 1)^2 / (81 + 1).
         let cross = rows(&[1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
         assert!((effective_rank(&cross) - 2.0).abs() < 1e-12);
         let line = rows(&[1.0, 0.0, -1.0, 0.0]);

@@ -1,4 +1,4 @@
-//! Image files to embeddings: what a judgement compares.
+//! Image files to embeddings: what a comparison compares.
 //!
 //! Decoding a crop takes as long as a small network on it, so files are read on all threads, each of
 //! which also computes what it has read. Who computes is given from outside: the slow reference, a
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::File`] for an image that cannot be read, what a worker says, [`Error::Argument`] without
 /// images or threads, or if embeddings differ in length.
-pub fn images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
+pub fn embed_images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
     images: &[Image],
     preprocessing: &Preprocessing,
     threads: usize,
@@ -121,7 +121,7 @@ mod tests {
         for threads in [1, 2, 30] {
             let count = AtomicUsize::new(0);
             let seen = || _ = count.fetch_add(1, Ordering::Relaxed);
-            let found = images(&all, &preprocessing, threads, run, seen).unwrap();
+            let found = embed_images(&all, &preprocessing, threads, run, seen).unwrap();
             let firsts: Vec<f32> = (0..9).map(|row| found.row(row)[0]).collect();
             assert_eq!(
                 firsts,
@@ -130,14 +130,14 @@ mod tests {
             assert_eq!(count.into_inner(), 9);
         }
         let uneven = || Ok(|crop: &[u8]| Ok(vec![1.0; if crop[0] > 150 { 2 } else { 1 }]));
-        let error = images(&all, &preprocessing, 2, uneven, || ()).unwrap_err();
+        let error = embed_images(&all, &preprocessing, 2, uneven, || ()).unwrap_err();
         assert!(
             error.to_string().contains("8.png: its embedding has 2"),
             "{error}"
         );
         all[4].path = folder.path().join("none.png");
-        let error = images(&all, &preprocessing, 2, run, || ()).unwrap_err();
+        let error = embed_images(&all, &preprocessing, 2, run, || ()).unwrap_err();
         assert!(error.to_string().contains("none.png"), "{error}");
-        assert!(images(&[], &preprocessing, 2, run, || ()).is_err());
+        assert!(embed_images(&[], &preprocessing, 2, run, || ()).is_err());
     }
 }

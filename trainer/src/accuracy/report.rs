@@ -1,8 +1,8 @@
 //! `--report`: what quantising did, as JSON for machines and as one HTML page for people.
 //!
-//! All of it is a [`Report`], plain data that is filled by whoever knows: the quantiser the layers,
+//! All of it is a [`AccuracyReport`], plain data that is filled by whoever knows: the quantiser the layers,
 //! this module's neighbours the rest. What was not asked for is none, and the page leaves it out.
-//! [`Report::write`] puts `report.json` and `report.html` into a folder; the page holds its style, its
+//! [`AccuracyReport::write`] puts `report.json` and `report.html` into a folder; the page holds its style, its
 //! drawings and the worst crops inside, asks nothing of the network, and can be sent by mail.
 
 mod page;
@@ -12,10 +12,10 @@ use std::path::Path;
 use retrieval::open_set::OpenSet;
 use serde::{Deserialize, Serialize};
 
-use super::Judgement;
-use super::alarm::Health;
-use super::budget::{Price, Trial};
-use super::sensitivity::Harm;
+use super::Comparison;
+use super::budget::{BudgetTrial, PrecisionCost};
+use super::collapse::CollapseCheck;
+use super::sensitivity::LayerSensitivity;
 use crate::picture::Crop;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What is known of an export.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct AccuracyReport {
     /// See [`SCHEMA`].
     pub schema: u32,
     /// Name and version of the program.
@@ -40,50 +40,50 @@ pub struct Report {
     /// How it was quantised, for people: scheme, layout, calibration, each with its value.
     pub settings: Vec<(String, String)>,
     /// The float network.
-    pub before: Price,
+    pub before: PrecisionCost,
     /// The network that was written.
-    pub after: Price,
+    pub after: PrecisionCost,
     /// Bytes of the file that was written.
     pub file_bytes: Option<u64>,
     /// What the alarm saw.
-    pub health: Option<Health>,
+    pub collapse: Option<CollapseCheck>,
     /// What retrieval says.
-    pub judgement: Option<Judgement>,
+    pub comparison: Option<Comparison>,
     /// Error rates by threshold of the network that was written, as far as they are in its contract.
     pub open_set: Option<OpenSet>,
     /// What was done to stay within a budget.
-    pub budget: Option<Budget>,
+    pub budget: Option<DropBudget>,
     /// Which layer alone costs how much.
-    pub sensitivity: Option<Sensitivity>,
+    pub sensitivity: Option<SensitivityReport>,
     /// Every value that was quantised, in the order of the network.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerReport>,
     /// What else a reader has to know, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// Mixed precision; see [`super::budget`].
+/// MixedPrecision precision; see [`super::budget`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Budget {
+pub struct DropBudget {
     /// What mAP was allowed to drop by.
     pub max_map_drop: f64,
     /// Layers that stay float, the most harmful first.
     pub kept: Vec<String>,
     /// All that was tried, in that order.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<BudgetTrial>,
 }
 
 /// See [`super::sensitivity`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sensitivity {
+pub struct SensitivityReport {
     /// Crops that it was measured on.
     pub crops: usize,
     /// The layers, the most harmful first.
-    pub layers: Vec<Harm>,
+    pub layers: Vec<LayerSensitivity>,
 }
 
 /// A layer, or another step whose result is quantised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Layer {
+pub struct LayerReport {
     /// Its name.
     pub name: String,
     /// What it computes, for example `Conv`.
@@ -125,10 +125,10 @@ pub struct Bars {
     pub zeros: u64,
 }
 
-impl Report {
+impl AccuracyReport {
     /// A report in which nothing is known but the network and the file.
     #[must_use]
-    pub fn new(net: &str, file: &str, before: Price, after: Price) -> Self {
+    pub fn new(net: &str, file: &str, before: PrecisionCost, after: PrecisionCost) -> Self {
         Self {
             schema: SCHEMA,
             program: concat!("trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -140,8 +140,8 @@ impl Report {
             before,
             after,
             file_bytes: None,
-            health: None,
-            judgement: None,
+            collapse: None,
+            comparison: None,
             open_set: None,
             budget: None,
             sensitivity: None,

@@ -8,20 +8,22 @@ use network::graph::Graph;
 use retrieval::open_set::OpenSet;
 use retrieval::{Embeddings, Labelled, Metric, metrics};
 use serde::Serialize;
-use trainer::data::dataset::{Dataset, Image, Options};
+use trainer::accuracy::bootstrap::{Bootstrap, Interval};
+use trainer::accuracy::budget::PrecisionCost;
+use trainer::accuracy::collapse::{self, CollapseCheck};
+use trainer::accuracy::evaluate::{
+    EvaluateOptions, EvaluatedNetwork, Quantiser, evaluate_quantised,
+};
+use trainer::accuracy::report::{AccuracyReport, DropBudget, LayerReport, SensitivityReport};
+use trainer::accuracy::{CompareSettings, Comparison, TestEmbeddings, embed, thresholds};
+use trainer::data::dataset::{Dataset, DatasetOptions, Image};
 use trainer::export::Exported;
-use trainer::export::device::Network;
-use trainer::judge::alarm::{self, Health};
-use trainer::judge::bootstrap::{Bootstrap, Interval};
-use trainer::judge::budget::Price;
-use trainer::judge::drive::{Judged, Quantiser, Wanted, drive};
-use trainer::judge::report::{Budget, Layer, Report, Sensitivity};
-use trainer::judge::{Embedded, Judgement, Settings, embed, thresholds};
+use trainer::export::device::DeviceNetwork;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Judgement")]
-pub(super) struct Judge {
-    /// Data set to judge on: queries and gallery; writes error rates by threshold into the file
+#[command(next_help_heading = "Comparison")]
+pub(super) struct AccuracyArgs {
+    /// Data set to accuracy on: queries and gallery; writes error rates by threshold into the file
     #[arg(long, value_name = "DIR")]
     eval: Option<PathBuf>,
     /// What mAP may drop by, 0 to 1: the most harmful layers stay float until it does not
@@ -58,32 +60,32 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// What was found, for the summary of the export.
 #[derive(Debug, Serialize)]
-pub(super) struct Found {
-    judgement: Option<Judgement>,
-    health: Option<Health>,
+pub(super) struct Measured {
+    comparison: Option<Comparison>,
+    collapse: Option<CollapseCheck>,
     /// Rank-1, mAP and mINP of the network that was written.
     retrieval: Option<[f64; 3]>,
     open_set: Option<OpenSet>,
-    budget: Option<Budget>,
-    sensitivity: Option<Sensitivity>,
-    before: Price,
-    after: Price,
+    budget: Option<DropBudget>,
+    sensitivity: Option<SensitivityReport>,
+    before: PrecisionCost,
+    after: PrecisionCost,
 }
 
 /// What only the quantiser knows, for the report.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Settings, for people.
+pub(super) struct QuantiserReport {
+    /// CompareSettings, for people.
     pub(super) settings: Vec<(String, String)>,
     /// Seeds, with what they are for.
     pub(super) seeds: Vec<(String, u64)>,
     /// Each scale.
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<LayerReport>,
     /// Sentences for the reader.
     pub(super) notes: Vec<String>,
 }
 
-impl Judge {
+impl AccuracyArgs {
     /// Judges the network that is about to be written. With a quantiser it becomes the quantised one,
     /// which is compared with the float one on `--eval` or, without, looked at by the alarm on
     /// `images`. The thresholds go into the contract.
@@ -92,16 +94,16 @@ impl Judge {
         exported: &mut Exported,
         quantiser: Option<Quantiser<'_>>,
         images: &[PathBuf],
-    ) -> anyhow::Result<Found> {
+    ) -> anyhow::Result<Measured> {
         if quantiser.is_none() && (self.sensitivity || self.max_map_drop.is_some()) {
             bail!(
                 "--sensitivity and --max-map-drop say what quantising costs: they want --quantize"
             );
         }
-        let before = Price::of(&exported.graph);
-        let mut found = Found {
-            judgement: None,
-            health: None,
+        let before = PrecisionCost::of(&exported.graph);
+        let mut found = Measured {
+            comparison: None,
+            collapse: None,
             retrieval: None,
             open_set: None,
             budget: None,
@@ -113,19 +115,19 @@ impl Judge {
         let embed = |graph: &Graph, images: &[Image]| {
             let bar = cli::progress(Some(images.len() as u64), "images embedded");
             // An image to each thread, which then waits for no other.
-            let network = Network::new(graph, &preprocessing, 1)?;
+            let network = DeviceNetwork::new(graph, &preprocessing, 1)?;
             let worker = || {
                 let mut worker = network.worker()?;
                 Ok(move |crop: &[u8]| worker.embed(crop))
             };
             let seen = || bar.inc(1);
-            embed::images(images, &preprocessing, embed::threads(), worker, seen)
+            embed::embed_images(images, &preprocessing, embed::threads(), worker, seen)
         };
         let set = self.eval.as_deref().map(open).transpose()?;
         match (set, quantiser) {
             (None, None) => {}
             (Some(set), None) => {
-                let embedded = Embedded::of(&set, |images| embed(&exported.graph, images))?;
+                let embedded = TestEmbeddings::of(&set, |images| embed(&exported.graph, images))?;
                 let (open_set, points) = thresholds(&set, &embedded)?;
                 exported.metadata.thresholds = points;
                 found.retrieval = Some(retrieval(&set, &embedded)?);
@@ -139,43 +141,43 @@ impl Judge {
                     .map(|image| image.path.display().to_string())
                     .collect();
                 let [float, int8] = [embed(&exported.graph, &images)?, embed(&graph, &images)?];
-                found.health = Some(alarm::check(&float, &int8, &names, None)?);
+                found.collapse = Some(collapse::check(&float, &int8, &names, None)?);
                 exported.graph = graph;
             }
             (Some(set), Some(quantiser)) => {
-                let wanted = Wanted {
+                let wanted = EvaluateOptions {
                     settings: self.settings(),
                     images: self.sensitivity_images,
                     sensitivity: self.sensitivity,
                     max_map_drop: self.max_map_drop,
                 };
-                let judged = drive(&set, &exported.graph, quantiser, embed, wanted)?;
-                let Judged {
+                let judged = evaluate_quantised(&set, &exported.graph, quantiser, embed, wanted)?;
+                let EvaluatedNetwork {
                     graph,
-                    judgement,
-                    health,
+                    comparison,
+                    collapse,
                     open_set,
                     thresholds,
                     sensitivity,
                     budget,
                 } = judged;
                 exported.graph = graph;
-                exported.metadata.thresholds = thresholds;
-                let of = [&judgement.rank1, &judgement.map, &judgement.minp];
+                exported.contract.thresholds = thresholds;
+                let of = [&comparison.rank1, &comparison.map, &comparison.minp];
                 found.retrieval = Some(of.map(|compared| compared.int8.value));
-                found.judgement = Some(judgement);
-                found.health = Some(health);
+                found.comparison = Some(comparison);
+                found.collapse = Some(collapse);
                 found.open_set = Some(open_set);
                 found.sensitivity = sensitivity;
                 found.budget = budget;
             }
         }
-        found.after = Price::of(&exported.graph);
+        found.after = PrecisionCost::of(&exported.graph);
         Ok(found)
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> CompareSettings {
+        CompareSettings {
             bootstrap: Bootstrap {
                 resamples: self.resamples,
                 seed: self.resample_seed,
@@ -189,46 +191,47 @@ impl Judge {
         &self,
         exported: &Exported,
         out: &Path,
-        found: &Found,
-        told: Told,
+        found: &Measured,
+        quantiser: QuantiserReport,
     ) -> anyhow::Result<()> {
         let Some(folder) = &self.report else {
             return Ok(());
         };
-        let net = exported.metadata.net.as_deref().unwrap_or("network");
-        let mut report = Report::new(net, &out.display().to_string(), found.before, found.after);
+        let net = exported.contract.net.as_deref().unwrap_or("network");
+        let mut report =
+            AccuracyReport::new(net, &out.display().to_string(), found.before, found.after);
         report.command = std::env::args_os()
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        report.seeds = told.seeds;
-        if found.judgement.is_some() {
+        report.seeds = quantiser.seeds;
+        if found.comparison.is_some() {
             report
                 .seeds
                 .push(("resamples".to_owned(), self.resample_seed));
         }
-        report.settings = told.settings;
+        report.settings = quantiser.settings;
         report.settings.push((
             "Pre-processing".to_owned(),
             exported.metadata.preprocessing.to_string(),
         ));
         report.file_bytes = std::fs::metadata(out).ok().map(|file| file.len());
-        report.health = found.health;
-        report.judgement.clone_from(&found.judgement);
+        report.collapse = found.collapse;
+        report.comparison.clone_from(&found.comparison);
         report.open_set.clone_from(&found.open_set);
         report.budget.clone_from(&found.budget);
         report.sensitivity.clone_from(&found.sensitivity);
-        report.layers = told.layers;
-        report.notes = told.notes;
+        report.layers = quantiser.layers;
+        report.notes = quantiser.notes;
         Ok(report.write(folder)?)
     }
 }
 
 /// A data set with something to search for and in.
 fn open(folder: &Path) -> anyhow::Result<Dataset> {
-    let set = super::super::noted(Dataset::open(folder, &Options::default())?);
+    let set = super::super::noted(Dataset::open(folder, &DatasetOptions::default())?);
     if set.query.is_empty() || set.gallery.is_empty() {
         bail!(
-            "{}: {} and {} to judge on, wanted at least one of each",
+            "{}: {} and {} to accuracy on, wanted at least one of each",
             folder.display(),
             cli::count(set.query.len(), "query").replace("querys", "queries"),
             cli::count(set.gallery.len(), "gallery image")
@@ -237,7 +240,7 @@ fn open(folder: &Path) -> anyhow::Result<Dataset> {
     Ok(set)
 }
 
-fn retrieval(set: &Dataset, embedded: &Embedded) -> anyhow::Result<[f64; 3]> {
+fn retrieval(set: &Dataset, embedded: &TestEmbeddings) -> anyhow::Result<[f64; 3]> {
     let side = |images: &[Image], embeddings: &Embeddings| {
         let labels: Vec<_> = images.iter().map(|image| image.label).collect();
         (embeddings.clone(), labels)
@@ -253,7 +256,7 @@ fn retrieval(set: &Dataset, embedded: &Embedded) -> anyhow::Result<[f64; 3]> {
     Ok([scores.rank1, scores.map, scores.minp])
 }
 
-impl Found {
+impl Measured {
     /// Layers that a budget has kept float.
     pub(super) fn kept(&self) -> &[String] {
         self.budget.as_ref().map_or(&[], |budget| &budget.kept)
@@ -262,8 +265,8 @@ impl Found {
     /// Lines for people; none if nothing was measured.
     pub(super) fn text(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        match (&self.judgement, self.retrieval) {
-            (Some(judgement), _) => lines.extend(judgement_text(judgement)),
+        match (&self.comparison, self.retrieval) {
+            (Some(comparison), _) => lines.extend(comparison_text(comparison)),
             (None, Some([rank1, map, minp])) => lines.push(format!(
                 "rank-1 {:.2} %, mAP {:.2} %, mINP {:.2} %",
                 rank1 * 100.0,
@@ -272,12 +275,12 @@ impl Found {
             )),
             (None, None) => {}
         }
-        if let (None, Some(health)) = (&self.judgement, &self.health) {
+        if let (None, Some(collapse)) = (&self.comparison, &self.collapse) {
             lines.push(format!(
                 "cosine to float: mean {:.5}, at least {:.5}, on {}",
-                health.cosine_mean,
-                health.cosine_min,
-                cli::count(health.crops, "image")
+                collapse.cosine_mean,
+                collapse.cosine_min,
+                cli::count(collapse.crops, "image")
             ));
         }
         if let Some(open_set) = &self.open_set {
@@ -319,7 +322,7 @@ impl Found {
 }
 
 /// Float, quantised and drop, each with its interval.
-fn judgement_text(judgement: &Judgement) -> Vec<String> {
+fn comparison_text(comparison: &Comparison) -> Vec<String> {
     let cell = |Interval { value, low, high }: Interval| {
         let [value, low, high] = [value, low, high].map(|share| share * 100.0);
         format!("{value:.2} ({low:.2} to {high:.2})")
@@ -330,20 +333,20 @@ fn judgement_text(judgement: &Judgement) -> Vec<String> {
             .to_vec(),
     ];
     for (name, compared) in [
-        ("rank-1", judgement.rank1),
-        ("mAP", judgement.map),
-        ("mINP", judgement.minp),
+        ("rank-1", comparison.rank1),
+        ("mAP", comparison.map),
+        ("mINP", comparison.minp),
     ] {
         let cells = [compared.float, compared.int8, compared.drop].map(cell);
         rows.push([vec![name.to_owned()], cells.to_vec()].concat());
     }
-    if let Some(errors) = &judgement.errors {
+    if let Some(errors) = &comparison.errors {
         for (name, pair) in [("FMR", errors.fmr), ("FNMR", errors.fnmr)] {
             rows.push(vec![name.to_owned(), cell(pair.float), cell(pair.int8)]);
         }
     }
     let mut lines = cli::table(&rows);
-    lines.push(match (&judgement.errors, &judgement.no_errors) {
+    lines.push(match (&comparison.errors, &comparison.no_errors) {
         (Some(errors), _) => format!(
             "FMR and FNMR at cosine {:.4}{}",
             errors.threshold,
@@ -360,10 +363,10 @@ fn judgement_text(judgement: &Judgement) -> Vec<String> {
     });
     lines.push(format!(
         "cosine to float: mean {:.5}, at least {:.5}; in brackets 95 % of {} resamples of {} queries",
-        judgement.cosine.mean,
-        judgement.cosine.min,
-        judgement.settings.bootstrap.resamples,
-        judgement.queries
+        comparison.cosine.mean,
+        comparison.cosine.min,
+        comparison.settings.bootstrap.resamples,
+        comparison.queries
     ));
     lines
 }

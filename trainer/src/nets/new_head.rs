@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Argument`] if the model is quantised, does not give one row of numbers an image, or has
 /// parameters that are called as ours are.
-pub fn adopt(model: Model, classes: usize, seed: u64) -> Result<Net> {
+pub fn with_new_head(model: Model, classes: usize, seed: u64) -> Result<Net> {
     let mut graph = model.graph;
     let quantised = |op: &Op| matches!(op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
     if let Some(node) = graph.nodes().iter().find(|node| quantised(&node.op)) {

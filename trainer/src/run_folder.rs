@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `recipe.toml` | the whole recipe, every key with its value |
-//! | `log.jsonl` | one [`Record`] a line, as it happens |
+//! | `log.jsonl` | one [`LogRecord`] a line, as it happens |
 //! | `last.safetensors` | everything that the run needs to go on: from its beginning, and after every epoch |
 //! | `final.safetensors` | the network, when the run is over |
 //! | `final.onnx` | the same in place of it, if the network was trained in integers |
@@ -32,7 +32,7 @@ pub const FINAL_INT8: &str = "final.onnx";
 
 /// The folder of a run.
 #[derive(Debug)]
-pub struct Run {
+pub struct RunFolder {
     folder: PathBuf,
     log: File,
 }
@@ -40,16 +40,16 @@ pub struct Run {
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Record {
+pub enum LogRecord {
     /// An epoch is over.
-    Epoch(Epoch),
+    Epoch(EpochRecord),
     /// The network was judged.
-    Evaluation(Evaluation),
+    Evaluation(EvaluationRecord),
 }
 
 /// What an epoch has seen: means over its batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
+pub struct EpochRecord {
     /// From 1 on.
     pub epoch: u32,
     /// Learning rate.
@@ -66,23 +66,23 @@ pub struct Epoch {
 
 /// How well the network finds people again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
+pub struct EvaluationRecord {
     /// After this epoch.
     pub epoch: u32,
     /// What the test said.
-    pub test: Test,
+    pub test: TestScores,
 }
 
 /// What a test said.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Test {
+pub struct TestScores {
     /// Share of the queries whose first answer is right.
     pub rank1: f64,
     /// Mean average precision.
     pub map: f64,
 }
 
-impl Record {
+impl LogRecord {
     fn epoch(&self) -> u32 {
         match self {
             Self::Epoch(epoch) => epoch.epoch,
@@ -91,7 +91,7 @@ impl Record {
     }
 }
 
-impl Run {
+impl RunFolder {
     /// Makes the folder and keeps the recipe in it.
     ///
     /// # Errors
@@ -114,9 +114,9 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::File`] if the log is none.
-    pub fn resume(folder: &Path, epoch: u32) -> Result<(Self, Vec<Record>)> {
+    pub fn resume(folder: &Path, epoch: u32) -> Result<(Self, Vec<LogRecord>)> {
         let path = folder.join("log.jsonl");
-        let records: Vec<Record> = read_log(&path)?
+        let records: Vec<LogRecord> = read_log(&path)?
             .into_iter()
             .filter(|record| record.epoch() <= epoch)
             .collect();
@@ -151,7 +151,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn record(&mut self, record: &Record) -> Result<()> {
+    pub fn record(&mut self, record: &LogRecord) -> Result<()> {
         let path = self.path("log.jsonl");
         self.log.write_all(&line(record)).map_err(Error::io(path))
     }
@@ -170,7 +170,7 @@ impl Run {
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::File`] with the line that is no record.
-pub fn read_log(path: &Path) -> Result<Vec<Record>> {
+pub fn read_log(path: &Path) -> Result<Vec<LogRecord>> {
     let text = fs::read_to_string(path).map_err(Error::io(path))?;
     let mut records = Vec::new();
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
@@ -183,7 +183,7 @@ pub fn read_log(path: &Path) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-fn line(record: &Record) -> Vec<u8> {
+fn line(record: &LogRecord) -> Vec<u8> {
     let mut line = serde_json::to_vec(record).expect("plain data always has a JSON form");
     line.push(b'\n');
     line
@@ -211,8 +211,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: u32) -> Record {
-        Record::Epoch(Epoch {
+    fn epoch(epoch: u32) -> LogRecord {
+        LogRecord::Epoch(EpochRecord {
             epoch,
             lr: 3.5e-4,
             loss: [("id".to_owned(), 2.0), ("total".to_owned(), 2.0)].into(),
@@ -222,10 +222,10 @@ mod tests {
         })
     }
 
-    fn evaluation(epoch: u32) -> Record {
-        Record::Evaluation(Evaluation {
+    fn evaluation(epoch: u32) -> LogRecord {
+        LogRecord::Evaluation(EvaluationRecord {
             epoch,
-            test: Test {
+            test: TestScores {
                 rank1: 0.9,
                 map: 0.8,
             },
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_run_that_was_cut_off_goes_on_after_its_last_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
-        let mut run = Run::create(folder.path(), &Recipe::default()).unwrap();
+        let mut run = RunFolder::create(folder.path(), &Recipe::default()).unwrap();
         for record in [epoch(1), evaluation(1), epoch(2), epoch(3)] {
             run.record(&record).unwrap();
         }
@@ -245,7 +245,7 @@ mod tests {
         text.push_str("{\"kind\":\"epo");
         fs::write(&log, text).unwrap();
 
-        let (mut run, records) = Run::resume(folder.path(), 2).unwrap();
+        let (mut run, records) = RunFolder::resume(folder.path(), 2).unwrap();
         assert_eq!(records, [epoch(1), evaluation(1), epoch(2)]);
         run.record(&evaluation(2)).unwrap();
         let wanted = [epoch(1), evaluation(1), epoch(2), evaluation(2)];
@@ -257,11 +257,11 @@ mod tests {
     #[test]
     fn nothing_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        let run = Run::create(folder.path(), &Recipe::default()).unwrap();
+        let run = RunFolder::create(folder.path(), &Recipe::default()).unwrap();
         // Nothing is lost yet.
-        Run::create(folder.path(), &Recipe::default()).unwrap();
+        RunFolder::create(folder.path(), &Recipe::default()).unwrap();
         run.write(LAST, b"weights").unwrap();
-        let error = Run::create(folder.path(), &Recipe::default()).unwrap_err();
+        let error = RunFolder::create(folder.path(), &Recipe::default()).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
     }
 

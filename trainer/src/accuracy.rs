@@ -3,10 +3,10 @@
 //! network that is dead.
 //!
 //! An embedding that moved a little is harmless or ruinous depending on where it moved, so the last
-//! word has retrieval: [`judge`] compares rank-1, mAP and mINP, the error rates at the float
+//! word has retrieval: [`compare`] compares rank-1, mAP and mINP, the error rates at the float
 //! network's threshold, and the cosine of every crop. [`sensitivity`] says which layer costs how
-//! much, and [`budget`] keeps as many of them float as a stated loss of mAP needs. [`alarm`] needs
-//! no labels and runs before every quantised file is written. [`drive`] puts these in their order;
+//! much, and [`budget`] keeps as many of them float as a stated loss of mAP needs. [`collapse`] needs
+//! no labels and runs before every quantised file is written. [`evaluate`] puts these in their order;
 //! [`report`] shows all of it.
 //!
 //! Definitions, for queries and gallery by the rules of Market-1501
@@ -14,17 +14,17 @@
 //! - The *drop* of a figure is that of the float network less that of the quantised one: above 0 is
 //!   a loss.
 //! - The *threshold* is the lowest cosine at which the float network's false match rate is at most
-//!   [`Settings::fmr`]; both networks' FMR and FNMR are those at this one threshold
+//!   [`CompareSettings::fmr`]; both networks' FMR and FNMR are those at this one threshold
 //!   ([`retrieval::verification`]). It is held fixed in the resamples, as it is in use.
 //! - The *relative change* of FNMR is FNMR of the quantised network over that of the float one,
 //!   less 1.
 //! - Intervals are those of [`bootstrap`], over all queries of known persons.
 
-pub mod alarm;
 pub mod bootstrap;
 pub mod budget;
-pub mod drive;
+pub mod collapse;
 pub mod embed;
+pub mod evaluate;
 pub mod report;
 pub mod sensitivity;
 
@@ -38,12 +38,12 @@ use self::bootstrap::{Bootstrap, Interval};
 use crate::data::dataset::{Dataset, Image};
 use crate::{Error, Result};
 
-/// Crops that [`Agreement::worst`] names.
+/// Crops that [`CosineAgreement::worst`] names.
 const WORST: usize = 12;
 
 /// What a network made of the queries and the gallery of a data set, a row an image in its order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Embedded {
+pub struct TestEmbeddings {
     /// Of [`Dataset::query`].
     pub query: Embeddings,
     /// Of [`Dataset::gallery`].
@@ -52,14 +52,14 @@ pub struct Embedded {
 
 /// How two networks are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct CompareSettings {
     /// How sure the figures are is found out so.
     pub bootstrap: Bootstrap,
     /// The float network's false match rate at the threshold of the error rates, between 0 and 1.
     pub fmr: f64,
 }
 
-impl Default for Settings {
+impl Default for CompareSettings {
     fn default() -> Self {
         Self {
             bootstrap: Bootstrap::default(),
@@ -70,7 +70,7 @@ impl Default for Settings {
 
 /// A figure of both networks, and how much the quantised one loses.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct ComparedScore {
     /// Of the float network.
     pub float: Interval,
     /// Of the quantised network.
@@ -81,7 +81,7 @@ pub struct Compared {
 
 /// How near the two embeddings of a crop are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
+pub struct CosineAgreement {
     /// Crops compared: all queries and all of the gallery.
     pub crops: usize,
     /// Mean cosine between the two embeddings of a crop.
@@ -89,12 +89,12 @@ pub struct Agreement {
     /// The least.
     pub min: f64,
     /// The crops that moved most, the worst first, at most twelve.
-    pub worst: Vec<Moved>,
+    pub worst: Vec<ChangedCrop>,
 }
 
 /// A crop whose embedding moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Moved {
+pub struct ChangedCrop {
     /// The file.
     pub path: String,
     /// Cosine between its two embeddings.
@@ -103,7 +103,7 @@ pub struct Moved {
 
 /// Error rates of both networks at the float network's threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Errors {
+pub struct ErrorRates {
     /// The float network's false match rate that was asked for.
     pub asked: f64,
     /// The lowest cosine at which it is kept.
@@ -113,16 +113,16 @@ pub struct Errors {
     /// Pairs of one person by two cameras.
     pub genuine: u64,
     /// False match rate.
-    pub fmr: Pair,
+    pub fmr: RatePair,
     /// False non-match rate.
-    pub fnmr: Pair,
+    pub fnmr: RatePair,
     /// Relative change of the false non-match rate; none if the float network misses nobody.
     pub fnmr_change: Option<Interval>,
 }
 
 /// A rate of both networks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Pair {
+pub struct RatePair {
     /// Of the float network.
     pub float: Interval,
     /// Of the quantised network.
@@ -131,7 +131,7 @@ pub struct Pair {
 
 /// The comparison of two networks on one data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct Comparison {
     /// Name of the data set.
     pub set: String,
     /// Queries that have a right answer.
@@ -141,17 +141,17 @@ pub struct Judgement {
     /// Images of the gallery.
     pub gallery: usize,
     /// How it was compared.
-    pub settings: Settings,
+    pub settings: CompareSettings,
     /// Share of the queries whose first answer is right.
-    pub rank1: Compared,
+    pub rank1: ComparedScore,
     /// Mean average precision.
-    pub map: Compared,
+    pub map: ComparedScore,
     /// Mean inverse negative penalty.
-    pub minp: Compared,
+    pub minp: ComparedScore,
     /// How near the embeddings are.
-    pub cosine: Agreement,
+    pub cosine: CosineAgreement,
     /// Error rates, if there are pairs enough for them.
-    pub errors: Option<Errors>,
+    pub errors: Option<ErrorRates>,
     /// Why there are no error rates.
     pub no_errors: Option<String>,
 }
@@ -161,22 +161,22 @@ pub struct Judgement {
 /// # Errors
 /// [`Error::Argument`] if embeddings and images do not fit together, an embedding is zero or has a
 /// number that is not finite, or no query has a right answer.
-pub fn judge(
+pub fn compare(
     set: &Dataset,
-    float: &Embedded,
-    int8: &Embedded,
-    settings: Settings,
-) -> Result<Judgement> {
+    float: &TestEmbeddings,
+    int8: &TestEmbeddings,
+    settings: CompareSettings,
+) -> Result<Comparison> {
     let named = |error: Error| Error::Argument(format!("{}: {error}", set.name));
-    judged(set, float, int8, settings).map_err(named)
+    compare_embeddings(set, float, int8, settings).map_err(named)
 }
 
-fn judged(
+fn compare_embeddings(
     set: &Dataset,
-    float: &Embedded,
-    int8: &Embedded,
-    settings: Settings,
-) -> Result<Judgement> {
+    float: &TestEmbeddings,
+    int8: &TestEmbeddings,
+    settings: CompareSettings,
+) -> Result<Comparison> {
     let labels = [&set.query, &set.gallery].map(|images| labels(images));
     let cosine = agreement(set, float, int8)?;
     let both = [float, int8].map(|network| network.labelled(&labels));
@@ -211,20 +211,20 @@ fn judged(
         })
         .collect();
     let found = settings.bootstrap.intervals(&rows, figures)?;
-    let compared = |at: usize| -> Compared {
+    let compared = |at: usize| -> ComparedScore {
         let at = |figure: usize| found[3 * at + figure].expect("one query has a right answer");
-        Compared {
+        ComparedScore {
             float: at(0),
             int8: at(1),
             drop: at(2),
         }
     };
     let sum = |count: &dyn Fn(&Tally) -> u64| counted[0].iter().map(count).sum::<u64>();
-    let pair = |at: usize| Pair {
+    let pair = |at: usize| RatePair {
         float: found[at].expect("there are pairs of both kinds"),
         int8: found[at + 1].expect("there are pairs of both kinds"),
     };
-    Ok(Judgement {
+    Ok(Comparison {
         set: set.name.clone(),
         queries,
         skipped: ranked[0].len() - queries,
@@ -234,7 +234,7 @@ fn judged(
         map: compared(1),
         minp: compared(2),
         cosine,
-        errors: threshold.map(|threshold| Errors {
+        errors: threshold.map(|threshold| ErrorRates {
             asked: settings.fmr,
             threshold,
             impostors: sum(&|tally| tally.impostors),
@@ -304,7 +304,11 @@ fn figures(sums: &[f64; COLUMNS]) -> [f64; FIGURES] {
 /// # Errors
 /// [`Error::Argument`] if embeddings and images do not fit together, or naming the crop of which one
 /// is zero or has a number that is not finite.
-pub fn agreement(set: &Dataset, float: &Embedded, int8: &Embedded) -> Result<Agreement> {
+pub fn agreement(
+    set: &Dataset,
+    float: &TestEmbeddings,
+    int8: &TestEmbeddings,
+) -> Result<CosineAgreement> {
     float.check("float", set)?;
     int8.check("quantised", set)?;
     let mut moved = Vec::with_capacity(set.query.len() + set.gallery.len());
@@ -329,11 +333,11 @@ pub fn agreement(set: &Dataset, float: &Embedded, int8: &Embedded) -> Result<Agr
     let mean = moved.iter().map(|(cosine, _)| cosine).sum::<f64>() / moved.len() as f64;
     // A stable sort: of equals the earlier.
     moved.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let worst = moved.iter().take(WORST).map(|(cosine, image)| Moved {
+    let worst = moved.iter().take(WORST).map(|(cosine, image)| ChangedCrop {
         path: image.path.display().to_string(),
         cosine: *cosine,
     });
-    Ok(Agreement {
+    Ok(CosineAgreement {
         crops: moved.len(),
         mean,
         min: moved[0].0,
@@ -347,7 +351,7 @@ pub fn agreement(set: &Dataset, float: &Embedded, int8: &Embedded) -> Result<Agr
 ///
 /// # Errors
 /// As [`retrieval::open_set::curve`].
-pub fn thresholds(set: &Dataset, network: &Embedded) -> Result<(OpenSet, Vec<OperatingPoint>)> {
+pub fn thresholds(set: &Dataset, network: &TestEmbeddings) -> Result<(OpenSet, Vec<Point>)> {
     let labels = [&set.query, &set.gallery].map(|images| labels(images));
     let [query, gallery] = network.labelled(&labels);
     let named = |error| Error::Argument(format!("{}: {error}", set.name));
@@ -364,7 +368,7 @@ pub fn thresholds(set: &Dataset, network: &Embedded) -> Result<(OpenSet, Vec<Ope
     Ok((found, points))
 }
 
-impl Embedded {
+impl TestEmbeddings {
     /// What `embed` makes of a data set.
     ///
     /// # Errors

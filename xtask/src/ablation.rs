@@ -20,18 +20,23 @@ use super::{built_trainer, run};
 /// Measure what each trick of the paper adds, on a data set
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Ladder {
+pub(crate) struct Ablation {
     /// Data set to train and test with
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Data sets of other domains, which every rung is tested on as well
+    /// Data sets of other domains, which every row is tested on as well
     #[arg(long, value_name = "DIR", num_args = 0..)]
     cross: Vec<PathBuf>,
     /// Where runs are kept
-    #[arg(long, value_name = "DIR", default_value = "runs/ladder")]
+    #[arg(long, value_name = "DIR", default_value = "runs/ablation")]
     out: PathBuf,
     /// Which tables
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "rungs,necks")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "tricks,necks"
+    )]
     tables: Vec<Table>,
     /// Seeds of each run, 1 to so many
     #[arg(long, default_value_t = 3)]
@@ -58,13 +63,13 @@ pub(crate) struct Ladder {
 
 const AFTER_HELP: &str = "\
 Example:
-  cargo xtask ladder --data street --cross mall --set schedule.epochs=40 -- --precision bf16
-  cargo xtask ladder --data street --tables rungs,necks,sizes --jobs 6 -- --device cuda";
+  cargo xtask ablation --data street --cross mall --set schedule.epochs=40 -- --precision bf16
+  cargo xtask ablation --data street --tables tricks,necks,sizes --jobs 6 -- --device cuda";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Table {
     /// The standard baseline, and one trick after the other
-    Rungs,
+    Tricks,
     /// Both features by both metrics, with and without the neck
     Necks,
     /// Persons and images of a batch
@@ -76,7 +81,7 @@ enum Table {
 }
 
 /// The paper's ladder: name, and what it changes in what came before. `{warmup}` is `--warmup`.
-const RUNGS: [(&str, &[&str]); 7] = [
+const TRICKS: [(&str, &[&str]); 7] = [
     ("standard baseline", &[]),
     ("+ warm-up", &["schedule.warmup={warmup}"]),
     ("+ random erasing", &["augment.erasing.p=0.5"]),
@@ -117,7 +122,7 @@ enum Question {
     Necks,
 }
 
-impl Ladder {
+impl Ablation {
     pub(crate) fn run(mut self) -> Result<()> {
         self.trainer = Some(built_trainer(self.trainer.as_deref())?);
         ensure!(self.seeds > 0, "--seeds is 0, wanted at least 1");
@@ -156,7 +161,7 @@ impl Ladder {
                 let first = (training.lock().expect("no thread panics here")).insert(folder);
                 if first {
                     let run = self.trained(line, *seed)?;
-                    self.judged(&run, *question)?;
+                    self.evaluated(&run, *question)?;
                 }
             }
             Ok(())
@@ -182,7 +187,7 @@ impl Ladder {
         for line in lines {
             let mut columns: Vec<Vec<f64>> = vec![Vec::new(); 2 + 2 * self.cross.len()];
             for seed in 1..=self.seeds {
-                let report = self.judged(&self.trained(line, seed)?, Question::Cross)?;
+                let report = self.evaluated(&self.trained(line, seed)?, Question::Cross)?;
                 let rows = report["rows"].as_array().context("no rows")?;
                 for (row, columns) in rows.iter().zip(columns.chunks_exact_mut(2)) {
                     for (column, key) in columns.iter_mut().zip(["rank1", "map"]) {
@@ -203,7 +208,7 @@ impl Ladder {
         for line in self.lines(Table::Necks) {
             let mut rows: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
             for seed in 1..=self.seeds {
-                let report = self.judged(&self.trained(&line, seed)?, Question::Necks)?;
+                let report = self.evaluated(&self.trained(&line, seed)?, Question::Necks)?;
                 let found = report["rows"].as_array().context("no rows")?;
                 for (at, row) in found.iter().enumerate() {
                     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
@@ -268,7 +273,7 @@ impl Ladder {
     }
 
     /// What `trainer eval` says of a run, kept beside it.
-    fn judged(&self, folder: &Path, question: Question) -> Result<Value> {
+    fn evaluated(&self, folder: &Path, question: Question) -> Result<Value> {
         let kept = folder.join(match question {
             Question::Cross => "cross.json",
             Question::Necks => "necks.json",
@@ -301,13 +306,13 @@ impl Ladder {
     }
 }
 
-impl Ladder {
+impl Ablation {
     fn lines(&self, table: Table) -> Vec<Line> {
         let warmup = self.warmup;
         match table {
-            Table::Rungs => rungs(warmup),
+            Table::Tricks => tricks(warmup),
             Table::Necks => {
-                let all = rungs(warmup).pop().expect("there are rungs");
+                let all = tricks(warmup).pop().expect("there are tricks");
                 let without = Line {
                     name: "without BNNeck".to_owned(),
                     settings: [all.settings.clone(), vec!["model.neck=none".to_owned()]].concat(),
@@ -341,7 +346,7 @@ impl Ladder {
 impl Table {
     fn title(self) -> &'static str {
         match self {
-            Self::Rungs => "Rung",
+            Self::Tricks => "Trick",
             Self::Necks => "Network",
             Self::Batches => "P x K",
             Self::Sizes => "Height x width",
@@ -352,24 +357,24 @@ impl Table {
     fn question(self) -> Question {
         match self {
             Self::Necks => Question::Necks,
-            Self::Rungs | Self::Batches | Self::Sizes | Self::Backbones => Question::Cross,
+            Self::Tricks | Self::Batches | Self::Sizes | Self::Backbones => Question::Cross,
         }
     }
 }
 
-/// Every rung with all that came before it.
-fn rungs(warmup: u32) -> Vec<Line> {
+/// Every row with all that came before it.
+fn tricks(warmup: u32) -> Vec<Line> {
     let mut settings: Vec<String> = Vec::new();
-    let mut rungs = Vec::new();
-    for (name, more) in RUNGS {
+    let mut tricks = Vec::new();
+    for (name, more) in TRICKS {
         let filled = |setting: &&str| setting.replace("{warmup}", &warmup.to_string());
         settings.extend(more.iter().map(filled));
-        rungs.push(Line {
+        tricks.push(Line {
             name: name.to_owned(),
             settings: settings.clone(),
         });
     }
-    rungs
+    tricks
 }
 
 /// The whole recipe with one thing varied.
@@ -378,7 +383,7 @@ fn varied<T>(
     values: impl IntoIterator<Item = T>,
     line: impl Fn(T) -> (String, Vec<String>),
 ) -> Vec<Line> {
-    let whole = rungs(warmup).pop().expect("there are rungs").settings;
+    let whole = tricks(warmup).pop().expect("there are tricks").settings;
     let line = |value| {
         let (name, more) = line(value);
         Line {
@@ -448,14 +453,14 @@ mod tests {
 
     #[test]
     fn every_rung_has_all_that_came_before() {
-        let rungs = rungs(4);
-        assert_eq!(rungs[1].settings, ["schedule.warmup=4"]);
-        assert_eq!(rungs.len(), 7);
-        for (at, pair) in rungs.windows(2).enumerate() {
+        let tricks = tricks(4);
+        assert_eq!(tricks[1].settings, ["schedule.warmup=4"]);
+        assert_eq!(tricks.len(), 7);
+        for (at, pair) in tricks.windows(2).enumerate() {
             assert!(pair[1].settings.starts_with(&pair[0].settings), "{at}");
             assert_eq!(pair[1].settings.len(), pair[0].settings.len() + 1);
         }
-        let folders: BTreeSet<String> = rungs.iter().map(|line| slug(&line.settings)).collect();
+        let folders: BTreeSet<String> = tricks.iter().map(|line| slug(&line.settings)).collect();
         assert_eq!(folders.len(), 7);
     }
 

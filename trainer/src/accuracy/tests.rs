@@ -34,39 +34,39 @@ pub(super) fn set(query: &[(i32, u32)], gallery: &[(i32, u32)]) -> Dataset {
 }
 
 /// Unit vectors at these angles in degrees.
-pub(super) fn at(query: &[f32], gallery: &[f32]) -> Embedded {
+pub(super) fn at(query: &[f32], gallery: &[f32]) -> TestEmbeddings {
     let side = |angles: &[f32]| {
         let point = |angle: &f32| <[f32; 2]>::from(angle.to_radians().sin_cos());
         Embeddings::new(2, angles.iter().flat_map(point).collect()).unwrap()
     };
-    Embedded {
+    TestEmbeddings {
         query: side(query),
         gallery: side(gallery),
     }
 }
 
-/// A judgement of which only the drop of mAP matters.
-pub(super) fn judgement_with_drop(drop: f64) -> Judgement {
+/// A comparison of which only the drop of mAP matters.
+pub(super) fn comparison_with_drop(drop: f64) -> Comparison {
     let exact = |value: f64| Interval {
         value,
         low: value - 0.01,
         high: value + 0.01,
     };
-    let compared = |drop: f64| Compared {
+    let compared = |drop: f64| ComparedScore {
         float: exact(0.5),
         int8: exact(0.5 - drop),
         drop: exact(drop),
     };
-    Judgement {
+    Comparison {
         set: "made".to_owned(),
         queries: 1,
         skipped: 0,
         gallery: 1,
-        settings: Settings::default(),
+        settings: CompareSettings::default(),
         rank1: compared(0.0),
         map: compared(drop),
         minp: compared(0.0),
-        cosine: Agreement {
+        cosine: CosineAgreement {
             crops: 2,
             mean: 1.0,
             min: 1.0,
@@ -79,7 +79,7 @@ pub(super) fn judgement_with_drop(drop: f64) -> Judgement {
 
 /// Persons 1, 2 and 1 at camera 1 at 0, 90 and 20 degrees. The gallery: person 1 at 10, person 2 at
 /// 150, a distractor at 40. Quantising turns the first two to 75 and 120.
-pub(super) fn corner() -> (Dataset, Embedded, Embedded) {
+pub(super) fn corner() -> (Dataset, TestEmbeddings, TestEmbeddings) {
     let people = set(&[(1, 1), (2, 1), (1, 1)], &[(1, 2), (2, 2), (0, 2)]);
     let float = at(&[0.0, 90.0, 20.0], &[10.0, 150.0, 40.0]);
     let int8 = at(&[0.0, 90.0, 20.0], &[75.0, 120.0, 40.0]);
@@ -87,30 +87,30 @@ pub(super) fn corner() -> (Dataset, Embedded, Embedded) {
 }
 
 /// What [`corner`] is judged with: two of its six impostor pairs may match.
-pub(super) fn corner_settings() -> Settings {
-    Settings {
+pub(super) fn corner_settings() -> CompareSettings {
+    CompareSettings {
         fmr: 0.34,
-        ..Settings::default()
+        ..CompareSettings::default()
     }
 }
 
 #[test]
 fn every_figure_by_hand() {
     let (people, float, int8) = corner();
-    let found = judge(&people, &float, &int8, corner_settings()).unwrap();
+    let found = compare(&people, &float, &int8, corner_settings()).unwrap();
     assert_eq!((found.queries, found.skipped, found.gallery), (3, 0, 3));
 
     let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
     // Float: the second query finds the distractor (50 off) before its own (60 off), then person 1
     // (80 off). Quantised: all three find somebody else first, and their own second.
-    struct Case(&'static str, Compared, [f64; 3]);
+    struct Case(&'static str, ComparedScore, [f64; 3]);
     let cases = [
         Case("rank-1", found.rank1, [2.0 / 3.0, 0.0, 2.0 / 3.0]),
         Case("mAP", found.map, [2.5 / 3.0, 0.5, 1.0 / 3.0]),
         Case("mINP", found.minp, [2.5 / 3.0, 0.5, 1.0 / 3.0]),
     ];
     for Case(name, compared, wanted) in cases {
-        let Compared { float, int8, drop } = compared;
+        let ComparedScore { float, int8, drop } = compared;
         for (at, (interval, wanted)) in [float, int8, drop].into_iter().zip(wanted).enumerate() {
             assert!(near(interval.value, wanted), "{name} {at}: {interval:?}");
             assert!(interval.low <= interval.value && interval.value <= interval.high);
@@ -151,10 +151,10 @@ fn every_figure_by_hand() {
 #[test]
 fn a_judgement_is_the_same_again_and_of_itself_nothing_drops() {
     let (people, float, int8) = corner();
-    let judged = |int8: &Embedded| judge(&people, &float, int8, corner_settings()).unwrap();
+    let judged = |int8: &TestEmbeddings| compare(&people, &float, int8, corner_settings()).unwrap();
     assert_eq!(judged(&int8), judged(&int8));
     let same = judged(&float);
-    for Compared { float, int8, drop } in [same.rank1, same.map, same.minp] {
+    for ComparedScore { float, int8, drop } in [same.rank1, same.map, same.minp] {
         assert_eq!((float, drop.low, drop.high), (int8, 0.0, 0.0));
     }
     let change = same.errors.unwrap().fnmr_change.unwrap();
@@ -166,14 +166,14 @@ fn a_judgement_is_the_same_again_and_of_itself_nothing_drops() {
 fn what_cannot_be_measured_is_said() {
     let (people, float, int8) = corner();
     // One in a thousand of six pairs.
-    let found = judge(&people, &float, &int8, Settings::default()).unwrap();
+    let found = compare(&people, &float, &int8, CompareSettings::default()).unwrap();
     assert_eq!(found.errors, None);
     let why = found.no_errors.unwrap();
     assert!(why.contains("less than one of 6 impostor pairs"), "{why}");
     assert!((found.map.drop.value - 1.0 / 3.0).abs() < 1e-6);
     // A float network that misses nobody has no relative change.
     let sure = at(&[0.0, 90.0, 20.0], &[10.0, 100.0, 250.0]);
-    let found = judge(&people, &sure, &int8, corner_settings()).unwrap();
+    let found = compare(&people, &sure, &int8, corner_settings()).unwrap();
     let errors = found.errors.unwrap();
     assert_eq!((errors.fnmr.float.value, errors.fnmr_change), (0.0, None));
 }
@@ -183,15 +183,15 @@ fn junk_distractors_and_strangers_are_no_trials() {
     let (mut people, float, int8) = corner();
     let more = set(&[(0, 1), (-1, 1), (7, 1)], &[]);
     people.query.extend(more.query);
-    let more = |network: &Embedded| {
+    let more = |network: &TestEmbeddings| {
         let rows = network.query.as_slice().iter().copied();
         let query = rows.chain([1.0, 0.0, 0.0, 1.0, 1.0, 1.0]).collect();
-        Embedded {
+        TestEmbeddings {
             query: Embeddings::new(2, query).unwrap(),
             gallery: network.gallery.clone(),
         }
     };
-    let found = judge(&people, &more(&float), &more(&int8), corner_settings()).unwrap();
+    let found = compare(&people, &more(&float), &more(&int8), corner_settings()).unwrap();
     assert_eq!((found.queries, found.skipped), (3, 3));
     assert!((found.map.float.value - 2.5 / 3.0).abs() < 1e-6);
     // The stranger, person 7, has no right answer and three impostor pairs.
@@ -203,8 +203,8 @@ fn junk_distractors_and_strangers_are_no_trials() {
 fn what_does_not_fit_is_refused() {
     let (people, float, int8) = corner();
     let settings = corner_settings();
-    let refused = |set: &Dataset, float: &Embedded, int8: &Embedded| {
-        judge(set, float, int8, settings).unwrap_err().to_string()
+    let refused = |set: &Dataset, float: &TestEmbeddings, int8: &TestEmbeddings| {
+        compare(set, float, int8, settings).unwrap_err().to_string()
     };
     let few = at(&[0.0], &[0.0, 1.0, 2.0]);
     let error = refused(&people, &float, &few);

@@ -8,12 +8,12 @@ use network::graph::Graph;
 use retrieval::open_set::{OpenSet, OperatingPoint};
 use retrieval::{Embeddings, Label};
 
-use super::alarm::{self, Health};
-use super::budget::Trial;
-use super::budget::within;
-use super::report::{Budget, Sensitivity};
+use super::budget::BudgetTrial;
+use super::budget::fit_budget;
+use super::collapse::{self, CollapseCheck};
+use super::report::{DropBudget, SensitivityReport};
 use super::sensitivity::{sensitivity, subset};
-use super::{Embedded, Judgement, Settings, judge, thresholds};
+use super::{CompareSettings, Comparison, TestEmbeddings, compare, thresholds};
 use crate::Result;
 use crate::data::dataset::{Dataset, Image};
 
@@ -27,11 +27,11 @@ pub struct Quantiser<'a> {
     pub only: &'a mut dyn FnMut(&str) -> Result<Graph>,
 }
 
-/// What is wanted of a judgement.
+/// What is wanted of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wanted {
+pub struct EvaluateOptions {
     /// How networks are compared.
-    pub settings: Settings,
+    pub settings: CompareSettings,
     /// Images that the sensitivity of each layer is measured on.
     pub images: usize,
     /// Whether the sensitivity is asked for whatever the budget says.
@@ -42,28 +42,28 @@ pub struct Wanted {
 
 /// A quantised network that is alive and within its budget.
 #[derive(Debug)]
-pub struct Judged {
+pub struct EvaluatedNetwork {
     /// The network.
     pub graph: Graph,
     /// What retrieval says of it.
-    pub judgement: Judgement,
+    pub comparison: Comparison,
     /// What the alarm saw.
-    pub health: Health,
+    pub collapse: CollapseCheck,
     /// Error rates by threshold, for people.
     pub open_set: OpenSet,
     /// The same for the contract.
     pub thresholds: Vec<OperatingPoint>,
     /// Which layer costs how much, if it was asked for or needed.
-    pub sensitivity: Option<Sensitivity>,
+    pub sensitivity: Option<SensitivityReport>,
     /// What the budget took, if there is one.
-    pub budget: Option<Budget>,
+    pub budget: Option<DropBudget>,
 }
 
 /// A network that was tried.
 struct Attempt {
     graph: Graph,
-    embedded: Embedded,
-    judgement: Judgement,
+    embedded: TestEmbeddings,
+    comparison: Comparison,
 }
 
 /// Quantises and judges. `embed` runs a network on images, a row each.
@@ -72,31 +72,31 @@ struct Attempt {
 /// sensitivity is measured only if quantising all of them is beyond it.
 ///
 /// # Errors
-/// [`Error::Argument`] if the network is dead ([`alarm::check`]) or the budget out of reach
-/// ([`within`]); what quantiser and `embed` say.
+/// [`Error::Argument`] if the network is dead ([`collapse::check`]) or the budget out of reach
+/// ([`fit_budget`]); what quantiser and `embed` say.
 ///
 /// [`Error::Argument`]: crate::Error::Argument
-pub fn drive(
+pub fn evaluate_quantised(
     set: &Dataset,
     float: &Graph,
     quantiser: Quantiser<'_>,
     mut embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
-    wanted: Wanted,
-) -> Result<Judged> {
+    wanted: EvaluateOptions,
+) -> Result<EvaluatedNetwork> {
     let Quantiser {
         layers,
         all_but,
         only,
     } = quantiser;
-    let reference = Embedded::of(set, |images| embed(float, images))?;
+    let reference = TestEmbeddings::of(set, |images| embed(float, images))?;
     let all = attempt(set, &reference, all_but(&[])?, &mut embed, wanted.settings)?;
     let beyond =
-        (wanted.max_map_drop).filter(|most| all.judgement.map.drop.value > *most || most.is_nan());
+        (wanted.max_map_drop).filter(|most| all.comparison.map.drop.value > *most || most.is_nan());
     let found = if wanted.sensitivity || beyond.is_some() {
         let crops = subset(set, wanted.images)?;
-        let alone = Embedded::of(&crops, |images| embed(float, images))?;
+        let alone = TestEmbeddings::of(&crops, |images| embed(float, images))?;
         let ranked = sensitivity(&layers, &crops, &alone, only, &mut embed, || ())?;
-        Some(Sensitivity {
+        Some(SensitivityReport {
             crops: crops.query.len() + crops.gallery.len(),
             layers: ranked,
         })
@@ -104,43 +104,43 @@ pub fn drive(
         None
     };
 
-    let mut budget = wanted.max_map_drop.map(|max_map_drop| Budget {
+    let mut budget = wanted.max_map_drop.map(|max_map_drop| DropBudget {
         max_map_drop,
         kept: Vec::new(),
-        trials: vec![Trial {
+        trials: vec![BudgetTrial {
             kept: 0,
-            map_drop: all.judgement.map.drop,
+            map_drop: all.comparison.map.drop,
         }],
     });
     let mut chosen = all;
     if let (Some(most), Some(found)) = (beyond, &found) {
-        let first = chosen.judgement.clone();
-        let mixed = within(&found.layers, most, |kept| {
+        let first = chosen.comparison.clone();
+        let mixed = fit_budget(&found.layers, most, |kept| {
             if kept.is_empty() {
                 return Ok(first.clone());
             }
             let graph = all_but(kept)?;
             let tried = attempt(set, &reference, graph, &mut embed, wanted.settings)?;
-            let judgement = tried.judgement.clone();
+            let comparison = tried.comparison.clone();
             // Each that is within keeps fewer layers float than the one before.
-            if judgement.map.drop.value <= most {
+            if comparison.map.drop.value <= most {
                 chosen = tried;
             }
-            Ok(judgement)
+            Ok(comparison)
         })?;
-        budget = Some(Budget {
+        budget = Some(DropBudget {
             max_map_drop: most,
             kept: mixed.kept,
             trials: mixed.trials,
         });
     }
 
-    let health = check(set, &reference, &chosen.embedded)?;
+    let collapse = check(set, &reference, &chosen.embedded)?;
     let (open_set, thresholds) = thresholds(set, &chosen.embedded)?;
-    Ok(Judged {
+    Ok(EvaluatedNetwork {
         graph: chosen.graph,
-        judgement: chosen.judgement,
-        health,
+        comparison: chosen.comparison,
+        collapse,
         open_set,
         thresholds,
         sensitivity: found,
@@ -150,13 +150,13 @@ pub fn drive(
 
 fn attempt(
     set: &Dataset,
-    reference: &Embedded,
+    reference: &TestEmbeddings,
     graph: Graph,
     embed: &mut impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
-    settings: Settings,
+    settings: CompareSettings,
 ) -> Result<Attempt> {
-    let embedded = Embedded::of(set, |images| embed(&graph, images))?;
-    let judgement = judge(set, reference, &embedded, settings).or_else(|error| {
+    let embedded = TestEmbeddings::of(set, |images| embed(&graph, images))?;
+    let comparison = compare(set, reference, &embedded, settings).or_else(|error| {
         // Where there is nothing to compare, the alarm says what to do about it.
         check(set, reference, &embedded)?;
         Err(error)
@@ -164,13 +164,17 @@ fn attempt(
     Ok(Attempt {
         graph,
         embedded,
-        judgement,
+        comparison,
     })
 }
 
 /// The alarm, over all queries and all of the gallery.
-fn check(set: &Dataset, reference: &Embedded, int8: &Embedded) -> Result<Health> {
-    let all = |side: &Embedded| {
+fn check(
+    set: &Dataset,
+    reference: &TestEmbeddings,
+    int8: &TestEmbeddings,
+) -> Result<CollapseCheck> {
+    let all = |side: &TestEmbeddings| {
         let rows = [&side.query, &side.gallery].map(Embeddings::as_slice);
         Embeddings::new(side.query.dim(), rows.concat())
     };
@@ -179,7 +183,7 @@ fn check(set: &Dataset, reference: &Embedded, int8: &Embedded) -> Result<Health>
         .map(|image| image.path.display().to_string())
         .collect();
     let labels: Vec<Label> = images().map(|image| image.label).collect();
-    alarm::check(&all(reference)?, &all(int8)?, &names, Some(&labels))
+    collapse::check(&all(reference)?, &all(int8)?, &names, Some(&labels))
 }
 
 #[cfg(test)]
@@ -187,7 +191,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::judge::tests::set;
+    use crate::accuracy::tests::set;
 
     const LAYERS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -211,12 +215,15 @@ mod tests {
     }
 
     struct Ran {
-        judged: Result<Judged>,
+        evaluated: Result<EvaluatedNetwork>,
         /// What was quantised, one after the other.
         asked: Vec<String>,
     }
 
-    fn run(wanted: Wanted, embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>) -> Ran {
+    fn run(
+        wanted: EvaluateOptions,
+        embed: impl FnMut(&Graph, &[Image]) -> Result<Embeddings>,
+    ) -> Ran {
         let people: Vec<(i32, u32)> = (1..=12).map(|person| (person, 1)).collect();
         let again: Vec<(i32, u32)> = people.iter().map(|&(person, _)| (person, 2)).collect();
         let asked = RefCell::new(Vec::new());
@@ -224,7 +231,7 @@ mod tests {
             asked.borrow_mut().push(name.clone());
             Ok(Graph::new(name, "x", [3, 1, 1]))
         };
-        let judged = drive(
+        let evaluated = evaluate_quantised(
             &set(&people, &again),
             &Graph::new("float", "x", [3, 1, 1]),
             Quantiser {
@@ -241,14 +248,14 @@ mod tests {
             wanted,
         );
         Ran {
-            judged,
+            evaluated,
             asked: asked.into_inner(),
         }
     }
 
-    const PLAIN: Wanted = Wanted {
-        settings: Settings {
-            bootstrap: crate::judge::bootstrap::Bootstrap {
+    const PLAIN: EvaluateOptions = EvaluateOptions {
+        settings: CompareSettings {
+            bootstrap: crate::accuracy::bootstrap::Bootstrap {
                 resamples: 200,
                 seed: 1,
             },
@@ -262,13 +269,13 @@ mod tests {
     #[test]
     fn without_a_budget_all_is_quantised_once() {
         let ran = run(PLAIN, embed);
-        let judged = ran.judged.unwrap();
+        let evaluated = ran.evaluated.unwrap();
         assert_eq!(ran.asked, ["abcd"]);
-        assert_eq!(judged.graph.name(), "abcd");
+        assert_eq!(evaluated.graph.name(), "abcd");
         // Everybody finds the other one of the pair first.
-        assert!((judged.judgement.map.drop.value - 0.5).abs() < 1e-6);
-        assert!(judged.sensitivity.is_none() && judged.budget.is_none());
-        assert!(!judged.thresholds.is_empty() && judged.health.crops == 24);
+        assert!((evaluated.comparison.map.drop.value - 0.5).abs() < 1e-6);
+        assert!(evaluated.sensitivity.is_none() && evaluated.budget.is_none());
+        assert!(!evaluated.thresholds.is_empty() && evaluated.collapse.crops == 24);
     }
 
     #[test]
@@ -282,39 +289,39 @@ mod tests {
             Case(0.01, &["b", "c", "d"], "a"),
         ];
         for Case(most, kept, name) in cases {
-            let wanted = Wanted {
+            let wanted = EvaluateOptions {
                 max_map_drop: Some(most),
                 ..PLAIN
             };
             let ran = run(wanted, embed);
-            let judged = ran.judged.unwrap();
-            let budget = judged.budget.unwrap();
+            let evaluated = ran.evaluated.unwrap();
+            let budget = evaluated.budget.unwrap();
             assert_eq!(budget.kept, kept, "{most}");
-            assert_eq!(judged.graph.name(), name, "{most}");
-            assert!(judged.judgement.map.drop.value <= most, "{most}");
+            assert_eq!(evaluated.graph.name(), name, "{most}");
+            assert!(evaluated.comparison.map.drop.value <= most, "{most}");
             assert_eq!(budget.trials[0].kept, 0, "{most}");
-            // What was judged with all of them quantised is not computed again.
+            // What was evaluated with all of them quantised is not computed again.
             let whole = ran.asked.iter().filter(|name| *name == "abcd").count();
             assert_eq!(whole, 1, "{most}: {:?}", ran.asked);
-            assert_eq!(judged.sensitivity.is_some(), !kept.is_empty(), "{most}");
+            assert_eq!(evaluated.sensitivity.is_some(), !kept.is_empty(), "{most}");
         }
     }
 
     #[test]
     fn sensitivity_is_measured_when_it_is_asked_for() {
-        let wanted = Wanted {
+        let wanted = EvaluateOptions {
             sensitivity: true,
             images: 48,
             ..PLAIN
         };
         let ran = run(wanted, embed);
-        let judged = ran.judged.unwrap();
+        let evaluated = ran.evaluated.unwrap();
         assert_eq!(ran.asked, ["abcd", "a", "b", "c", "d"]);
-        let found = judged.sensitivity.unwrap();
+        let found = evaluated.sensitivity.unwrap();
         assert_eq!(found.crops, 24);
         let order: Vec<&str> = found.layers.iter().map(|harm| &*harm.layer).collect();
         assert_eq!(order, ["b", "c", "d", "a"]);
-        assert_eq!(judged.graph.name(), "abcd");
+        assert_eq!(evaluated.graph.name(), "abcd");
     }
 
     #[test]
@@ -323,29 +330,29 @@ mod tests {
             "abcd" => Ok(Embeddings::new(2, vec![1.0; 2 * images.len()])?),
             _ => embed(graph, images),
         };
-        let error = run(PLAIN, all_alike).judged.unwrap_err().to_string();
+        let error = run(PLAIN, all_alike).evaluated.unwrap_err().to_string();
         assert!(error.contains("they are all the same"), "{error}");
         let none = |graph: &Graph, images: &[Image]| match graph.name() {
             "abcd" => Ok(Embeddings::new(2, vec![f32::NAN; 2 * images.len()])?),
             _ => embed(graph, images),
         };
-        let error = run(PLAIN, none).judged.unwrap_err().to_string();
+        let error = run(PLAIN, none).evaluated.unwrap_err().to_string();
         assert!(
             error.starts_with("the quantised network is dead: number 0"),
             "{error}"
         );
         // Within a budget some layers revive it.
-        let wanted = Wanted {
+        let wanted = EvaluateOptions {
             max_map_drop: Some(0.3),
             ..PLAIN
         };
-        let judged = run(wanted, all_alike).judged.unwrap();
-        assert_eq!(judged.graph.name(), "acd");
+        let evaluated = run(wanted, all_alike).evaluated.unwrap();
+        assert_eq!(evaluated.graph.name(), "acd");
         let half = |graph: &Graph, images: &[Image]| match graph.name() {
             "float" => embed(graph, images),
             _ => Ok(Embeddings::new(2, vec![1.0; 2 * images.len()])?),
         };
-        let error = run(wanted, half).judged.unwrap_err().to_string();
+        let error = run(wanted, half).evaluated.unwrap_err().to_string();
         assert!(
             error.contains("nothing would be left to quantise"),
             "{error}"
