@@ -1,4 +1,4 @@
-//! The command line: what a person types, checked once, and the command that does it.
+//! The command line: parsed and checked here, carried out by one module for each command.
 
 mod data;
 #[cfg(feature = "torch")]
@@ -8,6 +8,8 @@ mod export;
 mod hardware;
 mod import;
 mod nets;
+#[cfg(not(feature = "torch"))]
+mod not_built;
 mod stages;
 mod synth;
 #[cfg(feature = "torch")]
@@ -16,7 +18,7 @@ mod train;
 use clap::{Parser, Subcommand};
 use trainer::data::Dataset;
 
-/// Photos of people to one model that tells them apart.
+/// Train, evaluate, import, quantise and export networks for person re-identification.
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -26,8 +28,8 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  everything was done
-  1  it could not be done; one line on stderr says why
+  0  the command succeeded
+  1  the command failed, or is not built in; one line on stderr gives the reason
   2  the command line is wrong
 
 Examples:
@@ -49,6 +51,14 @@ enum Command {
     Train(train::Train),
     #[cfg(feature = "torch")]
     Eval(eval::Eval),
+    /// Train a network (not built in: needs libtorch)
+    #[cfg(not(feature = "torch"))]
+    #[command(after_help = not_built::BUILD)]
+    Train(not_built::NotBuilt),
+    /// Evaluate a network on labelled images (not built in: needs libtorch)
+    #[cfg(not(feature = "torch"))]
+    #[command(after_help = not_built::BUILD)]
+    Eval(not_built::NotBuilt),
     Import(import::Import),
     Export(Box<export::Export>),
 }
@@ -64,13 +74,36 @@ impl Cli {
             Command::Train(train) => train.run(),
             #[cfg(feature = "torch")]
             Command::Eval(eval) => eval.run(),
+            #[cfg(not(feature = "torch"))]
+            Command::Train(train) => train.refuse("train"),
+            #[cfg(not(feature = "torch"))]
+            Command::Eval(eval) => eval.refuse("eval"),
             Command::Import(command) => command.run(),
             Command::Export(command) => command.run(),
         }
     }
 }
 
-/// A data set that was opened; stderr hears which files of its folder are in no part of it.
+/// Flags of older versions: command, old name, new name.
+const RENAMED_FLAGS: [(&str, &str, &str); 4] = [
+    ("synth", "--learn-only", "--train-only"),
+    ("synth-clip", "--every", "--mean-interval"),
+    ("eval", "--batch", "--batch-size"),
+    ("export", "--layout", "--int8-layout"),
+];
+
+/// The error for the first flag of an older version on the command line, if there is one.
+pub(crate) fn renamed_flag(arguments: &[String]) -> Option<String> {
+    let command = arguments.first()?;
+    let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = arguments.iter().map(name).collect();
+    let found =
+        |(of, old, _): &&(&str, &str, &str)| of == command && names.iter().any(|n| n == old);
+    let (_, old, new) = RENAMED_FLAGS.iter().find(found)?;
+    Some(format!("{command}: `{old}` is now called `{new}`"))
+}
+
+/// Prints which files of a data set's folder are in no part of it.
 fn noted(set: Dataset) -> Dataset {
     for reason in &set.left_out {
         cli::say!("note: {}: left out: {reason}", set.name);
@@ -80,9 +113,43 @@ fn noted(set: Dataset) -> Dataset {
 
 /// `256x128`: height and width.
 fn size(text: &str) -> Result<[usize; 2], String> {
-    let parsed = text.split_once('x').and_then(|(height, width)| {
-        let extent = |text: &str| text.parse().ok();
-        Some([extent(height)?, extent(width)?])
-    });
-    parsed.ok_or_else(|| "wanted HEIGHTxWIDTH, for example 256x128".to_owned())
+    extents(text).ok_or_else(|| "wanted HEIGHTxWIDTH, for example 256x128".to_owned())
+}
+
+/// Two numbers with an `x` between them.
+fn extents(text: &str) -> Option<[usize; 2]> {
+    let (first, second) = text.split_once('x')?;
+    Some([first.parse().ok()?, second.parse().ok()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_of_older_versions_are_refused_with_the_new_name() {
+        let cli = Cli::command();
+        for (command, old, new) in RENAMED_FLAGS {
+            let known = |flag: &str| {
+                let command = cli.find_subcommand(command).unwrap();
+                (command.get_arguments())
+                    .any(|argument| argument.get_long() == flag.strip_prefix("--"))
+            };
+            let built = cfg!(feature = "torch") || command != "eval";
+            assert_eq!(known(new), built, "{command} {new}");
+            assert!(!known(old), "{command} {old}");
+            for written in [old.to_owned(), format!("{old}=1")] {
+                let arguments = [command.to_owned(), written];
+                let error = format!("{command}: `{old}` is now called `{new}`");
+                assert_eq!(renamed_flag(&arguments), Some(error));
+            }
+        }
+        // The flag of another command is none of the old ones.
+        assert_eq!(
+            renamed_flag(&["data".to_owned(), "--layout".to_owned()]),
+            None
+        );
+    }
 }

@@ -65,6 +65,20 @@ impl Error {
         move |source| Self::Io { path, source }
     }
 
+    /// Refuses values of a parameter that are NaN or infinite.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first such element.
+    pub(crate) fn check_finite(name: &str, values: &[f32]) -> Result<()> {
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(at) => Err(Self::Parameter {
+                name: name.to_owned(),
+                reason: format!("element {at} is {}, wanted a finite number", values[at]),
+            }),
+        }
+    }
+
     /// [`Error::File`].
     pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::File {

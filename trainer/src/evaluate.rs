@@ -312,5 +312,18 @@ impl ScoreTable {
     }
 }
 
+/// Refuses embeddings with a NaN or an infinite element, by the row.
+fn check_finite(embeddings: &Embeddings) -> Result<()> {
+    let values = embeddings.as_slice();
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::Argument(format!(
+            "embedding row {} has {}, wanted finite numbers",
+            at / embeddings.dim(),
+            values[at]
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests;

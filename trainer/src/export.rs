@@ -99,17 +99,9 @@ impl Exported {
                 )));
             }
         };
-        for param in unfolded.params() {
-            let values = param.tensor.as_f32().unwrap_or_default();
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::Parameter {
-                    name: param.name.clone(),
-                    reason: format!("element {at} is {}, wanted a number", values[at]),
-                });
-            }
-        }
-        let metadata = ModelMetadata {
-            version: metadata::VERSION,
+        check_finite(&unfolded)?;
+        let contract = Contract {
+            version: contract::VERSION,
             preprocessing,
             embedding: Embedding {
                 output: OUTPUT.to_owned(),
@@ -230,6 +222,13 @@ impl Exported {
             path,
         )?)
     }
+}
+
+/// Refuses float parameters that are NaN or infinite.
+fn check_finite(graph: &Graph) -> Result<()> {
+    let floats = graph.params().iter();
+    let mut floats = floats.filter_map(|param| Some((&param.name, param.tensor.as_f32()?)));
+    floats.try_for_each(|(name, values)| Error::check_finite(name, values))
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {

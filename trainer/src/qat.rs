@@ -110,7 +110,7 @@ impl QatNetwork {
             };
             let mut own = self.net.graph().tensor(latent.float).clone();
             let steps = latent.steps(own.shape());
-            let values = own.as_f32_mut().unwrap_or_default();
+            let values = own.as_f32_mut().expect("a latent parameter is f32");
             for (i, (own, &wanted)) in values.iter_mut().zip(wanted).enumerate() {
                 let reach = WITHIN * steps(i);
                 *own = wanted.clamp(*own - reach, *own + reach);
@@ -144,13 +144,9 @@ impl QatNetwork {
         for latent in &self.latents {
             let learnt = net.graph().tensor(latent.float);
             let steps = latent.steps(learnt.shape());
-            let values = learnt.as_f32().unwrap_or_default();
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::Parameter {
-                    name: net.graph().params()[latent.float.index()].name.clone(),
-                    reason: format!("element {at} is {}, wanted a number", values[at]),
-                });
-            }
+            let values = learnt.as_f32().expect("a latent parameter is f32");
+            let name = &net.graph().params()[latent.float.index()].name;
+            Error::check_finite(name, values)?;
             let quantised = values.iter().enumerate();
             let data = if latent.bias {
                 let value = |(i, &v): (usize, &f32)| {
@@ -262,12 +258,16 @@ impl QatBuilder<'_> {
             _ => return Ok(None),
         };
         let bias = matches!(param.tensor.data(), Data::I32(_));
-        let scales = self.old.tensor(scale).as_f32().unwrap_or_default().to_vec();
+        let scales = self.old.tensor(scale);
+        let scales = scales.as_f32().ok_or_else(|| Error::Parameter {
+            name: self.old.params()[scale.index()].name.clone(),
+            reason: format!("is of type {:?}, wanted f32 scales", scales.dtype()),
+        })?;
         let name = param.name.strip_suffix(QUANTISED).unwrap_or(&param.name);
         let mut latent = LatentParam {
             quantised,
             float: quantised,
-            scales,
+            scales: scales.to_vec(),
             axis,
             bias,
         };

@@ -19,6 +19,23 @@ use crate::nets::Spec;
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
+/// Keys of older recipes and the names that they have now.
+const RENAMED: [(&str, &str); 13] = [
+    ("augment.flip", "augment.flip_probability"),
+    ("augment.erasing.p", "augment.erasing.probability"),
+    ("augment.erasing.tries", "augment.erasing.max_attempts"),
+    ("augment.jitter.p", "augment.jitter.probability"),
+    ("loss.id.smoothing", "loss.id.label_smoothing"),
+    ("loss.centre.rate", "loss.centre.learning_rate"),
+    ("optimiser.rule", "optimiser.algorithm"),
+    ("optimiser.rate", "optimiser.learning_rate"),
+    ("optimiser.decay", "optimiser.weight_decay"),
+    ("schedule.warmup", "schedule.warmup_epochs"),
+    ("schedule.factor", "schedule.milestone_factor"),
+    ("evaluate.every", "evaluate.interval"),
+    ("evaluate.batch", "evaluate.batch_size"),
+];
+
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -108,8 +125,8 @@ impl Loss {
 pub struct Id {
     /// Its share in the sum.
     pub weight: f64,
-    /// Share of each label that is spread over all persons.
-    pub smoothing: f64,
+    /// Share of each label that is spread over all persons, 0 to 1.
+    pub label_smoothing: f64,
 }
 
 /// Batch-hard triplet loss on `f_t`.
@@ -130,7 +147,7 @@ pub struct Centre {
     /// Its share in the sum.
     pub weight: f64,
     /// Learning rate of the centres, whose gradient is divided by `weight`.
-    pub rate: f64,
+    pub learning_rate: f64,
 }
 
 /// Circle loss on `f_i`.
@@ -164,23 +181,28 @@ pub struct Distil {
 #[serde(default)]
 pub struct Optimiser {
     /// Adam or SGD with momentum.
-    pub rule: Rule,
+    pub algorithm: Algorithm,
     /// Learning rate, which the schedule multiplies.
-    pub rate: f64,
+    pub learning_rate: f64,
     /// L2 penalty, in the gradient.
-    pub decay: f64,
+    pub weight_decay: f64,
     /// Share of the past in the running mean of weights that is judged and kept; 0 for none.
     pub ema: f64,
 }
 
-/// Adam or SGD with momentum.
+/// How parameters follow their gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// Kingma and Ba, 2015.
+pub enum Algorithm {
+    /// Adam (Kingma and Ba, 2015) with bias correction: betas 0.9 and 0.999, epsilon 1e-8 outside
+    /// the square root, as in PyTorch.
     Adam,
-    /// With momentum .9.
+    /// Stochastic gradient descent with momentum 0.9, as in PyTorch.
     Sgd,
+    /// Gradient descent without momentum. It moves the centres of the centre loss and is no choice
+    /// of a recipe.
+    #[serde(skip)]
+    GradientDescent,
 }
 
 /// When and how the network is judged.
@@ -188,9 +210,9 @@ pub enum Rule {
 #[serde(default)]
 pub struct Evaluate {
     /// Epochs between two evaluations; the last epoch always has one.
-    pub every: u32,
+    pub interval: u32,
     /// Images computed at once.
-    pub batch: usize,
+    pub batch_size: usize,
 }
 
 impl Default for Input {
@@ -226,7 +248,7 @@ impl Default for Id {
     fn default() -> Self {
         Self {
             weight: 1.0,
-            smoothing: 0.1,
+            label_smoothing: 0.1,
         }
     }
 }
@@ -244,7 +266,7 @@ impl Default for Centre {
     fn default() -> Self {
         Self {
             weight: 5e-4,
-            rate: 0.5,
+            learning_rate: 0.5,
         }
     }
 }
@@ -273,9 +295,9 @@ impl Default for Distil {
 impl Default for Optimiser {
     fn default() -> Self {
         Self {
-            rule: Rule::Adam,
-            rate: 3.5e-4,
-            decay: 5e-4,
+            algorithm: Algorithm::Adam,
+            learning_rate: 3.5e-4,
+            weight_decay: 5e-4,
             ema: 0.0,
         }
     }
@@ -284,8 +306,8 @@ impl Default for Optimiser {
 impl Default for Evaluate {
     fn default() -> Self {
         Self {
-            every: 10,
-            batch: 64,
+            interval: 10,
+            batch_size: 64,
         }
     }
 }
@@ -309,6 +331,7 @@ impl Recipe {
                 .ok_or_else(|| format!("`{setting}` is no setting: wanted key=value"))?;
             settings::put(&mut table, key.trim(), settings::value(value.trim()))?;
         }
+        refuse_renamed(&table)?;
         // The default has every key: there is nothing optional.
         let whole = Table::try_from(Self::default()).expect("plain data always has a TOML form");
         let keys = settings::paths(&whole);
@@ -384,16 +407,16 @@ impl Recipe {
             ));
         }
         let shares = [
-            ("loss.id.smoothing", loss.id.smoothing, 1.0),
+            ("loss.id.label_smoothing", loss.id.label_smoothing, 1.0),
             ("loss.id.weight", loss.id.weight, 1e6),
             ("loss.triplet.weight", loss.triplet.weight, 1e6),
             ("loss.centre.weight", loss.centre.weight, 1e6),
-            ("loss.centre.rate", loss.centre.rate, 1e6),
+            ("loss.centre.learning_rate", loss.centre.learning_rate, 1e6),
             ("loss.circle.weight", loss.circle.weight, 1e6),
             ("loss.distil.logits", loss.distil.logits, 1e6),
             ("loss.distil.features", loss.distil.features, 1e6),
-            ("optimiser.rate", optimiser.rate, 1e3),
-            ("optimiser.decay", optimiser.decay, 1.0),
+            ("optimiser.learning_rate", optimiser.learning_rate, 1e3),
+            ("optimiser.weight_decay", optimiser.weight_decay, 1.0),
             ("optimiser.ema", optimiser.ema, 0.999_999),
         ];
         for (key, found, most) in shares {
@@ -407,16 +430,42 @@ impl Recipe {
                 loss.distil.temperature
             ));
         }
-        if evaluate.every == 0 || evaluate.batch == 0 {
-            return wrong("evaluate.every and evaluate.batch are at least 1".to_owned());
+        if evaluate.interval == 0 || evaluate.batch_size == 0 {
+            return wrong("evaluate.interval and evaluate.batch_size are at least 1".to_owned());
         }
         Ok(())
     }
 }
 
+/// Refuses a key that has another name now.
+fn refuse_renamed(table: &Table) -> Result<(), String> {
+    for (old, new) in RENAMED {
+        let (sections, key) = old.rsplit_once('.').expect("each is in a section");
+        let section = sections
+            .split('.')
+            .try_fold(table, |table, name| table.get(name)?.as_table());
+        if section.is_some_and(|section| section.contains_key(key)) {
+            return Err(format!("key `{old}` is now called `{new}`"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_keys_are_refused_with_the_new_name() {
+        let whole = Table::try_from(Recipe::default()).unwrap();
+        let keys = settings::paths(&whole);
+        for (old, new) in RENAMED {
+            assert!(keys.contains(&new.to_owned()), "{new}");
+            assert!(!keys.contains(&old.to_owned()), "{old}");
+            let error = Recipe::parse("", &[format!("{old}=1")]).unwrap_err();
+            assert_eq!(error, format!("key `{old}` is now called `{new}`"));
+        }
+    }
 
     #[test]
     fn a_whole_recipe_goes_round() {
@@ -429,17 +478,17 @@ mod tests {
     #[test]
     fn settings_go_over_the_file() {
         let settings = [
-            "optimiser.rate=1e-3",
+            "optimiser.learning_rate=1e-3",
             "model.neck=none",
             "schedule.milestones=[5, 9]",
         ];
         let recipe = Recipe::parse(
-            "[optimiser]\nrate = 0.1\ndecay = 0.0",
+            "[optimiser]\nlearning_rate = 0.1\nweight_decay = 0.0",
             &settings.map(str::to_owned),
         )
         .unwrap();
-        assert_eq!(recipe.optimiser.rate, 1e-3);
-        assert_eq!(recipe.optimiser.decay, 0.0);
+        assert_eq!(recipe.optimiser.learning_rate, 1e-3);
+        assert_eq!(recipe.optimiser.weight_decay, 0.0);
         assert_eq!(recipe.model.neck, crate::nets::Neck::None);
         assert_eq!(recipe.schedule.milestones, [5, 9]);
     }
@@ -453,9 +502,9 @@ mod tests {
                 "unknown key `los`; the nearest is `loss.id",
             ),
             (
-                "[loss.id]\nsmothing = 0.1",
+                "[loss.id]\nlabel_smothing = 0.1",
                 "",
-                "the nearest is `loss.id.smoothing`",
+                "the nearest is `loss.id.label_smoothing`",
             ),
             (
                 "",
@@ -473,12 +522,16 @@ mod tests {
             ("[schedule]\nepochs = \"many\"", "", "epochs"),
             ("[schedule]\nepochs = 0", "", "schedule.epochs is 0"),
             (
-                "[loss.id]\nsmoothing = 1.5",
+                "[loss.id]\nlabel_smoothing = 1.5",
                 "",
-                "loss.id.smoothing is 1.5, wanted 0 to 1",
+                "loss.id.label_smoothing is 1.5, wanted 0 to 1",
             ),
             ("[batch]\nidentities = 0", "", "batch.identities is 0"),
-            ("[optimiser]\nrate = nan", "", "optimiser.rate is NaN"),
+            (
+                "[optimiser]\nlearning_rate = nan",
+                "",
+                "optimiser.learning_rate is NaN",
+            ),
             ("[model]\nbackbone = \"resnet51\"", "", "resnet51"),
         ];
         for (text, setting, wanted) in cases {

@@ -11,17 +11,18 @@ pub struct Schedule {
     /// Epochs of the whole run.
     pub epochs: u32,
     /// Epochs of warm-up; 0 for none.
-    pub warmup: u32,
+    pub warmup_epochs: u32,
     /// How the rate rises during warm-up.
     pub warmup_formula: Warmup,
     /// Share of the rate that the official warm-up starts from.
     pub warmup_factor: f64,
     /// How the rate falls.
     pub decay: Decay,
-    /// Epochs after which (paper) or from which on (official) the rate is multiplied by `factor`.
+    /// Epochs after which (paper) or from which on (official) the rate is multiplied by
+    /// `milestone_factor`.
     pub milestones: Vec<u32>,
     /// What a milestone multiplies the rate by.
-    pub factor: f64,
+    pub milestone_factor: f64,
 }
 
 /// How the rate rises, and what a milestone means: code and paper differ.
@@ -52,12 +53,12 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             epochs: 120,
-            warmup: 10,
+            warmup_epochs: 10,
             warmup_formula: Warmup::Official,
             warmup_factor: 0.01,
             decay: Decay::Step,
             milestones: vec![40, 70],
-            factor: 0.1,
+            milestone_factor: 0.1,
         }
     }
 }
@@ -74,7 +75,7 @@ impl Schedule {
         }
         for (key, share) in [
             ("warmup_factor", self.warmup_factor),
-            ("factor", self.factor),
+            ("milestone_factor", self.milestone_factor),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 return wrong(format!("{key} is {share}, wanted 0 to 1"));
@@ -89,12 +90,12 @@ impl Schedule {
     /// What the base rate is multiplied by in `epoch`, counted from 1.
     #[must_use]
     pub fn share(&self, epoch: u32) -> f64 {
-        let (t, warmup) = (f64::from(epoch), f64::from(self.warmup));
+        let (t, warmup) = (f64::from(epoch), f64::from(self.warmup_epochs));
         let rise = match self.warmup_formula {
-            Warmup::Official if epoch < self.warmup => {
+            Warmup::Official if epoch < self.warmup_epochs => {
                 self.warmup_factor * (1.0 - t / warmup) + t / warmup
             }
-            Warmup::Paper if epoch <= self.warmup => 0.1 * t / warmup,
+            Warmup::Paper if epoch <= self.warmup_epochs => 0.1 * t / warmup,
             Warmup::Official | Warmup::Paper => 1.0,
         };
         let fall = match self.decay {
@@ -104,11 +105,11 @@ impl Schedule {
                     Warmup::Paper => epoch > at,
                 };
                 let passed = self.milestones.iter().filter(passed).count();
-                self.factor.powf(passed as f64)
+                self.milestone_factor.powf(passed as f64)
             }
-            Decay::Cosine if epoch <= self.warmup => 1.0,
+            Decay::Cosine if epoch <= self.warmup_epochs => 1.0,
             Decay::Cosine => {
-                let left = f64::from(self.epochs.saturating_sub(self.warmup)).max(1.0);
+                let left = f64::from(self.epochs.saturating_sub(self.warmup_epochs)).max(1.0);
                 let done = ((t - warmup - 1.0) / left).min(1.0);
                 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
             }
@@ -164,7 +165,7 @@ mod tests {
             );
         }
         let none = Schedule {
-            warmup: 0,
+            warmup_epochs: 0,
             milestones: Vec::new(),
             ..Schedule::default()
         };
@@ -183,10 +184,10 @@ mod tests {
             ),
             (
                 Schedule {
-                    factor: 2.0,
+                    milestone_factor: 2.0,
                     ..Schedule::default()
                 },
-                "schedule.factor is 2",
+                "schedule.milestone_factor is 2",
             ),
             (
                 Schedule {

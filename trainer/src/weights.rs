@@ -59,11 +59,9 @@ impl WeightFile {
         let bytes = read_all(path)?;
         let refuse = |reason: String| Error::file(path, format!("no safetensors file: {reason}"));
         let header = bytes.first_chunk().map(|n| u64::from_le_bytes(*n));
-        if header.is_some_and(|header| header > MAX_HEADER) {
-            return Err(refuse(format!(
-                "a header of {} bytes, at most {MAX_HEADER} are read",
-                header.unwrap_or_default()
-            )));
+        if let Some(header) = header.filter(|header| *header > MAX_HEADER) {
+            let reason = format!("a header of {header} bytes, at most {MAX_HEADER} are read");
+            return Err(refuse(reason));
         }
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;

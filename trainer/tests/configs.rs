@@ -91,8 +91,8 @@ fn the_baseline_has_none_of_the_tricks() {
     assert_eq!(recipe.model.backbone, Backbone::ResNet50);
     assert_eq!(recipe.model.last_stride, 2);
     assert_eq!(recipe.model.neck, Neck::None);
-    assert_eq!(recipe.augment.erasing.p, 0.0);
-    assert_eq!(recipe.loss.id.smoothing, 0.0);
+    assert_eq!(recipe.augment.erasing.probability, 0.0);
+    assert_eq!(recipe.loss.id.label_smoothing, 0.0);
     assert_eq!(recipe.loss.centre.weight, 0.0);
-    assert_eq!(recipe.schedule.warmup, 0);
+    assert_eq!(recipe.schedule.warmup_epochs, 0);
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use synth::random::Draw;
 use trainer::load;
 use trainer::nets::{self, Backbone, Spec};
-use trainer::weights::Weights;
+use trainer::weights::WeightFile;
 
 fn export(folder: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trainer"))
@@ -306,7 +306,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let folder = folder.path();
     let spec = prepare(folder, Backbone::OsNetX0_25);
     std::fs::create_dir(folder.join("empty")).unwrap();
-    let mut weights = Weights::read(&folder.join("net.safetensors")).unwrap();
+    let mut weights = WeightFile::read(&folder.join("net.safetensors")).unwrap();
     let neck = weights.tensors.remove("bottleneck.weight").unwrap();
     weights.write(&folder.join("neckless.safetensors")).unwrap();
     weights.tensors.insert("bottleneck.weight".to_owned(), neck);

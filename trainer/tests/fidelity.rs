@@ -149,7 +149,7 @@ fn recipe() -> Recipe {
         },
         schedule: Schedule {
             epochs: 17,
-            warmup: 3,
+            warmup_epochs: 3,
             milestones: vec![9, 14],
             ..Schedule::default()
         },
@@ -190,7 +190,7 @@ fn step(learner: &mut Learner, recipe: &Recipe, at: usize) -> (f64, TrainStep) {
         .share(1 + u32::try_from(at / EPOCH).unwrap());
     let (images, labels) = batch(at);
     let step = learner.step(&images, &labels, share).unwrap();
-    (recipe.optimiser.rate * share, step)
+    (recipe.optimiser.learning_rate * share, step)
 }
 
 fn gradients(learner: &Learner) -> Digests {

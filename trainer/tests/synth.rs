@@ -30,7 +30,7 @@ fn the_layout_is_read_as_it_was_meant() {
         })
         .unwrap();
     assert_eq!(ticks.into_inner(), street.pictures());
-    let dataset = Dataset::open(folder.path(), &dataset::Options::default()).unwrap();
+    let dataset = Dataset::open(folder.path(), &dataset::DatasetOptions::default()).unwrap();
     let found = [
         dataset.train.len(),
         dataset.query.len(),

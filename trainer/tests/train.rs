@@ -230,12 +230,12 @@ fn every_form_of_network_and_loss_trains() {
     done(bench.train("--out teacher --set schedule.epochs=1"));
     let cases = [
         "model.backbone=resnet18 loss.triplet.margin=-1",
-        "model.backbone=repvgg_a0 optimiser.rule=sgd optimiser.rate=0.01",
-        "model.neck=none loss.centre.weight=0 schedule.warmup=0 model.backbone=mobilenet_v2 model.last_stride=2",
+        "model.backbone=repvgg_a0 optimiser.algorithm=sgd optimiser.learning_rate=0.01",
+        "model.neck=none loss.centre.weight=0 schedule.warmup_epochs=0 model.backbone=mobilenet_v2 model.last_stride=2",
         "model.pooling=gem model.dim=32 loss.circle.weight=0.1 loss.triplet.weight=0",
         "model.parts=2 model.dim=16 schedule.decay=cosine",
         "batch.identities=0 batch.images=8 loss.triplet.weight=0",
-        "loss.distil.teacher=teacher/final.safetensors augment.jitter.p=0.5",
+        "loss.distil.teacher=teacher/final.safetensors augment.jitter.probability=0.5",
     ];
     for (number, settings) in cases.iter().enumerate() {
         let settings: Vec<String> = (settings.split(' '))
@@ -300,7 +300,7 @@ fn a_network_trains_in_integers() {
     let bench = Bench::new();
     let net = "--set schedule.epochs=2";
     done(bench.train(&format!("--out float {net}")));
-    let settings = format!("{net} --set optimiser.rate=1e-4 --set loss.distil.logits=0");
+    let settings = format!("{net} --set optimiser.learning_rate=1e-4 --set loss.distil.logits=0");
     let teacher = "--set loss.distil.teacher=float/final.safetensors";
     let begin = "--qat --init float/final.safetensors";
     done(bench.train(&format!("--out int8 {begin} {settings} {teacher}")));
@@ -382,8 +382,8 @@ fn what_cannot_be_trained_is_said_before_it_is_tried() {
             "a run goes on with the recipe it began with",
         ),
         (
-            "--out new --set loss.id.smothing=0.1",
-            "the nearest is `loss.id.smoothing`",
+            "--out new --set loss.id.label_smothing=0.1",
+            "the nearest is `loss.id.label_smoothing`",
         ),
         ("--out new --set batch.identities=9", "a batch wants 9"),
         ("--out new --init small.toml", "small.toml"),

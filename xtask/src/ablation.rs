@@ -83,9 +83,9 @@ enum Table {
 /// The paper's ladder: name, and what it changes in what came before. `{warmup}` is `--warmup`.
 const TRICKS: [(&str, &[&str]); 7] = [
     ("standard baseline", &[]),
-    ("+ warm-up", &["schedule.warmup={warmup}"]),
-    ("+ random erasing", &["augment.erasing.p=0.5"]),
-    ("+ label smoothing", &["loss.id.smoothing=0.1"]),
+    ("+ warm-up", &["schedule.warmup_epochs={warmup}"]),
+    ("+ random erasing", &["augment.erasing.probability=0.5"]),
+    ("+ label smoothing", &["loss.id.label_smoothing=0.1"]),
     ("+ last stride 1", &["model.last_stride=1"]),
     ("+ BNNeck", &["model.neck=bnneck"]),
     ("+ centre loss", &["loss.centre.weight=5e-4"]),
@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn every_rung_has_all_that_came_before() {
         let tricks = tricks(4);
-        assert_eq!(tricks[1].settings, ["schedule.warmup=4"]);
+        assert_eq!(tricks[1].settings, ["schedule.warmup_epochs=4"]);
         assert_eq!(tricks.len(), 7);
         for (at, pair) in tricks.windows(2).enumerate() {
             assert!(pair[1].settings.starts_with(&pair[0].settings), "{at}");
@@ -472,7 +472,7 @@ mod tests {
         };
         let [one, other] = ["seed=1", "seed=2"].map(|last| slug(&settings(last)));
         assert!(one.len() < 255 && one != other, "{one} {other}");
-        assert_eq!(slug(&["schedule.warmup=3".to_owned()]), "warmup-3");
+        assert_eq!(slug(&["schedule.warmup_epochs=3".to_owned()]), "warmup_epochs-3");
     }
 
     #[test]

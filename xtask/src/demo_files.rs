@@ -67,7 +67,7 @@ const CLIP: [&str; 16] = [
     "5",
     "--quality",
     "30",
-    "--every",
+    "--mean-interval",
     "4.2",
 ];
 

@@ -187,7 +187,7 @@ impl Recolour {
     fn run(self) -> anyhow::Result<()> {
         let set = super::noted(Dataset::open(&self.dir, &DatasetOptions::default())?);
         let jitter = Jitter {
-            p: 1.0,
+            probability: 1.0,
             brightness: self.brightness,
             contrast: self.contrast,
             saturation: self.saturation,

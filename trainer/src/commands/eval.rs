@@ -57,7 +57,7 @@ pub(super) struct Eval {
     size: Option<[usize; 2]>,
     /// Images computed at once
     #[arg(long, value_name = "N", default_value_t = 64)]
-    batch: usize,
+    batch_size: usize,
     /// Picture of queries and their answers to write, .svg
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
@@ -116,7 +116,7 @@ impl Eval {
         let module = Module::new(&opened.net, device, self.hardware.precision())?;
         let reading = ExtractOptions {
             preprocessing: &opened.info.preprocessing,
-            batch: self.batch,
+            batch: self.batch_size,
             loader: self.hardware.loader(),
         };
         let images: usize = sets

@@ -104,7 +104,7 @@ struct Int8 {
     calib_count: usize,
     /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "quantize")]
-    layout: QdqLayout,
+    int8_layout: Layout,
     /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
     #[arg(
         long,
@@ -216,8 +216,12 @@ impl Export {
         let report = Report {
             schema: 1,
             file: self.out.clone(),
-            net: exported.metadata.net.clone().unwrap_or_default(),
-            dim: exported.metadata.embedding.dim,
+            net: exported
+                .contract
+                .net
+                .clone()
+                .expect("an exported network has a name"),
+            dim: exported.contract.embedding.dim,
             nodes: exported.graph.nodes().len(),
             folding,
             verified,
@@ -369,7 +373,7 @@ impl Int8 {
             );
         }
         let options = QuantiseOptions {
-            layout: self.layout,
+            layout: self.int8_layout,
             scheme: self.scheme,
             calibration: self.calibration,
             equalise: !self.no_equalise,
@@ -437,7 +441,7 @@ impl Int8 {
             .expect("what is written was quantised");
         exported.metadata.quantisation = Some(Quantisation {
             scheme: self.scheme,
-            layout: self.layout,
+            layout: self.int8_layout,
             // The receipt says it.
             exact_until: String::new(),
             calibration: metadata::Calibration {

@@ -34,7 +34,7 @@ pub(super) struct Synth {
     /// All persons are to learn, and nothing is there to test with: several such streets, joined,
     /// have more cameras and more persons than one
     #[arg(long)]
-    learn_only: bool,
+    train_only: bool,
     /// Height and width of the pictures
     #[arg(long, value_name = "HxW", default_value = "128x64", value_parser = super::size)]
     size: [usize; 2],
@@ -51,7 +51,7 @@ Examples:
   trainer synth street
   trainer synth mall --domain mall --seed 7
   trainer synth big --identities 1500 --per-camera 8 --size 256x128
-  trainer synth more/1 --seed 1 --learn-only && trainer synth more/2 --seed 2 --learn-only
+  trainer synth more/1 --seed 1 --train-only && trainer synth more/2 --seed 2 --train-only
   trainer data check street";
 
 /// What `--json` prints.
@@ -76,7 +76,7 @@ impl Synth {
             seed: self.seed,
             domain: self.domain,
             lookalikes: self.lookalikes,
-            learn_only: self.learn_only,
+            learn_only: self.train_only,
         };
         let street = Street::new(&options)?;
         let bar = cli::progress(Some(street.pictures() as u64), "pictures");
@@ -152,7 +152,7 @@ pub(super) struct SynthClip {
     quality: Option<u8>,
     /// Mean of the seconds between two who come
     #[arg(long, value_name = "SECONDS", default_value_t = ClipOptions::default().every)]
-    every: f64,
+    mean_interval: f64,
     /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -168,7 +168,7 @@ OUT/truth.csv (who is where: frame,person,visit,x,y,w,h).
 Examples:
   trainer synth-clip door
   trainer synth-clip door --domain mall --identities 20 --visits 60 --seed 7
-  trainer synth-clip small --fps 5 --quality 40 --every 3
+  trainer synth-clip small --fps 5 --quality 40 --mean-interval 3
   reid run door/clip.avi --boxes door/boxes.csv --model person.onnx --threshold 0.7";
 
 /// What `--json` prints for a clip.
@@ -193,7 +193,7 @@ impl SynthClip {
             size: self.size,
             rate: self.fps,
             quality: self.quality,
-            every: self.every,
+            every: self.mean_interval,
         })?;
         let bar = cli::progress(Some(clip.frames() as u64), "frames");
         let started = std::time::Instant::now();
@@ -230,9 +230,5 @@ impl SynthClip {
 
 /// `640x360`: width and height, as screens have them.
 fn wide(text: &str) -> Result<[usize; 2], String> {
-    let parsed = text.split_once('x').and_then(|(width, height)| {
-        let extent = |text: &str| text.parse().ok();
-        Some([extent(width)?, extent(height)?])
-    });
-    parsed.ok_or_else(|| "wanted WIDTHxHEIGHT, for example 640x360".to_owned())
+    super::extents(text).ok_or_else(|| "wanted WIDTHxHEIGHT, for example 640x360".to_owned())
 }

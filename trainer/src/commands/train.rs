@@ -51,7 +51,7 @@ pub(super) struct Train {
     /// Go on with the run in the folder after its last whole epoch
     #[arg(long)]
     resume: bool,
-    /// Another value for a key of the recipe, for example loss.id.smoothing=0; may be repeated
+    /// Another value for a key of the recipe, for example loss.id.label_smoothing=0; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
@@ -180,7 +180,7 @@ impl Train {
             let module = Module::new(&net, device, machine.precision)?;
             let reading = ExtractOptions {
                 preprocessing: &preprocessing,
-                batch: recipe.evaluate.batch,
+                batch: recipe.evaluate.batch_size,
                 loader: machine.loader,
             };
             let sheet = answers(&module, &set, reading)?;

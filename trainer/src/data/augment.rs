@@ -29,7 +29,7 @@ pub use jitter::Jitter;
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
     /// Probability of a mirror image, `0..=1`.
-    pub flip: f64,
+    pub flip_probability: f64,
     /// Black pixels added on each side before a piece of the original size is cut out again, in
     /// `0..=256`; the image is thus moved by at most so many pixels.
     pub pad: usize,
@@ -43,7 +43,7 @@ impl Default for Augment {
     /// Flip 0.5, padding 10, no jitter, erasing 0.5 with the official fill.
     fn default() -> Self {
         Self {
-            flip: 0.5,
+            flip_probability: 0.5,
             pad: 10,
             jitter: Jitter::default(),
             erasing: Erasing::default(),
@@ -56,14 +56,14 @@ impl Augment {
     #[must_use]
     pub fn none() -> Self {
         Self {
-            flip: 0.0,
+            flip_probability: 0.0,
             pad: 0,
             jitter: Jitter {
-                p: 0.0,
+                probability: 0.0,
                 ..Jitter::default()
             },
             erasing: Erasing {
-                p: 0.0,
+                probability: 0.0,
                 ..Erasing::default()
             },
         }
@@ -73,7 +73,7 @@ impl Augment {
     /// [`Error::Argument`] naming the first setting out of its range.
     pub fn check(&self) -> Result<()> {
         const MAX_PAD: usize = 256;
-        check_range("flip", self.flip, 0.0, 1.0)?;
+        check_range("flip_probability", self.flip_probability, 0.0, 1.0)?;
         if self.pad > MAX_PAD {
             return Err(Error::Argument(format!(
                 "pad is {}, wanted 0 to {MAX_PAD}",
@@ -156,12 +156,12 @@ impl Augmenter {
             return Ok(self.normaliser.fill(rgb, out)?);
         }
         let Augment {
-            flip,
+            flip_probability,
             pad,
             jitter,
             erasing,
         } = self.augment;
-        let flipped = place.draw(AugmentStep::Flip).chance(flip);
+        let flipped = place.draw(AugmentStep::Flip).chance(flip_probability);
         // `RandomCrop` of torchvision draws the upper edge first.
         let mut draw = place.draw(AugmentStep::Crop);
         let corner = [draw.below(2 * pad + 1), draw.below(2 * pad + 1)];
@@ -307,7 +307,7 @@ mod tests {
         for (fill, wanted) in [(Fill::Official, mean), (Fill::Mean, [0.0; 3])] {
             let augment = Augment {
                 erasing: Erasing {
-                    p: 1.0,
+                    probability: 1.0,
                     fill,
                     ..Erasing::default()
                 },
@@ -344,7 +344,7 @@ mod tests {
         }
         // One trick less, and the others do what they did.
         let mut plain = official;
-        plain.erasing.p = 0.0;
+        plain.erasing.probability = 0.0;
         let without = fill(plain, 1, 2, 3);
         let same = first.iter().zip(&without).filter(|(a, b)| a == b).count();
         assert!(same * 10 >= first.len() * 5, "{same} of {}", first.len());
@@ -354,23 +354,29 @@ mod tests {
     fn settings_are_checked_and_have_the_papers_defaults() {
         let read = |text: &str| toml::from_str::<Augment>(text).map_err(|e| e.to_string());
         assert_eq!(read("").unwrap(), Augment::default());
-        let text = "flip = 0.25\n[erasing]\nfill = \"mean\"";
+        let text = "flip_probability = 0.25\n[erasing]\nfill = \"mean\"";
         let set = read(text).unwrap();
-        assert_eq!((set.flip, set.erasing.fill), (0.25, Fill::Mean));
+        assert_eq!((set.flip_probability, set.erasing.fill), (0.25, Fill::Mean));
         for text in ["flips = 1", "[erasing]\nsl = 1", "[jitter]\nx = 1"] {
             assert!(read(text).unwrap_err().contains("unknown field"), "{text}");
         }
         let cases = [
-            ("flip = 1.5", "flip is 1.5, wanted 0 to 1"),
-            ("flip = nan", "flip is NaN"),
+            (
+                "flip_probability = 1.5",
+                "flip_probability is 1.5, wanted 0 to 1",
+            ),
+            ("flip_probability = nan", "flip_probability is NaN"),
             ("pad = 257", "pad is 257, wanted 0 to 256"),
-            ("erasing.p = -1", "erasing.p is -1"),
+            ("erasing.probability = -1", "erasing.probability is -1"),
             ("erasing.area = [0.4, 0.02]", "erasing.area is 0.4 to 0.02"),
             ("erasing.area = [0.1, 1.1]", "erasing.area is 0.1 to 1.1"),
             ("erasing.aspect = 0", "erasing.aspect is 0"),
             ("erasing.aspect = 1.5", "erasing.aspect is 1.5"),
-            ("erasing.tries = 0", "erasing.tries is 0, wanted 1 to"),
-            ("jitter.p = 2", "jitter.p is 2"),
+            (
+                "erasing.max_attempts = 0",
+                "erasing.max_attempts is 0, wanted 1 to",
+            ),
+            ("jitter.probability = 2", "jitter.probability is 2"),
             ("jitter.brightness = -0.1", "jitter.brightness is -0.1"),
             ("jitter.hue = 0.6", "jitter.hue is 0.6, wanted 0 to 0.5"),
         ];

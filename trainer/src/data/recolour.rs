@@ -21,7 +21,7 @@ use synth::workers;
 const QUALITY: u8 = 95;
 
 /// Writes the images of the data set in `root` into `out`, a folder that is empty or new, each below
-/// its own name. `seed` names what each camera does to colours; `jitter.p` does not count. `seen` is
+/// its own name. `seed` names what each camera does to colours; `jitter.probability` does not count. `seen` is
 /// called for each image.
 ///
 /// # Errors
@@ -43,7 +43,10 @@ pub fn recolour(
             "its files name no camera, wanted cameras to give colours to",
         ));
     }
-    let jitter = Jitter { p: 1.0, ..jitter };
+    let jitter = Jitter {
+        probability: 1.0,
+        ..jitter
+    };
     jitter.check()?;
     let threads = workers::count(threads)?;
     workers::empty_folder(out)?;

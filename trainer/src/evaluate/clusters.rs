@@ -55,13 +55,7 @@ pub fn clusters(embeddings: &Embeddings, labels: &[Label]) -> Result<Clusters> {
             labels.len()
         )));
     }
-    if let Some(at) = embeddings.as_slice().iter().position(|v| !v.is_finite()) {
-        return Err(Error::Argument(format!(
-            "embedding row {} has {}, wanted finite numbers",
-            at / embeddings.dim(),
-            embeddings.as_slice()[at]
-        )));
-    }
+    super::check_finite(embeddings)?;
     let mut members: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (row, label) in labels.iter().enumerate() {
         if label.person > 0 {

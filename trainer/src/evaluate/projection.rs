@@ -31,13 +31,7 @@ pub fn projection(embeddings: &Embeddings) -> Result<Projection> {
     if rows == 0 {
         return Err(Error::Argument("no embeddings to lay out".to_owned()));
     }
-    if let Some(at) = embeddings.as_slice().iter().position(|v| !v.is_finite()) {
-        return Err(Error::Argument(format!(
-            "embedding row {} has {}, wanted finite numbers",
-            at / dim,
-            embeddings.as_slice()[at]
-        )));
-    }
+    super::check_finite(embeddings)?;
     let mut mean = vec![0.0f64; dim];
     for row in embeddings.as_slice().chunks_exact(dim) {
         for (sum, &value) in mean.iter_mut().zip(row) {

@@ -274,7 +274,7 @@ pub fn calibrate(
             "there are no images to calibrate on: take some hundred crops of people, as the network will see them".to_owned(),
         ));
     }
-    check_weights(graph)?;
+    super::check_finite(graph)?;
     let cpu = &Cpu::new(0);
     let sites = Sites::of(graph, options.layout, &options.keep_float)?;
     let (graph, equalised) = if options.equalise {
@@ -543,27 +543,13 @@ fn merged(histograms: &[Histogram], values: &[ValueId]) -> Histogram {
     all
 }
 
-/// Refuses weights that are no numbers.
-fn check_weights(graph: &Graph) -> Result<()> {
-    for param in graph.params() {
-        let values = param.tensor.as_f32().unwrap_or_default();
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::Parameter {
-                name: param.name.clone(),
-                reason: format!("element {at} is {}, wanted a number", values[at]),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Images from all over the calibration set, as one batch.
 fn batch(graph: &Graph, images: &mut Images<'_>) -> Result<Tensor> {
     let count = tune::images_for(graph, images.count);
     let mut values = Vec::new();
     for i in 0..count {
         let image = (images.read)(i * images.count / count)?;
-        values.extend_from_slice(image.as_f32().unwrap_or_default());
+        values.extend_from_slice(image.as_f32().expect("images are f32"));
     }
     let [channels, height, width] = graph.input_size();
     Ok(Tensor::f32([count, channels, height, width], values)?)

@@ -58,7 +58,7 @@ fn block(
     let inputs = b.channels(x);
     let inner = inputs * factor;
     let mut layers = (0..).map(|i| format!("{name}.conv.{i}"));
-    let mut layer = || layers.next().unwrap_or_default();
+    let mut layer = || layers.next().expect("the range has no end");
     let mut y = x;
     if factor != 1 {
         y = conv(b, &layer(), y, Filter::new(inner, 1))?;

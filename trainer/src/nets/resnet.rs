@@ -55,10 +55,11 @@ impl ResNet {
     /// The feature map of `x`.
     pub(super) fn build(self, b: &mut Builder, spec: &Spec) -> Result<ValueId> {
         let mut x = self.stem(b, spec)?;
-        let behind = if spec.non_local {
-            self.non_local().unwrap_or_default()
-        } else {
-            [0; 4]
+        let behind = match spec.non_local {
+            true => self
+                .non_local()
+                .expect("`Spec::check` has refused other forms"),
+            false => [0; 4],
         };
         let strides = [1, 2, 2, spec.last_stride];
         for (i, (blocks, stride)) in self.depths.into_iter().zip(strides).enumerate() {

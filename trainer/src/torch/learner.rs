@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use super::loss::{self, Margin};
 use super::module::{Module, Outputs};
-use super::optimiser::{self, Optimiser};
+use super::optimiser::Optimiser;
 use super::{Mode, Precision};
 use super::{from_tch, to_tch};
 use crate::nets::Net;
@@ -79,11 +79,11 @@ impl Learner {
     ) -> Result<Self> {
         let module = Module::new(net, device, precision)?;
         let open = |net: &Net| Module::new(net, device, precision);
-        let rule = match recipe.optimiser.rule {
-            recipe::Rule::Adam => optimiser::Rule::Adam,
-            recipe::Rule::Sgd => optimiser::Rule::Sgd,
-        };
-        let optimiser = Optimiser::new(rule, recipe.optimiser.decay, module.trained())?;
+        let optimiser = Optimiser::new(
+            recipe.optimiser.algorithm,
+            recipe.optimiser.weight_decay,
+            module.trained(),
+        )?;
         let centres = (recipe.loss.centre.weight > 0.0)
             .then(|| Centres::new(&module, classes, recipe.seed))
             .transpose()?;
@@ -102,7 +102,7 @@ impl Learner {
             optimiser,
             loss: recipe.loss.clone(),
             ema: recipe.optimiser.ema,
-            rate: recipe.optimiser.rate,
+            rate: recipe.optimiser.learning_rate,
             norms: Mode::Train,
         })
     }
@@ -151,7 +151,7 @@ impl Learner {
             let settings = &self.loss.centre;
             centres
                 .optimiser
-                .step(settings.rate, 1.0 / settings.weight)?;
+                .step(settings.learning_rate, 1.0 / settings.weight)?;
         }
         self.follow()?;
         Ok(step)
@@ -169,7 +169,7 @@ impl Learner {
         if asked.id.weight > 0.0 {
             // With parts, the sum over their classifiers, as PCB has it.
             for logits in outputs.logits() {
-                let loss = loss::cross_entropy(logits, labels, asked.id.smoothing)?;
+                let loss = loss::cross_entropy(logits, labels, asked.id.label_smoothing)?;
                 sum.add("id", asked.id.weight, &loss)?;
             }
         }
@@ -354,7 +354,8 @@ impl Centres {
             .f_to_device(module.device())?
             .f_to_kind(module.precision().kind())?
             .f_set_requires_grad(true)?;
-        let optimiser = Optimiser::new(optimiser::Rule::Plain, 0.0, [(CENTRES, &rows)])?;
+        let optimiser =
+            Optimiser::new(recipe::Algorithm::GradientDescent, 0.0, [(CENTRES, &rows)])?;
         Ok(Self { rows, optimiser })
     }
 }

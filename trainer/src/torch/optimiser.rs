@@ -8,24 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::tensor::{from_tch, to_tch};
+use crate::recipe::Algorithm;
 use crate::{Error, Result};
-
-/// How parameters follow their gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// Adam (Kingma and Ba, 2015), biases corrected: `betas` .9 and .999, epsilon 1e-8 outside of
-    /// the root, as PyTorch has it.
-    Adam,
-    /// Stochastic gradient descent with momentum .9, as PyTorch has it.
-    Sgd,
-    /// Plain gradient descent: what moves the centres.
-    Plain,
-}
 
 const BETAS: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
@@ -37,7 +24,7 @@ const PIECE: i64 = 1 << 15;
 /// Moves some parameters.
 #[derive(Debug)]
 pub struct Optimiser {
-    rule: Rule,
+    algorithm: Algorithm,
     decay: f64,
     steps: i64,
     /// All parameters one behind the other; none without parameters.
@@ -73,7 +60,7 @@ impl Optimiser {
     /// # Errors
     /// If libtorch has no memory for what is remembered.
     pub fn new<'a>(
-        rule: Rule,
+        algorithm: Algorithm,
         decay: f64,
         parameters: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     ) -> Result<Self> {
@@ -122,7 +109,7 @@ impl Optimiser {
             start += count;
         }
         Ok(Self {
-            rule,
+            algorithm,
             decay,
             steps: 0,
             all,
@@ -144,7 +131,7 @@ impl Optimiser {
     pub fn step(&mut self, rate: f64, scale: f64) -> Result<()> {
         self.steps += 1;
         let settings = StepSettings {
-            rule: self.rule,
+            algorithm: self.algorithm,
             decay: self.decay,
             rate,
             scale,
@@ -176,7 +163,7 @@ impl Optimiser {
     pub fn state(&self) -> Result<BTreeMap<String, network::tensor::Tensor>> {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
-            for (part, tensor) in slot.state.parts(self.rule) {
+            for (part, tensor) in slot.state.parts(self.algorithm) {
                 state.insert(format!("{part}/{}", slot.name), from_tch(tensor)?);
             }
         }
@@ -200,10 +187,10 @@ impl Optimiser {
         state: &BTreeMap<String, network::tensor::Tensor>,
     ) -> Result<()> {
         self.steps = steps;
-        let rule = self.rule;
+        let algorithm = self.algorithm;
         for slot in &mut self.slots {
             let name = slot.name.clone();
-            for (part, tensor) in slot.state.parts(rule) {
+            for (part, tensor) in slot.state.parts(algorithm) {
                 let key = format!("{part}/{name}");
                 let wrong = |reason: String| Error::Parameter {
                     name: key.clone(),
@@ -230,7 +217,7 @@ impl Optimiser {
 /// How a step goes.
 #[derive(Debug, Clone, Copy)]
 struct StepSettings {
-    rule: Rule,
+    algorithm: Algorithm,
     decay: f64,
     rate: f64,
     scale: f64,
@@ -238,11 +225,11 @@ struct StepSettings {
 }
 
 impl ParamState {
-    fn parts(&self, rule: Rule) -> Vec<(&'static str, &Tensor)> {
-        match rule {
-            Rule::Adam => vec![("first", &self.first), ("second", &self.second)],
-            Rule::Sgd => vec![("first", &self.first)],
-            Rule::Plain => Vec::new(),
+    fn parts(&self, algorithm: Algorithm) -> Vec<(&'static str, &Tensor)> {
+        match algorithm {
+            Algorithm::Adam => vec![("first", &self.first), ("second", &self.second)],
+            Algorithm::Sgd => vec![("first", &self.first)],
+            Algorithm::GradientDescent => Vec::new(),
         }
     }
 
@@ -273,10 +260,10 @@ impl ParamState {
         if settings.decay != 0.0 {
             gradient = gradient.f_add(&self.parameter.f_mul_scalar(settings.decay)?)?;
         }
-        match settings.rule {
-            Rule::Adam => self.adam(&gradient, settings.rate, settings.step),
-            Rule::Sgd => self.sgd(&gradient, settings.rate),
-            Rule::Plain => self.go(&gradient, settings.rate),
+        match settings.algorithm {
+            Algorithm::Adam => self.adam(&gradient, settings.rate, settings.step),
+            Algorithm::Sgd => self.sgd(&gradient, settings.rate),
+            Algorithm::GradientDescent => self.go(&gradient, settings.rate),
         }
     }
 

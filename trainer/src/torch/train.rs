@@ -134,11 +134,15 @@ pub fn train(
             watch.step(&step, batch.labels.len());
             sums.add(&step, batch.labels.len());
         }
-        let record = sums.record(epoch, recipe.optimiser.rate * share, loader.share_waited());
+        let record = sums.record(
+            epoch,
+            recipe.optimiser.learning_rate * share,
+            loader.share_waited(),
+        );
         log(run, watch, LogRecord::Epoch(record))?;
 
         let last = epoch == recipe.schedule.epochs;
-        if evaluated && (last || epoch.is_multiple_of(recipe.evaluate.every)) {
+        if evaluated && (last || epoch.is_multiple_of(recipe.evaluate.interval)) {
             let row = evaluate(
                 learner.evaluated(),
                 recipe,
@@ -211,7 +215,7 @@ fn evaluate(
 ) -> Result<ScoreRow> {
     let reading = ExtractOptions {
         preprocessing,
-        batch: recipe.evaluate.batch,
+        batch: recipe.evaluate.batch_size,
         loader: machine.loader,
     };
     let test = extract::test_set(module, set, reading, |images| watch.embedded(images))?;

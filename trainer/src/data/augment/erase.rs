@@ -13,14 +13,14 @@ use synth::random::Draw;
 #[serde(deny_unknown_fields, default)]
 pub struct Erasing {
     /// Probability that a rectangle is drawn, `0..=1`.
-    pub p: f64,
+    pub probability: f64,
     /// Share of the image that it covers, from and to, `0..=1`.
     pub area: [f64; 2],
     /// Height over width is drawn from this to one over this, uniformly, so that high rectangles
     /// are the more frequent ones; above 0, at most 1.
     pub aspect: f64,
     /// Draws until one lies within the image; after so many nothing is erased.
-    pub tries: u32,
+    pub max_attempts: u32,
     /// What is left there.
     pub fill: Fill,
 }
@@ -39,10 +39,10 @@ pub enum Fill {
 impl Default for Erasing {
     fn default() -> Self {
         Self {
-            p: 0.5,
+            probability: 0.5,
             area: [0.02, 0.4],
             aspect: 0.3,
-            tries: 100,
+            max_attempts: 100,
             fill: Fill::Official,
         }
     }
@@ -50,8 +50,8 @@ impl Default for Erasing {
 
 impl Erasing {
     pub(super) fn check(&self) -> Result<()> {
-        const MAX_TRIES: u32 = 10_000;
-        check_range("erasing.p", self.p, 0.0, 1.0)?;
+        const MAX_ATTEMPTS: u32 = 10_000;
+        check_range("erasing.probability", self.probability, 0.0, 1.0)?;
         let [least, most] = self.area;
         if !(0.0 <= least && least <= most && most <= 1.0) {
             return Err(Error::Argument(format!(
@@ -59,10 +59,10 @@ impl Erasing {
             )));
         }
         check_range("erasing.aspect", self.aspect, 0.01, 1.0)?;
-        if !(1..=MAX_TRIES).contains(&self.tries) {
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
             return Err(Error::Argument(format!(
-                "erasing.tries is {}, wanted 1 to {MAX_TRIES}",
-                self.tries
+                "erasing.max_attempts is {}, wanted 1 to {MAX_ATTEMPTS}",
+                self.max_attempts
             )));
         }
         Ok(())
@@ -75,11 +75,11 @@ impl Erasing {
         [height, width]: [usize; 2],
         draw: &mut Draw,
     ) -> Option<[usize; 4]> {
-        if !draw.chance(self.p) {
+        if !draw.chance(self.probability) {
             return None;
         }
         let whole = (height * width) as f64;
-        for _ in 0..self.tries {
+        for _ in 0..self.max_attempts {
             let area = draw.between(self.area[0], self.area[1]) * whole;
             let aspect = draw.between(self.aspect, 1.0 / self.aspect);
             // Python's `round` takes halves to the even neighbour.
@@ -142,16 +142,23 @@ mod tests {
     #[test]
     fn what_fits_never_is_not_erased() {
         let erasing = Erasing {
-            p: 1.0,
+            probability: 1.0,
             area: [1.0, 1.0],
             ..Erasing::default()
         };
-        let draw = |tries| {
+        let draw = |max_attempts| {
             let mut draw = Draw::new(1, "erase", &[0]);
-            Erasing { tries, ..erasing }.rectangle([4, 4], &mut draw)
+            Erasing {
+                max_attempts,
+                ..erasing
+            }
+            .rectangle([4, 4], &mut draw)
         };
         assert_eq!((draw(1), draw(100)), (None, None));
-        let never = Erasing { p: 0.0, ..erasing };
+        let never = Erasing {
+            probability: 0.0,
+            ..erasing
+        };
         assert_eq!(never.rectangle([4, 4], &mut Draw::new(1, "", &[])), None);
     }
 }

@@ -13,7 +13,7 @@ use synth::random::Draw;
 #[serde(deny_unknown_fields, default)]
 pub struct Jitter {
     /// Probability that an image is changed, `0..=1`.
-    pub p: f64,
+    pub probability: f64,
     /// The factor of the brightness is 1 plus or minus at most this, and never negative.
     pub brightness: f64,
     /// The same for the contrast.
@@ -27,7 +27,7 @@ pub struct Jitter {
 impl Default for Jitter {
     fn default() -> Self {
         Self {
-            p: 0.0,
+            probability: 0.0,
             brightness: 0.15,
             contrast: 0.15,
             saturation: 0.1,
@@ -38,7 +38,7 @@ impl Default for Jitter {
 
 impl Jitter {
     pub(in crate::data) fn check(&self) -> Result<()> {
-        check_range("jitter.p", self.p, 0.0, 1.0)?;
+        check_range("jitter.probability", self.probability, 0.0, 1.0)?;
         check_range("jitter.brightness", self.brightness, 0.0, 10.0)?;
         check_range("jitter.contrast", self.contrast, 0.0, 10.0)?;
         check_range("jitter.saturation", self.saturation, 0.0, 10.0)?;
@@ -47,7 +47,7 @@ impl Jitter {
 
     /// Changes `rgb`, pixels of three bytes.
     pub(in crate::data) fn apply(&self, rgb: &mut [u8], draw: &mut Draw) {
-        if !draw.chance(self.p) {
+        if !draw.chance(self.probability) {
             return;
         }
         let (pixels, _) = rgb.as_chunks_mut::<3>();
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn the_probability_and_the_ranges_hold() {
         let jitter = Jitter {
-            p: 0.25,
+            probability: 0.25,
             brightness: 0.5,
             contrast: 0.0,
             saturation: 0.0,

@@ -219,7 +219,10 @@ fn bad_input_is_named() {
             start(1, 1, |work| work.batches[0].push(2)),
             "a batch wants image 2 of 2",
         ),
-        (start(1, 1, |work| work.augment.flip = 2.0), "flip is 2"),
+        (
+            start(1, 1, |work| work.augment.flip_probability = 2.0),
+            "flip_probability is 2",
+        ),
     ];
     for (result, wanted) in cases {
         let error = result.unwrap_err().to_string();

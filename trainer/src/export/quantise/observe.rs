@@ -61,17 +61,20 @@ fn pass(
 
 /// Refuses numbers that cannot be calibrated.
 fn check(graph: &Graph, id: ValueId, tensor: &Tensor) -> Result<(), String> {
-    let values = tensor.as_f32().unwrap_or_default();
+    let name = &graph.value(id).name;
+    let values = tensor.as_f32().ok_or_else(|| {
+        let found = tensor.dtype();
+        format!("`{name}` is of type {found:?}, wanted a network whose values are all f32")
+    })?;
     // A sum is no number as soon as one of its terms is none.
     let sum: f32 = values.iter().map(|value| value * 0.0).sum();
     if sum == 0.0 {
         return Ok(());
     }
     let at = values.iter().position(|value| !value.is_finite());
-    let at = at.unwrap_or_default();
+    let at = at.expect("the sum is finite otherwise");
     Err(format!(
-        "`{}` is {} at element {at}: the network does not compute numbers; export float and look there",
-        graph.value(id).name,
+        "`{name}` is {} at element {at}, wanted a finite number: check the float network",
         values[at]
     ))
 }
@@ -126,7 +129,7 @@ pub(super) fn histograms(
     let mut copies = 0;
     progress.begin("images to calibrate on", count);
     pass(cpu, graph, images, count, progress, |id, tensor| {
-        let values = tensor.as_f32().unwrap_or_default();
+        let values = tensor.as_f32().expect("`check` has seen f32");
         if id == graph.input() {
             let planes = values.chunks(values.len().div_ceil(3).max(1));
             let one = |plane: &[f32]| plane.iter().all(|value| *value == plane[0]);
@@ -174,7 +177,8 @@ pub(super) fn candidate_errors(
         let Some(group) = sites.group_of[id.index()] else {
             return Ok(());
         };
-        let (own, values) = (&candidates[group], tensor.as_f32().unwrap_or_default());
+        let own = &candidates[group];
+        let values = tensor.as_f32().expect("`check` has seen f32");
         if own.len() < 2 {
             return Ok(());
         }
@@ -218,7 +222,7 @@ fn effect(
         _ => None,
     };
     let result = computed.as_ref().map_or(batch, |computed| &computed[0]);
-    let powers: Vec<f64> = (result.as_f32().unwrap_or_default())
+    let powers: Vec<f64> = (result.as_f32().expect("the operators of f32 compute f32"))
         .chunks_exact(result.len() / batch.shape()[0])
         .map(|values| values.iter().map(|&v| f64::from(v) * f64::from(v)).sum())
         .collect();

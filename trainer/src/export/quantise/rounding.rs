@@ -60,7 +60,7 @@ pub(super) fn moments(cpu: &Cpu, mut samples: Samples, central: bool) -> Result<
         trans_b: true,
     });
     let moments = cpu.eval("moments", &product, &[&x, &x])?;
-    let mut moments = moments[0].as_f32().unwrap_or_default().to_vec();
+    let mut moments = (moments[0].as_f32().expect("a product of f32 is f32")).to_vec();
     let diagonal: f32 = (0..each).map(|k| moments[k * each + k]).sum();
     for k in 0..each {
         moments[k * each + k] += RIDGE * diagonal / each as f32;
