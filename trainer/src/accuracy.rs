@@ -1,24 +1,16 @@
-//! Is the quantised network still the same? Embeddings of the same labelled crops by the float and
-//! by the quantised network go in, figures with their uncertainty come out, and a refusal for a
-//! network that is dead.
+//! Accuracy of a quantised network against its float network, on labelled crops.
 //!
-//! An embedding that moved a little is harmless or ruinous depending on where it moved, so the last
-//! word has retrieval: [`compare`] compares rank-1, mAP and mINP, the error rates at the float
-//! network's threshold, and the cosine of every crop. [`sensitivity`] says which layer costs how
-//! much, and [`budget`] keeps as many of them float as a stated loss of mAP needs. [`collapse`] needs
-//! no labels and runs before every quantised file is written. [`evaluate`] puts these in their order;
-//! [`report`] shows all of it.
+//! [`compare`] gives rank-1, mAP and mINP, error rates and cosines with confidence intervals;
+//! [`sensitivity`] measures each layer alone; [`budget`] keeps layers float until the loss of mAP is
+//! within a budget; [`collapse`] refuses a collapsed network before its file is written; [`evaluate`]
+//! runs these in order; [`report`] writes the result.
 //!
-//! Definitions, for queries and gallery by the rules of Market-1501
-//! ([`retrieval::metrics`]):
-//! - The *drop* of a figure is that of the float network less that of the quantised one: above 0 is
-//!   a loss.
-//! - The *threshold* is the lowest cosine at which the float network's false match rate is at most
-//!   [`CompareSettings::fmr`]; both networks' FMR and FNMR are those at this one threshold
-//!   ([`retrieval::verification`]). It is held fixed in the resamples, as it is in use.
-//! - The *relative change* of FNMR is FNMR of the quantised network over that of the float one,
-//!   less 1.
-//! - Intervals are those of [`bootstrap`], over all queries of known persons.
+//! Definitions (queries and gallery by the rules of Market-1501, [`retrieval::metrics`]):
+//! - *drop*: score of the float network minus score of the quantised one; positive is a loss.
+//! - *threshold*: the lowest cosine at which the float network's FMR is at most
+//!   [`CompareSettings::fmr`]. Both networks use it, and resamples keep it.
+//! - *relative change* of FNMR: FNMR of the quantised network over that of the float one, minus 1.
+//! - Intervals come from [`bootstrap`], over all queries of known persons.
 
 pub mod bootstrap;
 pub mod budget;
@@ -41,7 +33,7 @@ use crate::{Error, Result};
 /// Crops that [`CosineAgreement::worst`] names.
 const WORST: usize = 12;
 
-/// What a network made of the queries and the gallery of a data set, a row an image in its order.
+/// Embeddings of the queries and the gallery of a data set, one row for each image in its order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestEmbeddings {
     /// Of [`Dataset::query`].
@@ -53,7 +45,7 @@ pub struct TestEmbeddings {
 /// How two networks are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CompareSettings {
-    /// How sure the figures are is found out so.
+    /// How confidence intervals are computed.
     pub bootstrap: Bootstrap,
     /// The float network's false match rate at the threshold of the error rates, between 0 and 1.
     pub fmr: f64,
@@ -79,7 +71,7 @@ pub struct ComparedScore {
     pub drop: Interval,
 }
 
-/// How near the two embeddings of a crop are.
+/// Cosines between the two embeddings of each crop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CosineAgreement {
     /// Crops compared: all queries and all of the gallery.
@@ -88,11 +80,11 @@ pub struct CosineAgreement {
     pub mean: f64,
     /// The least.
     pub min: f64,
-    /// The crops that moved most, the worst first, at most twelve.
+    /// The crops with the least cosine, the least first, at most twelve.
     pub worst: Vec<ChangedCrop>,
 }
 
-/// A crop whose embedding moved.
+/// A crop and how far its embedding moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChangedCrop {
     /// The file.
@@ -104,7 +96,7 @@ pub struct ChangedCrop {
 /// Error rates of both networks at the float network's threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ErrorRates {
-    /// The float network's false match rate that was asked for.
+    /// The requested false match rate of the float network.
     pub asked: f64,
     /// The lowest cosine at which it is kept.
     pub threshold: f32,
@@ -116,7 +108,7 @@ pub struct ErrorRates {
     pub fmr: RatePair,
     /// False non-match rate.
     pub fnmr: RatePair,
-    /// Relative change of the false non-match rate; none if the float network misses nobody.
+    /// Relative change of the false non-match rate; none if that of the float network is 0.
     pub fnmr_change: Option<Interval>,
 }
 
@@ -148,7 +140,7 @@ pub struct Comparison {
     pub map: ComparedScore,
     /// Mean inverse negative penalty.
     pub minp: ComparedScore,
-    /// How near the embeddings are.
+    /// Cosines between the embeddings.
     pub cosine: CosineAgreement,
     /// Error rates, if there are pairs enough for them.
     pub errors: Option<ErrorRates>,
@@ -156,7 +148,7 @@ pub struct Comparison {
     pub no_errors: Option<String>,
 }
 
-/// Compares what two networks made of the same crops.
+/// Compares the embeddings of the same crops by two networks.
 ///
 /// # Errors
 /// [`Error::Argument`] if embeddings and images do not fit together, an embedding is zero or has a
@@ -183,13 +175,12 @@ fn compare_embeddings(
     let ranked = |[query, gallery]: &[Labelled<'_>; 2]| outcomes(query, gallery, Metric::Cosine);
     let ranked = [ranked(&both[0])?, ranked(&both[1])?];
     let queries = ranked[0].iter().flatten().count();
-    if queries == 0 {
-        return Err(Error::Argument(format!(
-            "none of the {} queries has a right answer in the gallery: no image of the same person \
+    ensure!(
+        queries != 0,
+        "none of the {} queries has a right answer in the gallery: no image of the same person \
              by another camera",
-            ranked[0].len()
-        )));
-    }
+        ranked[0].len()
+    );
     let [query, gallery] = &both[0];
     let at_threshold = threshold_at(query, gallery, settings.fmr).and_then(|threshold| {
         let of = |[query, gallery]: &[Labelled<'_>; 2]| tallies(query, gallery, threshold);
@@ -299,7 +290,7 @@ fn figures(sums: &[f64; COLUMNS]) -> [f64; FIGURES] {
     figures
 }
 
-/// How near the two embeddings of each crop are.
+/// Cosines between the two embeddings of each crop.
 ///
 /// # Errors
 /// [`Error::Argument`] if embeddings and images do not fit together, or naming the crop of which one
@@ -327,9 +318,7 @@ pub fn agreement(
             moved.push((cosine, image));
         }
     }
-    if moved.is_empty() {
-        return Err(Error::Argument("there are no images to compare".to_owned()));
-    }
+    ensure!(!moved.is_empty(), "there are no images to compare");
     let mean = moved.iter().map(|(cosine, _)| cosine).sum::<f64>() / moved.len() as f64;
     // A stable sort: of equals the earlier.
     moved.sort_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -345,9 +334,8 @@ pub fn agreement(
     })
 }
 
-/// What is written into the contract: which threshold lets how many strangers in and misses how many
-/// known people, measured with the embeddings of the network that is written. By rising threshold,
-/// with the operating points of [`OpenSet`] among them.
+/// The threshold curve for the model metadata: FPIR and FNIR of the written network by rising
+/// threshold, with the operating points of [`OpenSet`] among them.
 ///
 /// # Errors
 /// As [`retrieval::open_set::curve`].
@@ -360,7 +348,7 @@ pub fn thresholds(set: &Dataset, network: &TestEmbeddings) -> Result<(OpenSet, V
     let mut points: Vec<OperatingPoint> = (found.curve.iter().copied())
         .chain(operating)
         .chain([found.equal_error])
-        // Behind the highest score, which rounding can bring above 1, nobody passes at all.
+        // Rounding can raise the highest score above 1, where no search passes.
         .filter(|point| (-1.0..=1.0).contains(&point.threshold))
         .collect();
     points.sort_by(|a, b| a.threshold.total_cmp(&b.threshold));
@@ -369,10 +357,10 @@ pub fn thresholds(set: &Dataset, network: &TestEmbeddings) -> Result<(OpenSet, V
 }
 
 impl TestEmbeddings {
-    /// What `embed` makes of a data set.
+    /// The embeddings of a data set by `embed`.
     ///
     /// # Errors
-    /// What `embed` says.
+    /// Errors of `embed`.
     pub fn of(
         set: &Dataset,
         mut embed: impl FnMut(&[Image]) -> Result<Embeddings>,
@@ -392,7 +380,7 @@ impl TestEmbeddings {
         let found = [self.query.rows(), self.gallery.rows()];
         let wanted = [set.query.len(), set.gallery.len()];
         if found != wanted || self.query.dim() != self.gallery.dim() {
-            return Err(Error::Argument(format!(
+            bail!(
                 "embeddings of the {what} network are {} x {} and {} x {}, wanted rows for {} queries \
                  and {} gallery images, of one length",
                 found[0],
@@ -401,7 +389,7 @@ impl TestEmbeddings {
                 self.gallery.dim(),
                 wanted[0],
                 wanted[1]
-            )));
+            );
         }
         Ok(())
     }

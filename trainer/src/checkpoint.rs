@@ -1,11 +1,11 @@
-//! What our weight files say of themselves, so that a network can be made from the file alone.
+//! Metadata of our weight files: everything that is needed to build the network from the file alone.
 //!
-//! | key | what |
+//! | key | value |
 //! |---|---|
-//! | `reid.spec` | the [`Spec`], JSON; missing where the network came from an ONNX file |
-//! | `reid.classes` | persons that the classifier knows |
-//! | `reid.preprocessing` | how images are prepared, JSON |
-//! | `reid.epoch` | epochs that were trained |
+//! | `reid.spec` | the [`Spec`] as JSON; missing if the network was read from an ONNX file |
+//! | `reid.classes` | number of classes of the classifier |
+//! | `reid.preprocessing` | pre-processing of images as JSON |
+//! | `reid.epoch` | number of trained epochs |
 
 use network::metadata::Preprocessing;
 
@@ -24,16 +24,16 @@ pub fn is_ours(weights: &WeightFile) -> bool {
     weights.metadata.contains_key(CLASSES)
 }
 
-/// What a weight file of ours says of itself.
+/// Metadata of a weight file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetInfo {
-    /// Which network; none where it came from an ONNX file.
+    /// The network; none if it was read from an ONNX file.
     pub spec: Option<Spec>,
-    /// Persons that the classifier knows.
+    /// Classes of the classifier.
     pub classes: usize,
     /// How images are prepared.
     pub preprocessing: Preprocessing,
-    /// Epochs that were trained.
+    /// Trained epochs.
     pub epoch: u32,
 }
 
@@ -56,10 +56,10 @@ impl NetInfo {
         note(EPOCH, self.epoch.to_string());
     }
 
-    /// Reads it from the metadata; none if this is no file of ours.
+    /// Reads it from the metadata; none if the file has none.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the key whose text makes no sense.
+    /// [`Error::Argument`] with the invalid key.
     pub fn of(weights: &WeightFile) -> Result<Option<Self>> {
         let text = |key: &str| weights.metadata.get(key);
         let wrong =
@@ -68,7 +68,7 @@ impl NetInfo {
             return Ok(None);
         };
         let number = |key: &str, text: &str| -> Result<usize> {
-            (text.parse()).map_err(|_| wrong(key, format!("`{text}` is no number")))
+            (text.parse()).map_err(|_| wrong(key, format!("`{text}` is not a number")))
         };
         let spec = (text(SPEC))
             .map(|json| serde_json::from_str(json).map_err(|e| wrong(SPEC, e.to_string())))
@@ -90,7 +90,7 @@ impl NetInfo {
     }
 }
 
-/// The default for networks of this size: a file of others says nothing of it.
+/// The default pre-processing for a network of this size.
 #[must_use]
 pub fn default_preprocessing(spec: Option<&Spec>) -> Preprocessing {
     let mut preprocessing = Preprocessing::default();
@@ -151,8 +151,8 @@ mod tests {
         let mut kept = weights(&nets::build(&spec(), 7, 1).unwrap());
         assert_eq!(NetInfo::of(&kept).unwrap(), None);
         let cases = [
-            (CLASSES, "many", "`many` is no number"),
-            (EPOCH, "-1", "`-1` is no number"),
+            (CLASSES, "many", "`many` is not a number"),
+            (EPOCH, "-1", "`-1` is not a number"),
             (SPEC, "{\"backbone\":\"resnet51\"}", "resnet51"),
             (PREPROCESSING, "{}", "missing field"),
         ];

@@ -1,10 +1,9 @@
-//! People in folders of images, and batches made of them.
+//! Data sets of labelled images, and the batches that training reads.
 //!
-//! [`dataset`] lists the images of a folder and says who is on them; [`check`] looks at them before
-//! a night is spent on them. For training, [`sampler`] says which images make up each batch,
-//! [`augment`] changes every image by chance, and [`loader`] does the work in threads of its own.
-//! [`mod@recolour`] gives the cameras of a test set colours of their own. Chance is named by seed,
-//! epoch and place, so that one seed gives one run, bit for bit, with any number of threads.
+//! [`dataset`] reads a folder into labelled images; [`check`] verifies it. [`sampler`] chooses the
+//! images of each batch, [`augment`] changes them at random, [`loader`] prepares batches in threads.
+//! Random numbers depend on seed, epoch and position only, so a run is the same with any number of
+//! threads. [`mod@recolour`] changes the colours of each camera of a data set.
 
 pub mod augment;
 pub mod check;

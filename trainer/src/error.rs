@@ -1,6 +1,22 @@
-//! The crate's one error: what a caller can do about a failure decides the variant.
+//! The error type of the crate: one variant for each thing that a caller can do about it.
 
 use std::path::{Path, PathBuf};
+
+/// Returns [`Error::Argument`] with a formatted message.
+macro_rules! bail {
+    ($($message:tt)*) => {
+        return Err($crate::Error::Argument(format!($($message)*)))
+    };
+}
+
+/// Returns [`Error::Argument`] with a formatted message unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            bail!($($message)*);
+        }
+    };
+}
 
 /// Everything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +27,7 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 
@@ -42,15 +58,15 @@ pub enum Error {
     Torch {
         /// What was computed.
         what: String,
-        /// What libtorch said.
+        /// The message of libtorch.
         reason: String,
     },
 
-    /// From rendering, or sharing work among threads.
+    /// From rendering or worker threads.
     #[error(transparent)]
     Synth(#[from] synth::Error),
 
-    /// From the language of networks.
+    /// From the crate `network`.
     #[error(transparent)]
     Kernels(#[from] network::Error),
 }

@@ -1,10 +1,9 @@
-//! How well embeddings find people again: features of a test set go in, tables go out.
+//! Retrieval scores of float networks: features of a test set in, score tables out.
 //!
-//! The rule is that of Market-1501, which CUHK03's new protocol (Zhong et al., CVPR 2017) and MSMT17
-//! share: images of the query's person by the query's camera are left out; see
-//! [`retrieval::metrics`], which ranks and scores. [`cross`] compares test sets under one
-//! model, [`necks`] the features before and after the neck under both metrics (the paper's table on
-//! BNNeck), [`clusters`] says what the centre loss did, [`projection`] lays it out to be seen.
+//! The protocol is that of Market-1501, also used by CUHK03's new protocol (Zhong et al., CVPR 2017)
+//! and MSMT17: gallery images of the query's person by the query's camera are ignored.
+//! [`cross`] evaluates one model on several test sets, [`necks`] the features before and after the
+//! neck with both metrics; [`clusters`] and [`projection`] describe how features are distributed.
 
 pub mod clusters;
 pub mod projection;
@@ -36,7 +35,7 @@ pub enum Metric {
     Cosine,
 }
 
-/// What a network gave for some images; all of it is finite.
+/// Features of some images; all values are finite.
 #[derive(Debug, Clone)]
 pub struct Features {
     f_t: Embeddings,
@@ -48,11 +47,11 @@ pub struct Features {
 /// Queries and the gallery that they are searched in.
 #[derive(Debug, Clone)]
 pub struct TestSet {
-    /// What people call it, for example `Market-1501`.
+    /// Its name, for example `Market-1501`.
     pub name: String,
-    /// Who is searched for.
+    /// The queries.
     pub query: Features,
-    /// Where they are searched.
+    /// The gallery.
     pub gallery: Features,
 }
 
@@ -67,7 +66,7 @@ pub struct EvalSettings {
     pub rerank: bool,
 }
 
-/// Lines of scores, to be printed or kept as JSON.
+/// Score rows, for text or JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoreTable {
     /// One test set under one setting each.
@@ -85,7 +84,7 @@ pub struct ScoreRow {
     pub metric: Metric,
     /// As the distances rank the gallery.
     pub plain: Scores,
-    /// After re-ranking, if it was asked for.
+    /// After re-ranking, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reranked: Option<Scores>,
     /// Images of the gallery.
@@ -93,7 +92,7 @@ pub struct ScoreRow {
 }
 
 impl Features {
-    /// What a network gave for the images `names`, a row each.
+    /// Features of the images `names`, one row for each.
     ///
     /// # Errors
     /// [`Error::Argument`] if there are not as many rows, labels and names, or with the image whose
@@ -109,21 +108,21 @@ impl Features {
                 continue;
             };
             if embeddings.rows() != labels.len() || names.len() != labels.len() {
-                return Err(Error::Argument(format!(
+                bail!(
                     "{} rows of {what}, {} labels and {} names, wanted as many of each",
                     embeddings.rows(),
                     labels.len(),
                     names.len()
-                )));
+                );
             }
             let numbers = embeddings.as_slice();
             if let Some(at) = numbers.iter().position(|value| !value.is_finite()) {
-                return Err(Error::Argument(format!(
+                bail!(
                     "{}: {what}[{}] is {}, wanted a finite number",
                     names[at / embeddings.dim()],
                     at % embeddings.dim(),
                     numbers[at]
-                )));
+                );
             }
         }
         Ok(Self {
@@ -143,7 +142,7 @@ impl Features {
         }
     }
 
-    /// Who is on each image.
+    /// The label of each image.
     #[must_use]
     pub fn labels(&self) -> &[Label] {
         &self.labels
@@ -158,16 +157,16 @@ impl Features {
     /// A feature as it is compared: of length 1 for cosine.
     pub(crate) fn compared(&self, feature: Feature, metric: Metric) -> Result<Embeddings> {
         let found = self.feature(feature).ok_or_else(|| {
-            Error::Argument("the network has no neck, and f_t for its only feature".to_owned())
+            Error::Argument("the network has no neck: f_t is its only feature".to_owned())
         })?;
         let mut found = found.clone();
         if metric == Metric::Cosine {
             let zero = |row: &[f32]| row.iter().all(|value| *value == 0.0);
             if let Some(row) = found.as_slice().chunks(found.dim()).position(zero) {
-                return Err(Error::Argument(format!(
-                    "{}: its feature is zero, and a cosine needs a direction",
+                bail!(
+                    "{}: its feature is zero, which has no cosine",
                     self.names[row]
-                )));
+                );
             }
             found.normalise()?;
         }
@@ -237,7 +236,7 @@ fn scored(set: &TestSet, settings: EvalSettings) -> Result<ScoreRow> {
     })
 }
 
-/// One model on several test sets, a row each: how far what it learnt carries.
+/// Scores of one model on several test sets, one row for each.
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -248,8 +247,8 @@ pub fn cross(sets: &[TestSet], settings: EvalSettings) -> Result<ScoreTable> {
     })
 }
 
-/// Features before and after the neck by both metrics, a row each (the paper asks which to
-/// compare). A network without a neck has two rows.
+/// Scores of the features before and after the neck by both metrics, one row for each. A network
+/// without a neck has two rows.
 ///
 /// # Errors
 /// As [`evaluate`].

@@ -1,9 +1,9 @@
-//! From weights to the one file that a device reads: the classifier dropped, branches merged,
-//! BatchNorms folded, everything that the device has to know written into it.
+//! From weights to the ONNX file for the device: classifier removed, branches merged, BatchNorms
+//! folded, metadata added.
 //!
-//! Nothing is believed: the folded network is run beside the unfolded one ([`Exported::proof`]), and
-//! [`Exported::verify`] compares with embeddings that another framework has dumped. Both run on the
-//! fast executor, which the slow one judges on the first image.
+//! [`Exported::proof`] compares the folded network with the unfolded one, [`Exported::verify`] with
+//! embeddings of another framework. Both use the fast executor, whose result for the first image is
+//! compared with the reference executor.
 
 pub mod device;
 pub mod int8;
@@ -31,21 +31,21 @@ use crate::{Error, Result};
 /// Name of the output.
 const OUTPUT: &str = "embedding";
 
-/// The most that folding may change an embedding, relative to its length.
+/// Greatest change of an embedding by folding, relative to its length.
 pub const FOLDED: f64 = 1e-4;
 
-/// A network as a device reads it.
+/// A network in the form of the device file.
 #[derive(Debug)]
 pub struct Exported {
     /// Folded, with one output.
     pub graph: Graph,
     /// The same before anything was merged or folded.
     unfolded: Graph,
-    /// What travels with it.
-    pub metadata: ModelMetadata,
+    /// Its metadata.
+    pub contract: Contract,
 }
 
-/// How far two computations of the same embeddings are apart.
+/// Difference between two computations of the same embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EmbeddingDifference {
     /// Images compared.
@@ -58,8 +58,7 @@ pub struct EmbeddingDifference {
     pub relative_max: f64,
 }
 
-/// Folds a network and says what has to be known of it. `weights` says which data it has learnt and
-/// whose licence it has. A network that is quantised already stays so.
+/// Folds a network and makes its metadata. `weights` states training data and licence. A network that is quantised already stays so.
 ///
 /// # Errors
 /// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
@@ -93,10 +92,7 @@ impl Exported {
             [Dim::Batch, Dim::Fixed(dim)] => *dim,
             shape => {
                 let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
-                return Err(Error::Argument(format!(
-                    "the feature is [{}], wanted [N, dim]",
-                    shape.join(", ")
-                )));
+                bail!("the feature is [{}], wanted [N, dim]", shape.join(", "));
             }
         };
         check_finite(&unfolded)?;
@@ -132,10 +128,10 @@ impl Exported {
         let mut unfolded = unfolded.worker()?;
         let gap = self.compare(images, seen, |crop, _| unfolded.embed(crop))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
-            return Err(Error::Argument(format!(
+            bail!(
                 "folding changed an embedding by {:.1e} of its length, wanted at most {FOLDED:.0e}: the file was not written",
                 gap.relative_max
-            )));
+            );
         }
         Ok(gap)
     }
@@ -164,11 +160,7 @@ impl Exported {
         mut seen: impl FnMut(),
         mut other: impl FnMut(&[u8], usize) -> Result<Vec<f32>>,
     ) -> Result<EmbeddingDifference> {
-        if images.is_empty() {
-            return Err(Error::Argument(
-                "there are no images to compare on".to_owned(),
-            ));
-        }
+        ensure!(!images.is_empty(), "there are no images to compare on");
         let folded = DeviceNetwork::new(&self.graph, &self.contract.preprocessing, 0)?;
         let mut folded = folded.worker()?;
         let mut reader = Reader::new(&self.contract.preprocessing)?;
@@ -186,7 +178,7 @@ impl Exported {
             }
             let cosine = dot(&ours, &theirs) / (dot(&ours, &ours) * dot(&theirs, &theirs)).sqrt();
             if cosine.is_nan() {
-                return Err(Error::file(path, "an embedding of it is zero or no number"));
+                return Err(Error::file(path, "its embedding is zero or not finite"));
             }
             let relative = relative(&ours, &theirs);
             gap.cosine_min = gap.cosine_min.min(cosine);
@@ -197,15 +189,15 @@ impl Exported {
         Ok(gap)
     }
 
-    /// Whether the fast executor computes what the slow one does.
+    /// Compares the fast executor with the reference executor.
     fn check_executor(&self, input: &Tensor, ours: &[f32]) -> Result<()> {
         let slow = reference::run(&self.graph, input)?.swap_remove(0);
         let off = relative(ours, slow.as_f32().expect("embeddings are f32"));
-        // Where the embedding is zero, nothing is divided by its length.
+        // NaN if the embedding is zero.
         if off > FOLDED {
-            return Err(Error::Argument(format!(
-                "the fast executor is off by {off:.1e} of the length of an embedding, wanted at most {FOLDED:.0e}: please report this processor and this network"
-            )));
+            bail!(
+                "the fast executor differs by {off:.1e} of the length of an embedding, wanted at most {FOLDED:.0e}: please report this processor and this network"
+            );
         }
         Ok(())
     }

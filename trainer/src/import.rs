@@ -1,8 +1,8 @@
-//! WeightFile that others have published, for our networks.
+//! Reads published weights for our networks.
 //!
-//! [`open`] reads a file of PyTorch, safetensors or ONNX and runs no code of it. An ONNX file is a
-//! network by itself; the others are tensors by name: [`recognise`] says whose names,
-//! [`spec_for`] which network, and [`assign()`] puts them into it and accounts for each.
+//! [`open`] reads a PyTorch, safetensors or ONNX file without running any code in it. An ONNX file is
+//! a network by itself. For the others [`recognise`] finds the naming scheme, [`spec_for`] the
+//! network, and [`assign()`] copies the tensors and reports what happened to each of them.
 
 mod assign;
 mod deduce;
@@ -37,12 +37,12 @@ enum SourceKind {
     Onnx(Box<onnx::Model>),
 }
 
-/// What stands beside the weights of a checkpoint.
+/// An object of a checkpoint that is not a weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedObject {
     /// Under which name.
     pub name: String,
-    /// Why it is left there.
+    /// Why it is not used.
     pub reason: String,
     /// Whether it holds tensors that may belong to the network: floats that are neither an
     /// optimiser's nor a loss's.
@@ -52,8 +52,8 @@ pub struct SkippedObject {
 /// Opens a file of weights; what it is shows in its first bytes.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] if it is none of the formats, is broken, or asks for more memory
-/// than a file of its size may; [`Error::Kernels`] from an ONNX file.
+/// [`Error::Io`]; [`Error::File`] if it is none of the formats, is broken, or needs more memory
+/// than its size allows; [`Error::Kernels`] from an ONNX file.
 pub fn open(path: &Path) -> Result<WeightSource> {
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
@@ -68,12 +68,12 @@ pub fn open(path: &Path) -> Result<WeightSource> {
     } else if head.get(257..262) == Some(b"ustar") {
         return Err(Error::file(
             path,
-            "a tar, the form of torch before 0.2; load and save it with a later one",
+            "a tar of torch before 0.2: load and save it with a later version",
         ));
     } else {
         let model = onnx::read_file(path, &onnx::ReadOptions::default());
         let model = model.map_err(|error| {
-            let reason = format!("no .pth, no .safetensors, and no ONNX: {error}");
+            let reason = format!("neither .pth nor .safetensors, and not ONNX: {error}");
             Error::file(path, reason)
         })?;
         SourceKind::Onnx(Box::new(model))
@@ -84,10 +84,10 @@ pub fn open(path: &Path) -> Result<WeightSource> {
     })
 }
 
-/// Reads `bytes` as a file of `torch.save`, for whoever wants to see that no bytes do harm.
+/// Reads `bytes` as a file of `torch.save`, for fuzzing.
 ///
 /// # Errors
-/// What is wrong with them, for people.
+/// The reason as text.
 pub fn pth_from_bytes(bytes: Vec<u8>) -> Result<WeightFile, String> {
     let tensors = Pth::open(bytes)?.tensors()?;
     Ok(WeightFile {
@@ -115,7 +115,7 @@ impl WeightSource {
         }
     }
 
-    /// What stands beside the tensors, and why it is left there.
+    /// Objects of the checkpoint that are not weights.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedObject] {
         match &self.kind {
@@ -124,7 +124,7 @@ impl WeightSource {
         }
     }
 
-    /// What to know about the file, for people.
+    /// Warnings for the user.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         match &self.kind {
@@ -162,8 +162,7 @@ impl WeightSource {
     }
 }
 
-/// What fast-reid's `pixel_mean` and `pixel_std` say of the input: mean and deviation of red,
-/// green and blue scaled to 0..1. None if the file has neither.
+/// fast-reid's `pixel_mean` and `pixel_std`: mean and deviation of red, green and blue scaled to 0..1. None if the file has neither.
 #[must_use]
 pub fn pixels(weights: &WeightFile) -> Option<[[f32; 3]; 2]> {
     let of = |name: &str| {

@@ -1,18 +1,20 @@
-//! Photos of people in, one network out that tells them apart: the strong baseline of Luo et al.
-//! ("A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification", IEEE
-//! Transactions on Multimedia, 2019), complete.
+//! Trains networks for person re-identification and exports them to the device: the strong baseline
+//! of Luo et al. ("A Strong Baseline and Batch Normalization Neck for Deep Person Re-identification",
+//! IEEE Transactions on Multimedia, 2019).
 //!
-//! A network is a [`network::graph::Graph`], built by a function of [`nets`] or read from a
-//! published file by [`mod@import`]. [`data`] finds people in folders of images and makes batches of
-//! them; `torch`, behind the feature of that name, trains the graph on libtorch; [`evaluate`] says
-//! how well it finds people again. All else builds and runs without libtorch.
+//! In: folders of labelled images ([`data`]), published weights ([`mod@import`]), a [`recipe`]. Out: a
+//! run folder, and the ONNX file for the device ([`export`]). A network is a
+//! [`network::graph::Graph`] built in [`nets`]; `torch` (feature `torch`) trains it on libtorch,
+//! [`evaluate`] scores it, [`accuracy`] compares int8 with float. All else builds without libtorch.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod error;
 
 pub mod accuracy;
 pub mod checkpoint;
 pub mod data;
-mod error;
 pub mod evaluate;
 pub mod export;
 pub mod import;

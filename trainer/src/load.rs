@@ -1,5 +1,5 @@
-//! Networks out of files: a checkpoint of ours, published weights, or a float ONNX file; to be
-//! judged as they are ([`open`]), or to begin a training with ([`init`]).
+//! Networks from files: a checkpoint, published weights or a float ONNX file, to be used as they are
+//! ([`open`]) or as the start of a training ([`init`]).
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::nets::{self, Net, ParamRole};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
-/// Metadata of a kept network that says how it was quantised, JSON.
+/// Metadata key of the quantisation, JSON.
 const QUANTISATION: &str = "reid.quantisation";
 
 /// A network out of a file.
@@ -22,20 +22,20 @@ const QUANTISATION: &str = "reid.quantisation";
 pub struct OpenedNet {
     /// With outputs `f_t` and `f_i`.
     pub net: Net,
-    /// What is known of it.
+    /// Its metadata.
     pub info: NetInfo,
-    /// Whose names the file uses: `own`, `torchreid`, `onnx`...
+    /// Naming family of the file: `own`, `torchreid`, `onnx`...
     pub family: &'static str,
-    /// What became of its tensors; empty for an ONNX file, which is a network by itself.
+    /// How its tensors were used; empty for an ONNX file.
     pub report: ImportReport,
-    /// What a person should know before trusting it, one line each.
+    /// Notes for the user, one line for each.
     pub notes: Vec<String>,
     /// How it was quantised, if it was.
     pub quantisation: Option<Quantisation>,
 }
 
 impl OpenedNet {
-    /// The network as a file of ours.
+    /// The network as a weight file with metadata.
     #[must_use]
     pub fn weights(&self) -> WeightFile {
         let mut weights = crate::checkpoint::weights(&self.net);
@@ -60,7 +60,7 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<OpenedNet> {
     };
     let naming = import::recognise(&weights, overrides.prefix.as_deref()).map_err(named)?;
     let deduced = import::spec_for(&naming, &weights, overrides).map_err(named)?;
-    // What the file lacks starts as a training with seed 0 would.
+    // Parameters that the file lacks get the initial values of seed 0.
     let mut net = nets::build(&deduced.spec, deduced.classes, 0).map_err(named)?;
     let mut report = import::assign(&mut net, &naming, &weights).map_err(named)?;
     add_skipped(&mut report, &source);
@@ -113,22 +113,21 @@ fn open_onnx(path: &Path) -> Result<OpenedNet> {
     })
 }
 
-/// The network that a training begins with.
+/// The network at the start of a training.
 #[derive(Debug)]
 pub struct InitialNet {
-    /// For the persons to be learnt.
+    /// The network, with a classifier for the persons of the training.
     pub net: Net,
-    /// What is known of it.
+    /// Its metadata.
     pub info: NetInfo,
-    /// What became of the file's tensors.
+    /// How its tensors were used.
     pub report: ImportReport,
-    /// What a person should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// The network that `info` asks for, with the weights of a file where it has them: a classifier of
-/// other people is left. An ONNX file is its own network with its own pre-processing, and only the
-/// number of persons is asked for.
+/// The network described by `info`, initialised with the weights of a file. A classifier for other
+/// persons is ignored. An ONNX file brings its own network and pre-processing.
 ///
 /// # Errors
 /// What is wrong with the file, and [`Error::File`] with both shapes if its weights belong to
@@ -147,7 +146,7 @@ pub fn init(path: &Path, info: &NetInfo, seed: u64) -> Result<InitialNet> {
             .map_err(|e| Error::file(path, e.to_string()))?;
         if !net.has_backbone_norm() {
             notes.push(format!(
-                "{}: no BatchNorm is left in it (they are folded): it will train badly, start from the unfolded network if there is one",
+                "{}: its BatchNorms are folded, so it will train badly: start from the unfolded network if possible",
                 path.display()
             ));
         }
@@ -164,7 +163,7 @@ pub fn init(path: &Path, info: &NetInfo, seed: u64) -> Result<InitialNet> {
     let mut net = fresh(info, seed)?;
     let mut report = import::assign(&mut net, &naming, &weights).map_err(named)?;
     add_skipped(&mut report, &source);
-    // A training may leave out heads, and begins with a backbone as a whole.
+    // A training may replace heads, but needs the whole backbone.
     if let Some(left) = report.dropped.iter().find(|left| left.of_backbone) {
         let reason = format!("`{}`: {}", left.name, left.reason);
         return Err(Error::file(path, reason));
@@ -177,24 +176,24 @@ pub fn init(path: &Path, info: &NetInfo, seed: u64) -> Result<InitialNet> {
     })
 }
 
-/// The network that `info` asks for, with fresh weights.
+/// The network described by `info`, with random weights.
 ///
 /// # Errors
 /// [`Error::Argument`] if there is no such network.
 pub fn fresh(info: &NetInfo, seed: u64) -> Result<Net> {
     let spec = info.spec.as_ref().ok_or_else(|| {
-        Error::Argument("a network from an ONNX file has no fresh weights".to_owned())
+        Error::Argument("a network from an ONNX file cannot be initialised at random".to_owned())
     })?;
     nets::build(spec, info.classes, seed)
 }
 
-/// A network that no name stands for, as a run keeps it for when it goes on: one from an ONNX file,
-/// or a quantised one.
+/// A network that a [`nets::Spec`] cannot describe, saved in the run folder for `--resume`: one from an
+/// ONNX file, or a quantised one.
 #[derive(Debug)]
 pub struct SavedGraph {
     /// The network.
     pub graph: Graph,
-    /// What is known of it.
+    /// Its metadata.
     pub info: NetInfo,
     /// How it was quantised, if it was.
     pub quantisation: Option<Quantisation>,
@@ -228,9 +227,8 @@ impl SavedGraph {
             metadata: file.metadata,
             ..WeightFile::default()
         };
-        let info = NetInfo::of(&said)?.ok_or_else(|| {
-            Error::file(path, "it does not say how it is trained: no file of a run")
-        })?;
+        let info = NetInfo::of(&said)?
+            .ok_or_else(|| Error::file(path, "its metadata do not belong to a training run"))?;
         let quantisation = (said.metadata.get(QUANTISATION))
             .map(|json| serde_json::from_str(json))
             .transpose()
@@ -243,7 +241,7 @@ impl SavedGraph {
     }
 }
 
-/// The network of a run that began with an ONNX file, as the run has kept it.
+/// The network of a run that started from an ONNX file.
 ///
 /// # Errors
 /// What is wrong with the file.
@@ -259,7 +257,7 @@ pub fn resume_onnx(path: &Path) -> Result<(Net, NetInfo)> {
     Ok((net, info))
 }
 
-/// Why weights are refused of which `dropped` have no place in the network.
+/// The error for trained tensors that the network has no parameter for.
 fn refused_tensors(dropped: &[DroppedTensor]) -> String {
     const SHOWN: usize = 8;
     let shown = dropped.iter().take(SHOWN);
@@ -269,8 +267,8 @@ fn refused_tensors(dropped: &[DroppedTensor]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "trained tensors would be left out, so that other embeddings come out than those of the network \
-         that was trained: {}{more}; --drop-unused (`trainer import`, `trainer export`) leaves them out",
+        "trained tensors have no place in the network, so its embeddings would differ from those of the \
+         trained network: {}{more}; --drop-unused (`trainer import`, `trainer export`) leaves them out",
         shown.join(", ")
     )
 }

@@ -1,21 +1,16 @@
-//! Networks: functions that build a [`Graph`] with fresh weights, and what training does with each
-//! parameter.
+//! Networks: functions that build a [`Graph`] with initial weights, and the role of each parameter in
+//! training.
 //!
-//! Every network has an f32 image `[N, 3, height, width]` as its input, normalised as its
-//! [`ModelMetadata`](network::metadata::ModelMetadata) says, and these outputs:
+//! The input is an f32 image `[N, 3, height, width]`, normalised as the model metadata state. Outputs:
 //!
-//! | name | shape | what |
+//! | name | shape | value |
 //! |---|---|---|
-//! | `f_t` | `[N, C]` | pooled feature: triplet and centre loss |
-//! | `f_i` | `[N, D]` | after the neck: what is compared in use |
-//! | `logits` | `[N, classes]` | the classifier's answer; with parts `logits.0`, `logits.1`... |
+//! | `f_t` | `[N, C]` | pooled feature, for triplet and centre loss |
+//! | `f_i` | `[N, D]` | feature after the neck, compared in use |
+//! | `logits` | `[N, classes]` | classifier; with parts `logits.0`, `logits.1`... |
 //!
-//! With stripes ([`Spec::parts`]) `f_t` and `f_i` are theirs joined, from top to bottom.
-//!
-//! [`build`] makes one with weights to start from, [`blank`] one that weights are read into.
-//!
-//! Names of parameters are those of torchvision and torchreid; each file says which source it
-//! follows, and `tests/nets.rs` compares it with PyTorch.
+//! With parts ([`Spec::parts`]) `f_t` and `f_i` are concatenated from top to bottom. Parameters are
+//! named as in torchvision and torchreid; `tests/nets.rs` compares each network with PyTorch.
 
 mod backbone;
 mod builder;
@@ -36,16 +31,16 @@ use self::backbone::Architecture;
 use self::builder::Builder;
 use self::init::Init;
 pub use self::new_head::with_new_head;
-use crate::{Error, Result};
+use crate::Result;
 
-/// A network, and what training does with its parameters.
+/// A network and the roles of its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
     graph: Graph,
     roles: Vec<ParamRole>,
 }
 
-/// What training does with a parameter.
+/// The role of a parameter in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamRole {
     /// The optimiser moves it.
@@ -82,7 +77,7 @@ pub struct Spec {
     /// `ResNet` without SE only.
     pub stem_relu: bool,
     /// How the first pooling treats the border. A `ResNet` only; with SE it is always
-    /// [`StemPool::Ceil`], whatever is asked for.
+    /// [`StemPool::Ceil`].
     pub stem_pool: StemPool,
     /// Non-local blocks in the second and third stage, as in AGW and SBS. ResNet-50, ResNet-101
     /// and their IBN-a forms.
@@ -93,7 +88,7 @@ pub struct Spec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "named as everywhere")]
+#[expect(missing_docs, reason = "the names are those of the papers")]
 pub enum Backbone {
     #[serde(rename = "resnet18")]
     ResNet18,
@@ -184,8 +179,8 @@ impl Default for Spec {
     }
 }
 
-/// The network of `spec` for `classes` identities, with weights to start from (see the module
-/// `init`), which `seed` decides bit for bit.
+/// The network of `spec` for `classes` identities, with initial weights from `seed` (see the module
+/// `init`).
 ///
 /// # Errors
 /// As [`blank`].
@@ -195,11 +190,10 @@ pub fn build(spec: &Spec, classes: usize, seed: u64) -> Result<Net> {
     Ok(net)
 }
 
-/// As [`build`], with zeros wherever chance would decide: what weights are read into, and what
-/// knows all shapes at once.
+/// As [`build`], with zeros in place of random values: to read weights into, or to know the shapes.
 ///
 /// # Errors
-/// [`Error::Argument`] if there is no such network, with what is possible, or if `classes` is 0.
+/// [`Error::Argument`](crate::Error::Argument) if there is no such network, with what is possible, or if `classes` is 0.
 pub fn blank(spec: &Spec, classes: usize) -> Result<Net> {
     Ok(assemble(spec, classes)?.0)
 }
@@ -225,14 +219,13 @@ pub fn reparam(net: &Net) -> Result<Net> {
     Ok(merged)
 }
 
-/// The network, and what its parameters start from.
+/// The network and the initial values of its parameters.
 fn assemble(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Init)>)> {
     spec.check()?;
-    if classes == 0 {
-        return Err(Error::Argument(
-            "a network for 0 identities was asked for, wanted at least 1".to_owned(),
-        ));
-    }
+    ensure!(
+        classes != 0,
+        "the number of identities is 0, wanted at least 1"
+    );
     let mut b = Builder::new(spec.backbone.name(), spec.size);
     let map = match spec.backbone.family() {
         Architecture::ResNet(resnet) => resnet.build(&mut b, spec)?,
@@ -248,7 +241,7 @@ fn assemble(spec: &Spec, classes: usize) -> Result<(Net, Vec<(ParamId, Init)>)> 
 impl Net {
     /// `graph`, each parameter with the role that its use implies: weights, biases, scales and
     /// slopes are trained, running statistics follow, and constants stay. Exact for every network
-    /// read from a file; the builders of this module say it themselves.
+    /// read from a file; the builders of this module set roles themselves.
     #[must_use]
     pub fn from_graph(graph: Graph) -> Self {
         let mut roles = vec![ParamRole::Frozen; graph.params().len()];
@@ -268,7 +261,7 @@ impl Net {
         &self.graph
     }
 
-    /// What training does with a parameter.
+    /// The role of a parameter in training.
     ///
     /// # Panics
     /// If `id` belongs to another network.

@@ -1,12 +1,9 @@
-//! Quantisation-aware training: a quantised network as one that learns.
+//! Quantisation-aware training (Jacob et al. 2018): the trainable form of a quantised network.
 //!
-//! In: the network that the quantiser made of a float one. Out: a [`Net`] that computes the same,
-//! and whose weights are float numbers behind a `QuantizeLinear` (Jacob et al. 2018). A step of
-//! training rounds them on the way forward and passes gradients straight through the rounding, so
-//! that weights cross to the next value where the loss wants them there. Scales, zero points, ties
-//! and residuals are the quantiser's and stay, and so do the statistics of BatchNorms: they are folded
-//! into layers, that of the neck into a scale and an offset, which learn. What was learnt goes back as quantised into the quantised network, unchanged
-//! ([`QatNetwork::to_quantised`]).
+//! In: a quantised graph. Out: a [`Net`] that computes the same, whose weights are f32 behind a
+//! `QuantizeLinear`. Training rounds them in the forward pass and passes gradients straight through.
+//! Scales, zero points and BatchNorm statistics stay. [`QatNetwork::to_quantised`] writes the trained
+//! weights back as integers.
 
 use network::graph::{Graph, Op, Operand, ParamId};
 use network::tensor::{Data, Tensor};
@@ -14,11 +11,11 @@ use network::tensor::{Data, Tensor};
 use crate::nets::{Net, ParamRole};
 use crate::{Error, Result};
 
-/// Codes of weights: -127 to 127.
+/// Range of quantised weights, in steps.
 pub(crate) const WEIGHT_RANGE: [f32; 2] = [-127.0, 127.0];
 
-/// How far from its value's centre a weight begins at the most, in steps: the first rounding is the
-/// quantiser's.
+/// Greatest distance of an initial latent weight from its quantised value, in steps: below 0.5, so
+/// that it rounds to the same value.
 const WITHIN: f32 = 0.49;
 
 /// Ending of a quantised parameter's name.
@@ -32,17 +29,17 @@ pub struct QatNetwork {
     latents: Vec<LatentParam>,
 }
 
-/// A parameter of integers and the float one that is trained in its place.
+/// An integer parameter, and the float one that is trained in its place.
 #[derive(Debug, Clone)]
 struct LatentParam {
     /// Of the quantised network.
     quantised: ParamId,
     /// Of the net.
     float: ParamId,
-    /// Steps, one for each index along `axis`.
+    /// Scales, one for each index along `axis`.
     scales: Vec<f32>,
     axis: usize,
-    /// Whether it is a bias, which is rounded only when it has been learnt.
+    /// Whether it is a bias, which is rounded only in [`QatNetwork::to_quantised`].
     bias: bool,
 }
 
@@ -71,17 +68,13 @@ impl QatNetwork {
             latents,
             ..
         } = soft;
-        if latents.is_empty() {
-            return Err(Error::Argument(
-                "the network has no weight of 8 bits to train: quantise it first".to_owned(),
-            ));
-        }
+        ensure!(
+            !latents.is_empty(),
+            "the network has no 8-bit weight to train: quantise it first"
+        );
         for output in quantised.outputs() {
             let Some(Operand::Value(value)) = values[output.value.index()] else {
-                return Err(Error::Argument(format!(
-                    "output `{}` does not depend on the image",
-                    output.name
-                )));
+                bail!("output `{}` does not depend on the image", output.name);
             };
             new.output(output.name.clone(), value);
         }
@@ -94,9 +87,8 @@ impl QatNetwork {
         })
     }
 
-    /// Moves each weight as close to that of the float network as its value allows: what training has
-    /// to know is on which side of a value a weight lay. `float` is the network that was quantised,
-    /// with the same names.
+    /// Moves each latent weight towards that of `float`, the network that was quantised, without
+    /// changing its quantised value.
     ///
     /// # Errors
     /// [`Error::Kernels`] if it is another network.
@@ -132,13 +124,12 @@ impl QatNetwork {
         &self.quantised
     }
 
-    /// The quantised network with what `net`, the trained form of [`QatNetwork::net`], has learnt.
-    /// Codes of weights are those that training computed with; biases are rounded to steps of the
-    /// accumulator.
+    /// The quantised network with the parameters of `net`, the trained form of [`QatNetwork::net`].
+    /// Weights are quantised as in training; biases are rounded to steps of the accumulator.
     ///
     /// # Errors
-    /// [`Error::Kernels`] if `net` is another network, [`Error::Parameter`] if it has learnt what is
-    /// no number.
+    /// [`Error::Kernels`] if `net` is another network, [`Error::Parameter`] if a parameter is not
+    /// finite.
     pub fn to_quantised(&self, net: &Net) -> Result<Graph> {
         let mut graph = self.quantised.clone();
         for latent in &self.latents {
@@ -159,7 +150,7 @@ impl QatNetwork {
             };
             graph.set_tensor(latent.quantised, Tensor::new(learnt.shape(), data)?)?;
         }
-        // What is float was trained as well: the head.
+        // The float parameters of the head were trained as well.
         for (id, param) in self.quantised.param_ids() {
             let integers = self.latents.iter().any(|latent| latent.quantised == id);
             let learnt = (net.graph().params().iter()).find(|own| own.name == param.name);
@@ -171,13 +162,13 @@ impl QatNetwork {
     }
 }
 
-/// The value that training rounds a weight to: libtorch multiplies by the reciprocal.
+/// A weight quantised as in training: libtorch multiplies by the reciprocal of the step.
 fn quantise_weight(value: f32, step: f32) -> i8 {
     let [low, high] = WEIGHT_RANGE;
     (value * (1.0 / step)).round_ties_even().clamp(low, high) as i8
 }
 
-/// Nothing moves a BatchNorm that could not be folded.
+/// Freezes the BatchNorms that could not be folded.
 fn freeze_norms(net: &mut Net) {
     let norm = |op: &Op| matches!(op, Op::BatchNorm { .. } | Op::InstanceNorm { .. });
     let params: Vec<ParamId> = (net.graph().nodes().iter())
@@ -201,7 +192,7 @@ impl LatentParam {
     }
 }
 
-/// A quantised network on its way to a trainable one.
+/// Copies a quantised graph into its trainable form.
 struct QatBuilder<'a> {
     old: &'a Graph,
     new: Graph,
@@ -243,7 +234,7 @@ impl QatBuilder<'_> {
             .get_or_insert_with(|| new.param(param.name.clone(), param.tensor.clone()))
     }
 
-    /// A float parameter in place of one of integers; none for others.
+    /// Replaces an integer parameter by a float one; none for other types.
     fn latent_param(
         &mut self,
         quantised: ParamId,

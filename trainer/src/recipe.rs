@@ -1,10 +1,8 @@
-//! Everything that decides a run, as one TOML file: `configs/bot-resnet50-official.toml` and its
-//! neighbours.
+//! Training recipes: all settings of a run in one TOML file, as in `configs/`.
 //!
-//! Every key has a default, the official code's of Luo et al. 2019, and every trick of the paper is
-//! one key. Read with [`Recipe::read`], settings of the command line put over it, checked once;
-//! after that no code asks whether it is valid. [`Recipe::to_toml`] gives all of it back, which is
-//! what a run folder keeps.
+//! Every key has a default, that of the official code of Luo et al. 2019; every trick of the paper is
+//! one key. [`Recipe::read`] applies settings of the command line and checks everything once.
+//! [`Recipe::to_toml`] gives the whole recipe back, for the run folder.
 
 use std::path::Path;
 
@@ -36,27 +34,27 @@ const RENAMED: [(&str, &str); 13] = [
     ("evaluate.batch", "evaluate.batch_size"),
 ];
 
-/// Everything that decides a run.
+/// All settings of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Recipe {
-    /// What all chance is drawn from: weights, order, augmentation.
+    /// Seed of all random numbers: weights, order, augmentation.
     pub seed: u64,
     /// The network.
     pub model: Spec,
     /// How an image becomes its input.
     pub input: Input,
-    /// What chance does to an image.
+    /// Augmentation of images.
     pub augment: Augment,
     /// Which images make a batch.
     pub batch: Batch,
-    /// What is asked of the network.
+    /// The losses.
     pub loss: Loss,
-    /// How weights follow gradients.
+    /// The optimiser.
     pub optimiser: Optimiser,
-    /// How fast, over the epochs.
+    /// The learning rate over the epochs.
     pub schedule: Schedule,
-    /// When and how it is judged.
+    /// When and how it is evaluated.
     pub evaluate: Evaluate,
 }
 
@@ -87,7 +85,7 @@ pub struct Batch {
     pub images: usize,
 }
 
-/// What is asked of the network: a sum of losses, each with its weight; 0 leaves it away.
+/// The losses: a weighted sum; weight 0 disables a loss.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Loss {
@@ -99,12 +97,12 @@ pub struct Loss {
     pub centre: Centre,
     /// Circle loss on `f_i`.
     pub circle: Circle,
-    /// Learning from another network.
+    /// Distillation from another network.
     pub distil: Distil,
 }
 
 impl Loss {
-    /// Whether there is anything to learn from: a loss with a weight, or a teacher.
+    /// Whether a loss has a weight, or there is a teacher.
     #[must_use]
     pub fn teaches(&self) -> bool {
         let own = [
@@ -123,7 +121,7 @@ impl Loss {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Id {
-    /// Its share in the sum.
+    /// Its weight in the sum.
     pub weight: f64,
     /// Share of each label that is spread over all persons, 0 to 1.
     pub label_smoothing: f64,
@@ -133,7 +131,7 @@ pub struct Id {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Triplet {
-    /// Its share in the sum.
+    /// Its weight in the sum.
     pub weight: f64,
     /// Wanted distance between the farthest of the same and the nearest other; below 0 the soft
     /// margin.
@@ -144,7 +142,7 @@ pub struct Triplet {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Centre {
-    /// Its share in the sum.
+    /// Its weight in the sum.
     pub weight: f64,
     /// Learning rate of the centres, whose gradient is divided by `weight`.
     pub learning_rate: f64,
@@ -154,7 +152,7 @@ pub struct Centre {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Circle {
-    /// Its share in the sum.
+    /// Its weight in the sum.
     pub weight: f64,
     /// Relaxation.
     pub margin: f64,
@@ -162,31 +160,32 @@ pub struct Circle {
     pub gamma: f64,
 }
 
-/// Learning from another network.
+/// Distillation from another network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Distil {
-    /// Weights or ONNX of the teacher; none without.
+    /// File of the teacher: weights or ONNX; empty for none.
     pub teacher: String,
-    /// Share of the divergence of its classifier's answers.
+    /// Weight of the divergence between the logits.
     pub logits: f64,
-    /// Share of the cosine distance of its features.
+    /// Weight of the cosine distance between the features.
     pub features: f64,
-    /// How much answers are softened.
+    /// Temperature of the logits.
     pub temperature: f64,
 }
 
-/// How weights follow gradients.
+/// The optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Optimiser {
-    /// Adam or SGD with momentum.
+    /// The algorithm.
     pub algorithm: Algorithm,
     /// Learning rate, which the schedule multiplies.
     pub learning_rate: f64,
     /// L2 penalty, in the gradient.
     pub weight_decay: f64,
-    /// Share of the past in the running mean of weights that is judged and kept; 0 for none.
+    /// Decay of the exponential moving average of the weights, which is then evaluated and kept; 0
+    /// disables it.
     pub ema: f64,
 }
 
@@ -205,13 +204,13 @@ pub enum Algorithm {
     GradientDescent,
 }
 
-/// When and how the network is judged.
+/// When and how the network is evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evaluate {
     /// Epochs between two evaluations; the last epoch always has one.
     pub interval: u32,
-    /// Images computed at once.
+    /// Images in a batch.
     pub batch_size: usize,
 }
 
@@ -322,7 +321,7 @@ impl Recipe {
         Self::parse(&text, settings).map_err(|reason| Error::file(path, reason))
     }
 
-    /// As [`Recipe::read`], from text; an error is for whoever names the file.
+    /// As [`Recipe::read`], from text; the caller adds the file to an error.
     fn parse(text: &str, over: &[String]) -> Result<Self, String> {
         let mut table: Table = toml::from_str(text).map_err(|e| settings::one_line(&e))?;
         for setting in over {

@@ -1,15 +1,14 @@
-//! The folder of a run: what was asked, what happened, and what came out.
+//! The folder of a training run.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
 //! | `recipe.toml` | the whole recipe, every key with its value |
-//! | `log.jsonl` | one [`LogRecord`] a line, as it happens |
-//! | `last.safetensors` | everything that the run needs to go on: from its beginning, and after every epoch |
-//! | `final.safetensors` | the network, when the run is over |
-//! | `final.onnx` | the same in place of it, if the network was trained in integers |
+//! | `log.jsonl` | one [`LogRecord`] a line |
+//! | `last.safetensors` | checkpoint to resume from, written at the start and after every epoch |
+//! | `final.safetensors` | the trained network |
+//! | `final.onnx` | the trained network in its place, if it was trained with `--qat` |
 //!
-//! Pictures stand beside them. Every file but the log is written under another name first and then
-//! renamed, so that a run that is killed leaves whole files.
+//! Every file except the log is replaced atomically, so a killed run leaves complete files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -21,13 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::recipe::Recipe;
 use crate::{Error, Result};
 
-/// File that a run goes on from.
+/// Checkpoint that a run resumes from.
 pub const LAST: &str = "last.safetensors";
 
-/// File of the finished network.
+/// File of the trained network.
 pub const FINAL: &str = "final.safetensors";
 
-/// File of the finished network, if it was trained in integers.
+/// File of the trained network after quantisation-aware training.
 pub const FINAL_INT8: &str = "final.onnx";
 
 /// The folder of a run.
@@ -43,11 +42,11 @@ pub struct RunFolder {
 pub enum LogRecord {
     /// An epoch is over.
     Epoch(EpochRecord),
-    /// The network was judged.
+    /// The network was evaluated.
     Evaluation(EvaluationRecord),
 }
 
-/// What an epoch has seen: means over its batches.
+/// Means over the batches of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1 on.
@@ -64,16 +63,16 @@ pub struct EpochRecord {
     pub waiting: f64,
 }
 
-/// How well the network finds people again.
+/// Scores after an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRecord {
     /// After this epoch.
     pub epoch: u32,
-    /// What the test said.
+    /// Scores on the test set.
     pub test: TestScores,
 }
 
-/// What a test said.
+/// Scores of a network on a test set, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TestScores {
     /// Share of the queries whose first answer is right.
@@ -101,7 +100,7 @@ impl RunFolder {
         if folder.join(LAST).exists() {
             return Err(Error::file(
                 folder,
-                "there is a run in it already: --resume goes on with it, --out names another folder",
+                "it holds a run already: use --resume to continue it, or --out for another folder",
             ));
         }
         write_whole(&folder.join("log.jsonl"), b"")?;
@@ -109,11 +108,11 @@ impl RunFolder {
         Self::open(folder)
     }
 
-    /// Goes on with the run in a folder after `epoch`, the last one that was kept: what the log says
-    /// of later ones, which will happen again, is taken out. Gives the records that stay.
+    /// Opens the run in a folder after `epoch`, the last one with a checkpoint, and removes records of
+    /// later epochs from the log. Returns the remaining records.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::File`] if the log is none.
+    /// [`Error::Io`], or [`Error::File`] if the log is invalid.
     pub fn resume(folder: &Path, epoch: u32) -> Result<(Self, Vec<LogRecord>)> {
         let path = folder.join("log.jsonl");
         let records: Vec<LogRecord> = read_log(&path)?
@@ -165,8 +164,7 @@ impl RunFolder {
     }
 }
 
-/// The records of a run, for whoever draws or compares them. A last line that was cut off by a kill
-/// is left out.
+/// The records of a run. An incomplete last line, as a killed run leaves it, is ignored.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::File`] with the line that is no record.

@@ -1,4 +1,4 @@
-//! How fast weights move in each epoch.
+//! Learning rate schedule.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Schedule {
     pub milestone_factor: f64,
 }
 
-/// How the rate rises, and what a milestone means: code and paper differ.
+/// Formula of the warm-up and meaning of a milestone: code and paper differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warmup {
@@ -49,7 +49,7 @@ pub enum Decay {
 }
 
 impl Default for Schedule {
-    /// The official code's.
+    /// Those of the official code.
     fn default() -> Self {
         Self {
             epochs: 120,
@@ -64,7 +64,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Refuses what makes no run.
+    /// Checks all values.
     ///
     /// # Errors
     /// [`Error::Argument`] with the key, the value found and the range.

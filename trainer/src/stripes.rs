@@ -1,4 +1,4 @@
-//! How far the colours of crops alone get on a data set: what a network has to beat there.
+//! The colour-stripe baseline on a data set: how well colours alone identify persons.
 
 use retrieval::metrics::{self, Scores};
 use retrieval::stripes::{DIM, embed};
@@ -8,7 +8,7 @@ use crate::Result;
 use crate::data::picture::Picture;
 use crate::data::{Dataset, Image};
 
-/// How well stripes find the persons of a data set's test part: cosine, by the rules of
+/// Scores of the colour-stripe baseline on the test part of a data set: cosine, by the rules of
 /// Market-1501.
 ///
 /// # Errors

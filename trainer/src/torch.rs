@@ -1,5 +1,5 @@
-//! Everything that computes with libtorch: a [`Net`](crate::nets::Net) on tensors that know their
-//! gradients, the losses on what it gives, the optimisers that move it, and the loop around them.
+//! Training on libtorch: a [`Net`](crate::nets::Net) with gradients, losses, optimisers and the training
+//! loop.
 
 pub mod device;
 pub mod extract;
@@ -26,8 +26,8 @@ pub enum Mode {
     Eval,
 }
 
-/// What convolutions and matrix products compute with. All else, parameters included, is f32,
-/// except with [`Precision::F64`].
+/// Precision of convolutions and matrix products. All else, parameters included, is f32, except with
+/// [`Precision::F64`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -59,14 +59,13 @@ impl From<tch::TchError> for Error {
 }
 
 impl Error {
-    /// [`Error::Torch`] about `what`, with the first line that libtorch says: what follows it is a
-    /// stack of C++.
+    /// [`Error::Torch`] about `what`, with the first line of the message: the others are a C++ stack.
     fn torch(what: impl Into<String>, error: tch::TchError) -> Self {
-        let said = error.to_string();
-        let reason = said
+        let message = error.to_string();
+        let reason = message
             .lines()
             .next()
-            .unwrap_or("failed without a word")
+            .unwrap_or("failed without a message")
             .to_owned();
         Self::Torch {
             what: what.into(),

@@ -1,6 +1,4 @@
-//! Named tensors in a file: weights, and all else that a checkpoint holds.
-//!
-//! A file of ours is safetensors. Its metadata say which network the weights belong to.
+//! Named tensors in a safetensors file, with metadata.
 
 pub(crate) mod element;
 
@@ -24,7 +22,7 @@ pub(crate) const MAX_BYTES: u64 = 1 << 32;
 /// eight bytes say so).
 const MAX_HEADER: u64 = 1 << 24;
 
-/// Named tensors and what is said about them.
+/// Named tensors and metadata.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WeightFile {
     /// By name, as in the network (`layer1.0.conv1.weight`).
@@ -179,9 +177,7 @@ pub(crate) fn replace(
 ) -> Result<()> {
     let Some(name) = path.file_name() else {
         let shown = path.display();
-        return Err(Error::Argument(format!(
-            "`{shown}` names no file to write to"
-        )));
+        bail!("`{shown}` names no file to write to");
     };
     let mut partial = std::ffi::OsString::from(".");
     partial.push(name);

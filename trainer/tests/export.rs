@@ -214,12 +214,15 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
     people(&folder.join("people"));
     let arguments = "--weights net.safetensors --out person.onnx --eval people --report out/report";
     let said = done(folder, arguments);
-    let judged = &said["judged"];
-    let retrieval: Vec<f64> = serde_json::from_value(judged["retrieval"].clone()).unwrap();
+    let accuracy = &said["accuracy"];
+    let retrieval: Vec<f64> = serde_json::from_value(accuracy["retrieval"].clone()).unwrap();
     assert!(retrieval.iter().all(|share| (0.0..=1.0).contains(share)));
-    assert_eq!(judged["open_set"]["mate_searches"], 6);
-    assert_eq!(judged["before"], judged["after"]);
-    assert_eq!(judged["before"]["layers"], judged["before"]["layers_float"]);
+    assert_eq!(accuracy["open_set"]["mate_searches"], 6);
+    assert_eq!(accuracy["before"], accuracy["after"]);
+    assert_eq!(
+        accuracy["before"]["layers"],
+        accuracy["before"]["layers_float"]
+    );
 
     let model = Model::open(&folder.join("person.onnx"), &ModelOptions::default()).unwrap();
     let thresholds = model.metadata.thresholds;
@@ -231,7 +234,7 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
         (&report["schema"], &report["file"]),
         (&1.into(), &"person.onnx".into())
     );
-    assert_eq!(report["open_set"], judged["open_set"]);
+    assert_eq!(report["open_set"], accuracy["open_set"]);
     let html = read("report.html");
     assert!(html.contains("osnet_x0_25") && html.contains("--eval people"));
 
@@ -245,8 +248,8 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
     for (arguments, wanted) in [
         ("--eval half", "half: 0 queries and 0 gallery images"),
         ("--eval nowhere", "nowhere"),
-        ("--eval people --sensitivity", "want --quantize"),
-        ("--eval people --max-map-drop 0.1", "want --quantize"),
+        ("--eval people --sensitivity", "need --quantize"),
+        ("--eval people --max-map-drop 0.1", "need --quantize"),
     ] {
         let said = refused(
             folder,

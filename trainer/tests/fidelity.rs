@@ -1,7 +1,7 @@
 //! Fifty steps of training against the official recipe, restated in plain PyTorch.
 //!
 //! `pytorch/fidelity.py` trains the restated network in f64 and writes what it saw to
-//! `fixtures/fidelity.json`. WeightFile, centres and images come from a formula that both sides know.
+//! `fixtures/fidelity.json`. Weights, centres and images come from a formula that both sides know.
 //!
 //! f64, because f32 cannot answer the question: a network with ReLU trained by Adam is not continuous
 //! in its rounding errors. Of the 1,179,648 activations of a first step on 64 x 32 images, PyTorch gave

@@ -90,7 +90,7 @@ fn commands_are_never_run() {
     assert_tensor(&w, "w", &[2], &[0.0, 1.0]);
     let source = import::open(&fixture("command_in_weights")).unwrap();
     assert_eq!(source.weights().unwrap().tensors.len(), 1);
-    let [import::Skipped { name, reason, .. }] = source.skipped() else {
+    let [import::SkippedObject { name, reason, .. }] = source.skipped() else {
         panic!("{:?}", source.skipped())
     };
     assert_eq!(name, "evil");

@@ -147,7 +147,7 @@ fn a_run_learns_and_keeps_what_it_did() {
     let info = info.unwrap().unwrap();
     assert_eq!((info.epoch, info.classes), (6, 8));
 
-    // The network that was kept is the one that was judged.
+    // The network that was kept is the one that was evaluated.
     let output = done(bench.trainer("eval --weights run/final.safetensors --data people --json"));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = &report["rows"][0];
@@ -278,10 +278,10 @@ fn a_network_from_an_onnx_file_trains_and_goes_on() {
 
     let said = done(bench.train("--out folded --init folded.onnx --set schedule.epochs=1"));
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("no BatchNorm is left"), "{said}");
+    assert!(said.contains("BatchNorms are folded"), "{said}");
     let said = done(bench.train("--out float --init float.onnx --set schedule.epochs=2"));
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(!said.contains("no BatchNorm is left"), "{said}");
+    assert!(!said.contains("BatchNorms are folded"), "{said}");
     // Such a file can teach as well, as far as its features go.
     let taught = "--out taught --set schedule.epochs=1 --set model.backbone=resnet18 \
                   --set loss.distil.teacher=float.onnx";
@@ -319,18 +319,18 @@ fn a_network_trains_in_integers() {
     assert!(read(&finished) == whole, "it went on as another network");
 
     let output = done(bench.trainer(
-        "export --weights int8/final.onnx --out judged.onnx --eval people --against float/final.safetensors --fmr 0.1 --json",
+        "export --weights int8/final.onnx --out compared.onnx --eval people --against float/final.safetensors --fmr 0.1 --json",
     ));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let cosine = report["judged"]["judgement"]["cosine"]["mean"].as_f64();
+    let cosine = report["accuracy"]["comparison"]["cosine"]["mean"].as_f64();
     assert!(cosine.unwrap() > 0.95, "{report}");
-    let judged = network::model::Model::open(&bench.path("judged.onnx"), &Default::default());
-    let judged = judged.unwrap().metadata;
+    let compared = network::model::Model::open(&bench.path("compared.onnx"), &Default::default());
+    let compared = compared.unwrap().contract;
     assert_eq!(
-        judged.quantisation.unwrap().calibration,
+        compared.quantisation.unwrap().calibration,
         quantisation.calibration
     );
-    assert!(!judged.thresholds.is_empty());
+    assert!(!compared.thresholds.is_empty());
     // What the log says of the network in training holds for the file.
     let log = read_log(&bench.path("int8/log.jsonl")).unwrap();
     let Some(LogRecord::Evaluation(said)) = log.last() else {

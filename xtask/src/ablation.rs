@@ -137,7 +137,7 @@ impl Ablation {
         Ok(())
     }
 
-    /// Trains and judges all that the tables need and that is not there yet, `jobs` at once.
+    /// Trains and evaluates all runs that the tables need and that do not exist yet, `jobs` at once.
     fn work(&self) -> Result<()> {
         let mut folders = BTreeSet::new();
         let mut all: Vec<(Line, u64, Question)> = Vec::new();
@@ -293,7 +293,7 @@ impl Ablation {
                 Question::Cross => _ = trainer.arg("--cross").args(&self.cross),
                 Question::Necks => _ = trainer.arg("--necks"),
             }
-            // The same machine judges.
+            // The evaluation uses the same device options.
             trainer.args(&self.rest);
             let output = trainer.output()?;
             if !output.status.success() {

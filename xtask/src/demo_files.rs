@@ -132,20 +132,20 @@ impl DemoFiles {
             }
         }
         let report = answer(&mut export)?;
-        let judged = &report["judged"]["judgement"];
-        let operating = report["judged"]["open_set"]["operating"].as_array();
+        let comparison = &report["accuracy"]["comparison"];
+        let operating = report["accuracy"]["open_set"]["operating"].as_array();
         let lowest = operating
             .and_then(|all| all.iter().find(|at| at["target"] == 0.01))
             .context("too few searches for a threshold at 1 % of strangers let in")?;
         self.card(
             "street",
             &json!({
-                "what": format!("{} queries of a street that was not learned (seed {STREET})", judged["queries"]),
-                "map_float": percent(&judged["map"]["float"]["value"])?,
-                "map_int8": percent(&judged["map"]["int8"]["value"])?,
-                "rank1_float": percent(&judged["rank1"]["float"]["value"])?,
-                "rank1_int8": percent(&judged["rank1"]["int8"]["value"])?,
-                "cosine_mean": judged["cosine"]["mean"],
+                "what": format!("{} queries of a street that was not learned (seed {STREET})", comparison["queries"]),
+                "map_float": percent(&comparison["map"]["float"]["value"])?,
+                "map_int8": percent(&comparison["map"]["int8"]["value"])?,
+                "rank1_float": percent(&comparison["rank1"]["float"]["value"])?,
+                "rank1_int8": percent(&comparison["rank1"]["int8"]["value"])?,
+                "cosine_mean": comparison["cosine"]["mean"],
                 "threshold": lowest["point"]["threshold"],
                 "strangers_let_in": percent(&lowest["point"]["fpir"])?,
                 "known_missed": percent(&lowest["point"]["fnir"])?,

@@ -1,15 +1,13 @@
-//! How sure a figure of an evaluation is: intervals by the paired bootstrap (Efron and Tibshirani,
-//! "An Introduction to the Bootstrap", 1993, chapter 13, percentile method).
+//! Confidence intervals by the paired bootstrap (Efron and Tibshirani, "An Introduction to the
+//! Bootstrap", 1993, chapter 13, percentile method).
 //!
-//! The queries are drawn anew, as many as there are and with repetition, some thousand times; each
-//! time every figure is computed from the same draw, of both networks and of their difference. Two
-//! networks that find hard what is hard then differ by little in every draw, and the interval of the
-//! difference is far narrower than those of the two figures. The gallery is not drawn anew: an
-//! interval says what other queries in this gallery would have given, not what another place would.
+//! Queries are resampled with replacement; every figure of both networks and their difference come
+//! from the same resample, so the interval of the difference is narrow. The gallery is not resampled:
+//! the interval covers other queries in this gallery, not other galleries.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 use synth::random::Draw;
 
 /// Share of the resamples that an interval holds.
@@ -51,18 +49,18 @@ impl Bootstrap {
     /// interval.
     ///
     /// # Errors
-    /// [`Error::Argument`] without rows or with fewer than 100 resamples.
+    /// [`Error::Argument`](crate::Error::Argument) without rows or with fewer than 100 resamples.
     pub fn intervals<const C: usize, const F: usize>(
         &self,
         rows: &[[f64; C]],
         figures: impl Fn(&[f64; C]) -> [f64; F],
     ) -> Result<[Option<Interval>; F]> {
         if rows.is_empty() || self.resamples < 100 {
-            return Err(Error::Argument(format!(
+            bail!(
                 "{} resamples of {} queries, wanted at least 100 of at least one",
                 self.resamples,
                 rows.len()
-            )));
+            );
         }
         let add = |mut sums: [f64; C], row: &[f64; C]| {
             for (sum, value) in sums.iter_mut().zip(row) {

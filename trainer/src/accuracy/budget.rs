@@ -1,10 +1,8 @@
-//! MixedPrecision precision: as many layers quantised as a stated loss of mAP allows, and what that costs.
+//! Mixed precision: as few float layers as a limit on the drop of mAP allows, and their cost.
 //!
-//! Layers are kept float from the most harmful one on ([`super::sensitivity`]); how many of them are
-//! needed is found by bisection. Every combination that is tried is quantised, embedded and judged on
-//! the whole data set, so that the answer holds whatever the layers do to each other: the network
-//! that is given has been measured within the budget, and the one with a layer less kept float has
-//! been measured beyond it.
+//! Layers stay float in order of [`super::sensitivity`]; bisection finds how many. Every tried
+//! combination is quantised and evaluated on the whole data set, so the result has been measured
+//! within the budget, and one float layer less has been measured outside of it.
 
 use std::collections::BTreeSet;
 
@@ -26,13 +24,13 @@ pub struct BudgetTrial {
     pub map_drop: Interval,
 }
 
-/// The least mixture within a budget.
+/// The network with the fewest float layers within a budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MixedPrecision {
     /// Layers that stay float, the most harmful first; none if quantising all of them is within the
     /// budget.
     pub kept: Vec<String>,
-    /// What retrieval says of it.
+    /// Its comparison with the float network.
     pub comparison: Comparison,
     /// All that was tried, in that order.
     pub trials: Vec<BudgetTrial>,
@@ -44,18 +42,18 @@ pub struct MixedPrecision {
 ///
 /// # Errors
 /// [`Error::Argument`] if the budget is no number from 0 to 1, if there are no layers, or if it takes
-/// all of them to keep it; what `evaluate` says.
+/// all of them to keep it; errors of `evaluate`.
 pub fn fit_budget(
     ranked: &[LayerSensitivity],
     max_map_drop: f64,
     mut evaluate: impl FnMut(&[String]) -> Result<Comparison>,
 ) -> Result<MixedPrecision> {
     if !(0.0..=1.0).contains(&max_map_drop) || ranked.is_empty() {
-        return Err(Error::Argument(format!(
+        bail!(
             "a drop of mAP by {max_map_drop} at the most with {} layers, wanted 0 to 1 and at least \
              one layer",
             ranked.len()
-        )));
+        );
     }
     let layers: Vec<String> = ranked.iter().map(|harm| harm.layer.clone()).collect();
     let mut trials = Vec::new();
@@ -106,8 +104,8 @@ pub fn fit_budget(
     }
 }
 
-/// What a network costs, and how much of it is not quantised. Counts, not times: what a float layer
-/// costs in time depends on the device and must be measured there (`reid bench`).
+/// Layers, operations and bytes of a network, and the float part of each. These are counts: times
+/// depend on the device and are measured there (`reid bench`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrecisionCost {
     /// Convolutions and matrix products.

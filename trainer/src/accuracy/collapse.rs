@@ -1,11 +1,9 @@
-//! Refuses a network that quantisation has killed.
+//! Collapse check: refuses a quantised network whose embeddings no longer separate persons.
 //!
-//! A dead network runs, is fast, and gives an embedding for everybody: the same one, or one of a few.
-//! No error says so, only the gallery fills with people who are all alike. Therefore [`check`] looks
-//! at the embeddings themselves before a file is written, beside those of the float network for the
-//! same crops, and there is no way around it: none of its bounds is near what a usable network has.
-//!
-//! It needs no labels; with labels, crops of the same person are left out where different_persons are meant.
+//! A collapsed network runs without an error and gives all crops nearly the same embedding. [`check`]
+//! compares its embeddings with those of the float network before a file is written. No option turns
+//! it off; its bounds are far from the values of a usable network. Labels are optional: with them,
+//! pairs of one person are left out of the mean cosine of different persons.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +13,25 @@ use serde::{Deserialize, Serialize};
 use super::cosine;
 use crate::{Error, Result};
 
-/// The least share of what the float network has that may be left: of the distance of different_persons and
-/// of the effective rank. At half of it, a threshold of the float network's is far outside of where
-/// different_persons lie.
+/// Least ratio to the float network, of the distance between different persons and of the effective
+/// rank. At half the distance, a threshold of the float network no longer separates persons.
 const LEFT: f64 = 0.5;
 
-/// The least mean cosine to the float network's embeddings: 26 degrees off. What is worth shipping is
-/// held to far more by its budget; this only says that it is another network.
+/// Least mean cosine to the float network's embeddings (26 degrees). A usable network is far above it.
 const MEAN: f64 = 0.9;
 
-/// The least cosine of any crop: at 60 degrees from what it was, an embedding is as near to a
-/// stranger as to itself.
+/// Least cosine of any crop to its float embedding (60 degrees).
 const MIN: f64 = 0.5;
 
-/// Below this share of its length, what differs between embeddings is rounding.
+/// Relative difference below which embeddings are equal up to rounding.
 const CONSTANT: f64 = 1e-6;
 
-/// Crops that the effective rank is computed of, at the most: the products of all pairs are needed.
+/// Most crops for the effective rank, which needs the products of all pairs.
 const RANKED: usize = 256;
 
-/// What to do about a dead network.
-const ADVICE: &str = "calibrate with more images, and more varied ones (--calib), keep float what \
-    loses most (--sensitivity, --max-map-drop) or try another --scheme: the file was not written";
+/// Advice for a collapsed network.
+const ADVICE: &str = "calibrate with more and more varied images (--calib), keep the most \
+    sensitive layers float (--sensitivity, --max-map-drop) or try another --scheme: the file was not written";
 
 /// A figure of both networks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -47,12 +42,12 @@ pub struct FloatAndInt8 {
     pub int8: f64,
 }
 
-/// The figures that the alarm looks at.
+/// The figures of the collapse check.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CollapseCheck {
-    /// Crops that were looked at.
+    /// Crops compared.
     pub crops: usize,
-    /// Mean cosine between crops of different persons, -1 to 1; at 1 all are one.
+    /// Mean cosine between crops of different persons, -1 to 1.
     pub different_persons: FloatAndInt8,
     /// Effective rank: how many directions the embeddings spread in, 1 or more. The participation
     /// ratio `(sum of v)^2 / sum of v^2` over the eigenvalues v of the covariance of the embeddings
@@ -64,15 +59,14 @@ pub struct CollapseCheck {
     pub cosine_min: f64,
 }
 
-/// Compares what the float and the quantised network made of the same crops, a row each in the order
-/// of `names`; `labels` says who is on each, if that is known.
+/// Compares the embeddings of the same crops by the float and by the quantised network, one row for
+/// each of `names`; `labels` are optional.
 ///
 /// # Errors
-/// [`Error::Argument`]: the quantised network gave no number, zero or the same for all; different_persons
-/// come more than half of the way together that lay between them, or spread in less than half as many
-/// directions; the embeddings are too far from the float network's. It names the figure, what was
-/// found and wanted, and what to do. Also if there are fewer than two crops, or the float network
-/// itself tells nothing apart.
+/// [`Error::Argument`] with the figure, its value and its bound: an embedding is not finite or zero, or
+/// all are equal; different persons are less than half as far apart, or the effective rank is less than
+/// half; a cosine to the float network is too low. Also with fewer than two crops, or if the embeddings
+/// of the float network are unusable.
 pub fn check(
     float: &Embeddings,
     int8: &Embeddings,
@@ -85,22 +79,22 @@ pub fn check(
         labels.map_or(names.len(), <[_]>::len),
     ];
     if names.len() < 2 || rows != [names.len(); 3] || float.dim() != int8.dim() {
-        return Err(Error::Argument(format!(
-            "the alarm got {} embeddings of {} numbers by the float network, {} of {} by the \
-             quantised one, {} names and {} labels; wanted as many of each, of one length, and at \
-             least two crops",
+        bail!(
+            "the collapse check got {} embeddings of length {} of the float network, {} of length {} \
+             of the quantised one, {} names and {} labels; wanted the same number and length of \
+             each, and at least two crops",
             rows[0],
             float.dim(),
             rows[1],
             int8.dim(),
             names.len(),
             rows[2]
-        )));
+        );
     }
     usable(float, names).map_err(|(figure, found, wanted)| {
         Error::Argument(format!(
-            "the float network cannot be compared with: {figure} is {found}, wanted {wanted}; give \
-             it other weights, or images of several people"
+            "the embeddings of the float network are unusable: {figure} is {found}, wanted {wanted}; \
+             use other weights, or images of several persons"
         ))
     })?;
     usable(int8, names).map_err(|(figure, found, wanted)| dead(&figure, &found, &wanted))?;
@@ -167,12 +161,12 @@ pub fn check(
 
 fn dead(figure: &str, found: &str, wanted: &str) -> Error {
     Error::Argument(format!(
-        "the quantised network is dead: {figure} is {found}, wanted {wanted}; {ADVICE}"
+        "the quantised network has collapsed: {figure} is {found}, wanted {wanted}; {ADVICE}"
     ))
 }
 
-/// Whether embeddings are numbers, have directions, and not all the same one; else the figure, what
-/// was found and what was wanted.
+/// Checks that embeddings are finite, not zero and not all equal; else the figure, its value and what
+/// is wanted.
 fn usable(rows: &Embeddings, names: &[String]) -> Result<(), (String, String, String)> {
     let refuse =
         |figure: String, found: String, wanted: &str| Err((figure, found, wanted.to_owned()));
@@ -195,7 +189,7 @@ fn usable(rows: &Embeddings, names: &[String]) -> Result<(), (String, String, St
             .sum::<f64>();
     if left < CONSTANT {
         return refuse(
-            "what differs between the embeddings of different crops".to_owned(),
+            "the difference between the embeddings of different crops".to_owned(),
             format!("{left:.1e} of their square"),
             "more: they are all the same",
         );
@@ -220,14 +214,14 @@ fn unit(row: &[f32]) -> impl Iterator<Item = f64> {
     row.iter().map(move |&value| f64::from(value) / length)
 }
 
-/// The mean cosine over all pairs of crops of different persons; over all pairs of crops if there is
-/// but one person. The cosines of all pairs of a group sum up to the square of the length of its sum.
+/// The mean cosine over all pairs of crops of different persons, or over all pairs if there is only one
+/// person. The cosines of all pairs of a group add up to the squared length of the sum of its units.
 fn different_persons(rows: &Embeddings, labels: Option<&[Label]>) -> f64 {
     let square = |sum: Vec<f64>| sum.iter().map(|value| value * value).sum::<f64>();
     let count = rows.rows() as f64;
     let mut persons: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (row, label) in labels.unwrap_or_default().iter().enumerate() {
-        // Distractors and junk are anybody.
+        // Distractors and junk have no identity.
         if label.person > 0 {
             persons.entry(label.person).or_default().push(row);
         }
@@ -247,9 +241,8 @@ fn different_persons(rows: &Embeddings, labels: Option<&[Label]>) -> f64 {
     (all - same) / (count * count - pairs)
 }
 
-/// See [`CollapseCheck::rank`]. The eigenvalues of the covariance are, up to a factor, those of the products
-/// of all pairs of centred embeddings: their sum is its trace, the sum of their squares that of its
-/// elements.
+/// See [`CollapseCheck::rank`]. Up to a factor, the eigenvalues are those of the Gram matrix of the
+/// centred embeddings: their sum is its trace, the sum of their squares that of its elements.
 fn effective_rank(rows: &Embeddings) -> f64 {
     let count = rows.rows().min(RANKED);
     let mut centred: Vec<Vec<f64>> = (0..count)
@@ -396,7 +389,7 @@ mod tests {
                 "wanted more: they are all the same",
             ),
             Case(
-                "everybody is alike",
+                "all persons are alike",
                 kill(|row, _| row.iter_mut().for_each(|value| *value += 3.0)),
                 "the mean cosine of different persons is 0.9",
             ),
@@ -426,7 +419,7 @@ mod tests {
             let error = checked(float(), int8).expect_err(name).to_string();
             assert!(error.contains(wanted), "{name}: {error}");
             assert!(
-                error.starts_with("the quantised network is dead: "),
+                error.starts_with("the quantised network has collapsed: "),
                 "{error}"
             );
             assert!(
@@ -434,12 +427,12 @@ mod tests {
                 "{error}"
             );
         }
-        // Of images that are all the same nobody can tell.
+        // Equal images cannot be compared.
         let alike = vec![1.0; CROPS * DIM];
         let error = checked(alike, float()).unwrap_err().to_string();
         assert!(
-            error.starts_with("the float network cannot be compared with")
-                && error.contains("images of several people"),
+            error.starts_with("the embeddings of the float network are unusable")
+                && error.contains("images of several persons"),
             "{error}"
         );
     }
@@ -463,7 +456,7 @@ mod tests {
             Some(&labels.iter().map(|_| labels[0]).collect::<Vec<_>>()),
         );
         assert_eq!(alone, all, "one person only");
-        // FloatAndInt8 axes alike: two directions; one axis: one; one three times as far: (9 + 1)^2 / (81 + 1).
+        // Both axes alike: two directions; one axis: one; one three times as far: (9 + 1)^2 / (81 + 1).
         let cross = rows(&[1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
         assert!((effective_rank(&cross) - 2.0).abs() < 1e-12);
         let line = rows(&[1.0, 0.0, -1.0, 0.0]);

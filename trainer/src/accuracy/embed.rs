@@ -1,8 +1,4 @@
-//! Image files to embeddings: what a comparison compares.
-//!
-//! Decoding a crop takes as long as a small network on it, so files are read on all threads, each of
-//! which also computes what it has read. Who computes is given from outside: the slow reference, a
-//! fast executor, or a plan of integers.
+//! Embeds image files on all threads: each thread decodes its images and computes their embeddings.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -16,11 +12,11 @@ use crate::data::dataset::Image;
 use crate::export::Reader;
 use crate::{Error, Result};
 
-/// The embeddings of images, a row each. On each of `threads` threads `worker` makes somebody who
-/// gets one crop at a time, RGB bytes `[height, width, 3]`; `seen` is called after each image.
+/// The embeddings of images, one row for each. Each of `threads` threads calls `worker` once for a
+/// function that embeds a crop, RGB bytes `[height, width, 3]`; `seen` is called after each image.
 ///
 /// # Errors
-/// [`Error::File`] for an image that cannot be read, what a worker says, [`Error::Argument`] without
+/// [`Error::File`] for an image that cannot be read, errors of a worker, [`Error::Argument`] without
 /// images or threads, or if embeddings differ in length.
 pub fn embed_images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
     images: &[Image],
@@ -30,10 +26,10 @@ pub fn embed_images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
     seen: impl Fn() + Sync,
 ) -> Result<Embeddings> {
     if images.is_empty() || threads == 0 {
-        return Err(Error::Argument(format!(
+        bail!(
             "{} images on {threads} threads, wanted at least one of each",
             images.len()
-        )));
+        );
     }
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
@@ -46,7 +42,9 @@ pub fn embed_images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
             let Some(image) = images.get(at) else { break };
             let row = reader.crop(&image.path).and_then(&mut embed);
             let row = row.inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
-            done.lock().expect("nobody panics with it").push((at, row));
+            done.lock()
+                .expect("no thread panics while it is locked")
+                .push((at, row));
             seen();
         }
         Ok(())
@@ -59,7 +57,9 @@ pub fn embed_images<W: FnMut(&[u8]) -> Result<Vec<f32>>>(
             (worker.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     })?;
-    let mut rows = done.into_inner().expect("nobody panicked with it");
+    let mut rows = done
+        .into_inner()
+        .expect("no thread panicked while it was locked");
     rows.sort_unstable_by_key(|(at, _)| *at);
     let dim = rows[0].1.len();
     if let Some((at, row)) = rows.iter().find(|(_, row)| row.len() != dim) {
@@ -81,7 +81,7 @@ pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Images without labels as [`images`] reads them: nobody known.
+/// Unlabelled images for [`embed_images`]: person 0.
 #[must_use]
 pub fn unlabelled(paths: &[PathBuf]) -> Vec<Image> {
     let image = |path: &PathBuf| Image {

@@ -1,8 +1,7 @@
-//! From a float network and a way to quantise it to the network that is written, with all that is
-//! known of it: quantise, judge, and where a budget asks for it find the layers that stay float.
+//! Quantises and evaluates a network, and keeps layers float where the budget for mAP demands it.
 //!
-//! Who quantises and who computes come from outside ([`Quantiser`], `embed`), so that the order of
-//! things is tested without either.
+//! The quantiser ([`Quantiser`]) and the function that embeds images are arguments, so that the order
+//! of the steps is tested without either.
 
 use network::graph::Graph;
 use retrieval::open_set::{OpenSet, OperatingPoint};
@@ -17,7 +16,7 @@ use super::{CompareSettings, Comparison, TestEmbeddings, compare, thresholds};
 use crate::Result;
 use crate::data::dataset::{Dataset, Image};
 
-/// What is asked of a quantiser, whose calibration is done.
+/// Functions of a calibrated quantiser.
 pub struct Quantiser<'a> {
     /// Names of the layers that it quantises.
     pub layers: Vec<String>,
@@ -27,35 +26,35 @@ pub struct Quantiser<'a> {
     pub only: &'a mut dyn FnMut(&str) -> Result<Graph>,
 }
 
-/// What is wanted of a comparison.
+/// Options of the evaluation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EvaluateOptions {
     /// How networks are compared.
     pub settings: CompareSettings,
     /// Images that the sensitivity of each layer is measured on.
     pub images: usize,
-    /// Whether the sensitivity is asked for whatever the budget says.
+    /// Whether the sensitivity is measured in any case.
     pub sensitivity: bool,
     /// What mAP may drop by, from 0 to 1.
     pub max_map_drop: Option<f64>,
 }
 
-/// A quantised network that is alive and within its budget.
+/// A quantised network that passed the collapse check and is within its budget.
 #[derive(Debug)]
 pub struct EvaluatedNetwork {
     /// The network.
     pub graph: Graph,
-    /// What retrieval says of it.
+    /// Comparison with the float network.
     pub comparison: Comparison,
-    /// What the alarm saw.
+    /// Result of the collapse check.
     pub collapse: CollapseCheck,
-    /// Error rates by threshold, for people.
+    /// Error rates by threshold.
     pub open_set: OpenSet,
-    /// The same for the contract.
-    pub thresholds: Vec<OperatingPoint>,
-    /// Which layer costs how much, if it was asked for or needed.
+    /// The same for the model metadata.
+    pub thresholds: Vec<Point>,
+    /// Sensitivity of the layers, if requested or needed.
     pub sensitivity: Option<SensitivityReport>,
-    /// What the budget took, if there is one.
+    /// Result of the budget, if there is one.
     pub budget: Option<DropBudget>,
 }
 
@@ -66,14 +65,14 @@ struct Attempt {
     comparison: Comparison,
 }
 
-/// Quantises and judges. `embed` runs a network on images, a row each.
+/// Quantises and evaluates. `embed` returns the embeddings of images, one row for each.
 ///
 /// Without a budget all layers are quantised, and the drop is whatever it is. With one, the layers'
 /// sensitivity is measured only if quantising all of them is beyond it.
 ///
 /// # Errors
-/// [`Error::Argument`] if the network is dead ([`collapse::check`]) or the budget out of reach
-/// ([`fit_budget`]); what quantiser and `embed` say.
+/// [`Error::Argument`] if the network has collapsed ([`collapse::check`]) or the budget cannot be met
+/// ([`fit_budget`]); errors of the quantiser and of `embed`.
 ///
 /// [`Error::Argument`]: crate::Error::Argument
 pub fn evaluate_quantised(
@@ -157,7 +156,7 @@ fn attempt(
 ) -> Result<Attempt> {
     let embedded = TestEmbeddings::of(set, |images| embed(&graph, images))?;
     let comparison = compare(set, reference, &embedded, settings).or_else(|error| {
-        // Where there is nothing to compare, the alarm says what to do about it.
+        // If the embeddings cannot be compared, the collapse check has the better error.
         check(set, reference, &embedded)?;
         Err(error)
     })?;
@@ -168,7 +167,7 @@ fn attempt(
     })
 }
 
-/// The alarm, over all queries and all of the gallery.
+/// The collapse check on all queries and gallery images.
 fn check(
     set: &Dataset,
     reference: &TestEmbeddings,
@@ -272,7 +271,7 @@ mod tests {
         let evaluated = ran.evaluated.unwrap();
         assert_eq!(ran.asked, ["abcd"]);
         assert_eq!(evaluated.graph.name(), "abcd");
-        // Everybody finds the other one of the pair first.
+        // Each query finds the other person of its pair first.
         assert!((evaluated.comparison.map.drop.value - 0.5).abs() < 1e-6);
         assert!(evaluated.sensitivity.is_none() && evaluated.budget.is_none());
         assert!(!evaluated.thresholds.is_empty() && evaluated.collapse.crops == 24);
@@ -338,7 +337,7 @@ mod tests {
         };
         let error = run(PLAIN, none).evaluated.unwrap_err().to_string();
         assert!(
-            error.starts_with("the quantised network is dead: number 0"),
+            error.starts_with("the quantised network has collapsed: number 0"),
             "{error}"
         );
         // Within a budget some layers revive it.

@@ -1,9 +1,7 @@
-//! `--report`: what quantising did, as JSON for machines and as one HTML page for people.
+//! The accuracy report: `report.json` for programs and `report.html` for people.
 //!
-//! All of it is a [`AccuracyReport`], plain data that is filled by whoever knows: the quantiser the layers,
-//! this module's neighbours the rest. What was not asked for is none, and the page leaves it out.
-//! [`AccuracyReport::write`] puts `report.json` and `report.html` into a folder; the page holds its style, its
-//! drawings and the worst crops inside, asks nothing of the network, and can be sent by mail.
+//! [`AccuracyReport`] is plain data. Parts that were not requested are `None` and left out of the
+//! page. The page holds its style, drawings and crops, and loads nothing from the network.
 
 mod page;
 
@@ -19,10 +17,10 @@ use super::sensitivity::LayerSensitivity;
 use crate::picture::Crop;
 use crate::{Error, Result};
 
-/// Version of the form of `report.json`; a new field is no new version, a changed one is.
-pub const SCHEMA: u32 = 1;
+/// Version of `report.json`; a changed field raises it, a new one does not.
+pub const SCHEMA: u32 = 2;
 
-/// What is known of an export.
+/// The report of one export.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyReport {
     /// See [`SCHEMA`].
@@ -37,7 +35,7 @@ pub struct AccuracyReport {
     pub net: String,
     /// The file that was written.
     pub file: String,
-    /// How it was quantised, for people: scheme, layout, calibration, each with its value.
+    /// Settings of the quantiser as text: scheme, layout, calibration, each with its value.
     pub settings: Vec<(String, String)>,
     /// The float network.
     pub before: PrecisionCost,
@@ -45,11 +43,11 @@ pub struct AccuracyReport {
     pub after: PrecisionCost,
     /// Bytes of the file that was written.
     pub file_bytes: Option<u64>,
-    /// What the alarm saw.
+    /// Result of the collapse check.
     pub collapse: Option<CollapseCheck>,
-    /// What retrieval says.
+    /// Comparison with the float network.
     pub comparison: Option<Comparison>,
-    /// Error rates by threshold of the network that was written, as far as they are in its contract.
+    /// Error rates by threshold of the network that was written, as in its metadata.
     pub open_set: Option<OpenSet>,
     /// What was done to stay within a budget.
     pub budget: Option<DropBudget>,
@@ -57,7 +55,7 @@ pub struct AccuracyReport {
     pub sensitivity: Option<SensitivityReport>,
     /// Every value that was quantised, in the order of the network.
     pub layers: Vec<LayerReport>,
-    /// What else a reader has to know, a sentence each.
+    /// Notes for the reader, one sentence for each.
     pub notes: Vec<String>,
 }
 
@@ -88,21 +86,21 @@ pub struct LayerReport {
     pub name: String,
     /// What it computes, for example `Conv`.
     pub op: String,
-    /// Whether it stays float; then there is nothing of what follows but its cost.
+    /// Whether it stays float; then only its cost is known.
     pub float: bool,
     /// How the range of its result was chosen, for example `mse`.
     pub method: String,
-    /// Least and greatest result that is not cut.
+    /// Least and greatest result that is not clipped.
     pub range: Option<[f32; 2]>,
-    /// Step between two bytes of its result.
+    /// Scale of its result.
     pub scale: Option<f32>,
-    /// The byte that stands for zero.
+    /// Zero point of its result.
     pub zero: Option<i32>,
     /// How its results are distributed over the calibration images.
     pub histogram: Option<Bars>,
-    /// Mean square of what rounding its result adds.
+    /// Mean square error of quantising its result.
     pub mse: Option<f64>,
-    /// Mean square of its result over that of what rounding adds, in dB: 6 more are a bit more.
+    /// Signal to quantisation noise of its result, in dB.
     pub sqnr: Option<f64>,
     /// The same of its weight.
     pub weight_sqnr: Option<f64>,
@@ -150,7 +148,7 @@ impl AccuracyReport {
         }
     }
 
-    /// The form for machines. A number that is not finite becomes null.
+    /// The report as JSON. A number that is not finite becomes null.
     ///
     /// # Panics
     /// Never: every field has a JSON form.
@@ -161,11 +159,7 @@ impl AccuracyReport {
         json
     }
 
-    /// The page for people. `open` brings the crop of a path; one that it cannot bring has a path
-    /// and no picture.
-    ///
-    /// # Panics
-    /// Never: memory takes the page, and it is UTF-8.
+    /// The HTML page. `open` reads the crop of a path; if it fails, the page has the path alone.
     #[must_use]
     pub fn html(&self, open: impl FnMut(&str) -> Result<Crop>) -> String {
         let mut out = Vec::new();

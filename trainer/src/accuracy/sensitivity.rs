@@ -1,9 +1,8 @@
-//! Which layer costs how much: one layer quantised at a time, all others float.
+//! Sensitivity of layers: one layer quantised at a time, all others float.
 //!
-//! The order by the loss of cosine is what counts: a cosine is an average over every number of every
-//! crop and settles with few of them, while the mAP of a few hundred crops jumps by whole queries.
-//! What one layer costs alone does not add up to what all of them cost together; [`super::budget`]
-//! therefore judges every combination that it tries.
+//! Layers are ordered by the loss of cosine, which settles with few crops; mAP of a few hundred crops
+//! changes in steps of whole queries. Losses of single layers do not add up, so [`super::budget`]
+//! evaluates every combination that it tries.
 
 use network::graph::Graph;
 use retrieval::metrics::evaluate;
@@ -12,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{TestEmbeddings, agreement, labels};
 use crate::data::dataset::{Dataset, Image};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Right answers that a person brings along into a [`subset`].
 const ANSWERS: usize = 3;
 
-/// What quantising one layer alone does.
+/// The effect of quantising one layer alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSensitivity {
     /// Name of the layer.
@@ -35,7 +34,7 @@ pub struct LayerSensitivity {
 /// from all over the data set, so that at most `images` are in it.
 ///
 /// # Errors
-/// [`Error::Argument`] if no query has a right answer, or `images` is not enough for one.
+/// [`Error::Argument`](crate::Error::Argument) if no query has a right answer, or `images` is not enough for one.
 pub fn subset(set: &Dataset, images: usize) -> Result<Dataset> {
     let mut persons: Vec<(&Image, Vec<&Image>)> = Vec::new();
     for query in &set.query {
@@ -54,13 +53,13 @@ pub fn subset(set: &Dataset, images: usize) -> Result<Dataset> {
     }
     let most = images / (1 + ANSWERS);
     if persons.is_empty() || most == 0 {
-        return Err(Error::Argument(format!(
-            "{}: {} queries of different persons have a right answer, and {images} images were \
-             asked for: wanted at least one, and {} images",
+        bail!(
+            "{}: {} queries of different persons have a right answer, with {images} images at most: \
+             wanted at least one, and {} images",
             set.name,
             persons.len(),
             1 + ANSWERS
-        )));
+        );
     }
     let chosen = spread(&persons, most);
     Ok(Dataset {
@@ -86,8 +85,7 @@ fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
 /// equals the earlier name. `seen` is called after each layer.
 ///
 /// # Errors
-/// What `quantise_only` and `embed` say, and [`Error::Argument`] if embeddings and crops do not fit
-/// together.
+/// Errors of `quantise_only` and `embed`, and [`Error::Argument`](crate::Error::Argument) if embeddings and crops do not match.
 pub fn sensitivity(
     layers: &[String],
     crops: &Dataset,

@@ -1,4 +1,4 @@
-//! `trainer data`: what is in a folder of people, and the same folder as other cameras saw it.
+//! `trainer data`: check, recolour and draw data sets, and the colour-stripe baseline.
 
 mod sheet;
 
@@ -15,7 +15,7 @@ use trainer::data::dataset::{DatasetLayout, DatasetOptions, TestSplit};
 use trainer::data::recolour::recolour;
 use trainer::stripes;
 
-/// Look at data sets, and give their cameras other colours
+/// Check, recolour and draw data sets
 #[derive(Debug, Args)]
 pub(super) struct Data {
     #[command(subcommand)]
@@ -30,28 +30,28 @@ enum DataCommand {
     Sheet(sheet::Sheet),
 }
 
-/// Count persons, images and cameras, find persons who are both learned and tested, and decode every
-/// image
+/// Check a data set: count persons, images and cameras, find persons in both training and test, and
+/// decode every image
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 struct Check {
-    /// The data set's folder; several are joined
+    /// Folder of the data set; several are joined
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// How it lies in its folder: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs or folders
+    /// Layout of the folder: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs or folders
     /// [default: recognised by its content]
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<DatasetLayout>,
-    /// Share of the persons kept for the test, where the layout does not say: pairs, folders
+    /// Share of the persons for the test, 0 to 1, for layouts without a split: pairs, folders
     #[arg(long, value_name = "SHARE", default_value_t = TestSplit::default().test)]
     test_share: f64,
-    /// Names the draw of those persons
+    /// Seed of the draw of test persons
     #[arg(long, value_name = "N", default_value_t = TestSplit::default().seed)]
     split_seed: u64,
-    /// Threads that decode, 0 for one a core, at most 256
+    /// Decoding threads, at most 256; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -69,43 +69,42 @@ Layouts:
   cuhk03-detected  splits_new_detected.json, images_detected/ (as torchreid extracts it)
   cuhk03-labeled   splits_new_labeled.json, images_labeled/
   pairs            cam_a/, cam_b/; 000_45.bmp or person_0001.png
-  folders          a folder a person, perhaps below train/, query/, gallery/ or test/
+  folders          one folder for each person, optionally below train/, query/, gallery/ or test/
 
 The exit code is 1 if a file cannot be decoded.";
 
-/// Write a data set as other cameras would have seen it: hue, brightness, contrast and saturation
-/// changed, one way for all images of a camera
+/// Write a copy of a data set in which each camera has its own hue, brightness, contrast and
+/// saturation
 ///
-/// Colours alone then no longer say who somebody is: what is found is found by shape and pattern, or
-/// by colours beside each other.
+/// On the copy colours alone no longer identify a person.
 #[derive(Debug, Args)]
 #[command(after_help = RECOLOUR_HELP)]
 struct Recolour {
-    /// The data set's folder; its files are .jpg and name their cameras
+    /// Folder of the data set; its files are .jpg and their names state the camera
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// The folder to write, new or empty
+    /// Output folder, new or empty
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// A camera turns hues by at most this part of the circle, 0 to 0.5
+    /// Greatest change of hue, as a share of the colour circle, 0 to 0.5
     #[arg(long, value_name = "PART", default_value_t = 0.1)]
     hue: f64,
-    /// A camera changes brightness by at most this share
+    /// Greatest relative change of brightness
     #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
     brightness: f64,
-    /// Contrast, the same way
+    /// Greatest relative change of contrast
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     contrast: f64,
-    /// Saturation, the same way
+    /// Greatest relative change of saturation
     #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
     saturation: f64,
-    /// Names what each camera does
+    /// Seed of the changes
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Threads, 0 for one a core, at most 256
+    /// Threads, at most 256; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -116,16 +115,16 @@ Examples:
   trainer data recolour crops crops-3 --hue 0.05 --brightness 0.4 --seed 3
   trainer eval --weights person.safetensors --data crops-3";
 
-/// Find people by colours alone: histograms of hue, saturation and value of eight stripes of a crop
+/// Evaluate the colour-stripe baseline: histograms of hue, saturation and value of eight stripes
 ///
-/// What a network has to beat. Where stripes do well, a data set proves little.
+/// A network has to be better. A data set on which stripes score well says little about a network.
 #[derive(Debug, Args)]
 #[command(after_help = STRIPES_HELP)]
 struct Stripes {
-    /// The data set's folder; several are a row each
+    /// Folder of the data set; several give a row each
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -284,7 +283,7 @@ fn text(report: &DatasetReport) -> Vec<String> {
     rows.extend(parts.iter().map(row));
     let mut lines = cli::table(&rows);
     lines.push(String::new());
-    lines.push("images each: least-middle-most; pixels: middle width x middle height".to_owned());
+    lines.push("images each: min-median-max; pixels: median width x median height".to_owned());
     for (name, part) in parts {
         if !part.cameras.is_empty() {
             let camera = |(camera, images): (&u32, &usize)| format!("{camera}: {images}");
@@ -293,7 +292,10 @@ fn text(report: &DatasetReport) -> Vec<String> {
         }
     }
     if !report.cameras_named {
-        lines.push("files name no camera: each image of a person counts as an answer".to_owned());
+        lines.push(
+            "file names state no camera: each image of the person counts as a correct answer"
+                .to_owned(),
+        );
     }
     if !report.leaked.is_empty() {
         const SHOWN: usize = 10;
@@ -304,14 +306,14 @@ fn text(report: &DatasetReport) -> Vec<String> {
             ""
         };
         lines.push(format!(
-            "LEAK: {} to train with are in the test as well: {}{more}",
+            "LEAK: {} are in both training and test: {}{more}",
             cli::count(report.leaked.len(), "person"),
             shown.collect::<Vec<_>>().join(", ")
         ));
     }
     if report.queries_without_answer > 0 {
         lines.push(format!(
-            "queries without an answer by another camera: {}",
+            "queries without a correct answer by another camera: {}",
             report.queries_without_answer
         ));
     }

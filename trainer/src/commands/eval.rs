@@ -1,4 +1,4 @@
-//! `trainer eval`: how well a network finds people again.
+//! `trainer eval`: retrieval scores of a float network.
 
 use std::path::PathBuf;
 
@@ -18,55 +18,56 @@ use trainer::torch::Module;
 use trainer::torch::extract::{self, ExtractOptions};
 
 use super::hardware::Hardware;
-/// Find people again, and say how often that works
+
+/// Evaluate a network on labelled images: rank-1, rank-5, rank-10, mAP, mINP
 ///
-/// By the rules of Market-1501: an image of the same person by the same camera counts neither as
-/// right nor as wrong.
+/// The protocol is that of Market-1501: gallery images of the query's person by the query's camera are
+/// ignored.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Eval {
     /// A checkpoint, published weights (.pth, .safetensors), or a float .onnx
     #[arg(long, value_name = "W")]
     weights: PathBuf,
-    /// Folder of a data set; several are joined
+    /// Folder of the data set; several are joined
     #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Data sets to be tested on their own beside it, a row each
+    /// More data sets, evaluated on their own, one row for each
     #[arg(long, value_name = "DIR", num_args = 1..)]
     cross: Vec<PathBuf>,
-    /// How they lie in their folders [default: recognised by their content]
+    /// Layout of the folders [default: recognised by their content]
     #[arg(long)]
     layout: Option<DatasetLayout>,
-    /// Feature before (ft) or behind the neck (fi) [default: fi, where there is a neck]
+    /// Feature before (ft) or after the neck (fi) [default: fi if there is a neck]
     #[arg(long, value_enum)]
     feature: Option<Feature>,
     /// Distance of features
     #[arg(long, value_enum, default_value = "cosine")]
     metric: Metric,
-    /// Both features by both metrics, a row each
+    /// Evaluate both features by both metrics, one row for each
     #[arg(long, conflicts_with_all = ["feature", "metric"])]
     necks: bool,
-    /// Also after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
+    /// Add scores after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
     #[arg(long)]
     rerank: bool,
-    /// Which network, where the file leaves it open, for example resnet50
+    /// Architecture, if the file does not determine it, for example resnet50
     #[arg(long)]
     arch: Option<Backbone>,
     /// Height and width of the input in pixels, for example 384x128
     #[arg(long, value_parser = super::size)]
     size: Option<[usize; 2]>,
-    /// Images computed at once
+    /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
-    /// Picture of queries and their answers to write, .svg
+    /// Output: SVG of queries and their first answers
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Picture of the gallery in two dimensions to write, .svg
+    /// Output: SVG of the gallery features in two dimensions
     #[arg(long, value_name = "FILE")]
     scatter: Option<PathBuf>,
     #[command(flatten)]
     hardware: Hardware,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -86,7 +87,7 @@ struct Report {
     schema: u32,
     #[serde(flatten)]
     table: ScoreTable,
-    /// How tight the identities of the gallery are.
+    /// Distances within and between the identities of the gallery.
     clusters: Clusters,
 }
 
@@ -99,10 +100,10 @@ impl Eval {
             ..Overrides::default()
         };
         let opened = load::open(&self.weights, &overrides)?;
-        for note in opened.notes.iter().chain(&opened.account.left_out()) {
+        for note in opened.notes.iter().chain(&opened.report.left_out()) {
             cli::say!("note: {note}");
         }
-        for fresh in &opened.account.fresh {
+        for fresh in &opened.report.fresh {
             cli::say!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
         }
         let options = DatasetOptions {
@@ -147,7 +148,7 @@ impl Eval {
         let gallery = &tests[0].gallery;
         let feature = gallery
             .feature(settings.feature)
-            .context("the network has no neck, and ft for its only feature")?;
+            .context("the network has no neck: ft is its only feature")?;
         let clusters = clusters(feature, gallery.labels())?;
         self.draw(&tests[0], settings)?;
         if self.json {

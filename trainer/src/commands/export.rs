@@ -1,4 +1,4 @@
-//! `trainer export`: weights to the file that a device reads.
+//! `trainer export`: from weights to the ONNX file for the device.
 
 mod accuracy;
 mod layers;
@@ -29,83 +29,83 @@ use super::stages::Stages;
 
 /// Write a network as the ONNX file that `reid` runs
 ///
-/// The classifier is dropped, branches are merged and BatchNorms folded, and the pre-processing is
-/// written into the file. Folding is proven on images before anything is written. With --quantize
-/// the network computes in bytes: a quarter of the size, and several times as fast on most devices.
+/// The classifier is removed, branches are merged, BatchNorms folded, and pre-processing is stored in
+/// the file. --images verifies the folding before the file is written. --quantize writes an int8
+/// network: a quarter of the size, and several times as fast on most devices.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Export {
     /// A checkpoint, published weights (.pth, .safetensors), a float .onnx, or `random`
     #[arg(long, value_name = "W")]
     weights: PathBuf,
-    /// The file to write
+    /// Output file
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
-    /// Which network, where the file leaves it open, for example resnet50
+    /// Architecture, if the file does not determine it, for example resnet50
     #[arg(long)]
     arch: Option<Backbone>,
     /// Height and width of the input in pixels, for example 384x128
     #[arg(long, value_parser = super::size)]
     size: Option<[usize; 2]>,
-    /// Whether a ReLU follows the first BatchNorm, true or false
+    /// Whether a ReLU follows the first BatchNorm: true or false
     #[arg(long)]
     stem_relu: Option<bool>,
-    /// What the names of the network begin with, where the file holds several, for example
+    /// Prefix of the network's names, if the file holds several networks, for example
     /// `module.encoder_q`
     #[arg(long)]
     prefix: Option<String>,
-    /// Leave out trained tensors that have no place in the network, and name them; without, such a
+    /// Leave out trained tensors without a parameter in the network, and list them; otherwise such a
     /// file is refused
     #[arg(long)]
     drop_unused: bool,
-    /// Names the weights of `--weights random`
+    /// Seed of `--weights random`
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Folder of images to prove the folding on, and to compare with --verify-against
+    /// Folder of images to verify the folding on, and for --verify-against
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Images of the folder to use at the most
+    /// Most images of the folder to verify the folding on
     #[arg(long, value_name = "N", default_value_t = 8)]
     count: usize,
-    /// Embeddings of all images of the folder from another framework, in the order of their paths
+    /// Embeddings of all images of the folder by another framework, in the order of their paths
     #[arg(long, value_name = "REF.npy", requires = "images")]
     verify_against: Option<PathBuf>,
     #[command(flatten)]
     int8: Int8,
-    /// The float network that a quantised one (`trainer train --qat`) is accuracy against on --eval
+    /// Float network to compare a quantised one (from `trainer train --qat`) with on --eval
     #[arg(long, value_name = "W", requires = "eval")]
     against: Option<PathBuf>,
-    /// What the weights have learnt, for example Market-1501
+    /// Training data of the weights, for example Market-1501; stored in the file
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     datasets: Vec<String>,
-    /// Licence of the weights
+    /// Licence of the weights; stored in the file
     #[arg(long, value_name = "NAME")]
     licence: Option<String>,
     #[command(flatten)]
     accuracy: AccuracyArgs,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Everything info bytes.
+/// Options of quantisation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quantising")]
 struct Int8 {
     /// Write an int8 network, as QDQ ONNX
     #[arg(long, visible_alias = "quantise", requires = "calib")]
     quantize: bool,
-    /// Folder of crops of people to calibrate on; the third of every five persons (of every five
-    /// images, where names do not say who it is) is held back to compare int8 with float
+    /// Folder of calibration crops. Every fifth person (or image, if file names state no person) is held
+    /// back to compare int8 with float
     #[arg(long, value_name = "DIR", requires = "quantize")]
     calib: Option<PathBuf>,
-    /// Images to calibrate on at the most
+    /// Most images to calibrate on
     #[arg(long, value_name = "N", default_value_t = 500, requires = "quantize")]
     calib_count: usize,
-    /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
+    /// Where residuals are added: fused (before rounding), or ort (after it, for ONNX Runtime)
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "quantize")]
     int8_layout: Layout,
-    /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
+    /// Activations: u8 with a zero point, or symmetric s8 for TensorRT
     #[arg(
         long,
         value_name = "u8|s8-symmetric",
@@ -113,16 +113,17 @@ struct Int8 {
         requires = "quantize"
     )]
     scheme: Scheme,
-    /// How ranges are found; behind a pool the range is half as wide again as what was seen, whatever the method
+    /// Calibration method. After a global pooling the range is 1.5 times the observed one, with any
+    /// method
     #[arg(long, value_enum, default_value_t, requires = "quantize")]
     calibration: Calibration,
-    /// Leave channels as large as they are
+    /// Disable cross-layer equalisation
     #[arg(long, requires = "quantize")]
     no_equalise: bool,
-    /// Leave biases as they are
+    /// Disable bias correction
     #[arg(long, requires = "quantize")]
     no_bias_correction: bool,
-    /// How weights are rounded
+    /// Rounding of weights
     #[arg(long, value_enum, default_value_t, requires = "quantize")]
     rounding: Rounding,
     /// Nodes of the float network that stay float
@@ -135,7 +136,7 @@ struct Int8 {
     keep_float: Vec<String>,
 }
 
-/// Images that ranges can hardly be known from.
+/// Fewer calibration images give a note.
 const FEW: usize = 32;
 
 const AFTER_HELP: &str = "\
@@ -160,14 +161,14 @@ struct Report {
     accuracy: Measured,
 }
 
-/// What became of the network in bytes.
+/// The quantisation of an export.
 #[derive(Serialize)]
 struct Quantising {
-    /// Images calibrated on.
+    /// Calibration images.
     images: usize,
     /// Int8 against float on the images held back, if there are any.
     held_back: Option<EmbeddingDifference>,
-    /// What was done.
+    /// The record of the quantiser.
     record: QuantisationRecord,
 }
 
@@ -190,7 +191,7 @@ impl Export {
             })
             .transpose()?;
         if folding.is_none() && foldable {
-            cli::say!("note: folding was not proven: --images DIR does it");
+            cli::say!("note: the folding was not verified: use --images DIR");
         }
         let verified = match (&self.verify_against, &images) {
             (Some(reference), Some(images)) => {
@@ -203,7 +204,7 @@ impl Export {
             Some(float) => (None, self.compare_against(float, &mut exported)?),
             None => self.int8.run(&mut exported, &self.accuracy)?,
         };
-        // Whatever the contract says is said by now.
+        // The metadata are complete.
         exported.add_receipt()?;
         exported.write(&self.out)?;
         let quantiser = quantised
@@ -214,7 +215,7 @@ impl Export {
         self.accuracy
             .write(&exported, &self.out, &accuracy, quantiser)?;
         let report = Report {
-            schema: 1,
+            schema: 2,
             file: self.out.clone(),
             net: exported
                 .contract
@@ -232,7 +233,7 @@ impl Export {
             return cli::json(&report);
         }
         let mut lines = vec![format!(
-            "{}: {}, {} numbers an image, {} nodes, {}",
+            "{}: {}, {}-dimensional embedding, {} nodes, {}",
             self.out.display(),
             report.net,
             report.dim,
@@ -240,12 +241,12 @@ impl Export {
             exported.metadata.preprocessing
         )];
         for (what, gap) in [
-            ("folded against unfolded", folding),
-            ("against the reference", verified),
+            ("folded compared with unfolded", folding),
+            ("compared with the reference", verified),
         ] {
             if let Some(gap) = gap {
                 lines.push(format!(
-                    "{what}: {} images, cosine at least {:.7}, {:.1e} of the length at the most",
+                    "{what}: {} images, cosine at least {:.7}, difference at most {:.1e} of the length",
                     gap.images, gap.cosine_min, gap.relative_max
                 ));
             }
@@ -257,11 +258,11 @@ impl Export {
         cli::lines(lines)
     }
 
-    /// Judges a network that is quantised already against the float one at `path`.
+    /// Compares a quantised network with the float one at `path`.
     fn compare_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Measured> {
         anyhow::ensure!(
-            exported.metadata.quantisation.is_some(),
-            "{}: it is not quantised: --against compares a quantised network with the float one that it was",
+            exported.contract.quantisation.is_some(),
+            "{}: it is not quantised: --against compares a quantised network with its float network",
             self.weights.display()
         );
         let opened = load::open(path, &Overrides::default())?;
@@ -271,7 +272,7 @@ impl Export {
             others.quantisation.is_none()
                 && own.embedding.dim == others.embedding.dim
                 && own.preprocessing == others.preprocessing,
-            "{}: it gives {} numbers of {}, wanted a float network of {} numbers of {}",
+            "{}: its embedding has {} numbers and its input is {}, wanted a float network with {} numbers and {}",
             path.display(),
             others.embedding.dim,
             others.preprocessing,
@@ -281,7 +282,7 @@ impl Export {
         let graph = exported.graph.clone();
         let trained = |_: &str| {
             Err(trainer::Error::Argument(
-                "--sensitivity and --max-map-drop take layers back to float: this network was trained in integers".to_owned(),
+                "--sensitivity and --max-map-drop need the calibration: this network was quantised before".to_owned(),
             ))
         };
         let quantiser = Quantiser {
@@ -308,13 +309,13 @@ impl Export {
                 ..Overrides::default()
             };
             let opened = load::open(&self.weights, &overrides)?;
-            for note in opened.notes.iter().chain(&opened.account.left_out()) {
+            for note in opened.notes.iter().chain(&opened.report.left_out()) {
                 cli::say!("note: {note}");
             }
-            for fresh in &opened.account.fresh {
+            for fresh in &opened.report.fresh {
                 anyhow::ensure!(
                     fresh.ours.starts_with("classifier."),
-                    "{}: {} is not in the file ({}): what would be exported has not learnt it",
+                    "{}: {} is not in the file ({}), so it is not trained",
                     self.weights.display(),
                     fresh.ours,
                     fresh.reason
@@ -322,7 +323,7 @@ impl Export {
             }
             return Ok(opened);
         }
-        let backbone = self.arch.context("--weights random wants --arch")?;
+        let backbone = self.arch.context("--weights random needs --arch")?;
         let spec = Spec {
             backbone,
             size: self.size.unwrap_or(Spec::default().size),
@@ -338,7 +339,7 @@ impl Export {
                 epoch: 0,
             },
             family: "random",
-            account: ImportReport::default(),
+            report: ImportReport::default(),
             notes: Vec::new(),
             quantisation: None,
         })
@@ -346,7 +347,7 @@ impl Export {
 }
 
 impl Int8 {
-    /// Quantises `exported` where it stands, if that is asked for.
+    /// Quantises `exported`, if requested, and evaluates it.
     fn run(
         &self,
         exported: &mut Exported,
@@ -362,13 +363,13 @@ impl Int8 {
         let images = split(&pictures(folder)?, self.calib_count);
         anyhow::ensure!(
             !images.calibration.is_empty(),
-            "{}: no image is left to calibrate on: put some hundred crops of people there, and ask for more than --calib-count {}",
+            "{}: no image is left to calibrate on: provide some hundred crops of persons, and a --calib-count above {}",
             folder.display(),
             self.calib_count
         );
         if images.calibration.len() < FEW {
             cli::say!(
-                "note: {} are few to calibrate on: some hundred of many people are wanted",
+                "note: {} are few to calibrate on: use some hundred of many persons",
                 cli::count(images.calibration.len(), "image")
             );
         }
@@ -409,7 +410,7 @@ impl Int8 {
                 records.insert(kept.to_vec(), quantised.record);
                 Ok(quantised.graph)
             },
-            // Rounded to nearest and not corrected: tuning takes longer than all else, for each layer.
+            // Without tuning, which would dominate the time for each layer.
             only: &mut |layer| {
                 let alone = made(&|options| {
                     options.only = Some(layer.to_owned());
@@ -426,7 +427,9 @@ impl Int8 {
         let found = accuracy.run(exported, Some(quantiser), shown)?;
         drop(stages);
         let held_back = if images.held_back.is_empty() {
-            cli::say!("note: too few images to hold some back: int8 was not compared with float");
+            cli::say!(
+                "note: too few images to hold some back, so int8 was not compared with float"
+            );
             None
         } else {
             let count = images.held_back.len() as u64;
@@ -438,8 +441,8 @@ impl Int8 {
         };
         let record = records
             .remove(found.kept())
-            .expect("what is written was quantised");
-        exported.metadata.quantisation = Some(Quantisation {
+            .expect("the written network was quantised");
+        exported.contract.quantisation = Some(Quantisation {
             scheme: self.scheme,
             layout: self.int8_layout,
             // The receipt says it.
@@ -473,7 +476,7 @@ impl Quantising {
         }
         if let Some(gap) = &self.held_back {
             lines.push(format!(
-                "int8 against float: {} held back, cosine {:.5} in the mean, at least {:.5}",
+                "int8 compared with float: {} held back, mean cosine {:.5}, least {:.5}",
                 cli::count(gap.images, "image"),
                 gap.cosine_mean,
                 gap.cosine_min
@@ -483,7 +486,7 @@ impl Quantising {
     }
 }
 
-/// The pictures of a folder; stderr hears what else lies there.
+/// The pictures of a folder, with a note on other files.
 fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut passed_over = PassedOver::default();
     let pictures = pictures_below(folder, &mut passed_over)?;
@@ -493,7 +496,7 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(pictures)
 }
 
-/// `count` images from all over a list.
+/// `count` images spread over a list.
 fn spread(images: &[PathBuf], count: usize) -> Vec<PathBuf> {
     let step = images.len().div_ceil(count.max(1)).max(1);
     images.iter().step_by(step).cloned().collect()

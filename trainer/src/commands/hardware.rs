@@ -1,23 +1,23 @@
-//! What a command may take of the machine.
+//! Flags for device, precision and threads.
 
 use clap::{Args, ValueEnum};
 use trainer::data::loader::LoaderOptions;
 use trainer::torch::Precision;
 use trainer::torch::device::{self, DeviceChoice};
 
-/// What a command may take of the machine.
+/// Device, precision and threads.
 #[derive(Debug, Args)]
 pub(super) struct Hardware {
-    /// Where to compute: cpu or cuda
+    /// Device: cpu or cuda
     #[arg(long, value_name = "D", default_value = "cpu")]
     device: DeviceChoice,
-    /// With what numbers; bf16 is twice as fast where the processor has it
+    /// Precision of convolutions and matrix products; bf16 is twice as fast on processors that have it
     #[arg(long, value_enum, default_value = "f32")]
     precision: Number,
-    /// Threads that compute, 0 for one a core; the same run needs the same number
+    /// Computing threads, 0 for one per core; results are reproducible with the same number
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: u16,
-    /// Threads that read images, 0 for one a core, at most 256
+    /// Threads that read images, at most 256; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
 }
@@ -29,7 +29,7 @@ enum Number {
 }
 
 impl Hardware {
-    /// The device, opened: the program may start anew here.
+    /// Opens the device; the program may restart itself here.
     pub(super) fn open(&self) -> anyhow::Result<tch::Device> {
         let device = device::open(self.device)?;
         if self.threads > 0 {

@@ -1,4 +1,4 @@
-//! `trainer import`: weights that others have published.
+//! `trainer import`: convert published weights.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use trainer::import::{self, IgnoredTensor, ImportReport, ListedTensor, Overrides
 use trainer::load;
 use trainer::nets::{Backbone, Spec};
 
-/// Take over published weights: .pth, .safetensors; list those of .onnx too
+/// Convert published weights (.pth, .safetensors), or list the tensors of a file (also .onnx)
 ///
-/// No code of the file is run. Every tensor is accounted for: used, ignored or dropped, and why. The
-/// network is found behind any prefix of the names.
+/// No code in the file is run. Every tensor is reported as used, ignored or dropped, with the reason.
+/// The network may have any prefix.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,35 +19,35 @@ Examples:
   trainer import market_sbs_R50.pth --size 384x128 --out sbs.safetensors
   trainer import unknown.pth --list")]
 pub(super) struct Import {
-    /// The file
+    /// Input file
     file: PathBuf,
-    /// Print what is inside, and do nothing else
+    /// Print the tensors of the file and do nothing else
     #[arg(long, conflicts_with_all = ["arch", "size", "last_stride", "stem_relu", "prefix", "drop_unused", "out"])]
     list: bool,
-    /// Where to write the network's weights; without, only the account is printed
+    /// Output file for the weights [default: print the report only]
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Which network, where the file leaves it open, for example resnet50
+    /// Architecture, if the file does not determine it, for example resnet50
     #[arg(long)]
     arch: Option<Backbone>,
     /// Height and width of the input in pixels, for example 384x128
     #[arg(long, value_parser = super::size)]
     size: Option<[usize; 2]>,
-    /// Step of the last stage, 1 or 2
+    /// Stride of the last stage, 1 or 2
     #[arg(long)]
     last_stride: Option<usize>,
-    /// Whether a ReLU follows the first BatchNorm, true or false
+    /// Whether a ReLU follows the first BatchNorm: true or false
     #[arg(long)]
     stem_relu: Option<bool>,
-    /// What the names of the network begin with, where the file holds several, for example
+    /// Prefix of the network's names, if the file holds several networks, for example
     /// `module.encoder_q`
     #[arg(long)]
     prefix: Option<String>,
-    /// Leave out trained tensors that have no place in the network, and name them; without, such a
+    /// Leave out trained tensors without a parameter in the network, and list them; otherwise such a
     /// file is refused
     #[arg(long)]
     drop_unused: bool,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -109,7 +109,7 @@ impl Import {
             spec,
             classes: opened.info.classes,
             notes: &opened.notes,
-            account: &opened.account,
+            account: &opened.report,
         })
     }
 
@@ -143,7 +143,7 @@ impl Import {
         } = report.account;
         let spec = report.spec;
         let mut lines = vec![format!(
-            "{} as {} names it, {} classes",
+            "{} in the naming of {}, {} classes",
             spec.backbone, report.family, report.classes
         )];
         lines.extend(report.notes.iter().map(|note| format!("assumed: {note}")));

@@ -1,4 +1,4 @@
-//! `trainer nets`: which networks there are, and what each costs.
+//! `trainer nets`: the networks and their cost.
 
 use std::io::Write;
 
@@ -6,14 +6,14 @@ use clap::Args;
 use serde::Serialize;
 use trainer::nets::{Backbone, Spec, blank};
 
-/// List the networks that can be trained, and what each costs for one crop.
+/// List the networks that can be trained, with parameters and multiply-accumulates (MACs) for a crop
 ///
-/// As the paper has them: 256 x 128 pixels, last stride 1, average pooling, BNNeck. Parameters and
-/// MACs are those of the embedding, without classifier, before anything is folded or merged.
+/// With the settings of the paper: 256 x 128 pixels, last stride 1, average pooling, BNNeck. The counts
+/// are without the classifier, before BatchNorms are folded and branches merged.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  trainer nets --json")]
 pub(super) struct Nets {
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }

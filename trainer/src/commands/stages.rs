@@ -1,14 +1,14 @@
-//! How far quantising is: a bar for each of its stages.
+//! Progress bars for the stages of quantising.
 
 use indicatif::ProgressBar;
 use trainer::export::quantise::Stage;
 
-/// The bar of the stage that runs; gone with this.
+/// The progress bar of the current stage; removed on drop.
 #[derive(Debug, Default)]
 pub(super) struct Stages(Option<ProgressBar>);
 
 impl Stages {
-    /// Shows what has begun, or how far it is.
+    /// Shows a progress event.
     pub(super) fn on_stage(&mut self, stage: Stage) {
         match stage {
             Stage::Begin(what, steps) => {

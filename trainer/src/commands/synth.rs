@@ -1,4 +1,4 @@
-//! `trainer synth` and `trainer synth-clip`: a street of people who never were.
+//! `trainer synth` and `trainer synth-clip`: synthetic data sets and clips.
 
 use std::path::PathBuf;
 
@@ -6,42 +6,41 @@ use clap::Args;
 use serde::Serialize;
 use synth::{Clip, ClipOptions, ClipSummary, Domain, Options, Street, Summary};
 
-/// Render people in front of cameras: a data set with Market-1501's layout, from nothing but a seed
+/// Render a synthetic data set with the layout of Market-1501
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Synth {
-    /// The folder to write, new or empty
+    /// Output folder, new or empty
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Persons; half of them are to learn and half to test
+    /// Persons: half of them for training, half for the test
     #[arg(long, value_name = "N", default_value_t = Options::default().identities)]
     identities: usize,
-    /// Cameras; of three or more, the last takes no pictures to train with
+    /// Cameras; with three or more, the last has no training images
     #[arg(long, value_name = "N", default_value_t = Options::default().cameras)]
     cameras: usize,
-    /// Pictures of a person by each camera that sees them, at least 2
+    /// Images of a person by each camera that sees it, at least 2
     #[arg(long, value_name = "N", default_value_t = Options::default().per_camera)]
     per_camera: usize,
-    /// Names everything that is drawn by chance
+    /// Seed of all random numbers
     #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
     seed: u64,
-    /// street (outdoors, winter clothes) or mall (indoors, summer clothes)
+    /// Scene: street (outdoors, winter clothes) or mall (indoors, summer clothes)
     #[arg(long, value_name = "DOMAIN", default_value_t = Options::default().domain)]
     domain: Domain,
-    /// Share of the persons who wear the clothes of somebody else
+    /// Share of the persons with the same clothes as another person, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().lookalikes)]
     lookalikes: f64,
-    /// All persons are to learn, and nothing is there to test with: several such streets, joined,
-    /// have more cameras and more persons than one
+    /// Use all persons for training, without a test set; several such sets can be joined
     #[arg(long)]
     train_only: bool,
-    /// Height and width of the pictures
+    /// Height and width of the images
     #[arg(long, value_name = "HxW", default_value = "128x64", value_parser = super::size)]
     size: [usize; 2],
-    /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
+    /// Rendering threads, at most 256, 0 for one per core; the images do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -106,64 +105,63 @@ impl Synth {
         } = report.written;
         cli::lines([
             format!(
-                "{}: {train} pictures of {train_identities} persons to learn",
+                "{}: {train} training images of {train_identities} persons",
                 self.out.display()
             ),
             format!(
-                "{query} to search for, {gallery} to search in, of {test_identities} other persons; \
-                 {distractors} distractors and {junk} junk among them"
+                "{query} queries and {gallery} gallery images of {test_identities} other persons, with \
+                 {distractors} distractors and {junk} junk images"
             ),
-            format!("{seconds:.1} s, {:.0} pictures a second", report.per_second),
+            format!("{seconds:.1} s, {:.0} images per second", report.per_second),
         ])
     }
 }
 
-/// Render a clip of one camera: people walk in, leave and return; boxes and the truth beside it
+/// Render a synthetic clip of one camera with persons who leave and return, with boxes and ground truth
 #[derive(Debug, Args)]
 #[command(after_help = CLIP_HELP)]
 pub(super) struct SynthClip {
-    /// The folder to write, new or empty
+    /// Output folder, new or empty
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Persons; every third comes once, the others return
+    /// Persons; every third has one visit, the others return
     #[arg(long, value_name = "N", default_value_t = ClipOptions::default().identities)]
     identities: usize,
-    /// How often anybody comes
+    /// Visits in all
     #[arg(long, value_name = "N", default_value_t = ClipOptions::default().visits)]
     visits: usize,
-    /// Names everything that is drawn by chance
+    /// Seed of all random numbers
     #[arg(long, value_name = "N", default_value_t = ClipOptions::default().seed)]
     seed: u64,
-    /// street (outdoors, winter clothes) or mall (indoors, summer clothes)
+    /// Scene: street (outdoors, winter clothes) or mall (indoors, summer clothes)
     #[arg(long, value_name = "DOMAIN", default_value_t = ClipOptions::default().domain)]
     domain: Domain,
-    /// Share of the persons who wear the clothes of somebody else
+    /// Share of the persons with the same clothes as another person, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = ClipOptions::default().lookalikes)]
     lookalikes: f64,
-    /// Width and height of a frame: 16 to 9, at most 1280x720
+    /// Width and height of a frame, 16:9, at most 1280x720
     #[arg(long, value_name = "WxH", default_value = "640x360", value_parser = wide)]
     size: [usize; 2],
-    /// Frames a second, 1 to 60
+    /// Frames per second, 1 to 60
     #[arg(long, value_name = "N", default_value_t = ClipOptions::default().rate)]
     fps: u32,
-    /// Quality of the pictures, 1 to 100: the lower, the smaller the file [default: what the camera
-    /// happens to have, 55 to 92]
+    /// JPEG quality, 1 to 100 [default: random for the camera, 55 to 92]
     #[arg(long, value_name = "N")]
     quality: Option<u8>,
-    /// Mean of the seconds between two who come
+    /// Mean time between two visits in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = ClipOptions::default().every)]
     mean_interval: f64,
-    /// Threads that render, 0 for one a core, at most 256; the pictures do not depend on it
+    /// Rendering threads, at most 256, 0 for one per core; the images do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 const CLIP_HELP: &str = "\
-Writes OUT/clip.avi (Motion-JPEG), OUT/boxes.csv (what a detector finds: frame,x,y,w,h) and
-OUT/truth.csv (who is where: frame,person,visit,x,y,w,h).
+Writes OUT/clip.avi (Motion-JPEG), OUT/boxes.csv (simulated detections: frame,x,y,w,h) and
+OUT/truth.csv (ground truth: frame,person,visit,x,y,w,h).
 
 Examples:
   trainer synth-clip door
@@ -228,7 +226,7 @@ impl SynthClip {
     }
 }
 
-/// `640x360`: width and height, as screens have them.
+/// `640x360`: width and height.
 fn wide(text: &str) -> Result<[usize; 2], String> {
     super::extents(text).ok_or_else(|| "wanted WIDTHxHEIGHT, for example 640x360".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `trainer train`: a recipe and photos of people to a network.
+//! `trainer train`: train a network from a recipe.
 
 mod qat;
 
@@ -26,42 +26,42 @@ use trainer::weights::WeightFile;
 use self::qat::{Qat, QatRun};
 use super::hardware::Hardware;
 
-/// Train a network by a recipe
+/// Train a network with a recipe
 ///
-/// Everything that happens is kept in a folder: the whole recipe, a log, curves, pictures of the
-/// first batch and of answers to queries, the last checkpoint and the finished network.
+/// The run folder holds the whole recipe, a log, curves, pictures of the first batch and of answers to
+/// queries, the last checkpoint and the trained network.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Train {
     /// The recipe
     #[arg(value_name = "CONFIG.toml")]
     recipe: PathBuf,
-    /// Folder of a data set; several are joined
+    /// Folder of the data set; several are joined
     #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// How it lies in its folder [default: recognised by its content]
+    /// Layout of the folder [default: recognised by its content]
     #[arg(long)]
     layout: Option<DatasetLayout>,
-    /// WeightFile to begin with: .pth, .safetensors, or a float .onnx, which is then the network
+    /// Initial weights: .pth, .safetensors, or a float .onnx, which then defines the network
     #[arg(long, value_name = "W")]
     init: Option<PathBuf>,
-    /// Folder of the run [default: runs/ and the name of the recipe]
+    /// Run folder [default: runs/ and the name of the recipe]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in the folder after its last whole epoch
+    /// Continue the run in the folder after its last complete epoch
     #[arg(long)]
     resume: bool,
-    /// Another value for a key of the recipe, for example loss.id.label_smoothing=0; may be repeated
+    /// Override a key of the recipe, for example loss.id.label_smoothing=0; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
     qat: Qat,
     #[command(flatten)]
     hardware: Hardware,
-    /// MiB of decoded images kept in memory: 96 KiB each at 256x128
+    /// Memory for decoded images in MiB: 96 KiB for each image at 256x128
     #[arg(long, value_name = "MB", default_value_t = 2048)]
     cache: usize,
-    /// The records of the log on stdout instead of text
+    /// Print the records of the log as JSON lines instead of text
     #[arg(long)]
     json: bool,
 }
@@ -75,13 +75,13 @@ Examples:
     --init runs/bot-resnet18/final.safetensors
     --set loss.distil.teacher=runs/bot-resnet18/final.safetensors";
 
-/// The network that came from an ONNX file, in the folder of its run.
+/// File of the run folder with the network of an ONNX file.
 const ONNX_START: &str = "net.onnx";
 
-/// Crops of the first batch that are shown.
+/// Crops of the first batch in its picture.
 const SHOWN: usize = 64;
 
-/// Queries whose answers are shown, and how many of each.
+/// Queries in the picture of answers, and answers for each.
 const QUERIES: usize = 12;
 const ANSWERS: usize = 10;
 
@@ -104,7 +104,7 @@ impl Train {
         let in_integers = self.qat.is_wanted() || self.resume && QatRun::are_kept(&folder);
         anyhow::ensure!(
             !in_integers || self.hardware.precision() == Precision::F32,
-            "--precision is bf16: codes times their step have no exact bf16, train in integers with f32"
+            "--precision is bf16, but quantised values are not exact in bf16: use f32 with --qat"
         );
         let (begun, integers) = self.begin(&recipe, &set, &folder)?;
         let (mut run, checkpoint) = if self.resume {
@@ -142,7 +142,7 @@ impl Train {
         };
         if !self.json {
             cli::say!(
-                "{}: {} images of {} persons; {} epochs into {}",
+                "{}: {} images of {} persons; {} epochs, run folder {}",
                 set.name,
                 set.train.len(),
                 set.classes().1,
@@ -198,8 +198,7 @@ impl Train {
         })
     }
 
-    /// The network before its first step and what it learns from; and its integers, if it is trained
-    /// in them.
+    /// The network before its first step, and its quantised form with `--qat`.
     fn begin(
         &self,
         recipe: &Recipe,
@@ -228,7 +227,7 @@ impl Train {
         };
         let start = TrainInput {
             net: integers.net().clone(),
-            // No name stands for a quantised network.
+            // A `Spec` cannot describe a quantised network.
             info: NetInfo {
                 spec: None,
                 ..start.info
@@ -262,7 +261,7 @@ impl Train {
                 frozen_norms: false,
             });
         }
-        // What a resumed run began with is in its checkpoint.
+        // The checkpoint of a resumed run has its weights.
         let Some(init) = self.init.as_ref().filter(|_| !self.resume) else {
             return Ok(TrainInput {
                 net: load::fresh(&asked, recipe.seed)?,
@@ -275,15 +274,15 @@ impl Train {
         for note in &begun.notes {
             cli::say!("note: {note}");
         }
-        let account = &begun.account;
-        for left in account
+        let report = &begun.report;
+        for left in report
             .fresh
             .iter()
             .map(|fresh| (&fresh.ours, &fresh.reason))
         {
-            cli::say!("note: {} starts fresh: {}", left.0, left.1);
+            cli::say!("note: {} is initialised at random: {}", left.0, left.1);
         }
-        for note in account.left_out() {
+        for note in report.left_out() {
             cli::say!("note: {note}");
         }
         Ok(TrainInput {
@@ -298,14 +297,14 @@ impl Train {
         let kept = Recipe::read(&folder.join("recipe.toml"), &[])?;
         anyhow::ensure!(
             kept == *recipe,
-            "{}: its recipe.toml differs from {} with its settings: a run goes on with the recipe it began with",
+            "{}: its recipe.toml differs from {} with --set: a run continues with its own recipe",
             folder.display(),
             self.recipe.display()
         );
         let path = folder.join(LAST);
         anyhow::ensure!(
             path.exists(),
-            "{}: nothing of its run was kept yet: begin it without --resume",
+            "{}: it has no checkpoint yet: start the run without --resume",
             folder.display()
         );
         let weights = WeightFile::read(&path)?;
@@ -315,7 +314,7 @@ impl Train {
     }
 }
 
-/// The network that a recipe learns from.
+/// The teacher of the recipe's distillation.
 fn teacher(recipe: &Recipe) -> anyhow::Result<Option<Net>> {
     Ok(match recipe.loss.distil.teacher.as_str() {
         "" => None,
@@ -323,7 +322,7 @@ fn teacher(recipe: &Recipe) -> anyhow::Result<Option<Net>> {
     })
 }
 
-/// A sheet of queries from all over the test set and their answers.
+/// A picture of queries, spread over the test set, and their answers.
 fn answers(module: &Module, set: &Dataset, reading: ExtractOptions<'_>) -> anyhow::Result<String> {
     let test = extract::test_set(module, set, reading, |_| ())?;
     let feature = test.best_feature();
@@ -340,7 +339,7 @@ fn answers(module: &Module, set: &Dataset, reading: ExtractOptions<'_>) -> anyho
     )?)
 }
 
-/// Shows a run to a person, or to a program.
+/// Prints the progress of a run, as text or JSON.
 struct ProgressObserver {
     json: bool,
     epochs: u32,
@@ -374,7 +373,7 @@ impl TrainObserver for ProgressObserver {
             bar.inc(1);
             let rate = bar.per_sec() * images as f64;
             bar.set_message(format!(
-                "loss {:.3}, {:.0} % right, {rate:.0} img/s",
+                "loss {:.3}, accuracy {:.0} %, {rate:.0} images/s",
                 step.loss,
                 step.accuracy * 100.0
             ));
@@ -394,16 +393,14 @@ impl TrainObserver for ProgressObserver {
                 })
             })
             .collect::<trainer::Result<_>>()?;
-        let rows: Vec<Vec<Tile>> = tiles.chunks(16).map(<[Tile]>::to_vec).collect();
-        let title = "the first batch, as the network sees it";
-        let sheet = picture::sheet::contact_sheet(title, &rows)?;
+        let sheet = picture::sheet::contact_sheet("first batch after augmentation", &tiles, 16)?;
         let path = self.run.join("batch.svg");
         cli::private::write(&path, sheet).map_err(trainer::Error::io(&path))
     }
 
     fn record(&mut self, record: &LogRecord) {
         if self.json {
-            // A reader that has gone away does not end a training.
+            // A closed pipe does not end a training.
             let _ = cli::json(record);
             return;
         }
@@ -415,7 +412,7 @@ impl TrainObserver for ProgressObserver {
     }
 }
 
-/// A record as a person reads it.
+/// A record as text.
 fn line(record: &LogRecord, epochs: u32) -> String {
     match record {
         LogRecord::Epoch(epoch) => {
@@ -424,7 +421,7 @@ fn line(record: &LogRecord, epochs: u32) -> String {
                 .map(|(name, value)| format!("{name} {value:.3}"))
                 .collect();
             format!(
-                "epoch {}/{epochs}  lr {:.2e}  loss {:.3} ({})  {:.1} % right  {:.1} img/s, {:.0} % of the time waiting for images",
+                "epoch {}/{epochs}  lr {:.2e}  loss {:.3} ({})  accuracy {:.1} %  {:.1} images/s, {:.0} % of the time waiting for images",
                 epoch.epoch,
                 epoch.lr,
                 epoch.loss["total"],

@@ -1,15 +1,9 @@
-//! One image changed by chance, as the baseline's own code does it: flipped, padded and cropped,
-//! perhaps of other colours, normalised, partly erased.
+//! Augmentation of one image: flip, pad and crop, colour jitter, normalisation, random erasing.
 //!
-//! In: RGB bytes of the network's size, resized by [`network::preprocess::Cropper`]. Out: the planes that
-//! the network reads. The order is that of `data/transforms/build.py` of
-//! <https://github.com/michuanhaohao/reid-strong-baseline>: padding comes before normalising, so that
-//! the border is black; erasing comes after it, so that its fill is not a colour of the image.
-//! Colour jitter is not part of the baseline; it comes where only bytes of the image's size are left,
-//! after the crop.
-//!
-//! Chance is named by seed, epoch and the image's place in the epoch, and for each step anew:
-//! switching one off leaves the draws of the others as they are.
+//! In: RGB bytes of the network's size. Out: the planes that the network reads. The order is that of
+//! `data/transforms/build.py` of <https://github.com/michuanhaohao/reid-strong-baseline>: padding before
+//! normalising (the border is black), erasing after it. Random numbers depend on seed, epoch, position
+//! and step, so disabling one step does not change the others.
 
 mod erase;
 mod jitter;
@@ -24,7 +18,7 @@ use synth::random::Draw;
 pub use erase::{Erasing, Fill};
 pub use jitter::Jitter;
 
-/// What happens to an image. The default is the paper's.
+/// Augmentation of images. The default is that of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
@@ -35,7 +29,7 @@ pub struct Augment {
     pub pad: usize,
     /// Changes of colour.
     pub jitter: Jitter,
-    /// A rectangle painted over.
+    /// Random erasing.
     pub erasing: Erasing,
 }
 
@@ -52,7 +46,7 @@ impl Default for Augment {
 }
 
 impl Augment {
-    /// Nothing happens: what the network reads in an evaluation.
+    /// No augmentation, as in an evaluation.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -74,19 +68,18 @@ impl Augment {
     pub fn check(&self) -> Result<()> {
         const MAX_PAD: usize = 256;
         check_range("flip_probability", self.flip_probability, 0.0, 1.0)?;
-        if self.pad > MAX_PAD {
-            return Err(Error::Argument(format!(
-                "pad is {}, wanted 0 to {MAX_PAD}",
-                self.pad
-            )));
-        }
+        ensure!(
+            self.pad <= MAX_PAD,
+            "pad is {}, wanted 0 to {MAX_PAD}",
+            self.pad
+        );
         self.jitter.check()?;
         self.erasing.check()
     }
 }
 
-/// An image's place in a run; it names the image's chance. The same image twice in an epoch, as the
-/// sampler has it where a person has few, is changed in two ways.
+/// The position of an image in a run, which seeds its augmentation: an image that occurs twice in an
+/// epoch is changed in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImagePosition {
     /// The seed of the run.
@@ -103,7 +96,7 @@ impl ImagePosition {
     }
 }
 
-/// What is drawn for. The numbers are part of what a seed means.
+/// The steps that draw random numbers. The discriminants are part of the random sequence.
 #[derive(Debug, Clone, Copy)]
 enum AugmentStep {
     Flip = 0,
@@ -152,7 +145,7 @@ impl Augmenter {
     pub fn fill(&mut self, rgb: &[u8], place: ImagePosition, out: &mut [f32]) -> Result<()> {
         let [height, width] = self.size;
         if rgb.len() != height * width * 3 {
-            // Says which length was wanted.
+            // The normaliser returns the error.
             return Ok(self.normaliser.fill(rgb, out)?);
         }
         let Augment {

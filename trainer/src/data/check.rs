@@ -1,5 +1,4 @@
-//! A look at a data set before a night is spent on it: who is in it, and whether every image can be
-//! decoded.
+//! Checks a data set before a training: counts persons and cameras, decodes every image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,9 +23,9 @@ pub struct DatasetReport {
     pub query: PartReport,
     /// Images that are searched in.
     pub gallery: PartReport,
-    /// Whether files say which camera took them.
+    /// Whether file names state the camera.
     pub cameras_named: bool,
-    /// Persons to train with who are also in the test: whatever a test says then is too good.
+    /// Persons in both training and test, which makes test scores too good.
     pub leaked: Vec<i32>,
     /// Queries without an image of the same person by another camera in the gallery; an evaluation
     /// leaves them out.
@@ -63,14 +62,14 @@ pub struct PartReport {
     pub bytes: u64,
 }
 
-/// Least, middle (the lower of two) and most of some numbers.
+/// Minimum, median (the lower of two) and maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MinMedianMax {
-    /// The least.
+    /// The minimum.
     pub min: usize,
-    /// As many are below as above.
+    /// The median.
     pub median: usize,
-    /// The most.
+    /// The maximum.
     pub max: usize,
 }
 
@@ -79,7 +78,7 @@ pub struct MinMedianMax {
 pub struct BrokenFile {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it, its name included.
+    /// The error, with the name of the file.
     pub reason: String,
 }
 
@@ -131,7 +130,7 @@ pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Resul
     })
 }
 
-/// Each with its own memory for a picture: decoding is long beside allocating it.
+/// Decodes all images. Allocating a picture for each is cheap beside decoding it.
 fn decode_all(
     images: &[&Image],
     threads: usize,

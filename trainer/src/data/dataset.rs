@@ -1,10 +1,8 @@
-//! Folders of images in, who is on each of them out: [`Dataset::open`].
+//! Reads folders of images into labelled images: [`Dataset::open`].
 //!
-//! Public data sets come in few layouts ([`DatasetLayout`]); each has a reader here that says what it
-//! wanted and what it found where a folder is none. Persons are numbered from 1 within a data set,
-//! over all of its parts, so that a person who is both trained with and searched for can be found;
-//! 0 is a distractor and a negative number junk, as in Market-1501. [`Dataset::join`] puts several
-//! data sets together and keeps their persons and cameras apart.
+//! Each [`DatasetLayout`] has a reader. Persons are numbered from 1 over all parts of a data set, so
+//! that a person in both training and test can be found; 0 is a distractor and negative numbers are
+//! junk, as in Market-1501. [`Dataset::join`] joins data sets and keeps their persons and cameras apart.
 
 mod cuhk03;
 mod files;
@@ -32,7 +30,7 @@ pub use layout::DatasetLayout;
 pub struct Image {
     /// The file.
     pub path: PathBuf,
-    /// Who is on it, and which camera took it.
+    /// Its person and camera.
     pub label: Label,
 }
 
@@ -40,7 +38,7 @@ pub struct Image {
 /// names of the files only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
-    /// What people call it: the folder's name.
+    /// The name of the folder.
     pub name: String,
     /// Images to train with; persons from 1 on, neither distractors nor junk. May be empty.
     pub train: Vec<Image>,
@@ -48,7 +46,7 @@ pub struct Dataset {
     pub query: Vec<Image>,
     /// Images that are searched in. May be empty.
     pub gallery: Vec<Image>,
-    /// Whether files say which camera took them. Without, `train` and `query` have camera 0 and
+    /// Whether file names state the camera. Without, `train` and `query` have camera 0 and
     /// `gallery` has camera 1, so that an evaluation leaves no right answer out for its camera.
     pub cameras: bool,
     /// Files of the folder that are in none of the three, one line a reason.
@@ -60,17 +58,17 @@ pub struct Dataset {
 pub struct DatasetOptions {
     /// Its layout; recognised by its content if this is not given.
     pub layout: Option<DatasetLayout>,
-    /// Who is kept for the test where the layout does not say.
+    /// Test persons, for layouts without a split.
     pub split: TestSplit,
 }
 
-/// Who is kept for the test, in layouts that do not say: pairs and folders of persons.
+/// How test persons are drawn, for layouts without a split: pairs and folders.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestSplit {
     /// Share of the persons, `0.0..=1.0`, rounded to the nearest number of them.
     pub test: f64,
-    /// Names the draw.
+    /// Seed of the draw.
     pub seed: u64,
 }
 
@@ -84,12 +82,11 @@ impl Default for TestSplit {
 impl TestSplit {
     /// The persons of `all` for the test.
     fn draw(self, all: &BTreeSet<i32>) -> Result<BTreeSet<i32>> {
-        if !(0.0..=1.0).contains(&self.test) {
-            return Err(Error::Argument(format!(
-                "share of persons for the test is {}, wanted 0 to 1",
-                self.test
-            )));
-        }
+        ensure!(
+            (0.0..=1.0).contains(&self.test),
+            "share of persons for the test is {}, wanted 0 to 1",
+            self.test
+        );
         let mut persons: Vec<i32> = all.iter().copied().collect();
         Draw::new(self.seed, "split", &[]).shuffle(&mut persons);
         persons.truncate((persons.len() as f64 * self.test).round() as usize);
@@ -99,7 +96,7 @@ impl TestSplit {
 
 impl Dataset {
     /// Reads the data set in the folder `root`. Files are listed, not opened: whether they can be
-    /// decoded says [`super::check`].
+    /// decoded is checked by [`super::check`].
     ///
     /// # Errors
     /// [`Error::File`] if the folder has not the layout, with what was found and what was wanted;
@@ -144,7 +141,7 @@ impl Dataset {
     pub fn join(sets: Vec<Self>) -> Result<Self> {
         let mut sets = sets.into_iter();
         let Some(mut all) = sets.next() else {
-            return Err(Error::Argument("no data set is named".to_owned()));
+            bail!("no data set is named");
         };
         for mut set in sets {
             let persons = all.images().map(|image| image.label.person).max();
@@ -203,7 +200,7 @@ impl Dataset {
         }
     }
 
-    /// Says what lies in its folders besides pictures.
+    /// Adds a note on files that are no pictures.
     fn passed_over(mut self, passed_over: &PassedOver) -> Self {
         if !passed_over.is_empty() {
             self.left_out.push(passed_over.to_string());
@@ -211,8 +208,7 @@ impl Dataset {
         self
     }
 
-    /// Takes distractors and junk out of the images to train with: they are no person who could be
-    /// learned.
+    /// Removes distractors and junk from the training images.
     fn only_persons_to_train(&mut self) -> Vec<Image> {
         let (kept, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.train)
             .into_iter()

@@ -1,14 +1,9 @@
-//! Batches, made ahead of time in threads of their own.
+//! Batches, prepared ahead of time in threads.
 //!
-//! In: the images ([`TrainImages`]), and which of them make up each batch ([`EpochPlan`]). Out: an iterator of
-//! [`Batch`]es in that order. A thread makes whole batches, always the next one that nobody makes, and
-//! they are put back in order here: as chance is named by an image's place, every bit is the same
-//! whatever the number of threads. Only so many batches are given out as may wait, so that memory is
-//! bounded.
-//!
-//! Tried first: a fixed share of the batches for each thread, in which a slow thread holds up all. On
-//! two cores with a load of 6, two threads made 0.3 to 1.0 times the images of one; how much of that
-//! was the load has not been separated.
+//! In: the images ([`TrainImages`]) and the batches of an epoch ([`EpochPlan`]). Out: an iterator of
+//! [`Batch`]es in that order, the same for any number of threads. Each thread takes the next batch that
+//! is not started; a fixed share for each thread was slower under load (0.3 to 1.0 times one thread
+//! with two threads on two cores at load 6). The number of waiting batches is bounded.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,7 +27,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct TrainImages {
     images: Vec<Image>,
-    /// What a batch says of an image: its class.
+    /// The class of each image.
     labels: Vec<i64>,
     preprocessing: Preprocessing,
     cache: Cache,
@@ -52,14 +47,13 @@ impl TrainImages {
         preprocessing: Preprocessing,
         cache_mb: usize,
     ) -> Result<Self> {
-        if images.len() != labels.len() {
-            return Err(Error::Argument(format!(
-                "{} images have {} labels",
-                images.len(),
-                labels.len()
-            )));
-        }
-        preprocessing.check()?;
+        ensure!(
+            images.len() == labels.len(),
+            "{} images have {} labels",
+            images.len(),
+            labels.len()
+        );
+        contract.check()?;
         Ok(Self {
             cache: Cache::new(images.len(), cache_mb.saturating_mul(1 << 20)),
             images,
@@ -99,7 +93,7 @@ impl TrainImages {
     }
 }
 
-/// Resized images by index, never dropped: who comes first stays.
+/// Resized images by index. Images are never removed.
 #[derive(Debug)]
 struct Cache {
     images: Vec<OnceLock<Box<[u8]>>>,
@@ -132,20 +126,20 @@ impl Cache {
     }
 }
 
-/// What is to be made.
+/// The batches of an epoch.
 #[derive(Debug, Clone)]
 pub struct EpochPlan {
     /// Indices of images, a list a batch.
     pub batches: Vec<Vec<usize>>,
     /// What happens to the images; [`Augment::none`] for an evaluation.
     pub augment: Augment,
-    /// Names the chance, with the epoch.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// From 0 on.
     pub epoch: u64,
 }
 
-/// How it is made.
+/// Threads and queue of the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderOptions {
@@ -172,17 +166,16 @@ impl LoaderOptions {
             ("threads", self.threads, 0, 256),
             ("queue", self.queue, 1, 64),
         ] {
-            if !(least..=most).contains(&found) {
-                return Err(Error::Argument(format!(
-                    "{what} of the loader is {found}, wanted {least} to {most}"
-                )));
-            }
+            ensure!(
+                (least..=most).contains(&found),
+                "{what} of the loader is {found}, wanted {least} to {most}"
+            );
         }
         Ok(())
     }
 }
 
-/// What a network is trained with in one step.
+/// A batch of images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// `[images, 3, height, width]`, normalised, in the network's order of planes.
@@ -195,7 +188,7 @@ pub struct Batch {
     pub cameras: Vec<u32>,
 }
 
-/// What a thread made of a batch; a panic is passed on.
+/// A finished batch; a panic is passed on.
 type BatchResult = thread::Result<Result<Batch>>;
 
 /// An epoch's batches. Threads end with the last one, with an error, or when it is dropped.
@@ -204,7 +197,7 @@ pub struct Loader {
     /// Numbers of batches to be made; gone when no more are wanted.
     tasks: Option<Sender<usize>>,
     finished: Receiver<(usize, BatchResult)>,
-    /// Finished before their turn.
+    /// Batches that finished early.
     early: BTreeMap<usize, BatchResult>,
     /// Batches that have not been given to a thread.
     not_begun: Range<usize>,
@@ -231,10 +224,7 @@ impl Loader {
         Augmenter::new(work.augment, &photos.preprocessing)?;
         let beyond = (work.batches.iter().flatten()).find(|&&index| index >= photos.len());
         if let Some(index) = beyond {
-            return Err(Error::Argument(format!(
-                "a batch wants image {index} of {}",
-                photos.len()
-            )));
+            bail!("a batch wants image {index} of {}", photos.len());
         }
         let threads = match options.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
@@ -271,10 +261,10 @@ impl Loader {
         Ok(loader)
     }
 
-    /// Gives out the next batch that nobody makes, if there is one.
+    /// Hands the next batch that is not started to a thread.
     fn begin_one(&mut self) {
         if let (Some(tasks), Some(batch)) = (&self.tasks, self.not_begun.next()) {
-            // Fails when every thread has ended, which the results tell.
+            // Fails when every thread has ended, which `receive` reports.
             let _ = tasks.send(batch);
         }
     }
@@ -350,7 +340,7 @@ fn make(
             Ok(Err(error)) => Ok(Err(error)),
             Err(panic) => Err(panic),
         };
-        // Fails when nobody waits any more.
+        // Fails when the loader was dropped.
         if done.send((number, made)).is_err() || failed {
             return;
         }
@@ -399,7 +389,7 @@ impl Drop for Loader {
     }
 }
 
-/// What one thread works with.
+/// State of one loader thread.
 struct BatchMaker<'a> {
     photos: &'a TrainImages,
     work: &'a EpochPlan,

@@ -1,5 +1,4 @@
-//! JPEG, PNG and BMP files to upright RGB pixels, by the decoder that the device program uses: the
-//! network sees there what it saw here.
+//! Decodes JPEG, PNG and BMP files to upright RGB pixels with the decoder of the device program.
 
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +21,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Reads the image at `path`, upright where EXIF says how it was held. Greyscale and CMYK become
+    /// Reads the image at `path`, rotated as its EXIF data state. Greyscale and CMYK become
     /// RGB, 16 bits per channel are scaled to 8, and an alpha channel is dropped, as Pillow's
     /// `convert("RGB")` does.
     ///
@@ -104,7 +103,7 @@ mod tests {
             ),
             ("grey.png", Png, L8, vec![7, 200], [7, 7, 7, 200, 200, 200]),
             ("grey.jpg", Jpeg, L8, vec![90, 90], [90; 6]),
-            // What a file is says its content.
+            // The content decides, not the name.
             (
                 "alpha.jpg",
                 Png,

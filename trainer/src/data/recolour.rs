@@ -1,9 +1,5 @@
-//! The same data set as other cameras would have seen it: each camera gets colours of its own.
-//!
-//! Where all cameras agree on colours, a histogram of them finds people as well as a network does,
-//! and a data set proves little. Here every camera's hue is turned and its brightness, contrast and
-//! saturation are changed, one way for all of its images, so that a colour no longer says who
-//! somebody is.
+//! A copy of a data set in which each camera has its own hue, brightness, contrast and saturation, so
+//! that colours alone no longer identify a person.
 
 use std::path::Path;
 
@@ -17,7 +13,7 @@ use crate::{Error, Result};
 use synth::random::Draw;
 use synth::workers;
 
-/// JPEG: as good as lossless beside the change of colours.
+/// JPEG quality.
 const QUALITY: u8 = 95;
 
 /// Writes the images of the data set in `root` into `out`, a folder that is empty or new, each below

@@ -1,7 +1,4 @@
-//! Which images make up each batch of an epoch.
-//!
-//! An epoch is named by the seed of the run and its number: a run that goes on at epoch 57 has the
-//! batches that it would have had.
+//! Chooses the images of each batch of an epoch, from the seed of the run and the epoch's number.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +10,7 @@ use synth::random::Draw;
 /// The most images of a batch.
 const MAX_BATCH: usize = 1 << 16;
 
-/// How batches are put together.
+/// How the images of a batch are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 pub enum Sampler {
@@ -98,12 +95,11 @@ fn identities(classes: &[i64], p: usize, k: usize, draw: &mut Draw) -> Result<Ve
     for (index, &class) in classes.iter().enumerate() {
         persons.entry(class).or_default().push(index);
     }
-    if persons.len() < p {
-        return Err(Error::Argument(format!(
-            "{} persons to train with, a batch wants {p}",
-            persons.len()
-        )));
-    }
+    ensure!(
+        persons.len() >= p,
+        "{} persons to train with, a batch wants {p}",
+        persons.len()
+    );
     // Of each person, the groups that have not been taken; the last one is the next.
     let mut available: Vec<Vec<Vec<usize>>> = persons
         .into_values()
@@ -135,11 +131,7 @@ fn identities(classes: &[i64], p: usize, k: usize, draw: &mut Draw) -> Result<Ve
 }
 
 fn shuffled(count: usize, batch: usize, draw: &mut Draw) -> Result<Vec<Vec<usize>>> {
-    if count < 2 {
-        return Err(Error::Argument(format!(
-            "{count} images to train with, wanted 2 or more"
-        )));
-    }
+    ensure!(count >= 2, "{count} images to train with, wanted 2 or more");
     let mut all: Vec<usize> = (0..count).collect();
     draw.shuffle(&mut all);
     let batches = all.chunks(batch).filter(|batch| batch.len() > 1);

@@ -1,15 +1,12 @@
-//! How tight the identities are, and how far apart: what the centre loss is for.
-//!
-//! Features and who is on each image go in; the mean distance of an image to the centre of its
-//! identity, the mean distance of two centres, and the first over the second come out. The ratio
-//! does not change when all features are scaled, so that trainings can be compared with each other.
+//! Distances of features to the centre of their identity, and between centres: the effect of the
+//! centre loss. The ratio of both does not change when all features are scaled.
 
 use std::collections::BTreeMap;
 
 use retrieval::{Embeddings, Label};
 use serde::Serialize;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// How tight the identities are, and how far apart. Euclidean distances.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -45,16 +42,15 @@ impl std::fmt::Display for Clusters {
 /// Measures the identities of some images.
 ///
 /// # Errors
-/// [`Error::Argument`] if there is not a label for each row, a number is not finite (its row is
-/// named), or nobody has a number above 0.
+/// [`Error::Argument`](crate::Error::Argument) if there is not a label for each row, a number is not finite (its row is
+/// named), or no label is a person (a number above 0).
 pub fn clusters(embeddings: &Embeddings, labels: &[Label]) -> Result<Clusters> {
-    if embeddings.rows() != labels.len() {
-        return Err(Error::Argument(format!(
-            "{} embeddings have {} labels",
-            embeddings.rows(),
-            labels.len()
-        )));
-    }
+    ensure!(
+        embeddings.rows() == labels.len(),
+        "{} embeddings have {} labels",
+        embeddings.rows(),
+        labels.len()
+    );
     super::check_finite(embeddings)?;
     let mut members: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (row, label) in labels.iter().enumerate() {
@@ -62,11 +58,10 @@ pub fn clusters(embeddings: &Embeddings, labels: &[Label]) -> Result<Clusters> {
             members.entry(label.person).or_default().push(row);
         }
     }
-    if members.is_empty() {
-        return Err(Error::Argument(
-            "no image of a person with a number above 0".to_owned(),
-        ));
-    }
+    ensure!(
+        !members.is_empty(),
+        "no image of a person with a number above 0"
+    );
 
     let mut centres: Vec<Vec<f64>> = Vec::with_capacity(members.len());
     let mut within = Mean::default();

@@ -1,12 +1,11 @@
-//! Embeddings in two dimensions, to be looked at: the two directions in which they differ most.
+//! Embeddings projected to their first two principal components, for plots.
 //!
-//! Principal components, found one after the other by power iteration on the centred rows (Golub and
-//! Van Loan, "Matrix Computations", section 8.2): no matrix of dim x dim, no library, and the same
-//! picture every time. It is linear: what is apart in the picture is apart, what coincides may not.
+//! Components are found one by one with power iteration on the centred rows (Golub and Van Loan,
+//! "Matrix Computations", section 8.2), which needs no dim x dim matrix and is deterministic.
 
 use retrieval::Embeddings;
 
-use crate::{Error, Result};
+use crate::Result;
 use synth::random::Draw;
 
 /// Steps at the most for one direction. Where two directions spread nearly the same, any mixture of
@@ -25,12 +24,10 @@ pub struct Projection {
 /// Lays out some embeddings.
 ///
 /// # Errors
-/// [`Error::Argument`] if there are no rows or a number is not finite (its row is named).
+/// [`Error::Argument`](crate::Error::Argument) if there are no rows or a number is not finite (its row is named).
 pub fn projection(embeddings: &Embeddings) -> Result<Projection> {
     let (rows, dim) = (embeddings.rows(), embeddings.dim());
-    if rows == 0 {
-        return Err(Error::Argument("no embeddings to lay out".to_owned()));
-    }
+    ensure!(rows != 0, "no embeddings to lay out");
     super::check_finite(embeddings)?;
     let mut mean = vec![0.0f64; dim];
     for row in embeddings.as_slice().chunks_exact(dim) {

@@ -1,5 +1,4 @@
-//! A network as a device computes it: in the integers of its plan where it has been quantised, in
-//! floats where it has not. What is said of a network is measured on this.
+//! Runs a network as a device does: with the integer executor if it is quantised, else in f32.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +24,7 @@ pub struct DeviceNetwork<'a> {
     plan: Option<Plan>,
 }
 
-/// One of those that compute a network at the same time.
+/// Computes a network on one thread of several.
 #[derive(Debug)]
 pub struct Worker<'a>(Backend<'a>);
 
@@ -51,7 +50,7 @@ impl<'a> DeviceNetwork<'a> {
         })
     }
 
-    /// The same in floats, whatever the network is: as a runtime computes it that knows no plan.
+    /// The same network in f32, also if it is quantised, as other runtimes compute it.
     #[must_use]
     pub fn in_floats(graph: &'a Graph, preprocessing: &Preprocessing, threads: usize) -> Self {
         Self {
@@ -63,7 +62,7 @@ impl<'a> DeviceNetwork<'a> {
         }
     }
 
-    /// Somebody to compute it.
+    /// A worker that computes it.
     ///
     /// # Errors
     /// [`Error::Kernels`](crate::Error::Kernels) if it gives no embedding.

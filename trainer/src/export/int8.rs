@@ -1,8 +1,7 @@
-//! From a float export and a folder of images to an int8 one, and how far apart the two are.
+//! Quantises a float export on a folder of images, and compares int8 with float.
 //!
-//! The images that ranges, biases and roundings were chosen on say nothing about others. So the
-//! images of the folder are divided first ([`split`]), and the two networks are compared on the part
-//! that the quantiser never sees.
+//! [`split`] divides the images first: a part is held back from calibration, and only that part is
+//! used for the comparison.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,9 +17,9 @@ use super::quantise::{Calibrated, Images, Progress, QuantiseOptions, calibrate};
 use super::{EmbeddingDifference, Exported, Reader};
 use crate::nets::Net;
 use crate::qat::QatNetwork;
-use crate::{Error, Result};
+use crate::Result;
 
-/// One in so many persons, or images, is held back.
+/// One in so many persons or images is held back.
 const HELD_BACK: usize = 5;
 
 /// The most images that are compared.
@@ -35,9 +34,9 @@ pub struct CalibrationSplit {
     pub held_back: Vec<PathBuf>,
 }
 
-/// Divides images: the third of every five persons is held back, with all images of theirs, if the
-/// names of all files say who is on them and there are five or more; else the third of every five
-/// images in the order given. From what is left `count` images from all over it are calibrated on.
+/// Divides images: every fifth person is held back with all its images, if all file names state the
+/// person and there are five or more; else every fifth image. Of the others `count` images, spread over
+/// the list, are for calibration.
 #[must_use]
 pub fn split(images: &[PathBuf], count: usize) -> CalibrationSplit {
     let persons = persons(images);
@@ -66,7 +65,7 @@ pub fn split(images: &[PathBuf], count: usize) -> CalibrationSplit {
     }
 }
 
-/// Who is on each image, if all names say it.
+/// The person on each image, if all file names state it.
 fn persons(images: &[PathBuf]) -> Option<Vec<i32>> {
     let person = |path: &PathBuf| {
         let name = path.file_name()?.to_str()?;
@@ -75,11 +74,11 @@ fn persons(images: &[PathBuf]) -> Option<Vec<i32>> {
     images.iter().map(person).collect()
 }
 
-/// Measures a folded float network on image files; see [`calibrate`].
+/// Calibrates a folded float network on image files; see [`calibrate`].
 ///
 /// # Errors
-/// As [`calibrate`]; [`Error::File`] for an image that cannot be read, and [`Error::Argument`] if
-/// the names of the files say that all show one person.
+/// As [`calibrate`]; [`Error::File`](crate::Error::File) for an image that cannot be read, and [`Error::Argument`](crate::Error::Argument) if
+/// all file names state the same person.
 pub fn calibrate_on(
     images: &[PathBuf],
     graph: &Graph,
@@ -91,10 +90,10 @@ pub fn calibrate_on(
         && !others.is_empty()
         && others.iter().all(|other| other == first)
     {
-        return Err(Error::Argument(format!(
-            "all {} calibration images show person {first}: take crops of many people, in the clothes and the light that the network will see",
+        bail!(
+            "all {} calibration images show person {first}: use crops of many persons, as in production",
             images.len()
-        )));
+        );
     }
     let mut reader = Reader::new(preprocessing)?;
     let mut images_read = Images {
@@ -106,11 +105,11 @@ pub fn calibrate_on(
     calibrate(graph, &mut images_read, options, progress)
 }
 
-/// A float network, quantised on image files and ready to be trained in its integers. All its
-/// outputs stay, the classifier's too.
+/// Quantises a float network on image files for quantisation-aware training. All outputs stay, also the
+/// classifier.
 ///
 /// # Errors
-/// As [`calibrate_on`]; [`Error::Kernels`] if the network cannot be folded.
+/// As [`calibrate_on`]; [`Error::Kernels`](crate::Error::Kernels) if the network cannot be folded.
 pub fn trainable(
     images: &[PathBuf],
     net: &Net,
@@ -127,11 +126,11 @@ pub fn trainable(
 }
 
 impl Exported {
-    /// Compares the network with a quantised form of it, computed in integers as devices do. What is
-    /// relative is relative to the quantised embedding.
+    /// Compares the network with its quantised form on the integer executor. Relative differences refer
+    /// to the quantised embedding.
     ///
     /// # Errors
-    /// [`Error::Argument`] without images, [`Error::File`] for an image that cannot be read or whose
+    /// [`Error::Argument`](crate::Error::Argument) without images, [`Error::File`](crate::Error::File) for an image that cannot be read or whose
     /// embedding is zero.
     pub fn compare_with(
         &self,

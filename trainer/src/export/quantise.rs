@@ -1,22 +1,13 @@
-//! Post-training quantisation: a folded float network and some images -> the same network in bytes.
+//! Post-training quantisation: a folded float [`Graph`] and calibration images in, a QDQ graph out.
 //!
-//! In: a [`Graph`] with one output and [`Images`] as it reads them. Out: [`Quantised`], a graph with
-//! `QuantizeLinear` and `DequantizeLinear` nodes that every reader of ONNX runs and that
-//! `kernels::plan` turns into integer steps, and a record of what was done, for a report.
+//! 1. `sites`: which values are quantised, and which of them share a scale;
+//! 2. `equalise`: cross-layer equalisation of channels;
+//! 3. `histogram`, `observe`: the distribution of each value, in one pass and bounded memory;
+//! 4. `range`: the quantisation range of each value, by one method or the best of several;
+//! 5. `layer`, `insert`: integer weights and biases, and the graph with its Q/DQ nodes;
+//! 6. `tune`: adaptive rounding and bias correction, layer by layer.
 //!
-//! What happens, in this order:
-//!
-//! 1. which values become bytes, and which share a scale: `sites`;
-//! 2. channels are made equally large, where their neighbours allow it: `equalise`;
-//! 3. the distribution of each value over all images, in one pass and bounded memory:
-//!    `histogram`;
-//! 4. a range for each value, by one method, or by the one of several that disturbs the layers
-//!    behind it least: `range`, `observe`;
-//! 5. weights and biases in integers, and the graph: `layer`, `insert`;
-//! 6. layer by layer, weights rounded for what they read and biases corrected: `tune`.
-//!
-//! Steps 1 to 4 are a [`Calibrated`]: it can be quantised several times, with other layers kept float
-//! or one layer alone.
+//! Steps 1 to 4 make a [`Calibrated`], which can be quantised several times with other float layers.
 
 mod equalise;
 mod histogram;
@@ -46,22 +37,22 @@ use self::histogram::Histogram;
 use self::insert::insert;
 use self::layer::WeightLayer;
 use self::sites::Sites;
-use crate::{Error, Result};
+use crate::Result;
 
 /// Bins of a histogram in the record.
 const RECORDED_BINS: usize = 64;
 
-/// How the range of a value follows from its distribution. Behind a pool it is half as wide again as
-/// what was seen, whatever the method.
+/// Calibration method. After a global pooling the range is 1.5 times the observed one, with any
+/// method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
-    /// For each value the method that disturbs the layers behind it least.
+    /// For each value the method with the least error in the layers that read it.
     #[default]
     Best,
-    /// All that was seen.
+    /// Minimum and maximum.
     MinMax,
-    /// All but one number in 10,000.
+    /// 99.99 % of the values.
     Percentile,
     /// Least mean square error.
     Mse,
@@ -92,24 +83,24 @@ pub enum Rounding {
     Adaptive,
 }
 
-/// What is wished of a quantised network.
+/// Options of quantisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuantiseOptions {
     /// Where residuals are added.
-    pub layout: QdqLayout,
-    /// The bytes of activations.
+    pub layout: Layout,
+    /// Quantised type of activations.
     pub scheme: Scheme,
     /// How ranges are found.
     pub calibration: Calibration,
-    /// Whether channels are made equally large first.
+    /// Whether channels are equalised first.
     pub equalise: bool,
-    /// Whether biases take back what rounding moves the mean of a channel by.
+    /// Whether biases are corrected by the shift that rounding causes in channel means.
     pub bias_correction: bool,
     /// How weights are rounded.
     pub rounding: Rounding,
     /// Nodes that stay float, by name.
     pub keep_float: BTreeSet<String>,
-    /// The one layer to be quantised, by name: how much it alone disturbs the network.
+    /// The only layer to quantise, by name, for the sensitivity of layers.
     pub only: Option<String>,
 }
 
@@ -132,21 +123,22 @@ impl Default for QuantiseOptions {
 pub struct Images<'a> {
     /// How many there are.
     pub count: usize,
-    /// One of them as the network reads it, f32 `[1, 3, height, width]`; asked for several times.
+    /// Reads an image as the network reads it, f32 `[1, 3, height, width]`; called several times for
+    /// each.
     pub read: &'a mut dyn FnMut(usize) -> Result<Tensor>,
-    /// What an image is called in errors.
+    /// The name of an image in errors.
     pub name: &'a dyn Fn(usize) -> String,
     /// Least and greatest number that the pre-processing makes of a pixel.
     pub range: [f32; 2],
 }
 
-/// Hears how far the work is.
+/// Receives progress events.
 pub struct Progress<'a>(pub Option<&'a mut dyn FnMut(Stage)>);
 
-/// What a [`Progress`] hears.
+/// An event of [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Something begins that takes so many steps.
+    /// A stage begins: its name and number of steps.
     Begin(&'static str, usize),
     /// So many steps are done.
     Step(usize),
@@ -166,33 +158,33 @@ impl Progress<'_> {
     }
 }
 
-/// A network whose values are measured; see the [module](self).
+/// A calibrated network; see the [module](self).
 #[derive(Debug, Clone)]
 pub struct Calibrated {
     /// The float network, equalised.
     graph: Graph,
     options: QuantiseOptions,
     histograms: Vec<Histogram>,
-    /// For each group, named by its first value: the method that was chosen, and what it says.
+    /// For each group, by its first value: the chosen method and its parameters.
     chosen: Vec<(usize, &'static str, QuantParams)>,
     equalised: Vec<Equalised>,
     /// A few images for the tuning.
     batch: Tensor,
 }
 
-/// A quantised network and what was done to it.
+/// A quantised network and the record of its quantisation.
 #[derive(Debug, Clone)]
 pub struct Quantised {
     /// With `QuantizeLinear` and `DequantizeLinear`.
     pub graph: Graph,
-    /// What was done.
+    /// The record.
     pub record: QuantisationRecord,
 }
 
-/// What a quantiser has done, for a report.
+/// Record of a quantisation, for the report.
 #[derive(Debug, Clone, Serialize)]
 pub struct QuantisationRecord {
-    /// How it was asked to.
+    /// The options.
     pub options: QuantiseOptions,
     /// Each scale, in the order of the network.
     pub values: Vec<ValueRecord>,
@@ -209,15 +201,15 @@ pub struct QuantisationRecord {
 pub struct ValueRecord {
     /// Names of the values; the first is the scale's.
     pub names: Vec<String>,
-    /// Calibration method that the range comes from.
+    /// Calibration method of the range.
     pub method: &'static str,
     /// Scale and zero point.
     pub params: QuantParams,
-    /// Least and greatest number seen.
+    /// Observed minimum and maximum.
     pub seen: [f32; 2],
-    /// Share of the numbers seen that are cut.
+    /// Share of the values that are clipped, 0 to 1.
     pub cut: f64,
-    /// Mean square of what rounding and cutting do.
+    /// Mean square error of rounding and clipping.
     pub mse: f64,
     /// The same relative to the mean square of the values.
     pub noise: f64,
@@ -244,7 +236,7 @@ pub struct LayerRecord {
     pub bias_correction: Option<f64>,
 }
 
-/// Measures a network on images and quantises it.
+/// Calibrates and quantises a network.
 ///
 /// # Errors
 /// As [`calibrate`] and [`Calibrated::quantise`].
@@ -257,23 +249,22 @@ pub fn quantise(
     calibrate(graph, images, options, progress)?.quantise(options, progress)
 }
 
-/// Measures a network on images.
+/// Calibrates a network on images.
 ///
 /// # Errors
-/// [`Error::Argument`] without images, if all of them are of one colour, if a value is no number
-/// (with its name and the image), or if [`QuantiseOptions::keep_float`] names a node that is not there; what
-/// reading an image says.
+/// [`Error::Argument`](crate::Error::Argument) without images, if all of them are of one colour, if a value is no number
+/// (with its name and the image), or if [`QuantiseOptions::keep_float`] names a node that is not there; errors of
+/// reading an image.
 pub fn calibrate(
     graph: &Graph,
     images: &mut Images<'_>,
     options: &QuantiseOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Calibrated> {
-    if images.count == 0 {
-        return Err(Error::Argument(
-            "there are no images to calibrate on: take some hundred crops of people, as the network will see them".to_owned(),
-        ));
-    }
+    ensure!(
+        images.count != 0,
+        "there are no images to calibrate on: use some hundred crops of persons as in production"
+    );
     super::check_finite(graph)?;
     let cpu = &Cpu::new(0);
     let sites = Sites::of(graph, options.layout, &options.keep_float)?;
@@ -283,7 +274,7 @@ pub fn calibrate(
     } else {
         (graph.clone(), Vec::new())
     };
-    // What the other layout rounds is measured as well, so that a calibration serves both.
+    // Values of both layouts are measured, so that one calibration serves both.
     let mut measured: Vec<bool> = sites.group_of.iter().map(Option::is_some).collect();
     for layout in [QdqLayout::Fused, QdqLayout::Ort] {
         for (measured, group) in measured
@@ -294,7 +285,7 @@ pub fn calibrate(
         }
     }
     let mut histograms = observe::histograms(cpu, &graph, &measured, images, progress)?;
-    // Every pixel must have a byte, whatever was seen.
+    // The range covers every pixel value, also those that no calibration image has.
     histograms[graph.input().index()].add(&images.range);
 
     let candidates: Vec<_> = (sites.groups.iter())
@@ -334,7 +325,7 @@ pub fn calibrate(
 }
 
 impl Calibrated {
-    /// The float network that is quantised: equalised, if that was asked for.
+    /// The float network that is quantised, equalised if requested.
     #[must_use]
     pub fn float(&self) -> &Graph {
         &self.graph
@@ -358,7 +349,7 @@ impl Calibrated {
     /// mean square error.
     ///
     /// # Errors
-    /// [`Error::Argument`] if [`QuantiseOptions::keep_float`] or [`QuantiseOptions::only`] names a node that is not
+    /// [`Error::Argument`](crate::Error::Argument) if [`QuantiseOptions::keep_float`] or [`QuantiseOptions::only`] names a node that is not
     /// there or no layer.
     pub fn quantise(
         &self,
@@ -371,21 +362,18 @@ impl Calibrated {
         if let Some(only) = &options.only
             && !self.layers()?.contains(only)
         {
-            return Err(Error::Argument(format!(
-                "`{only}` is no layer that can be quantised alone"
-            )));
+            bail!("`{only}` is no layer that can be quantised alone");
         }
         let mut methods = Vec::new();
         let mut params = Vec::new();
         let mut seen = Vec::new();
         for values in &sites.groups {
             let histogram = merged(&self.histograms, values);
-            if histogram.total() == 0 {
-                return Err(Error::Argument(format!(
-                    "`{}` was not measured: calibrate with what is to be kept float",
-                    graph.value(values[0]).name
-                )));
-            }
+            ensure!(
+                histogram.total() != 0,
+                "`{}` was not measured: calibrate with the same layers kept float",
+                graph.value(values[0]).name
+            );
             let first = values[0].index();
             let (method, own) = (self.chosen.iter())
                 .find(|(value, _, _)| *value == first)
@@ -511,8 +499,8 @@ fn weight_noise(float: &Graph, quantised: &Graph, placed: &insert::Placed) -> f6
     noise / f64::max(power, f64::MIN_POSITIVE)
 }
 
-/// The ranges that values which share a scale may get: what was asked for, but for the input, whose
-/// pixels are known, and for values behind a pool.
+/// Candidate ranges for values that share a scale: by `method`, except for the input, whose range is
+/// known, and for values after a global pooling.
 fn candidates(
     graph: &Graph,
     values: &[ValueId],
@@ -543,7 +531,7 @@ fn merged(histograms: &[Histogram], values: &[ValueId]) -> Histogram {
     all
 }
 
-/// Images from all over the calibration set, as one batch.
+/// Images spread over the calibration set, as one batch.
 fn batch(graph: &Graph, images: &mut Images<'_>) -> Result<Tensor> {
     let count = tune::images_for(graph, images.count);
     let mut values = Vec::new();

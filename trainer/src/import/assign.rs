@@ -1,4 +1,4 @@
-//! WeightFile of others into a network of ours, every tensor accounted for.
+//! Copies tensors of a file into a network, and reports what happened to each of them.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use crate::nets::{Net, ParamRole};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
-/// What became of every tensor of a file and of every parameter of the network.
+/// What happened to every tensor of a file and every parameter of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
-    /// Tensors that are now the network's.
+    /// Tensors that were copied into the network.
     pub used: Vec<UsedTensor>,
     /// Tensors that the network does not need: classifiers of others, state of a training.
     pub ignored: Vec<IgnoredTensor>,
-    /// Trained tensors that have no place in the network, so that it may compute something else than
-    /// the one that was trained.
+    /// Trained tensors without a parameter in the network, so that its embeddings may differ from those
+    /// of the trained network.
     pub dropped: Vec<DroppedTensor>,
-    /// Parameters that the file says nothing of, as they were.
+    /// Parameters that the file does not contain, unchanged.
     pub fresh: Vec<MissingParam>,
 }
 
-/// A tensor that is now the network's.
+/// A tensor that was copied into the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UsedTensor {
     /// Its name in the file.
     pub theirs: String,
-    /// The parameter that it has become.
+    /// The parameter.
     pub ours: String,
 }
 
-/// A tensor that the network has not got.
+/// A tensor that the network does not need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IgnoredTensor {
     /// Its name in the file.
@@ -56,7 +56,7 @@ pub struct DroppedTensor {
     pub of_backbone: bool,
 }
 
-/// A parameter that the file says nothing of.
+/// A parameter that the file does not contain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MissingParam {
     /// Its name in the network.
@@ -66,8 +66,7 @@ pub struct MissingParam {
 }
 
 impl ImportReport {
-    /// What the file has and the network has not, for people: every name by its reason, but for the
-    /// counts that each BatchNorm has.
+    /// Unused tensors as text: names by reason.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let ignored = self.ignored.iter().map(|i| (false, &i.reason, &i.name));
@@ -76,7 +75,7 @@ impl ImportReport {
         for (dropped, reason, name) in ignored.chain(dropped) {
             reasons.entry((dropped, reason)).or_default().push(name);
         }
-        let told = reasons.into_iter().map(|((dropped, reason), names)| {
+        let lines = reasons.into_iter().map(|((dropped, reason), names)| {
             let what = if dropped { "dropped" } else { "not needed" };
             let names = match names[..] {
                 [one] => format!("`{one}`"),
@@ -87,13 +86,13 @@ impl ImportReport {
             };
             format!("{what}: {names} ({reason})")
         });
-        told.collect()
+        lines.collect()
     }
 }
 
-/// Puts `weights`, named as `naming` says, into `net`. A classifier of other people, and heads that
-/// the file lacks, are told and left; a backbone fits as a whole or not at all. What the network has
-/// no place for is told in [`ImportReport::ignored`] and [`ImportReport::dropped`].
+/// Copies `weights` into `net` by `naming`. Classifiers for other persons and missing heads are
+/// reported and left; the backbone has to fit as a whole. Tensors without a parameter are in
+/// [`ImportReport::ignored`] and [`ImportReport::dropped`].
 ///
 /// # Errors
 /// [`Error::Parameter`] with the first tensor that does not fit, both names and both shapes, and
@@ -145,10 +144,10 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &WeightFile) -> Result<Im
             }
             None if ours.split('.').any(|part| part == "classifier") => {
                 let reason = format!("{}, the network's is {}", of(tensor), of(wanted));
-                ignore(format!("of other people: {reason}"));
+                ignore(format!("for other persons: {reason}"));
                 unfit.insert(
                     ours,
-                    format!("the file's is of other people: {}", of(tensor)),
+                    format!("that of the file is for other persons: {}", of(tensor)),
                 );
             }
             None => {
@@ -210,7 +209,7 @@ fn fitted(tensor: &Tensor, wanted: &Tensor) -> Option<Tensor> {
     tensor.clone().reshaped(wanted.shape()).ok()
 }
 
-/// Shape, and the type where it is no f32, for people.
+/// The shape as text, with the type if it is not f32.
 fn of(tensor: &Tensor) -> String {
     match tensor.dtype() {
         DType::F32 => format!("{:?}", tensor.shape()),

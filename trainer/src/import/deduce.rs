@@ -1,7 +1,7 @@
-//! Which network a file of weights is of.
+//! Finds the network that a file of weights belongs to, from the names and shapes of its tensors.
 //!
-//! Names say whose network it is, shapes say which. What leaves no trace in either (the input's
-//! size, a step, a missing ReLU) is what the family is known for, and stands in the notes.
+//! Properties without a trace in the file (input size, last stride, a missing ReLU) are taken from the
+//! naming family and listed in the notes.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::nets::{Backbone, Neck, Pooling, Spec, StemPool};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
-/// What a person knows better than the file.
+/// Settings of the user that override the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Which network, where shapes leave it open.
@@ -22,9 +22,9 @@ pub struct Overrides {
     pub last_stride: Option<usize>,
     /// Whether a ReLU follows the first BatchNorm.
     pub stem_relu: Option<bool>,
-    /// What the names of the network begin with, where the file holds several.
+    /// Prefix of the network's names, if the file holds several networks.
     pub prefix: Option<String>,
-    /// Whether the network is wanted without the trained tensors that have no place in it.
+    /// Whether trained tensors without a parameter in the network are left out.
     pub drop_unused: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Deduced {
     pub spec: Spec,
     /// Rows of its classifier; 1 if the file has no classifier.
     pub classes: usize,
-    /// What had to be assumed, for people.
+    /// Assumptions, as text.
     pub notes: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl Names<'_> {
     }
 }
 
-/// The network that `weights`, named as `naming` says, belong to.
+/// The network of `weights`, by `naming`.
 ///
 /// # Errors
 /// [`Error::Argument`] with what was found if no network of ours has such weights and
@@ -88,7 +88,7 @@ pub fn spec_for(naming: &Naming, weights: &WeightFile, overrides: &Overrides) ->
     Ok(deduced)
 }
 
-/// What our own metadata say.
+/// From our own metadata.
 fn own(weights: &WeightFile) -> Result<Deduced> {
     let info = NetInfo::of(weights)?;
     let said = info.and_then(|info| Some((info.spec?, info.classes)));
@@ -140,7 +140,7 @@ fn from_shapes(naming: &Naming, weights: &WeightFile, known: Option<Backbone>) -
                 spec.pooling = Pooling::Gem;
             }
             if resnet && !gated && names.shape("layer1.0.bn1.IN.weight").is_none() {
-                // Only the paper's code has its backbone there, and leaves the ReLU out.
+                // Only the paper's code has this prefix, and it has no ReLU.
                 spec.stem_relu = !naming.backbone.ends_with("base.");
                 notes.push(
                     match spec.stem_relu {

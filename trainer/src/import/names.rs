@@ -1,14 +1,14 @@
-//! What others call the parameters of our networks.
+//! Naming schemes of published weights.
 //!
 //! | family | backbone | neck and classifier |
 //! |---|---|---|
-//! | torchvision, Cadene's SE forms, RepVGG | as ours | ImageNet's classifier, left away |
+//! | torchvision, Cadene's SE networks, RepVGG | as ours | ImageNet classifier, removed |
 //! | `michuanhaohao/reid-strong-baseline`, the paper's code | `base.` | as ours |
 //! | `JDAI-CV/fast-reid` | `backbone.` | `heads.` |
 //! | `KaiyangZhou/deep-person-reid` (torchreid) | as ours | as ours |
 //!
-//! All of it may stand behind any prefix, as wrappers of PyTorch and other code add them: the network
-//! is where its first convolution is ([`STEMS`]), and its neck and classifier say whose it is.
+//! Any prefix may precede the names: the first convolution ([`STEMS`]) locates the network, neck and
+//! classifier decide the family.
 
 use network::tensor::Tensor;
 use serde::Serialize;
@@ -17,13 +17,13 @@ use crate::checkpoint;
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
-/// Whose names a file uses.
+/// A naming scheme of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamingFamily {
-    /// Those of this project.
+    /// This project.
     Own,
-    /// torchvision, and those who name like it: Cadene's SE forms, RepVGG.
+    /// torchvision, Cadene's SE networks, RepVGG.
     Torchvision,
     /// The paper's code.
     StrongBaseline,
@@ -33,31 +33,31 @@ pub enum NamingFamily {
     Torchreid,
 }
 
-/// Where a tensor of theirs goes.
+/// The place of a tensor of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NamePlace {
     /// Our name, whether the network has it or not.
     Ours(String),
-    /// Why it goes nowhere.
+    /// Not needed, and why.
     Ignored(&'static str),
-    /// It is beside the network.
+    /// Outside of the network.
     None,
 }
 
-/// Whose names a file uses, and what stands before them.
+/// Naming scheme and prefixes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Naming {
-    /// Whose names.
+    /// The scheme.
     pub family: NamingFamily,
-    /// What the names of the whole network begin with, for example `module.`; may be empty.
+    /// Prefix of the whole network, for example `module.`; may be empty.
     pub root: String,
-    /// What the names of the backbone begin with behind that, for example `base.`; may be empty.
+    /// Prefix of the backbone after `root`, for example `base.`; may be empty.
     pub backbone: String,
-    /// What a person has chosen among several networks: all else in the file is of others.
+    /// Prefix chosen by the user among several networks.
     chosen: Option<String>,
 }
 
-/// What the count of batches is called that every BatchNorm of PyTorch has.
+/// Suffix of the batch count of PyTorch's BatchNorms.
 pub(super) const COUNTS: &str = "num_batches_tracked";
 
 /// The first convolution of each kind of network, which is the only one that reads three planes.
@@ -70,8 +70,7 @@ const STEMS: [&str; 5] = [
     "stage0.rbr_dense.conv.weight",
 ];
 
-/// Whose names `weights` use, and behind which prefix the network lies. `chosen` is a prefix, where
-/// there are several networks.
+/// Naming scheme and prefix of `weights`. `chosen` is a prefix, for files with several networks.
 ///
 /// # Errors
 /// [`Error::Argument`] if there is no network that is known here, or more than one.
@@ -101,7 +100,7 @@ pub fn recognise(weights: &WeightFile, chosen: Option<&str>) -> Result<Naming> {
             let first = weights.tensors.keys().next().map_or("", String::as_str);
             let below = chosen.map_or(String::new(), |prefix| format!(" behind `{prefix}`"));
             Err(Error::Argument(format!(
-                "no network that is known here{below}, neither ResNet, OSNet, MobileNetV2 nor RepVGG \
+                "no known network{below}, neither ResNet, OSNet, MobileNetV2 nor RepVGG \
                  (the first tensor is `{first}`); `trainer import --list` shows all"
             )))
         }
@@ -123,7 +122,7 @@ fn behind<'a>(name: &'a str, end: &str) -> Option<&'a str> {
     (prefix.is_empty() || prefix.ends_with('.')).then_some(prefix)
 }
 
-/// Whose names surround the backbone behind `prefix`: its neck and classifier tell.
+/// The naming of the backbone with this prefix, by the names of neck and classifier.
 fn naming(weights: &WeightFile, prefix: &str, chosen: Option<String>) -> Naming {
     let has = |root: &str, name: &str| weights.tensors.contains_key(&format!("{root}{name}"));
     let any = |begin: &str| weights.tensors.keys().any(|name| name.starts_with(begin));
@@ -182,13 +181,12 @@ fn around_of(prefix: &str, least: usize) -> Option<&str> {
 }
 
 impl Naming {
-    /// Where the tensor `name` goes. `embeds` says whether fast-reid's head has an embedding before
-    /// its neck.
+    /// The place of the tensor `name`. `embeds`: fast-reid's head has an embedding before its neck.
     pub(super) fn place(&self, name: &str, embeds: bool) -> NamePlace {
         if let Some(chosen) = &self.chosen
             && !name.starts_with(chosen.as_str())
         {
-            return NamePlace::Ignored("not behind the prefix that was chosen");
+            return NamePlace::Ignored("not below the chosen prefix");
         }
         match name.strip_prefix(self.root.as_str()) {
             Some(name) => self.family.place(name, &self.backbone, embeds),
@@ -198,7 +196,7 @@ impl Naming {
 }
 
 impl NamingFamily {
-    /// What it is called, for people.
+    /// Its name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -210,10 +208,10 @@ impl NamingFamily {
         }
     }
 
-    /// Where `name`, without the root, goes; names of the backbone begin with `backbone`.
+    /// The place of `name`, without the root; names of the backbone have the prefix `backbone`.
     fn place(self, name: &str, backbone: &str, embeds: bool) -> NamePlace {
         if name.ends_with(COUNTS) {
-            return NamePlace::Ignored("counts batches, which nothing reads");
+            return NamePlace::Ignored("a batch count, which is not used");
         }
         let under = |prefix: &str| name.strip_prefix(prefix);
         let inner = under(backbone);
@@ -264,7 +262,7 @@ impl NamingFamily {
     }
 }
 
-/// What stands behind the feature map, which a file may lack or have for other people.
+/// Prefixes of the heads, which a file may lack or have for other persons.
 const HEADS: [&str; 6] = [
     "bottleneck.",
     "classifier.",
@@ -279,11 +277,10 @@ pub(super) fn is_head(name: &str) -> bool {
     HEADS.iter().any(|head| name.starts_with(head))
 }
 
-/// Why a network can do without the tensor `name` of a file, for which it has no place; none if
-/// nothing is known of it, so that it may be a part of the network that was trained.
+/// Why a tensor without a parameter is not needed; none if it may be part of the trained network.
 pub(super) fn harmless(weights: &WeightFile, name: &str, tensor: &Tensor) -> Option<&'static str> {
     if tensor.as_f32().is_none() {
-        return Some("whole numbers, which no layer computes with");
+        return Some("integers, which no layer uses");
     }
     if let Some(reason) = of_training(name) {
         return Some(reason);
@@ -296,14 +293,14 @@ pub(super) fn harmless(weights: &WeightFile, name: &str, tensor: &Tensor) -> Opt
     ] = parts[..]
         && tensor.shape().first() == Some(&1000)
     {
-        return Some("classifies ImageNet");
+        return Some("the classifier of ImageNet");
     }
     let at = parts.iter().position(|part| part.contains("classifier"))?;
     let group = format!("{}.", parts[..=at].join("."));
-    is_classifier(weights, &group).then_some("a classifier, which embeddings do not pass")
+    is_classifier(weights, &group).then_some("a classifier, which embeddings do not use")
 }
 
-/// Why what a checkpoint has under `name` is of the training alone, if it is.
+/// Why the object `name` belongs to the training only, if it does.
 pub(super) fn of_training(name: &str) -> Option<&'static str> {
     name.split('.').find_map(|part| {
         let part = part.to_ascii_lowercase();
@@ -320,8 +317,8 @@ pub(super) fn of_training(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether the tensors behind `group` are linear layers side by side. Layers one behind the other may
-/// have the embedding in the middle of them.
+/// Whether the tensors below `group` are parallel linear layers. Consecutive layers may contain the
+/// embedding.
 fn is_classifier(weights: &WeightFile, group: &str) -> bool {
     let mut inputs = None;
     let behind = weights.tensors.range(group.to_owned()..);

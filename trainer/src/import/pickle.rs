@@ -1,22 +1,11 @@
-//! Python's pickles, read as what they say and never done.
+//! Reads Python pickles of protocol 2 to 5 without executing them.
 //!
-//! A pickle is a program: it names functions and calls them. Here every call becomes an
-//! [`Object::Call`] that keeps the function's name and its arguments, and nothing else happens;
-//! [`super::pth`] looks for those that make tensors. A pickle that would run a command is a pickle
-//! with an object that nobody looks at.
+//! Every call in a pickle becomes an [`Object::Call`] with the name of the function and its arguments;
+//! nothing is executed. Objects refer to each other by number, so cycles and deep nesting need no
+//! stack; their number is limited by [`MAX_OBJECTS`].
 //!
-//! In come bytes of protocol 2 to 5; out come objects in one list that refer to each other by
-//! number, so a pickle that contains itself, or one nested a million times, costs no stack, and one
-//! object used a million times is there once. Memory grows with the bytes of the pickle, and ends
-//! at [`MAX_OBJECTS`].
-//!
-//! Why own code: what PyTorch writes needs references to storages (persistent ids), calls that must
-//! not be done, and the rest of a file after the pickle, and it comes from anywhere. serde-pickle
-//! 1.2 knows no persistent id. The reader inside candle-core copies a kept object at every use,
-//! takes memory for a text before it has seen its bytes, lacks the instructions of protocol 4 and
-//! the form of file before torch 1.6, and brings a tensor library along. repugnant-pickle 0.0.1
-//! calls itself "low effort scraping". pytorch-reader, which grew out of candle's reader, is a
-//! pre-release (0.22.0-pre.4): the one to look at again.
+//! No crate does this for files from anywhere: serde-pickle 1.2 has no persistent ids, the reader of
+//! candle-core copies objects at every use and lacks protocol 4, and pytorch-reader is a pre-release.
 
 use std::collections::HashMap;
 
@@ -32,7 +21,7 @@ const MAX_INT: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id(u32);
 
-/// What a pickle speaks of.
+/// An object of a pickle.
 #[derive(Debug, PartialEq)]
 pub(super) enum Object {
     None,
@@ -53,18 +42,18 @@ pub(super) enum Object {
     Call(Box<Call>),
 }
 
-/// A call that was not done.
+/// A recorded call, which is not executed.
 #[derive(Debug, PartialEq)]
 pub(super) struct Call {
-    /// What would have been called.
+    /// The function.
     pub(super) by: Id,
     /// The tuple of its arguments.
     pub(super) args: Id,
-    /// What the result would have been given as its attributes.
+    /// Attributes set on the result.
     pub(super) state: Option<Id>,
-    /// What would have been put into the result by key.
+    /// Items set in the result.
     pub(super) items: Vec<(Id, Id)>,
-    /// What would have been appended to the result.
+    /// Objects appended to the result.
     pub(super) listed: Vec<Id>,
 }
 
@@ -76,7 +65,7 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
-    /// Reads one pickle off the front of `bytes`. The error is for people.
+    /// Reads one pickle from the front of `bytes`.
     pub(super) fn read(bytes: &mut &[u8]) -> Result<Self, String> {
         let mut machine = PickleReader {
             size: bytes.len(),
@@ -299,7 +288,7 @@ impl<'b> PickleReader<'_, 'b> {
                 };
                 self.push(global)?;
             }
-            // REDUCE and NEWOBJ: a call, written down.
+            // REDUCE and NEWOBJ: a call, recorded.
             b'R' | 0x81 => {
                 let args = self.pop()?;
                 let by = self.pop()?;

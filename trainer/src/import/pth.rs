@@ -1,9 +1,8 @@
-//! Files that `torch.save` has written: zip since torch 1.6, a run of pickles before.
+//! Reads files of `torch.save`: zip since torch 1.6, a sequence of pickles before.
 //!
-//! In come the bytes of a file, out come its tensors by name. What the file is info is found in
-//! [`state`]; no code of it runs (see [`super::pickle`]). Strides and offsets are obeyed, so views
-//! of one storage come out as what they show, and each is checked against the storage before
-//! memory is taken. All memory together is bounded by the size of the file ([`Budget`]).
+//! The weights are located in [`state`]; no code of the file is run (see [`super::pickle`]). Each view
+//! is checked against its storage before memory is allocated, and [`Budget`] limits all memory by the
+//! size of the file.
 
 mod state;
 mod storage;
@@ -34,8 +33,8 @@ const MAX_PICKLE: u64 = 1 << 28;
 struct Budget(u64);
 
 impl Budget {
-    /// WeightFile of 16 bits double when they are widened, zeros of a fresh optimiser are compressed
-    /// well: 32 times the file is more than any real one asks for.
+    /// Weights of 16 bits double when they are widened, zeros of a fresh optimiser are compressed
+    /// well: 32 times the file is more than any real file needs.
     fn of_file(size: usize) -> Self {
         Self((1 << 26) + 32 * size as u64)
     }
@@ -43,7 +42,7 @@ impl Budget {
     fn take(&mut self, bytes: u64) -> Result<(), String> {
         self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
             format!(
-                "{bytes} bytes more are asked for, of {} that a file of this size may use",
+                "{bytes} bytes more are needed, of {} that a file of this size may use",
                 self.0
             )
         })?;
@@ -90,7 +89,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
 }
 
 impl Pth {
-    /// Finds the tensors of a file without reading their elements. The error is for people.
+    /// Finds the tensors of a file without reading their elements.
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
         if bytes.starts_with(b"PK") {
             Self::open_zip(bytes)
@@ -170,7 +169,7 @@ impl Pth {
             let len = u64::from_le_bytes(*len);
             if len != storage.len as u64 {
                 return Err(format!(
-                    "storage `{key}` has {len} elements, its tensors say {}",
+                    "storage `{key}` has {len} elements, its tensors need {}",
                     storage.len
                 ));
             }
@@ -208,12 +207,12 @@ impl Pth {
         self.views.iter().map(listed).collect()
     }
 
-    /// What stands beside the tensors, and why it is no weight.
+    /// Objects that are not weights.
     pub(super) fn skipped(&self) -> &[SkippedObject] {
         &self.skipped
     }
 
-    /// The tensors with their elements. The error is for people.
+    /// The tensors with their elements.
     pub(super) fn tensors(&self) -> Result<BTreeMap<String, Tensor>, String> {
         let mut zip = match self.place {
             StorageLocation::Zip { .. } => Some(archive(&self.bytes)?),
@@ -234,7 +233,7 @@ impl Pth {
                     unpacked = record(zip, &name, size as u64, &mut budget)?;
                     if unpacked.len() != size {
                         return Err(format!(
-                            "storage `{key}` has {} bytes, its tensors say {size}",
+                            "storage `{key}` has {} bytes, its tensors need {size}",
                             unpacked.len()
                         ));
                     }
@@ -258,9 +257,9 @@ impl Pth {
     }
 }
 
-/// The archive, which begins with the file. Left to detect where it begins, the crate expects the
-/// central directory right before its end record. PyTorch writes 76 bytes of zip64 records between the
-/// two, so that a first entry of 76 bytes (a root of 21 characters) was taken for junk before it.
+/// The archive, at offset 0. The offset detection of the crate expects the central directory right
+/// before its end record, but PyTorch writes 76 bytes of zip64 records between the two, so that a first
+/// entry of 76 bytes was taken for junk.
 fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, String> {
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),

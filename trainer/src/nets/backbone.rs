@@ -1,4 +1,4 @@
-//! The names of backbones, and how each is built.
+//! Names of the backbones and how each is built.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ impl Backbone {
         Self::RepVggA0,
     ];
 
-    /// What it is called in recipes and on the command line.
+    /// Its name in recipes and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl FromStr for Backbone {
             let nearest = nearest.map_or("", Self::name);
             let all = Self::ALL.map(Self::name).join(", ");
             Error::Argument(format!(
-                "no net is called `{text}`; the nearest is `{nearest}`, all are {all}"
+                "no network is called `{text}`; the nearest is `{nearest}`, all are {all}"
             ))
         })
     }

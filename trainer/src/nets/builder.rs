@@ -1,8 +1,8 @@
-//! What every network is put together from: layers that name their parameters as PyTorch does.
+//! Builds networks from layers whose parameters are named as in PyTorch.
 //!
-//! A layer called `layer1.0.conv1` has the parameters `layer1.0.conv1.weight` and, if it has one,
-//! `layer1.0.conv1.bias`; a normalisation beside it `layer1.0.bn1.weight`, `.bias`, `.running_mean`
-//! and `.running_var`. The node is called like the layer.
+//! A layer `layer1.0.conv1` has the parameters `layer1.0.conv1.weight` and, with a bias,
+//! `layer1.0.conv1.bias`; a normalisation has `.weight`, `.bias`, `.running_mean` and `.running_var`.
+//! The node has the name of the layer.
 
 use std::collections::HashMap;
 
@@ -74,7 +74,7 @@ impl Builder {
         }
     }
 
-    /// Goes on with a network that is there.
+    /// Extends an existing network.
     pub(super) fn over(graph: Graph) -> Self {
         let named = (graph.param_ids())
             .map(|(id, param)| (param.name.clone(), id))
@@ -87,7 +87,7 @@ impl Builder {
         }
     }
 
-    /// The network, and what its parameters start from.
+    /// The network and the initial values of its parameters.
     pub(super) fn finish(self) -> (Net, Vec<(ParamId, Init)>) {
         let mut net = Net::from_graph(self.graph);
         for (id, role) in self.roles {
@@ -115,7 +115,7 @@ impl Builder {
         [shape[2], shape[3]]
     }
 
-    /// The parameter of this name: a new one, or the one that another layer has already.
+    /// The parameter of this name: a new one, or the one that another layer shares.
     pub(super) fn param(&mut self, name: String, shape: &[usize], fresh: Init) -> Result<ParamId> {
         if let Some(&id) = self.named.get(&name) {
             debug_assert_eq!(self.graph.tensor(id).shape(), shape, "{name}");
@@ -178,7 +178,7 @@ impl Builder {
         self.push(node, Op::Conv(conv), &inputs)
     }
 
-    /// A linear layer with a bias if `bias_init` says what it starts from.
+    /// A linear layer, with a bias if `bias_init` is given.
     pub(super) fn linear(
         &mut self,
         name: &str,

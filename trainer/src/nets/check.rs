@@ -1,4 +1,4 @@
-//! Which networks there are: what a [`Spec`] may ask for.
+//! Checks which networks a [`Spec`] may describe.
 
 use super::backbone::Architecture;
 use super::{Neck, Spec, StemPool};

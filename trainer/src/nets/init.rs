@@ -1,21 +1,18 @@
-//! What parameters start from.
+//! Initial values of parameters. Each parameter has its own random sequence, from the seed and the
+//! parameter's name, so a change in one part of a network does not change the others.
 //!
-//! One sequence of chance for each parameter, named by the seed and the parameter's name: a net
-//! with another head, or one whose backbone is read from a file, starts from the same numbers
-//! elsewhere.
-//!
-//! | layer | starts from | source |
+//! | layer | initial value | source |
 //! |---|---|---|
-//! | convolution | He et al. 2015, fan out, ReLU | torchvision's ResNet and `MobileNetV2`, IBN-Net, torchreid's OSNet; also where the source leaves it to PyTorch (SE nets, RepVGG) |
-//! | bias of one | 0 | torchvision, torchreid |
+//! | convolution | He et al. 2015, fan out, ReLU | torchvision's ResNet and `MobileNetV2`, IBN-Net, torchreid's OSNet; also where the source uses PyTorch's default (SE networks, RepVGG) |
+//! | bias of a convolution | 0 | torchvision, torchreid |
 //! | normalisation | scale 1, bias 0 | all |
-//! | non-local block | PyTorch's own for its convolutions, scale 0 | fast-reid: at first the block does nothing |
+//! | non-local block | PyTorch's default for its convolutions, scale 0 | fast-reid: the block starts as the identity |
 //! | embedding | He et al., fan out, bias 0 | `weights_init_kaiming` of the paper's code |
-//! | classifier behind the BNNeck | N(0, 0.001) | `weights_init_classifier` of the paper's code |
-//! | classifier without a neck | PyTorch's own | the paper's code |
+//! | classifier after the BNNeck | N(0, 0.001) | `weights_init_classifier` of the paper's code |
+//! | classifier without a neck | PyTorch's default | the paper's code |
 //! | `fc` neck and its classifier | N(0, 0.01), bias 0 | torchreid's OSNet |
 //!
-//! PyTorch's own is uniform within `1 / sqrt(fan in)` of 0, weights and biases alike.
+//! PyTorch's default is uniform within `1 / sqrt(fan in)` of 0, for weights and biases.
 
 use network::graph::ParamId;
 use network::tensor::Tensor;
@@ -24,7 +21,7 @@ use super::Net;
 use crate::Result;
 use synth::random::Draw;
 
-/// What a parameter starts from.
+/// Initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Init {
     /// Every element is this.
@@ -38,8 +35,7 @@ pub(super) enum Init {
 }
 
 impl Init {
-    /// What the bias of a layer starts from whose weight starts from this, and whose outputs each
-    /// read `fan_in` numbers.
+    /// Initial values of the bias of a layer with this weight and `fan_in` inputs for each output.
     pub(super) fn of_bias(self, fan_in: usize) -> Self {
         match self {
             Self::Torch(_) => Self::Torch(Some(fan_in)),
@@ -70,7 +66,7 @@ impl Init {
     }
 }
 
-/// Gives every parameter of `net` the numbers it starts from.
+/// Sets the initial values of all parameters of `net`.
 pub(super) fn initialise(net: &mut Net, fresh: &[(ParamId, Init)], seed: u64) -> Result<()> {
     for &(id, fresh) in fresh {
         let param = &net.graph().params()[id.index()];

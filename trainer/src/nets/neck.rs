@@ -1,5 +1,5 @@
-//! From the feature map to `f_t`, `f_i` and `logits`: pooling, embedding, neck, classifier, once
-//! for the image or once for each of its stripes.
+//! From the feature map to `f_t`, `f_i` and `logits`: pooling, embedding, neck and classifier, for the
+//! whole image or for each part.
 //!
 //! ```text
 //! map - pooling -+- f_t
@@ -7,13 +7,11 @@
 //!                                       +- classifier - logits
 //! ```
 //!
-//! Without a neck, and behind the neck `fc`, `f_t` is `f_i`. The parameters are `pool.p`,
-//! `embedding`, `bottleneck`, `fc.0`, `fc.1` and `classifier`; with stripes `parts.0.bottleneck` and
-//! so on, `f_t` and `f_i` are the stripes' joined from top to bottom, and there are `logits.0`...
+//! Without a neck, and after the neck `fc`, `f_t` is `f_i`. Parameters: `pool.p`, `embedding`,
+//! `bottleneck`, `fc.0`, `fc.1`, `classifier`; with parts `parts.0.bottleneck` and so on.
 //!
-//! Sources: `modeling/baseline.py` of the paper's code for neck and classifier;
-//! `fastreid/layers/pooling.py` for GeM; Sun et al. 2018 (PCB) for stripes, whose 1 x 1 convolution
-//! is the embedding here (after pooling, which it commutes with): 256 numbers in their paper.
+//! Sources: `modeling/baseline.py` of the paper's code; `fastreid/layers/pooling.py` for GeM; Sun et
+//! al. 2018 (PCB) for parts, whose 1 x 1 convolution is the embedding here, after the pooling.
 
 use network::graph::{Binary, Op, Unary, ValueId};
 
@@ -22,10 +20,10 @@ use super::init::Init;
 use super::{Neck, ParamRole, Pooling, Spec};
 use crate::Result;
 
-/// Smallest number that GeM raises to a power, as in fast-reid.
+/// Lower limit of the input of GeM, as in fast-reid.
 const GEM_FLOOR: f32 = 1e-6;
 
-/// What comes out for the image or for one stripe.
+/// The outputs for the image or for one part.
 struct Branch {
     f_t: ValueId,
     f_i: ValueId,

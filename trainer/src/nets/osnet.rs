@@ -106,7 +106,7 @@ fn block(
     for (stream, depth) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
         let mut y = narrow;
         for i in 0..depth {
-            // The one layer of the first stream stands in no list.
+            // The single layer of the first stream has no index.
             let layer = match depth {
                 1 => named("conv2a"),
                 _ => named(&format!("conv2{stream}.{i}")),

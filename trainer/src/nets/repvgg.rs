@@ -1,8 +1,7 @@
-//! RepVGG-A0 of Ding et al. 2021 in the form it is trained in: every layer is a 3 x 3 convolution,
-//! a 1 x 1 convolution and the input itself, each with a `BatchNorm`, added up.
+//! RepVGG-A0 (Ding et al. 2021) in its training form: each layer is the sum of a 3 x 3 convolution, a
+//! 1 x 1 convolution and the identity, each with a `BatchNorm`. [`reparam`](super::reparam) merges them.
 //!
-//! Source: `repvgg.py` of DingXiaoH/RepVGG. What is used in the end is one 3 x 3 convolution a
-//! layer: [`reparam`](super::reparam).
+//! Source: `repvgg.py` of DingXiaoH/RepVGG.
 
 use network::graph::ValueId;
 
@@ -23,7 +22,7 @@ pub(super) fn build(b: &mut Builder, last_stride: usize) -> Result<ValueId> {
     Ok(x)
 }
 
-/// The sum is called as the one convolution is that replaces it.
+/// The sum has the name of the convolution that replaces it.
 fn layer(b: &mut Builder, name: &str, x: ValueId, out: usize, stride: usize) -> Result<ValueId> {
     let mut branch = |branch: &str, kernel| {
         let filter = Filter::new(out, kernel).stride(stride);

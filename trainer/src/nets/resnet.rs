@@ -1,9 +1,8 @@
-//! The ResNet family: torchvision's, the IBN-a forms of Pan et al. 2018, the SE forms of Hu et al. 2018, and
-//! the non-local blocks that fast-reid puts between.
+//! ResNets: torchvision's, IBN-a (Pan et al. 2018), SE (Hu et al. 2018), and the non-local blocks of
+//! fast-reid.
 //!
-//! Sources, from which names and shapes come: `torchvision/models/resnet.py`;
-//! `ibnnet/resnet_ibn.py` of XingangPan/IBN-Net; `senet.py` of Cadene's pretrained-models, which
-//! the paper's code holds as `modeling/backbones/senet.py`; `fastreid/modeling/backbones/resnet.py`
+//! Sources of names and shapes: `torchvision/models/resnet.py`; `ibnnet/resnet_ibn.py` of
+//! XingangPan/IBN-Net; `senet.py` of Cadene's pretrained-models; `fastreid/modeling/backbones/resnet.py`
 //! and `fastreid/layers/non_local.py` of JDAI-CV/fast-reid.
 
 use network::graph::{Op, Pool, ValueId};

@@ -1,9 +1,8 @@
-//! Where a program computes: the CPU, or a GPU whose libraries are loaded when they are asked for.
+//! Opens the CPU or an NVIDIA GPU.
 //!
-//! A program is linked with libtorch for CPUs. The one for NVIDIA GPUs has the same CPU part, but
-//! registers its kernels only if it is loaded before the first question info a GPU; loading later
-//! never takes. So a program that is to use one starts itself anew with the libraries preloaded
-//! (`restart_with_cuda`), which is what a linker does without any unsafe code of ours.
+//! The program is linked with libtorch for CPUs. The CUDA libraries register their kernels only if
+//! they are loaded before libtorch looks for a GPU, so for `cuda` the program restarts itself with
+//! these libraries preloaded (`restart_with_cuda`).
 
 use std::env;
 use std::ffi::OsString;
@@ -18,10 +17,10 @@ use crate::{Error, Result};
 /// Set for the restarted program, which must not start itself again.
 const RESTARTED: &str = "TRAINER_RESTARTED_WITH_CUDA";
 
-/// What the program asks libtorch to load.
+/// The library with the kernels for GPUs.
 const LIBRARY: &str = "libtorch_cuda.so";
 
-/// What a person can ask for.
+/// The value of `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The CPU.
@@ -47,8 +46,7 @@ impl std::str::FromStr for DeviceChoice {
 /// anything is computed or written.
 ///
 /// # Errors
-/// [`Error::Argument`] if there is no GPU, or the libraries for it are not found; it says which
-/// folders were looked at.
+/// [`Error::Argument`] if there is no GPU, or its libraries are in none of the listed folders.
 pub fn open(choice: DeviceChoice) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
@@ -59,7 +57,7 @@ pub fn open(choice: DeviceChoice) -> Result<Device> {
                 return Ok(Device::Cuda(0));
             }
             Err(Error::Argument(
-                "libtorch for NVIDIA GPUs is loaded, but finds no GPU: is there one, and its driver (nvidia-smi)?"
+                "libtorch for NVIDIA GPUs is loaded, but finds no GPU: check the GPU and its driver with nvidia-smi"
                     .to_owned(),
             ))
         }
@@ -105,8 +103,7 @@ fn restart_with_cuda() -> Error {
     Error::Io { path: exe, source }
 }
 
-/// Where libtorch for GPUs may lie: where the user says, or in a `.libtorch` of a folder above the
-/// program.
+/// Where libtorch for GPUs may be: `LIBTORCH_CUDA`, or `.libtorch` in a folder above the program.
 fn candidates(named: Option<OsString>, exe: Option<PathBuf>) -> Vec<PathBuf> {
     let above = exe.into_iter().flat_map(|exe| {
         (exe.ancestors().skip(1))

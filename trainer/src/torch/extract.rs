@@ -1,4 +1,4 @@
-//! What a network gives for images: the features that an evaluation compares.
+//! Features of images for an evaluation, computed with libtorch.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::data::dataset::{Dataset, Image};
 use crate::data::loader::{Batch, EpochPlan, Loader, LoaderOptions, TrainImages};
 use crate::data::sampler::in_order;
 use crate::evaluate::{Features, TestSet};
-use crate::{Error, Result};
+use crate::Result;
 
-/// How images are brought to the network.
+/// How images are read for the network.
 #[derive(Debug, Clone, Copy)]
 pub struct ExtractOptions<'a> {
     /// How they are prepared.
@@ -27,11 +27,11 @@ pub struct ExtractOptions<'a> {
     pub loader: LoaderOptions,
 }
 
-/// Features of the queries and the gallery of a data set. `seen` is told how many images are done.
+/// Features of the queries and the gallery of a data set. `seen` is called with the number of images done.
 ///
 /// # Errors
-/// [`Error::Argument`] if the data set has nothing to search for or in, or naming the image whose
-/// feature is no number; [`Error::File`] for an image that cannot be read.
+/// [`Error::Argument`](crate::Error::Argument) if the data set has nothing to search for or in, or naming the image whose
+/// feature is no number; [`Error::File`](crate::Error::File) for an image that cannot be read.
 pub fn test_set(
     module: &Module,
     set: &Dataset,
@@ -39,9 +39,7 @@ pub fn test_set(
     mut seen: impl FnMut(usize),
 ) -> Result<TestSet> {
     for (what, images) in [("queries", &set.query), ("gallery images", &set.gallery)] {
-        if images.is_empty() {
-            return Err(Error::Argument(format!("{} has no {what}", set.name)));
-        }
+        ensure!(!images.is_empty(), "{} has no {what}", set.name);
     }
     Ok(TestSet {
         name: set.name.clone(),
@@ -111,7 +109,7 @@ pub(super) fn images_of(batch: &Batch, preprocessing: &Preprocessing) -> Result<
     Ok(Tensor::f_from_slice(&batch.pixels)?.f_reshape(tensor::sizes(&shape))?)
 }
 
-/// Features, piled up.
+/// Features of several batches.
 #[derive(Default)]
 struct Rows {
     dim: usize,

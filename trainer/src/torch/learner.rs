@@ -1,9 +1,8 @@
-//! One step of training, and all that a run remembers between two of them.
+//! One training step, and the state between steps.
 //!
-//! A [`Learner`] is the network, what is asked of it, the optimisers and the centres. A step is the
-//! official one: loss of a batch, gradients, Adam on the weights, and plain descent on the centres
-//! with their gradient divided by the weight of the loss, so that the weight decides how centres
-//! pull at features and not how fast they move.
+//! A [`Learner`] holds the network, the losses, the optimisers and the centres. A step follows the
+//! official code: Adam on the weights, plain gradient descent on the centres, whose gradient is
+//! divided by the weight of the centre loss.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +25,7 @@ use synth::random::Draw;
 #[derive(Debug)]
 pub struct Learner {
     module: Module,
-    /// Running mean of the weights, where the recipe asks for one.
+    /// Moving average of the weights, if the recipe has one.
     mean: Option<Module>,
     teacher: Option<Module>,
     /// One row a person; none without centre loss.
@@ -45,7 +44,7 @@ struct Centres {
     optimiser: Optimiser,
 }
 
-/// What a step has seen, before its weights were moved.
+/// Losses and accuracy of a step, before the update.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TrainStep {
     /// The sum of all losses, each times its weight.
@@ -58,7 +57,7 @@ pub struct TrainStep {
     pub accuracy: f64,
 }
 
-/// Names under which a checkpoint keeps what is no parameter of the network.
+/// Names of a checkpoint's tensors that are no parameters of the network.
 const CENTRES: &str = "centres";
 const MEAN: &str = "mean/";
 const OPTIMISER: &str = "optimiser/";
@@ -107,12 +106,12 @@ impl Learner {
         })
     }
 
-    /// From now on BatchNorms compute with the statistics that they have, and keep them.
+    /// Freezes the statistics of BatchNorms.
     pub fn freeze_norms(&mut self) {
         self.norms = Mode::Eval;
     }
 
-    /// The network that is evaluated and kept: the running mean where there is one.
+    /// The network that is evaluated and kept: the moving average if there is one.
     #[must_use]
     pub fn evaluated(&self) -> &Module {
         self.mean.as_ref().unwrap_or(&self.module)
@@ -157,7 +156,7 @@ impl Learner {
         Ok(step)
     }
 
-    /// The loss that gradients come from, and what is told of it.
+    /// The total loss, and its parts for the log.
     fn total_loss(
         &self,
         images: &Tensor,
@@ -218,7 +217,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Moves the running mean. Statistics are means already: they are taken over.
+    /// Updates the moving average. BatchNorm statistics are copied.
     fn follow(&self) -> Result<()> {
         let Some(mean) = &self.mean else {
             return Ok(());
@@ -237,8 +236,7 @@ impl Learner {
         })
     }
 
-    /// Everything that a run needs to go on: parameters by their names, and beside them the centres,
-    /// the running mean and what the optimiser remembers.
+    /// The checkpoint: parameters by name, centres, moving average and optimiser state.
     ///
     /// # Errors
     /// [`Error::Torch`] if it cannot be copied.
@@ -268,7 +266,7 @@ impl Learner {
         Ok(weights)
     }
 
-    /// Goes on from a [`Learner::checkpoint`] of the same recipe.
+    /// Restores a [`Learner::checkpoint`] of the same recipe.
     ///
     /// # Errors
     /// [`Error::Parameter`] naming what is missing or has another shape, [`Error::Argument`] if it
@@ -278,7 +276,7 @@ impl Learner {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| {
                 Error::Argument(format!(
-                    "these are weights, but no checkpoint to go on from: `{STEPS}` is missing"
+                    "these are weights, but no checkpoint of a run: `{STEPS}` is missing"
                 ))
             })?;
         let load = |prefix: &str, module: &mut Module| -> Result<()> {
@@ -311,7 +309,7 @@ impl Learner {
     }
 }
 
-/// Refuses a teacher that has no classifier to learn from.
+/// Checks that the teacher has the outputs of the distillation.
 fn can_teach(net: &Net, asked: &recipe::Distil) -> Result<()> {
     let has = |name: &str| {
         net.graph()
@@ -320,10 +318,7 @@ fn can_teach(net: &Net, asked: &recipe::Distil) -> Result<()> {
             .any(|output| output.name == name)
     };
     if asked.logits > 0.0 && !has("logits") {
-        return Err(Error::Argument(
-            "the teacher has no classifier: loss.distil.logits=0 learns from its features alone"
-                .to_owned(),
-        ));
+        bail!("the teacher has no classifier: set loss.distil.logits=0 to use its features alone");
     }
     Ok(())
 }

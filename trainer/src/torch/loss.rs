@@ -1,7 +1,6 @@
-//! The losses of the strong baseline, and those that others put in their place.
+//! The losses of the strong baseline and their alternatives.
 //!
-//! Every function gives a scalar that knows its gradient. Features are f32 `[N, C]` (or f64), labels
-//! i64 `[N]`; all sums have the features' kind.
+//! Each function returns a differentiable scalar. Features are f32 `[N, C]` (or f64), labels i64 `[N]`.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

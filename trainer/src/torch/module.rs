@@ -1,4 +1,4 @@
-//! A network on libtorch: the graph, node by node, on tensors that know their gradients.
+//! Runs a graph on libtorch, node by node, with gradients.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Module {
     device: Device,
 }
 
-/// What a network gives for a batch, f32 (or f64 throughout), by the names that the graph gives its outputs.
+/// The outputs of a network for a batch by name, f32 (or f64).
 #[derive(Debug)]
 pub struct Outputs(BTreeMap<String, Tensor>);
 
@@ -158,7 +158,7 @@ impl Module {
     /// readers read.
     ///
     /// # Errors
-    /// As [`Module::forward`], and what `see` says.
+    /// As [`Module::forward`], and errors of `see`.
     pub fn forward_with(
         &self,
         images: &Tensor,
@@ -169,12 +169,11 @@ impl Module {
         let batch = usize::try_from(images.size().first().copied().unwrap_or(0))
             .expect("extents are not negative");
         let wanted = graph.value(graph.input()).fact.shape_for(batch);
-        if images.size() != tensor::sizes(&wanted) {
-            return Err(Error::Argument(format!(
-                "the network reads {wanted:?}, found {:?}",
-                images.size()
-            )));
-        }
+        ensure!(
+            images.size() == tensor::sizes(&wanted),
+            "the network reads {wanted:?}, found {:?}",
+            images.size()
+        );
         let mut uses = graph.uses();
         let mut values: Vec<Option<Tensor>> = graph.values().iter().map(|_| None).collect();
         values[graph.input().index()] = Some(laid_out(

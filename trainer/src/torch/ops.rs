@@ -1,8 +1,7 @@
-//! Every float operator on libtorch.
+//! Float operators on libtorch.
 //!
-//! Convolutions and matrix products follow the asked precision; sums, norms, powers and
-//! exponentials are f32 whatever comes in, as automatic mixed precision has it. Where everything is
-//! f64, they are too.
+//! Convolutions and matrix products use the requested precision; sums, norms, powers and exponentials
+//! are f32, as in automatic mixed precision. With f64 everything is f64.
 
 use network::graph::{Binary, Conv, Gemm, Op, Pool, Reduce, Unary};
 use tch::{Kind, Tensor};
@@ -14,7 +13,7 @@ use crate::{Error, Result, qat};
 /// How far a batch moves running statistics: PyTorch's default, which every recipe keeps.
 const MOMENTUM: f64 = 0.1;
 
-/// What an operator is computed from.
+/// The operands of an operator.
 pub(super) struct Call<'a> {
     /// Its operands.
     pub(super) inputs: &'a [&'a Tensor],
@@ -46,7 +45,7 @@ impl Call<'_> {
         self.precision.kind()
     }
 
-    /// Steps between codes, f32: a step is what the file says it is.
+    /// The scales as f32, as in the file, with any precision.
     fn scale(&self) -> Result<Tensor> {
         self.inputs[1].f_to_kind_of(Kind::Float)
     }
@@ -71,7 +70,7 @@ impl ToKind for Tensor {
     }
 }
 
-/// What `op` makes of its operands.
+/// The results of `op`.
 pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
     let x = call.inputs[0];
     let one = match op {
@@ -154,15 +153,15 @@ pub(super) fn compute(op: &Op, call: &Call<'_>) -> Result<Vec<Tensor>> {
         other => {
             return Err(Error::Torch {
                 what: other.onnx_name().to_owned(),
-                reason: "the trainer has no such operator".to_owned(),
+                reason: "this operator cannot be trained".to_owned(),
             });
         }
     };
     Ok(vec![one])
 }
 
-/// Numbers rounded to codes, and kept as what the codes stand for: gradients go straight through, and
-/// stop where a code has no neighbour.
+/// Fake quantisation: values are quantised and dequantised; gradients pass straight through within the
+/// range.
 fn quantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
     let [x, scale, zero] = [call.float()?, call.scale()?, call.inputs[2].shallow_clone()];
     if scale.numel() == 1 {
@@ -180,24 +179,24 @@ fn quantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
     Ok(x.f_fake_quantize_per_channel_affine(&scale, &zero, size(axis), low, high)?)
 }
 
-/// What codes stand for. Those that [`quantise`] has made stand for themselves.
+/// Dequantises integers. Results of [`quantise`] are dequantised already.
 fn dequantise(axis: usize, call: &Call<'_>) -> Result<Tensor> {
-    let codes = call.inputs[0];
-    if codes.is_floating_point() {
-        return Ok(codes.shallow_clone());
+    let quantised = call.inputs[0];
+    if quantised.is_floating_point() {
+        return Ok(quantised.shallow_clone());
     }
     let along = |tensor: Tensor| -> Result<Tensor> {
-        let mut shape = vec![1; codes.dim()];
+        let mut shape = vec![1; quantised.dim()];
         if tensor.numel() > 1 {
             shape[axis] = -1;
         }
         Ok(tensor.f_reshape(&shape)?)
     };
-    let mut codes = codes.f_to_kind(call.kind())?;
+    let mut quantised = quantised.f_to_kind(call.kind())?;
     if let Some(zero) = call.inputs.get(2) {
-        codes = codes.f_sub(&along(zero.f_to_kind(call.kind())?)?)?;
+        quantised = quantised.f_sub(&along(zero.f_to_kind(call.kind())?)?)?;
     }
-    Ok(codes.f_mul(&along(call.scale()?)?)?)
+    Ok(quantised.f_mul(&along(call.scale()?)?)?)
 }
 
 fn elementwise(unary: Unary, call: &Call<'_>) -> Result<Tensor> {

@@ -1,10 +1,8 @@
-//! Optimisers as operations on tensors, so that all they remember can be saved and a run that is
-//! resumed goes on exactly.
+//! Optimisers as tensor operations, so that their state can be saved and a resumed run is exact.
 //!
-//! All parameters of an optimiser lie in one stretch of memory, and so does what is remembered of
-//! them. A step is then a dozen operations, not a dozen for each parameter: an `OSNet` has 500 of
-//! them, and a GPU waits for its orders longer than it computes. Every operation is one of elements,
-//! so the numbers are the same to the last bit.
+//! All parameters are views of one tensor, as are their states: a step is a dozen operations instead
+//! of a dozen for each parameter (an `OSNet` has 500), which matters on a GPU. All operations are
+//! elementwise, so the results are the same bits.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +51,7 @@ struct ParamState {
 }
 
 impl Optimiser {
-    /// An optimiser that has not seen a gradient. `decay` times the parameter is added to each
+    /// A new optimiser. `decay` times the parameter is added to each
     /// gradient: an L2 penalty, not the decoupled decay of AdamW. The parameters are state to
     /// another place in memory; they have one type and lie on one device.
     ///
@@ -95,7 +93,7 @@ impl Optimiser {
                 }
             };
             let mut parameter = parameter.shallow_clone();
-            // The network goes on reading the same tensor, at its new place.
+            // The network reads the same tensor at its new address.
             parameter.f_set_data(&view(&all.parameter)?)?;
             slots.push(ParamSlot {
                 name: name.to_owned(),
@@ -156,7 +154,7 @@ impl Optimiser {
         })
     }
 
-    /// What has to be saved, named after the parameters: `first/NAME`, `second/NAME`.
+    /// The state to save, by parameter: `first/NAME`, `second/NAME`.
     ///
     /// # Errors
     /// If libtorch cannot copy it.
@@ -176,7 +174,7 @@ impl Optimiser {
         self.steps
     }
 
-    /// Goes on from what was saved.
+    /// Restores a saved state.
     ///
     /// # Errors
     /// [`Error::Parameter`] if something is missing or has another shape; the optimiser is then

@@ -1,4 +1,4 @@
-//! Between the tensors of files and graphs and those of libtorch.
+//! Conversion between [`Tensor`] and tensors of libtorch.
 
 use network::tensor::{Data, Tensor};
 use tch::Kind;

@@ -1,8 +1,7 @@
-//! The loop: epochs of steps, each kept before the next begins.
+//! The training loop.
 //!
-//! After an epoch the network is evaluated if it is time, and everything that the run needs to go on
-//! is written as one file. All chance is named by seed and epoch, so a run that was killed and goes
-//! on has the same weights at its end as one that was not: bit for bit on a CPU.
+//! After each epoch the network is evaluated if it is due, and a checkpoint is written. Random numbers
+//! depend on seed and epoch, so a resumed run ends with the same weights, bit for bit on a CPU.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,21 +21,20 @@ use crate::run_folder::{EpochRecord, EvaluationRecord, LAST, LogRecord, RunFolde
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
-/// The network that a run starts with.
+/// The network at the start of a run.
 #[derive(Debug)]
 pub struct TrainInput {
-    /// With fresh weights, or those of somebody else.
+    /// The network, with random or loaded weights.
     pub net: Net,
-    /// What is known of it.
+    /// Its metadata.
     pub info: NetInfo,
-    /// A network to learn from.
+    /// The teacher of the distillation.
     pub teacher: Option<Net>,
     /// Whether BatchNorms keep the statistics that they have.
     pub frozen_norms: bool,
 }
 
-/// What the machine gives to a run. It decides how long it takes, and with one CPU thread nothing
-/// else.
+/// Device and threads of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct MachineOptions {
     /// Where it computes.
@@ -49,9 +47,9 @@ pub struct MachineOptions {
     pub cache_mb: usize,
 }
 
-/// Who watches a run.
+/// Receives the events of a run.
 pub trait TrainObserver {
-    /// An epoch of so many steps begins.
+    /// An epoch of so many steps starts.
     fn epoch(&mut self, _epoch: u32, _steps: usize) {}
     /// A step is done, on so many images.
     fn step(&mut self, _step: &TrainStep, _images: usize) {}
@@ -68,10 +66,10 @@ pub trait TrainObserver {
     fn embedded(&mut self, _images: usize) {}
 }
 
-/// Nobody does.
+/// Ignores all events.
 impl TrainObserver for () {}
 
-/// Trains, and gives the finished network and what is known of it. `resume` is the last checkpoint of the same run.
+/// Trains a network and returns it with its metadata. `resume` is the last checkpoint of the run.
 ///
 /// # Errors
 /// Whatever is wrong with the data or the recipe, before anything is computed; what goes wrong on
@@ -106,7 +104,7 @@ pub fn train(
             learner.restore(weights)?;
             info.epoch = NetInfo::of(weights)?.map_or(0, |kept| kept.epoch);
         }
-        // What the run began with is kept as well: nobody has to name it again.
+        // The initial weights are saved, so that `--resume` needs no `--init`.
         None => keep(&learner, &info, run)?,
     }
     let photos = TrainImages::new(set.train.clone(), labels, preprocessing, machine.cache_mb)?;
@@ -167,13 +165,14 @@ pub fn train(
     Ok((learner.evaluated().net()?, info))
 }
 
-/// Refuses a data set that makes no batch of the recipe's: before anything is written.
+/// Checks that a data set is large enough for the recipe, before anything is written.
 ///
 /// # Errors
-/// [`Error::Argument`] with what the data set has and what a batch wants, or if no loss teaches anything.
+/// [`Error::Argument`] with what the data set has and what a batch wants, or if all losses are disabled.
 pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
     if !recipe.loss.teaches() {
-        let reason = "every loss has the weight 0 and loss.distil.teacher names nobody: there is nothing to learn from";
+        let reason =
+            "every loss has weight 0 and loss.distil.teacher is empty: there is nothing to train";
         return Err(Error::Argument(reason.to_owned()));
     }
     let (labels, classes) = set.classes();
@@ -182,16 +181,16 @@ pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
         .batches(&labels, recipe.seed, 1)?
         .is_empty()
     {
-        return Err(Error::Argument(format!(
+        bail!(
             "{} images of {classes} persons in {} make no batch",
             labels.len(),
             set.name
-        )));
+        );
     }
     Ok(())
 }
 
-/// Writes everything that the run needs to go on.
+/// Writes the checkpoint.
 fn keep(learner: &Learner, info: &NetInfo, run: &RunFolder) -> Result<()> {
     let mut weights = learner.checkpoint()?;
     info.write_to(&mut weights);
@@ -204,7 +203,7 @@ fn log(run: &mut RunFolder, watch: &mut impl TrainObserver, record: LogRecord) -
     Ok(())
 }
 
-/// Scores the network as the paper does: the feature behind the neck, by its angle.
+/// Evaluates the network as in the paper: the feature after the neck, by cosine.
 fn evaluate(
     module: &Module,
     recipe: &Recipe,
@@ -227,7 +226,7 @@ fn evaluate(
     evaluate::evaluate(&test, settings)
 }
 
-/// What the steps of an epoch have seen, added up.
+/// Sums over the steps of an epoch.
 struct EpochSums {
     since: Instant,
     steps: usize,

@@ -1,4 +1,4 @@
-//! Types of elements in files of others, and how they become ours.
+//! Element types of weight files, and their conversion.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `trainer data sheet`: who is in a data set, as a person sees it.
+//! `trainer data sheet`: a contact sheet of a data set.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,20 @@ use trainer::data::Dataset;
 use trainer::data::dataset::DatasetOptions;
 use trainer::picture::{Crop, sheet};
 
-/// Draw persons of a data set, a row each: one SVG file, images included
+/// Draw persons of a data set as an SVG file, one row for each person
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Sheet {
-    /// The data set's folder
+    /// Folder of the data set
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// The file to write
+    /// Output file
     #[arg(value_name = "OUT.svg")]
     out: PathBuf,
-    /// Persons, from all over the set; at most 1024 crops are drawn
+    /// Number of persons, spread over the set; at most 1024 crops are drawn
     #[arg(long, value_name = "N", default_value_t = 12)]
     persons: usize,
-    /// Images of each, from all over theirs
+    /// Images of each person
     #[arg(long, value_name = "N", default_value_t = 12)]
     images: usize,
 }

@@ -1,4 +1,4 @@
-//! What `trainer export` measures on labelled images: `--eval` and what hangs on it.
+//! `trainer export --eval`: accuracy of the exported network on labelled images.
 
 use std::path::{Path, PathBuf};
 
@@ -21,30 +21,30 @@ use trainer::export::Exported;
 use trainer::export::device::DeviceNetwork;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Comparison")]
+#[command(next_help_heading = "Accuracy")]
 pub(super) struct AccuracyArgs {
-    /// Data set to accuracy on: queries and gallery; writes error rates by threshold into the file
+    /// Data set to evaluate on (queries and gallery); FPIR and FNIR by threshold are stored in the file
     #[arg(long, value_name = "DIR")]
     eval: Option<PathBuf>,
-    /// What mAP may drop by, 0 to 1: the most harmful layers stay float until it does not
+    /// Allowed drop of mAP, 0 to 1: the most sensitive layers stay float until it is met
     #[arg(long, value_name = "X", requires = "eval", value_parser = share)]
     max_map_drop: Option<f64>,
-    /// Measure what quantising each layer alone costs
+    /// Measure the drop from quantising each layer alone
     #[arg(long, requires = "eval")]
     sensitivity: bool,
-    /// Images that the sensitivity is measured on, at the most
+    /// Most images for the sensitivity
     #[arg(long, value_name = "N", default_value_t = 128)]
     sensitivity_images: usize,
-    /// False match rate of the float network at the threshold that both are compared at
+    /// False match rate of the float network that sets the threshold of the comparison, 0 to 1
     #[arg(long, value_name = "RATE", default_value_t = 1e-3, value_parser = share)]
     fmr: f64,
-    /// Draws of the queries for the intervals
+    /// Resamples for the confidence intervals, at least 100
     #[arg(long, value_name = "N", default_value_t = 2000)]
     resamples: usize,
-    /// Names those draws
+    /// Seed of the resamples
     #[arg(long, value_name = "N", default_value_t = 1)]
     resample_seed: u64,
-    /// Folder for report.json and report.html
+    /// Output folder for report.json and report.html
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "wanted a share of 0 to 1, for example 0.003".to_owned())
 }
 
-/// What was found, for the summary of the export.
+/// Results of the evaluation, for the summary of the export.
 #[derive(Debug, Serialize)]
 pub(super) struct Measured {
     comparison: Option<Comparison>,
@@ -72,12 +72,12 @@ pub(super) struct Measured {
     after: PrecisionCost,
 }
 
-/// What only the quantiser knows, for the report.
+/// The quantiser's part of the report.
 #[derive(Debug, Default)]
 pub(super) struct QuantiserReport {
-    /// CompareSettings, for people.
+    /// Settings as text.
     pub(super) settings: Vec<(String, String)>,
-    /// Seeds, with what they are for.
+    /// Seeds and their purpose.
     pub(super) seeds: Vec<(String, u64)>,
     /// Each scale.
     pub(super) layers: Vec<LayerReport>,
@@ -86,9 +86,9 @@ pub(super) struct QuantiserReport {
 }
 
 impl AccuracyArgs {
-    /// Judges the network that is about to be written. With a quantiser it becomes the quantised one,
-    /// which is compared with the float one on `--eval` or, without, looked at by the alarm on
-    /// `images`. The thresholds go into the contract.
+    /// Evaluates the network before it is written. With a quantiser, `exported` becomes the quantised
+    /// network, which is compared with the float one on `--eval`, or else passes the collapse check on
+    /// `images`. The threshold curve is stored in the metadata.
     pub(super) fn run(
         &self,
         exported: &mut Exported,
@@ -96,9 +96,7 @@ impl AccuracyArgs {
         images: &[PathBuf],
     ) -> anyhow::Result<Measured> {
         if quantiser.is_none() && (self.sensitivity || self.max_map_drop.is_some()) {
-            bail!(
-                "--sensitivity and --max-map-drop say what quantising costs: they want --quantize"
-            );
+            bail!("--sensitivity and --max-map-drop need --quantize");
         }
         let before = PrecisionCost::of(&exported.graph);
         let mut found = Measured {
@@ -114,7 +112,7 @@ impl AccuracyArgs {
         let preprocessing = exported.metadata.preprocessing;
         let embed = |graph: &Graph, images: &[Image]| {
             let bar = cli::progress(Some(images.len() as u64), "images embedded");
-            // An image to each thread, which then waits for no other.
+            // One thread for each image.
             let network = DeviceNetwork::new(graph, &preprocessing, 1)?;
             let worker = || {
                 let mut worker = network.worker()?;
@@ -186,7 +184,7 @@ impl AccuracyArgs {
         }
     }
 
-    /// Writes the report of the file at `out`, if one is asked for.
+    /// Writes the report on the file at `out`, if requested.
     pub(super) fn write(
         &self,
         exported: &Exported,
@@ -226,12 +224,12 @@ impl AccuracyArgs {
     }
 }
 
-/// A data set with something to search for and in.
+/// A data set with queries and a gallery.
 fn open(folder: &Path) -> anyhow::Result<Dataset> {
     let set = super::super::noted(Dataset::open(folder, &DatasetOptions::default())?);
     if set.query.is_empty() || set.gallery.is_empty() {
         bail!(
-            "{}: {} and {} to accuracy on, wanted at least one of each",
+            "{}: {} and {} to evaluate on, wanted at least one of each",
             folder.display(),
             cli::count(set.query.len(), "query").replace("querys", "queries"),
             cli::count(set.gallery.len(), "gallery image")
@@ -262,7 +260,7 @@ impl Measured {
         self.budget.as_ref().map_or(&[], |budget| &budget.kept)
     }
 
-    /// Lines for people; none if nothing was measured.
+    /// The results as text; empty if nothing was measured.
     pub(super) fn text(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match (&self.comparison, self.retrieval) {
@@ -277,7 +275,7 @@ impl Measured {
         }
         if let (None, Some(collapse)) = (&self.comparison, &self.collapse) {
             lines.push(format!(
-                "cosine to float: mean {:.5}, at least {:.5}, on {}",
+                "cosine to float: mean {:.5}, least {:.5}, on {}",
                 collapse.cosine_mean,
                 collapse.cosine_min,
                 cli::count(collapse.crops, "image")
@@ -287,20 +285,20 @@ impl Measured {
             let lowest = open_set.operating.iter().find(|at| at.target == 0.01);
             lines.push(match lowest {
                 Some(at) => format!(
-                    "threshold {:.3}: {:.1} % of strangers let in, {:.1} % of known people missed",
+                    "threshold {:.3}: FPIR {:.1} % (unknown persons identified), FNIR {:.1} % (enrolled persons missed)",
                     at.point.threshold,
                     at.point.fpir * 100.0,
                     at.point.fnir * 100.0
                 ),
                 None => format!(
-                    "no threshold for 1 % of strangers let in: {} are too few to tell",
+                    "no threshold for an FPIR of 1 %: {} of unknown persons are too few",
                     cli::count(open_set.non_mate_searches, "search").replace("searchs", "searches")
                 ),
             });
         }
         if let Some(budget) = &self.budget {
             lines.push(format!(
-                "kept float for the budget: {}",
+                "kept float to meet the budget: {}",
                 match budget.kept.as_slice() {
                     [] => "nothing".to_owned(),
                     kept => kept.join(", "),
@@ -353,7 +351,7 @@ fn comparison_text(comparison: &Comparison) -> Vec<String> {
             errors
                 .fnmr_change
                 .map_or_else(String::new, |change| format!(
-                    "; FNMR changes by {:+.1} % of itself ({:+.1} to {:+.1})",
+                    "; relative change of FNMR {:+.1} % ({:+.1} to {:+.1})",
                     change.value * 100.0,
                     change.low * 100.0,
                     change.high * 100.0
@@ -362,7 +360,7 @@ fn comparison_text(comparison: &Comparison) -> Vec<String> {
         (None, why) => format!("no FMR and FNMR: {}", why.as_deref().unwrap_or("unknown")),
     });
     lines.push(format!(
-        "cosine to float: mean {:.5}, at least {:.5}; in brackets 95 % of {} resamples of {} queries",
+        "cosine to float: mean {:.5}, least {:.5}; in brackets 95 % of {} resamples of {} queries",
         comparison.cosine.mean,
         comparison.cosine.min,
         comparison.settings.bootstrap.resamples,

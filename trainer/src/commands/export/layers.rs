@@ -1,4 +1,4 @@
-//! What the quantiser has done, as the report shows it.
+//! The part of the accuracy report that comes from the quantiser: settings and layers.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use trainer::export::quantise::{Bins, QuantisationRecord, ValueRecord};
 
 use super::accuracy::QuantiserReport;
 
-/// A record and the network that it is of.
+/// The report on a quantised network, from its record.
 pub(super) fn report_of(
     graph: &Graph,
     record: &QuantisationRecord,
@@ -50,7 +50,7 @@ pub(super) fn report_of(
     }
 }
 
-/// The word of a setting on the command line.
+/// A setting as on the command line.
 fn word(value: impl ValueEnum) -> String {
     let word = value.to_possible_value();
     word.map_or_else(String::new, |word| word.get_name().to_owned())
@@ -103,7 +103,7 @@ fn of_value(
     }
 }
 
-/// A layer of which nothing is known but its name.
+/// A layer with name and operator only.
 fn empty(name: &str, op: &str) -> LayerReport {
     LayerReport {
         name: name.to_owned(),
@@ -131,7 +131,7 @@ fn cost(graph: &Graph, nodes: &BTreeMap<&str, &Node>, name: &str) -> (&'static s
     (node.op.onnx_name(), graph.macs(node), weights as u64)
 }
 
-/// A relative power of noise in dB; none without noise.
+/// Signal to noise ratio in dB; none without noise.
 fn decibels(noise: f64) -> Option<f64> {
     (noise > 0.0).then(|| -10.0 * noise.log10())
 }

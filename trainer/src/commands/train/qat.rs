@@ -1,4 +1,4 @@
-//! `trainer train --qat`: a network that is trained in the integers of a device.
+//! `trainer train --qat`: quantisation-aware training.
 
 use std::path::{Path, PathBuf};
 
@@ -17,23 +17,23 @@ use trainer::run_folder::{FINAL_INT8, RunFolder};
 
 use crate::commands::stages::Stages;
 
-/// The quantised network as it was before it was trained, in the folder of its run.
+/// File of the run folder with the quantised network before training.
 const KEPT: &str = "qat.onnx";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quantisation-aware training")]
 pub(super) struct Qat {
-    /// Train the network of --init on in the integers that devices will compute it in: what was
-    /// learnt is written as final.onnx, codes and scales unchanged
+    /// Quantisation-aware training of the network of --init; final.onnx has the quantised values and
+    /// scales of the training
     #[arg(long, requires = "init")]
     qat: bool,
-    /// Images to train with that ranges of activations are found on, at the most
+    /// Most training images to calibrate on
     #[arg(long, value_name = "N", default_value_t = 500, requires = "qat")]
     calib_count: usize,
-    /// Where residuals are added: before rounding, or behind it as ONNX Runtime wants it
+    /// Where residuals are added: fused (before rounding), or ort (after it, for ONNX Runtime)
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "qat")]
-    int8_layout: QdqLayout,
-    /// Bytes of activations: with a zero point, or around zero as TensorRT wants them
+    int8_layout: Layout,
+    /// Activations: u8 with a zero point, or symmetric s8 for TensorRT
     #[arg(
         long,
         value_name = "u8|s8-symmetric",
@@ -43,19 +43,19 @@ pub(super) struct Qat {
     scheme: Scheme,
 }
 
-/// A network in training, and what its file will say of it.
+/// A network in quantisation-aware training, and its metadata.
 pub(super) struct QatRun {
     trainable: QatNetwork,
     quantisation: Quantisation,
 }
 
 impl Qat {
-    /// Whether it is asked for.
+    /// Whether `--qat` is given.
     pub(super) fn is_wanted(&self) -> bool {
         self.qat
     }
 
-    /// Quantises `net`, if that is asked for.
+    /// Quantises `net`, if requested.
     pub(super) fn begin(
         &self,
         net: &Net,
@@ -102,7 +102,7 @@ impl QatRun {
         self.trainable.net()
     }
 
-    /// Keeps it for when the run goes on.
+    /// Saves it for `--resume`.
     pub(super) fn keep(&self, info: &NetInfo, run: &RunFolder) -> anyhow::Result<()> {
         let kept = SavedGraph {
             graph: self.trainable.quantised().clone(),
@@ -112,12 +112,12 @@ impl QatRun {
         Ok(run.write(KEPT, &kept.to_bytes()?)?)
     }
 
-    /// Whether the run in a folder trains in integers.
+    /// Whether the run in a folder is quantisation-aware.
     pub(super) fn are_kept(folder: &Path) -> bool {
         folder.join(KEPT).is_file()
     }
 
-    /// What a run that goes on has kept; none if it does not train in integers.
+    /// What `keep` has saved; none for a float run.
     pub(super) fn kept(folder: &Path) -> anyhow::Result<Option<(Self, NetInfo)>> {
         if !Self::are_kept(folder) {
             return Ok(None);
@@ -132,13 +132,13 @@ impl QatRun {
         let kept = Self {
             trainable: QatNetwork::new(graph).with_context(named)?,
             quantisation: quantisation
-                .context("it does not say how it was quantised")
+                .context("its metadata have no quantisation")
                 .with_context(named)?,
         };
         Ok(Some((kept, info)))
     }
 
-    /// Writes the finished network as devices read it.
+    /// Writes the trained network for the device.
     pub(super) fn write(
         &self,
         net: &Net,

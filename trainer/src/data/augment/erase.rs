@@ -1,14 +1,13 @@
-//! Random erasing (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020), as class
-//! `RandomErasing` in `data/transforms/transforms.py` of the baseline's own code
-//! (<https://github.com/michuanhaohao/reid-strong-baseline>) does it.
+//! Random erasing (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020), as in
+//! `data/transforms/transforms.py` of <https://github.com/michuanhaohao/reid-strong-baseline>.
 
 use serde::{Deserialize, Serialize};
 
 use super::check_range;
-use crate::{Error, Result};
+use crate::Result;
 use synth::random::Draw;
 
-/// A rectangle painted over. The default is the official one.
+/// Random erasing of a rectangle. The default is that of the official code.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Erasing {
@@ -16,21 +15,20 @@ pub struct Erasing {
     pub probability: f64,
     /// Share of the image that it covers, from and to, `0..=1`.
     pub area: [f64; 2],
-    /// Height over width is drawn from this to one over this, uniformly, so that high rectangles
-    /// are the more frequent ones; above 0, at most 1.
+    /// Height over width is uniform from this to its reciprocal; above 0, at most 1.
     pub aspect: f64,
-    /// Draws until one lies within the image; after so many nothing is erased.
+    /// Attempts to draw a rectangle within the image; after so many nothing is erased.
     pub max_attempts: u32,
-    /// What is left there.
+    /// The fill.
     pub fill: Fill,
 }
 
-/// What is left of what was erased.
+/// Fill of the erased rectangle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fill {
-    /// The mean of the contract written into the normalised planes, which is a brighter colour than
-    /// the mean: what the official code does, meaning the next.
+    /// The mean pixel value, written into the normalised planes: a brighter colour than the mean, as in
+    /// the official code.
     Official,
     /// 0 in the normalised planes: the mean colour.
     Mean,
@@ -54,17 +52,16 @@ impl Erasing {
         check_range("erasing.probability", self.probability, 0.0, 1.0)?;
         let [least, most] = self.area;
         if !(0.0 <= least && least <= most && most <= 1.0) {
-            return Err(Error::Argument(format!(
+            bail!(
                 "erasing.area is {least} to {most}, wanted two shares of the image in ascending order"
-            )));
+            );
         }
         check_range("erasing.aspect", self.aspect, 0.01, 1.0)?;
-        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
-            return Err(Error::Argument(format!(
-                "erasing.max_attempts is {}, wanted 1 to {MAX_ATTEMPTS}",
-                self.max_attempts
-            )));
-        }
+        ensure!(
+            (1..=MAX_ATTEMPTS).contains(&self.max_attempts),
+            "erasing.max_attempts is {}, wanted 1 to {MAX_ATTEMPTS}",
+            self.max_attempts
+        );
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! Colour jitter: brightness, contrast, saturation and hue changed in an order of equal chance, as
-//! torchvision's `ColorJitter` does it to a Pillow image, bit for bit
-//! (`torchvision/transforms/_functional_pil.py`; `Blend.c` and `Convert.c` of Pillow).
+//! Colour jitter: brightness, contrast, saturation and hue in random order, the same bytes as
+//! torchvision's `ColorJitter` on a Pillow image (`torchvision/transforms/_functional_pil.py`;
+//! `Blend.c` and `Convert.c` of Pillow).
 
 use serde::{Deserialize, Serialize};
 

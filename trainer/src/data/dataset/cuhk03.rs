@@ -1,10 +1,8 @@
-//! CUHK03 as torchreid extracts it, in the new protocol (767 persons to train with, 700 to test).
+//! CUHK03 as torchreid extracts it, new protocol (767 persons to train with, 700 to test).
 //!
-//! `splits_new_detected.json` is a list of one split, each part of it a list of `[path, person,
-//! camera]`. The paths are those of the machine that wrote the file, so that only the file's name is
-//! used; and as persons are numbered differently in `train` and in the others, the name says who it
-//! is as well: `1_001_2_07.png` is of camera pair 1, person 1 of that pair, view 2, image 7. The view
-//! is the camera.
+//! `splits_new_detected.json` lists `[path, person, camera]` for each part. Only the file name is used:
+//! `1_001_2_07.png` is camera pair 1, person 1 of that pair, view 2 (the camera), image 7. The paths are
+//! those of another machine, and persons are numbered differently in each part.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What lies in a folder. Which files are pictures says [`cli::pictures`].
+//! Picture files and folders of a data set.
 
 use std::fs;
 use std::path::{Path, PathBuf};

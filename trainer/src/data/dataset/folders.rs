@@ -1,18 +1,15 @@
-//! One folder a person, for data of one's own.
+//! One folder for each person.
 //!
 //! ```text
-//! ada/1.jpg  bob/1.jpg ...                       persons for the test are drawn
+//! ada/1.jpg  bob/1.jpg ...                       test persons are drawn at random
 //! train/ada/1.jpg ...  test/bob/1.jpg ...        queries are chosen, see below
 //! train/ada/1.jpg ...  query/bob/1.jpg ...  gallery/bob/2.jpg ...
 //! ```
 //!
-//! Persons are numbered in the order of their names, over all parts. The camera may be in the name
-//! of the file: as in the names of public data sets, or as a word `c2` or `cam2` between `_`, `-`,
-//! `.` or spaces. Either all files name one or none does.
-//!
-//! Of a person of the test, the first image of each camera that took more than one is a query (if no
-//! camera did: the first image), the others are the gallery; who was seen by one camera only cannot
-//! be searched for across cameras and is in the gallery as a stranger. Where files name no camera,
+//! The camera may be in the file name: as in public data sets, or as a word `c2` or `cam2` between
+//! `_`, `-`, `.` or spaces. Either all files have one or none. Of a test person, the first image of each
+//! camera with several images is a query (if no camera has several: the first image), the others are
+//! the gallery. A person with one camera only is in the gallery as an unknown person. Without cameras
 //! the first image is the query.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +115,7 @@ pub(super) fn read(root: &Path, split: TestSplit) -> Result<Dataset> {
 fn persons(folder: &Path, passed_over: &mut PassedOver) -> Result<Persons> {
     let mut persons = Persons::new();
     for folder in files::folders_in(folder)? {
-        // A person whose name no list can hold has no file that one could: they are counted.
+        // A folder name that is not UTF-8 cannot name a person: its files are counted.
         let Some(name) = folder.file_name().and_then(OsStr::to_str) else {
             passed_over.join(Pictures::below(&folder)?.passed_over);
             continue;

@@ -1,4 +1,4 @@
-//! Which layout a folder has.
+//! Layouts of data sets, and how they are recognised.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{cuhk03, files, folders, msmt17, pairs};
 use crate::{Error, Result};
 
-/// How a data set lies in its folder.
+/// Layout of a data set's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetLayout {
@@ -43,7 +43,7 @@ impl DatasetLayout {
         Self::Folders,
     ];
 
-    /// Its name on the command line and in a recipe.
+    /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl DatasetLayout {
         }
     }
 
-    /// What a folder of this layout holds, for people.
+    /// The content of a folder with this layout, as text.
     fn wants(self) -> &'static str {
         match self {
             Self::Market => "bounding_box_train/, or query/ and bounding_box_test/, or all three",
@@ -108,7 +108,7 @@ impl DatasetLayout {
         ))
     }
 
-    /// Whether somebody who knows the layouts would take `root` for this one.
+    /// Whether `root` looks like this layout.
     fn hints(self, root: &Path) -> bool {
         match self {
             Self::Market => [market::TRAIN, market::GALLERY]

@@ -1,4 +1,4 @@
-//! Market-1501 and its look-alikes: three folders, labels in the names of the files.
+//! Market-1501 and data sets with its layout: three folders, labels in the file names.
 
 use std::path::{Path, PathBuf};
 

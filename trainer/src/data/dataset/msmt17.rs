@@ -1,9 +1,8 @@
-//! MSMT17: lists of files, with a person each.
+//! MSMT17: lists of files with a person for each.
 //!
-//! A line is `0000/0000_000_01_0303morning_0008_0.jpg 0`: a path below the folder of the part, and
-//! the number of the person, from 0 in the training half and from 0 again in the test half. The
-//! third field of the name is the camera. `list_val.txt` is left out, as in torchreid, fast-reid and
-//! the baseline's own code.
+//! A line is `0000/0000_000_01_0303morning_0008_0.jpg 0`: a path below the folder of the part and the
+//! person, counted from 0 in each half. The third field of the name is the camera. `list_val.txt` is
+//! left out, as in torchreid, fast-reid and the baseline's code.
 
 use std::path::{Component, Path, PathBuf};
 

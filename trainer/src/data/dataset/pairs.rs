@@ -1,10 +1,9 @@
-//! Two cameras, as VIPeR and PRID2011 have them: `cam_a/000_45.bmp` and `cam_b/000_90.bmp`, or
+//! Two cameras, as VIPeR and PRID2011: `cam_a/000_45.bmp` and `cam_b/000_90.bmp`, or
 //! `cam_a/person_0001.png`, or `cam_a/person_0001/0001.png`.
 //!
-//! The first number in the name of the file, or of the folder that it lies in, is the person. No
-//! split belongs to such data sets: of the persons seen by both cameras a share is drawn for the
-//! test, camera a then searches in camera b. Who was seen by camera b alone is in the gallery too,
-//! as PRID2011's protocol wants it; who was seen by camera a alone cannot be found and is left out.
+//! The first number in the name of the file, or of its folder, is the person. A share of the persons
+//! seen by both cameras is drawn for the test: camera a searches in camera b. Persons seen by camera b
+//! alone are in the gallery (PRID2011's protocol); persons seen by camera a alone are left out.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

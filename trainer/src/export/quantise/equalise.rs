@@ -1,20 +1,10 @@
-//! Equalisation: channels that share one scale are made equally large before they are rounded.
+//! Cross-layer equalisation (Nagel et al. 2019, "Data-free quantization through weight equalization
+//! and bias correction"), with measured channel sizes in place of weight ranges.
 //!
-//! After Nagel et al. 2019 ("Data-free quantization through weight equalization and bias
-//! correction"), with the measured sizes of channels in place of those of weights, because the rows
-//! of a weight have scales of their own here. A channel is divided by a factor in the layers that
-//! write it and multiplied by it in the layers that read it. In between may stand whatever does not
-//! mind: `Relu`, pooling, sums (then everything that is added goes along), products with a gate. That
-//! makes *components*: all values whose channels must be scaled alike, for example a whole stage of a
-//! ResNet with its shortcuts, or the four streams of an OSNet block.
-//!
-//! How far a component is equalised, from not at all to fully, is what promises the least noise: the
-//! rounding of its values, seen through the layers that read them, plus the rounding of these layers'
-//! weights, whose columns become as different as the channels were. Depthwise layers have a scale for
-//! each column and take everything.
-//!
-//! A `Clip` at 6 allows only what keeps the limit out of reach of a channel that did not reach it:
-//! channels are made larger, at most until their greatest measured number is at [`ROOM`] of the limit.
+//! Channels that share a scale are divided by a factor in the layers that write them and multiplied
+//! by it in the layers that read them. A *component* holds all values that must be scaled alike, for
+//! example a stage of a ResNet with its shortcuts. The strength with the least expected noise is
+//! used. Below a `Clip`, channels only grow, at most to [`ROOM`] of its limit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -72,7 +62,7 @@ pub(super) fn equalise(
     for (id, values) in tensors {
         let shape = graph.tensor(id).shape();
         let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
-        // Beyond f32, nothing is gained: such a network is broken, and left as it is.
+        // Beyond f32 the network is left as it is.
         if values.iter().any(|value| !value.is_finite()) {
             return Ok((graph.clone(), Vec::new()));
         }
@@ -93,7 +83,7 @@ struct Component {
     limit: Option<f64>,
 }
 
-/// What a node asks of the channels around it.
+/// How a node constrains the scaling of channels.
 enum Link {
     /// What it writes is scaled as what it reads.
     All(f64),
@@ -371,7 +361,7 @@ impl<'a> EqualisePlan<'a> {
             .map(|strength| (self.noise(&self.factors(strength)), strength))
             .into_iter()
             .min_by(|a, b| a.0.total_cmp(&b.0))?;
-        // Numbers are moved for a gain, not for nothing.
+        // Gains below 2 % are not worth the change.
         (strength > 0.0 && noise < 0.98 * before).then(|| {
             let relative = noise / before;
             (strength, relative, self.factors(strength))

@@ -1,9 +1,8 @@
-//! How the numbers of a value are distributed over all calibration images, in bounded memory.
+//! Histograms of values over all calibration images, in one pass and bounded memory.
 //!
-//! Bins are a power of two wide and start at zero: bin `i` holds `i * w <= v < (i + 1) * w`. A number
-//! beyond the last bin doubles the width, which joins bins in pairs and loses nothing else; two
-//! histograms are added exactly after the finer one was widened. So one pass over the images is
-//! enough. Zeros, which every scheme represents exactly, are counted apart.
+//! The bin width is a power of two: bin `i` holds `i * w <= v < (i + 1) * w`. A value beyond the last
+//! bin doubles the width, which merges bins in pairs exactly. Zeros are counted separately, because
+//! every scheme represents them exactly.
 
 use serde::Serialize;
 
@@ -24,14 +23,14 @@ pub(super) struct Histogram {
     max: f32,
 }
 
-/// A histogram for people: few bins of one width.
+/// A histogram for the report: few bins of one width.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bins {
     /// Lower edge of the first bin.
     pub from: f32,
     /// Width of each.
     pub width: f32,
-    /// Numbers in each; zeros are left away.
+    /// Values in each, without zeros.
     pub counts: Vec<u64>,
     /// Numbers that are exactly zero.
     pub zeros: u64,
@@ -146,8 +145,7 @@ impl Histogram {
         below.chain(above).filter(|&(_, count)| count > 0)
     }
 
-    /// The range that is left when the share `1 - share` of the numbers is cut off, in equal parts
-    /// where there are both signs.
+    /// The range that keeps `share` of the values; both signs lose equal parts.
     pub(super) fn percentile(&self, share: f64) -> [f32; 2] {
         let both = self.min < 0.0 && self.max > 0.0;
         let cut = (1.0 - share) * self.total() as f64 / if both { 2.0 } else { 1.0 };
@@ -165,7 +163,7 @@ impl Histogram {
         [-edge(&self.below, -self.min), edge(&self.above, self.max)]
     }
 
-    /// For a report: at most `count` bins.
+    /// The histogram with `count` bins.
     pub(super) fn summary(&self, count: usize) -> Bins {
         let [from, to] = self.range();
         let width = (to - from) / count as f32;

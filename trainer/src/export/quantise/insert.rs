@@ -1,9 +1,8 @@
-//! A float graph and its scales -> the same graph with `QuantizeLinear` and `DequantizeLinear`.
+//! Builds the QDQ graph from a float graph and its scales.
 //!
-//! Each quantised value becomes `QuantizeLinear -> DequantizeLinear`, and all its readers read the
-//! second. A weight is an i8 parameter behind a `DequantizeLinear` with a scale for each output
-//! channel, a bias an i32 one in steps of the input's scale times the weight's. Nothing else marks a
-//! quantised network.
+//! Each quantised value gets `QuantizeLinear -> DequantizeLinear`, read by all its readers. A weight
+//! is i8 behind a `DequantizeLinear` with one scale for each output channel; a bias is i32 with the
+//! scale of the input times that of the weight.
 
 use std::collections::{HashMap, HashSet};
 
@@ -98,7 +97,7 @@ struct Insert<'a> {
     scheme: Scheme,
     only: Option<&'a str>,
     new: Graph,
-    /// Where readers of a float value read it now.
+    /// The new value of each float value.
     values: Vec<Option<ValueId>>,
     /// Parameters that stay as they are.
     copied: HashMap<ParamId, ParamId>,
@@ -124,7 +123,7 @@ impl Insert<'_> {
         let quantised = self.sites.roles[index] == NodeRole::Layer
             && self.only.is_none_or(|only| only == node.name);
         if quantised {
-            let layer = WeightLayer::of(self.float, node).expect("its role says so");
+            let layer = WeightLayer::of(self.float, node).expect("its role is `Layer`");
             let shared = self.weight(index, node, &layer)?;
             inputs.truncate(1);
             inputs.extend(shared.read.map(Operand::Value));
@@ -179,7 +178,7 @@ impl Insert<'_> {
             .or_insert_with(|| new.param(param.name.clone(), param.tensor.clone()))
     }
 
-    /// From now on the float value `old` is read at `new`, or behind its quantisation.
+    /// Maps the float value `old` to `new`, quantised if it has a scale.
     fn written(&mut self, old: ValueId, new: ValueId) -> Result<()> {
         let mut read = new;
         if let Some(group) = self.sites.group_of[old.index()].filter(|_| self.is_wanted(old)) {
@@ -200,8 +199,8 @@ impl Insert<'_> {
         Ok(())
     }
 
-    /// Whether a value is quantised here: all are, unless only one layer is, which needs what it
-    /// reads and, if nothing is added to it first, what it computes.
+    /// Whether a value is quantised: all are, unless only one layer is, which needs its input and, if
+    /// nothing is added to it first, its result.
     fn is_wanted(&self, value: ValueId) -> bool {
         let Some(only) = self.only else {
             return true;

@@ -1,10 +1,9 @@
-//! One layer in integers: which scales its weight gets, and what weight and bias are then.
+//! Quantised weights and biases of one layer.
 //!
-//! `y = x * w + b` becomes `acc = (x - z) * w_q + b_q`, `y = acc * s_x * s_w[o]`. The factor that
-//! takes the accumulator to the bytes of y, `s_x * s_w[o] / s_y`, has to lie in `[2^-15, 1)` for the
-//! one rounding rule of all executors: a row of a weight that is all but zero gets a larger scale than
-//! its own numbers ask for ([`WeightLayer::scales`]), and a result that is finer than one step of the
-//! accumulator a larger scale of its own ([`WeightLayer::coarsest`]).
+//! `y = x * w + b` becomes `acc = (x - z) * w_q + b_q`, `y = acc * s_x * s_w[o]`. The requantisation
+//! factor `s_x * s_w[o] / s_y` has to be in `[2^-15, 1)`, so near-zero rows of a weight get a larger
+//! scale ([`WeightLayer::scales`]), and so do results that are finer than one accumulator step
+//! ([`WeightLayer::coarsest`]).
 
 use network::graph::{Graph, Node, Op, Operand, ParamId};
 use network::tensor::{Data, Tensor};

@@ -1,4 +1,4 @@
-//! Passes of the float network over calibration images: what is counted of its values.
+//! Passes of the float network over the calibration images, and the statistics that they collect.
 
 use kernels::cpu::Cpu;
 use network::graph::{Graph, Op, ValueId};
@@ -11,16 +11,16 @@ use super::sites::{NodeRole, Sites};
 use super::{Images, Progress};
 use crate::{Error, Result};
 
-/// Images that channels are measured on, and candidates judged on: both differ little between images.
+/// Images for channel statistics and for the choice among candidates.
 const CHANNEL_IMAGES: usize = 48;
 const CANDIDATE_IMAGES: usize = 32;
 
-/// Multiplications that judging candidates may take, some ten seconds of them; but at least so many
-/// images.
+/// Limit of multiply-accumulates for the choice among candidates (about ten seconds), and the least
+/// number of images.
 const CANDIDATE_MACS: u64 = 300_000_000_000;
 const LEAST_CANDIDATE_IMAGES: usize = 8;
 
-/// What is known of the channels of a value.
+/// Statistics of the channels of a value.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Channels {
     /// Greatest absolute number of each channel in an image, the mean over images.
@@ -31,7 +31,7 @@ pub(super) struct Channels {
     pub(super) square: Vec<f64>,
 }
 
-/// Runs `graph` on images from all over the calibration set and shows every value of each.
+/// Runs `graph` on images spread over the calibration set and calls `see` with every value.
 fn pass(
     cpu: &Cpu,
     graph: &Graph,
@@ -59,14 +59,14 @@ fn pass(
     Ok(())
 }
 
-/// Refuses numbers that cannot be calibrated.
+/// Refuses values that are not finite f32.
 fn check(graph: &Graph, id: ValueId, tensor: &Tensor) -> Result<(), String> {
     let name = &graph.value(id).name;
     let values = tensor.as_f32().ok_or_else(|| {
         let found = tensor.dtype();
         format!("`{name}` is of type {found:?}, wanted a network whose values are all f32")
     })?;
-    // A sum is no number as soon as one of its terms is none.
+    // The sum is NaN if one of the values is not finite.
     let sum: f32 = values.iter().map(|value| value * 0.0).sum();
     if sum == 0.0 {
         return Ok(());
@@ -142,22 +142,19 @@ pub(super) fn histograms(
         }
         Ok(())
     })?;
-    if plain == count {
-        return Err(Error::Argument(format!(
-            "each of the {count} calibration images is of one colour: take crops of people, as the network will see them"
-        )));
-    }
+    ensure!(
+        plain != count,
+        "each of the {count} calibration images has one colour: use crops of persons as in production"
+    );
     if copies == count && count > 1 {
-        return Err(Error::Argument(format!(
-            "all {count} calibration images are the same image: take crops of many people"
-        )));
+        bail!("all {count} calibration images are the same image: use crops of many persons");
     }
     Ok(all)
 }
 
-/// For each group and candidate: how much what reads the values is changed by rounding them so,
-/// relative to what it computes; the sum of squares over values, readers and some images, so that one
-/// image whose greatest numbers are cut counts for more than many that are rounded a little.
+/// For each group and candidate: the relative error of the results of its readers, as a sum of squares
+/// over values, readers and images, so that one image with clipped maxima counts more than many with
+/// small rounding errors.
 pub(super) fn candidate_errors(
     cpu: &Cpu,
     graph: &Graph,
@@ -182,7 +179,7 @@ pub(super) fn candidate_errors(
         if own.len() < 2 {
             return Ok(());
         }
-        // The value itself, then what each candidate changes of it, as one batch.
+        // The value itself, then the change by each candidate, as one batch.
         let mut batch = values.to_vec();
         for (_, params) in own {
             batch.extend(values.iter().map(|&value| params.rounded(value) - value));
@@ -201,8 +198,8 @@ pub(super) fn candidate_errors(
     Ok(errors)
 }
 
-/// What a reader makes of the changes in a batch, relative to what it makes of its first element.
-/// Layers and means are linear: they are applied to the change itself.
+/// The power of a reader's response to each change in a batch, relative to its response to the first
+/// element. Layers and means are linear, so they are applied to the change itself.
 fn effect(
     cpu: &Cpu,
     graph: &Graph,

@@ -1,41 +1,41 @@
-//! From a distribution to a scale and a zero point: the calibration methods.
+//! Calibration methods: from a histogram to scale and zero point.
 //!
-//! A range always holds zero, so that padding and the zeros of a ReLU are exact, and it is never
-//! narrower than [`NARROWEST`]: a scale is neither zero nor subnormal.
+//! A range always contains zero, so that padding and ReLU zeros are exact, and is at least
+//! [`NARROWEST`] wide, so that a scale is neither zero nor subnormal.
 
 use serde::Serialize;
 
 use super::histogram::Histogram;
 use super::{Calibration, Scheme};
 
-/// The narrowest range: what a value that is always zero gets.
+/// The narrowest range, of a value that is always zero.
 const NARROWEST: f32 = 1e-15;
 
 /// Shares kept by the percentile method.
 const SHARES: [f64; 3] = [0.999, 0.9999, 0.99999];
 
-/// The least share of the numbers that the KL method keeps.
+/// The least share of the values that the KL method keeps.
 const KL_KEEPS: f64 = 0.99;
 
-/// How far the range of a value behind a pool reaches beyond what was seen.
+/// Factor of the observed range after a global pooling.
 const POOLED: f32 = 1.5;
 
 /// Clipped ranges that the MSE method tries, as a share of the whole.
 const STEPS: usize = 60;
 
-/// Scale and zero point of a value: `v = (q - zero) * scale`.
+/// Quantisation parameters of a value: `v = (q - zero_point) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct QuantParams {
-    /// Step between two bytes.
+    /// Difference of two adjacent quantised values.
     pub scale: f32,
-    /// The byte that stands for zero: 0 to 255, or 0 for symmetric s8.
+    /// The quantised value of zero: 0 to 255, or 0 for symmetric s8.
     pub zero_point: i32,
-    /// Least and greatest byte.
+    /// Least and greatest quantised value.
     pub bytes: [i32; 2],
 }
 
 impl QuantParams {
-    /// What covers `[low, high]`, which is widened to hold zero.
+    /// The parameters that cover `[low, high]`, widened to contain zero.
     pub(super) fn covering([low, high]: [f32; 2], scheme: Scheme) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         match scheme {
@@ -61,19 +61,19 @@ impl QuantParams {
         }
     }
 
-    /// Least and greatest number that is not cut.
+    /// Least and greatest value that is not clipped.
     pub(super) fn range(self) -> [f32; 2] {
         self.bytes
             .map(|byte| (byte - self.zero_point) as f32 * self.scale)
     }
 
-    /// The number that stands for `value`; as `QuantizeLinear` and `DequantizeLinear` compute it.
+    /// `value` quantised and dequantised, as `QuantizeLinear` and `DequantizeLinear` compute it.
     pub(super) fn rounded(self, value: f32) -> f32 {
         let [low, high] = self.bytes.map(|byte| (byte - self.zero_point) as f32);
         (value / self.scale).round_ties_even().clamp(low, high) * self.scale
     }
 
-    /// Mean square of what rounding and cutting do to the numbers of a histogram.
+    /// Mean square error of rounding and clipping the values of a histogram.
     pub(super) fn mean_square_error(self, histogram: &Histogram) -> f64 {
         let scale = f64::from(self.scale);
         let [low, high] = self.range().map(f64::from);
@@ -93,8 +93,7 @@ impl QuantParams {
     }
 }
 
-/// What a method makes of a distribution: one candidate, or several for [`Calibration::Best`] to
-/// choose from, each with the name of its method.
+/// Candidate ranges of a method: one, or several for [`Calibration::Best`], each with its name.
 pub(super) fn candidates(
     histogram: &Histogram,
     method: Calibration,
@@ -128,9 +127,9 @@ pub(super) fn candidates(
     }
 }
 
-/// For a value with one number a channel, such as a gate behind a global pool: some thousand numbers
-/// tell little of the greatest ones to come, and a gate that is cut changes a whole channel. Found on
-/// the gates of an `OSNet`, where one image in sixty made nearly all of a gate's error (ADR 10).
+/// For a value with one element a channel, such as a gate after a global pooling: few observations
+/// say little about the maximum, and a clipped gate changes a whole channel. On the gates of an
+/// `OSNet` one image in sixty caused nearly all of a gate's error (ADR 10).
 pub(super) fn pooled(histogram: &Histogram, scheme: Scheme) -> (&'static str, QuantParams) {
     let seen = histogram.range();
     (
@@ -154,9 +153,8 @@ fn mse(histogram: &Histogram, scheme: Scheme) -> QuantParams {
         .1
 }
 
-/// The range whose bytes tell most of the distribution: least Kullback-Leibler divergence of what the
-/// bytes say from what was counted, as TensorRT calibrates (Migacz, GTC 2017). Zeros are left out, they
-/// are exact in any case.
+/// The range with the least Kullback-Leibler divergence of the quantised distribution from the
+/// measured one, as TensorRT calibrates (Migacz, GTC 2017). Zeros, which are exact, are left out.
 fn kl(histogram: &Histogram, scheme: Scheme) -> QuantParams {
     let [low, high] = histogram.range();
     let clipped = |step: usize| {
@@ -175,7 +173,7 @@ fn divergence(histogram: &Histogram, params: QuantParams) -> f64 {
     let [low, high] = params.range().map(f64::from);
     let scale = f64::from(params.scale);
     let step = |value: f64| ((value.clamp(low, high) - low) / scale).round() as usize;
-    // What the bytes say: the inner numbers of each step, spread evenly over its occupied bins.
+    // The quantised distribution: values of each step, spread evenly over its occupied bins.
     let mut steps = vec![(0u64, 0u64); 256];
     let mut cut = [0u64; 2];
     let mut inner: Vec<(usize, u64)> = Vec::new();
@@ -191,11 +189,11 @@ fn divergence(histogram: &Histogram, params: QuantParams) -> f64 {
             inner.push((at, count));
         }
     }
-    // What was counted: the numbers cut off are put at the edges.
+    // The measured distribution: clipped values are counted at the edges.
     let total = inner.iter().map(|(_, count)| count).sum::<u64>() as f64;
     let whole = total + (cut[0] + cut[1]) as f64;
-    // Cut down to one bin, everything is told: a distribution far from zero, as that of a sigmoid,
-    // would be (found on the gates of an OSNet, whose cosine to float fell to 0.53).
+    // A range of one bin has no divergence, and distributions far from zero, as after a sigmoid, would
+    // get it (on the gates of an OSNet the cosine to float fell to 0.53).
     if total < KL_KEEPS * whole || inner.is_empty() {
         return f64::INFINITY;
     }

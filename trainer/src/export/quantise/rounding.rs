@@ -1,11 +1,8 @@
-//! Which weights are rounded up and which down, so that the errors cancel on real input.
+//! Adaptive rounding of weights: the objective of `AdaRound` (Nagel et al. 2020), solved by coordinate
+//! descent from nearest rounding.
 //!
-//! Rounding to nearest makes each weight right and their sum wrong. Here a row of a weight is rounded
-//! so that `(w_q - w)^T G (w_q - w)` is small, where `G` has the second moments of the inputs: the
-//! mean square of what rounding does to the layer's result. That is the problem of `AdaRound` (Nagel et
-//! al. 2020), solved by coordinate descent from nearest rounding: one weight after the other is moved
-//! to the other of its two neighbours if that helps, until none does. Weights never move further, so
-//! little can be learnt by heart from few images.
+//! A row of a weight is rounded so that `(w_q - w)^T G (w_q - w)` is small, where `G` holds the second
+//! moments of the layer's inputs. A weight moves only to its other neighbour, so few images suffice.
 
 use std::thread;
 

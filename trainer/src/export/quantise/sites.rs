@@ -1,31 +1,20 @@
-//! Which values of a network become bytes, which pass from one node to the next inside an
-//! accumulator, and which must share one scale.
+//! Which values of a folded float graph are quantised, and which of them share a scale.
 //!
-//! In: a folded float graph. Out: a [`Sites`]: a role for each node, a group for each value that is
-//! quantised. Nothing is measured here and nothing is rounded.
-//!
-//! The rules, in the order in which they are applied:
-//!
-//! 1. The *head*, everything from the last pooling on that no image reads again, stays float. A gate
-//!    pools as well, but what it computes meets an image again.
-//! 2. Convolutions and matrix products with constant weights are *layers*. Sums and products of two
-//!    values are *sums*. What a layer or sum computes passes unquantised into a `Relu`, `Clip`,
-//!    `LeakyRelu` or `PRelu` that alone reads it.
-//! 3. In the fused layout a layer's result passes unquantised into the sum that alone reads it; in
-//!    both layouts products pass into their sum (the gated streams of OSNet, the residual of a
-//!    squeeze-and-excitation block). One accumulator takes one layer or several products.
-//! 4. `MaxPool`, `Concat`, `Slice` and all else that only moves elements has the same scale on both
-//!    sides. So have the factors of a sum of products, and the values around layers that share a
-//!    weight: their bias is in steps of the input's scale.
-//! 5. Nodes that could be quantised, but whose results only float nodes read, stay float: nothing is
-//!    rounded for nobody.
+//! 1. The *head*, everything after the last pooling that no feature map reads again, stays float.
+//! 2. Convolutions and matrix products with constant weights are *layers*; sums and products of two
+//!    values are *sums*. Their results pass unquantised into an activation that is the only reader.
+//! 3. In the fused layout a layer's result passes unquantised into the sum that is its only reader;
+//!    products do in both layouts. One accumulator takes one layer or several products.
+//! 4. Operators that only move elements have one scale on both sides, as have the factors of a sum
+//!    of products and the values around layers that share a weight.
+//! 5. Nodes whose results only float nodes read stay float.
 
 use std::collections::BTreeSet;
 
 use network::graph::{Binary, Dim, Graph, Node, Op, Operand, Unary, ValueId};
 
-use super::QdqLayout;
-use crate::{Error, Result};
+use super::Layout;
+use crate::Result;
 
 /// What the quantiser makes of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,18 +62,14 @@ impl Sites {
     /// `keep_float` names layers and other nodes that stay float.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `keep_float` names a node that is not there.
-    pub(super) fn of(
-        graph: &Graph,
-        layout: QdqLayout,
-        keep_float: &BTreeSet<String>,
-    ) -> Result<Self> {
+    /// [`Error::Argument`](crate::Error::Argument) if `keep_float` names a node that is not there.
+    pub(super) fn of(graph: &Graph, layout: Layout, keep_float: &BTreeSet<String>) -> Result<Self> {
         if let Some(name) =
             (keep_float.iter()).find(|name| !graph.nodes().iter().any(|node| node.name == **name))
         {
-            return Err(Error::Argument(format!(
+            bail!(
                 "no node is called `{name}`: what is kept float is named as in the exported float network"
-            )));
+            );
         }
         let readers = readers(graph);
         let head = head(graph, &readers);

@@ -1,9 +1,8 @@
-//! A quantised graph made better, layer by layer in order of execution, on a few images at once.
+//! Adaptive rounding and bias correction of a quantised graph, layer by layer in execution order.
 //!
-//! Each layer sees what the quantised layers before it compute. First its weight is rounded for that
-//! input ([`super::rounding`]), then its bias takes back what the mean of each channel has moved by
-//! (bias correction, Nagel et al. 2019, measured instead of derived). The layers behind it see the
-//! result.
+//! Each layer reads what the quantised layers before it compute on a batch of images. Its weight is
+//! rounded for that input ([`super::rounding`]), then its bias is corrected by the measured shift of
+//! each channel's mean (bias correction, Nagel et al. 2019).
 
 use kernels::cpu::Cpu;
 use network::graph::{Conv, Dim, Graph, Op, Operand};

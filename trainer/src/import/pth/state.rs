@@ -1,7 +1,5 @@
-//! Where in a checkpoint the weights are, and which of its objects are tensors.
-//!
-//! A checkpoint is a dictionary of tensors, a dictionary in which such a one lies under a usual
-//! name, or a whole module. Of all else only the name and the kind are told.
+//! Locates the weights in a checkpoint: a dictionary of tensors, one below a usual name, or a whole
+//! module. Other objects are reported with name and kind.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -13,7 +11,7 @@ use super::View;
 use super::storage;
 use crate::weights::element::Element;
 
-/// Under which names checkpoints keep the weights, the likeliest first.
+/// Keys of the weights in checkpoints, the most common first.
 const WEIGHTS: [&str; 8] = [
     "state_dict",
     "model_state_dict",
@@ -49,7 +47,7 @@ struct Search<'a> {
     visits: Cell<usize>,
 }
 
-/// Finds the weights of a checkpoint. The error is for people.
+/// Finds the weights of a checkpoint.
 pub(super) fn find(pickle: &Pickle) -> Result<Found, String> {
     let mut search = Search {
         pickle,
@@ -74,7 +72,7 @@ pub(super) fn find(pickle: &Pickle) -> Result<Found, String> {
                     name: format!("{path}{key}"),
                     reason: match of_training {
                         Some(reason) => reason.to_owned(),
-                        None => format!("stands beside `{path}{name}`"),
+                        None => format!("next to `{path}{name}`"),
                     },
                 });
             }
@@ -141,7 +139,7 @@ impl Search<'_> {
         if let Some(view) = self.tensor(id) {
             let floats =
                 |view: &View| view.element.is_float() && !matches!(view.shape[..], [] | [1]);
-            // What is not read may be anything.
+            // An unsupported tensor may hold floats.
             return Ok(view.as_ref().map_or(true, floats));
         }
         let below: Vec<Id> = match self.attributes(id).or_else(|| self.items(id)) {
@@ -345,7 +343,7 @@ impl Search<'_> {
         }
     }
 
-    /// What `id` is, for people.
+    /// The kind of an object as text.
     fn kind(&self, id: Id) -> String {
         let kind = match self.pickle.get(id) {
             Object::None => "nothing",

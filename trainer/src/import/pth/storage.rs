@@ -1,4 +1,4 @@
-//! Storages: runs of elements that tensors are views of.
+//! Storages: contiguous elements of one type that tensors are views of.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ pub(super) struct Storage {
     pub(super) len: usize,
 }
 
-/// What a tensor says of its storage.
+/// A reference of a tensor to its storage.
 pub(super) struct Reference<'a> {
     pub(super) key: &'a str,
     pub(super) storage: Storage,
-    /// Where the part begins that the tensor counts from, in elements.
+    /// Start of the part that the tensor refers to, in elements.
     pub(super) offset: usize,
 }
 
