@@ -42,7 +42,7 @@ pub struct Exported {
     /// The same before anything was merged or folded.
     unfolded: Graph,
     /// Its metadata.
-    pub contract: Contract,
+    pub metadata: ModelMetadata,
 }
 
 /// Difference between two computations of the same embeddings.
@@ -63,9 +63,9 @@ pub struct EmbeddingDifference {
 /// # Errors
 /// [`Error::Argument`] if it gives no embedding, [`Error::Parameter`] naming a weight that is no
 /// number, [`Error::Kernels`] if it cannot be folded.
-pub fn float(opened: &OpenedNet, weights: Weights) -> Result<Exported> {
+pub fn float(opened: &OpenedNet, weights: WeightsOrigin) -> Result<Exported> {
     let exported = Exported::new(opened.net.graph(), opened.info.preprocessing, weights)?;
-    let contract = Contract {
+    let metadata = ModelMetadata {
         quantisation: opened.quantisation.clone(),
         ..exported.metadata
     };
@@ -96,8 +96,8 @@ impl Exported {
             }
         };
         check_finite(&unfolded)?;
-        let contract = Contract {
-            version: contract::VERSION,
+        let metadata = ModelMetadata {
+            version: metadata::VERSION,
             preprocessing,
             embedding: Embedding {
                 output: OUTPUT.to_owned(),
@@ -124,7 +124,7 @@ impl Exported {
     /// [`Error::Argument`] with the figure if they are further apart than [`FOLDED`], or without
     /// images; [`Error::File`] for an image that cannot be read.
     pub fn proof(&self, images: &[PathBuf], seen: impl FnMut()) -> Result<EmbeddingDifference> {
-        let unfolded = DeviceNetwork::in_floats(&self.unfolded, &self.contract.preprocessing, 0);
+        let unfolded = DeviceNetwork::in_floats(&self.unfolded, &self.metadata.preprocessing, 0);
         let mut unfolded = unfolded.worker()?;
         let gap = self.compare(images, seen, |crop, _| unfolded.embed(crop))?;
         if gap.relative_max.is_nan() || gap.relative_max > FOLDED {
@@ -147,7 +147,7 @@ impl Exported {
         images: &[PathBuf],
         seen: impl FnMut(),
     ) -> Result<EmbeddingDifference> {
-        let wanted = [images.len(), self.contract.embedding.dim];
+        let wanted = [images.len(), self.metadata.embedding.dim];
         let rows = read_npy(embeddings, wanted)?;
         self.compare(images, seen, |_, image| {
             Ok(rows[image * wanted[1]..][..wanted[1]].to_vec())
@@ -161,9 +161,9 @@ impl Exported {
         mut other: impl FnMut(&[u8], usize) -> Result<Vec<f32>>,
     ) -> Result<EmbeddingDifference> {
         ensure!(!images.is_empty(), "there are no images to compare on");
-        let folded = DeviceNetwork::new(&self.graph, &self.contract.preprocessing, 0)?;
+        let folded = DeviceNetwork::new(&self.graph, &self.metadata.preprocessing, 0)?;
         let mut folded = folded.worker()?;
-        let mut reader = Reader::new(&self.contract.preprocessing)?;
+        let mut reader = Reader::new(&self.metadata.preprocessing)?;
         let mut gap = EmbeddingDifference {
             images: images.len(),
             cosine_min: 1.0,

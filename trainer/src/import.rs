@@ -34,7 +34,7 @@ pub struct WeightSource {
 enum SourceKind {
     Pth(Pth),
     Safetensors(WeightFile, Vec<ListedTensor>),
-    Onnx(Box<onnx::Model>),
+    Onnx(Box<onnx::OnnxModel>),
 }
 
 /// An object of a checkpoint that is not a weight.

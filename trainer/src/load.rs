@@ -92,7 +92,7 @@ pub fn open(path: &Path, overrides: &Overrides) -> Result<OpenedNet> {
 }
 
 fn open_onnx(path: &Path) -> Result<OpenedNet> {
-    let model = Model::unfolded(path, &Options::default())?;
+    let model = Model::unfolded(path, &ModelOptions::default())?;
     let mut graph = model.graph;
     let feature = graph.take_outputs()[0].value;
     for name in ["f_t", "f_i"] {
@@ -139,7 +139,7 @@ pub fn init(path: &Path, info: &NetInfo, seed: u64) -> Result<InitialNet> {
         let mut notes = model.warnings.clone();
         let info = NetInfo {
             spec: None,
-            preprocessing: model.contract.preprocessing,
+            preprocessing: model.metadata.preprocessing,
             ..info.clone()
         };
         let net = nets::with_new_head(model, info.classes, seed)

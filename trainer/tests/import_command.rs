@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use trainer::checkpoint::NetInfo;
 use trainer::nets::{self, Backbone, Neck, Spec};
 use trainer::weights::WeightFile;

@@ -12,7 +12,7 @@ use network::onnx;
 use network::tensor::{Data, Tensor};
 use synth::random::Draw;
 use trainer::export::quantise::{
-    Calibrated, Calibration, Images, Layout, Progress, QuantiseOptions, Quantised, Rounding,
+    Calibrated, Calibration, Images, QdqLayout, Progress, QuantiseOptions, Quantised, Rounding,
     Scheme, calibrate, quantise,
 };
 use trainer::nets::{self, Backbone, Net, Spec};
@@ -209,7 +209,7 @@ fn check(
     wanted: f64,
     name: &str,
 ) {
-    for layout in [Layout::Fused, Layout::Ort] {
+    for layout in [QdqLayout::Fused, QdqLayout::Ort] {
         let options = QuantiseOptions {
             layout,
             ..options.clone()

@@ -325,7 +325,7 @@ fn a_network_trains_in_integers() {
     let cosine = report["accuracy"]["comparison"]["cosine"]["mean"].as_f64();
     assert!(cosine.unwrap() > 0.95, "{report}");
     let compared = network::model::Model::open(&bench.path("compared.onnx"), &Default::default());
-    let compared = compared.unwrap().contract;
+    let compared = compared.unwrap().metadata;
     assert_eq!(
         compared.quantisation.unwrap().calibration,
         quantisation.calibration

@@ -51,7 +51,7 @@ pub struct EvaluatedNetwork {
     /// Error rates by threshold.
     pub open_set: OpenSet,
     /// The same for the model metadata.
-    pub thresholds: Vec<Point>,
+    pub thresholds: Vec<OperatingPoint>,
     /// Sensitivity of the layers, if requested or needed.
     pub sensitivity: Option<SensitivityReport>,
     /// Result of the budget, if there is one.

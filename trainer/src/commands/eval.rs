@@ -35,7 +35,7 @@ pub(super) struct Eval {
     /// More data sets, evaluated on their own, one row for each
     #[arg(long, value_name = "DIR", num_args = 1..)]
     cross: Vec<PathBuf>,
-    /// Layout of the folders [default: recognised by their content]
+    /// QdqLayout of the folders [default: recognised by their content]
     #[arg(long)]
     layout: Option<DatasetLayout>,
     /// Feature before (ft) or after the neck (fi) [default: fi if there is a neck]

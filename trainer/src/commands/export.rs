@@ -17,7 +17,7 @@ use trainer::checkpoint::{NetInfo, default_preprocessing};
 use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
-    Calibration, Layout, Progress, QuantisationRecord, QuantiseOptions, Quantised, Rounding, Scheme,
+    Calibration, QdqLayout, Progress, QuantisationRecord, QuantiseOptions, Quantised, Rounding, Scheme,
 };
 use trainer::export::{self, EmbeddingDifference, Exported};
 use trainer::import::{ImportReport, Overrides};
@@ -104,7 +104,7 @@ struct Int8 {
     calib_count: usize,
     /// Where residuals are added: fused (before rounding), or ort (after it, for ONNX Runtime)
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "quantize")]
-    int8_layout: Layout,
+    int8_layout: QdqLayout,
     /// Activations: u8 with a zero point, or symmetric s8 for TensorRT
     #[arg(
         long,
@@ -205,7 +205,7 @@ impl Export {
             None => self.int8.run(&mut exported, &self.accuracy)?,
         };
         // The metadata are complete.
-        exported.add_receipt()?;
+        exported.add_self_test()?;
         exported.write(&self.out)?;
         let quantiser = quantised
             .as_ref()
@@ -218,11 +218,11 @@ impl Export {
             schema: 2,
             file: self.out.clone(),
             net: exported
-                .contract
+                .metadata
                 .net
                 .clone()
                 .expect("an exported network has a name"),
-            dim: exported.contract.embedding.dim,
+            dim: exported.metadata.embedding.dim,
             nodes: exported.graph.nodes().len(),
             folding,
             verified,
@@ -261,13 +261,13 @@ impl Export {
     /// Compares a quantised network with the float one at `path`.
     fn compare_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Measured> {
         anyhow::ensure!(
-            exported.contract.quantisation.is_some(),
+            exported.metadata.quantisation.is_some(),
             "{}: it is not quantised: --against compares a quantised network with its float network",
             self.weights.display()
         );
         let opened = load::open(path, &Overrides::default())?;
-        let mut float = export::float(&opened, Weights::default())?;
-        let [own, others] = [&exported.contract, &float.contract];
+        let mut float = export::float(&opened, WeightsOrigin::default())?;
+        let [own, others] = [&exported.metadata, &float.metadata];
         anyhow::ensure!(
             others.quantisation.is_none()
                 && own.embedding.dim == others.embedding.dim
@@ -294,7 +294,7 @@ impl Export {
             only: &mut |layer| trained(layer),
         };
         let found = self.accuracy.run(&mut float, Some(quantiser), &[])?;
-        exported.contract.thresholds = float.contract.thresholds;
+        exported.metadata.thresholds = float.metadata.thresholds;
         Ok(found)
     }
 
@@ -442,10 +442,10 @@ impl Int8 {
         let record = records
             .remove(found.kept())
             .expect("the written network was quantised");
-        exported.contract.quantisation = Some(Quantisation {
+        exported.metadata.quantisation = Some(Quantisation {
             scheme: self.scheme,
             layout: self.int8_layout,
-            // The receipt says it.
+            // Set with the self-test.
             exact_until: String::new(),
             calibration: metadata::Calibration {
                 method: self.calibration.to_string(),

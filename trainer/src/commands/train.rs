@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use network::contract::Preprocessing;
+use network::metadata::Preprocessing;
 use trainer::checkpoint::{self, NetInfo};
 use trainer::data::dataset::{Dataset, DatasetLayout, DatasetOptions};
 use trainer::data::loader::Batch;
@@ -39,7 +39,7 @@ pub(super) struct Train {
     /// Folder of the data set; several are joined
     #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Layout of the folder [default: recognised by its content]
+    /// QdqLayout of the folder [default: recognised by its content]
     #[arg(long)]
     layout: Option<DatasetLayout>,
     /// Initial weights: .pth, .safetensors, or a float .onnx, which then defines the network

@@ -279,7 +279,7 @@ mod tests {
     fn without_chance_the_network_reads_the_image() {
         let rgb: Vec<u8> = (0..16 * 8 * 3).map(|i| (i % 251) as u8).collect();
         let (mut found, mut wanted) = (vec![0.0; rgb.len()], vec![1.0; rgb.len()]);
-        let mut augmenter = Augmenter::new(Augment::none(), &contract()).unwrap();
+        let mut augmenter = Augmenter::new(Augment::none(), &preprocessing()).unwrap();
         let place = ImagePosition {
             seed: 1,
             epoch: 0,

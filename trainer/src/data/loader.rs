@@ -34,7 +34,7 @@ pub struct TrainImages {
 }
 
 impl TrainImages {
-    /// `images` and their `labels` (classes), for networks that want their input like `contract`.
+    /// `images` and their `labels` (classes), for networks that want their input like `preprocessing`.
     /// Resized images are kept in memory until they take `cache_mb` MiB (128 x 256 pixels are 96
     /// KiB); the others are decoded anew each time.
     ///
@@ -53,7 +53,7 @@ impl TrainImages {
             images.len(),
             labels.len()
         );
-        contract.check()?;
+        preprocessing.check()?;
         Ok(Self {
             cache: Cache::new(images.len(), cache_mb.saturating_mul(1 << 20)),
             images,
@@ -404,7 +404,7 @@ struct BatchMaker<'a> {
 
 impl<'a> BatchMaker<'a> {
     fn new(photos: &'a TrainImages, work: &'a EpochPlan, stop: &'a AtomicBool) -> Result<Self> {
-        let contract = &photos.contract;
+        let preprocessing = &photos.preprocessing;
         let mut images = 0;
         let before = |batch: &Vec<usize>| {
             let before = images;

@@ -138,7 +138,7 @@ impl Exported {
         images: &[PathBuf],
         seen: impl FnMut(),
     ) -> Result<EmbeddingDifference> {
-        let quantised = DeviceNetwork::new(quantised, &self.contract.preprocessing, 0)?;
+        let quantised = DeviceNetwork::new(quantised, &self.metadata.preprocessing, 0)?;
         let mut quantised = quantised.worker()?;
         self.compare(images, seen, |crop, _| quantised.embed(crop))
     }

@@ -87,7 +87,7 @@ pub enum Rounding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuantiseOptions {
     /// Where residuals are added.
-    pub layout: Layout,
+    pub layout: QdqLayout,
     /// Quantised type of activations.
     pub scheme: Scheme,
     /// How ranges are found.

@@ -32,7 +32,7 @@ impl Exported {
     /// # Errors
     /// [`Error::Kernels`] if the network has collapsed: it sees nothing in a golden crop.
     /// [`Error::Argument`] if a network that is said to be quantised computes nothing in integers.
-    pub fn add_receipt(&mut self) -> Result<()> {
+    pub fn add_self_test(&mut self) -> Result<()> {
         let Preprocessing { height, width, .. } = self.metadata.preprocessing;
         let golden = Golden::for_dim(self.metadata.embedding.dim);
         let self_test = match self.metadata.quantisation.is_some() {
@@ -108,7 +108,7 @@ impl Exported {
     /// What the network makes of crops in floats, one after the other: a batch of large images would
     /// need memory for all of them.
     fn in_floats(&self, crops: &[u8]) -> Result<Vec<f32>> {
-        let preprocessing = &self.contract.preprocessing;
+        let preprocessing = &self.metadata.preprocessing;
         let network = DeviceNetwork::in_floats(&self.graph, preprocessing, 0);
         let mut worker = network.worker()?;
         let crops = crops.chunks_exact(preprocessing.height * preprocessing.width * 3);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_quantised_network_has_a_receipt_of_its_integers() {
         let mut exported = quantised(false);
-        exported.add_receipt().unwrap();
+        exported.add_self_test().unwrap();
         let metadata = ModelMetadata::from_json(&exported.metadata.to_json()).unwrap();
         let self_test = metadata.self_test.unwrap();
         assert_eq!(self_test.golden, Golden { seed: 1, count: 4 });
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn integers_behind_a_float_layer_are_only_close() {
         let mut exported = quantised(true);
-        exported.add_receipt().unwrap();
+        exported.add_self_test().unwrap();
         let metadata = ModelMetadata::from_json(&exported.metadata.to_json()).unwrap();
         assert!(metadata.self_test.unwrap().exact.is_none());
         assert_eq!(metadata.quantisation.unwrap().exact_until, NOTHING);
@@ -279,7 +279,7 @@ mod tests {
         let flat = graph.push1("flat", Op::Flatten { axis: 1 }, [input.into()]);
         graph.output("embedding", flat.unwrap());
         exported.graph = graph;
-        let error = exported.add_receipt().unwrap_err().to_string();
+        let error = exported.add_self_test().unwrap_err().to_string();
         assert!(error.contains("none of it is in integers"), "{error}");
     }
 }

@@ -160,7 +160,7 @@ impl AccuracyArgs {
                     budget,
                 } = judged;
                 exported.graph = graph;
-                exported.contract.thresholds = thresholds;
+                exported.metadata.thresholds = thresholds;
                 let of = [&comparison.rank1, &comparison.map, &comparison.minp];
                 found.retrieval = Some(of.map(|compared| compared.int8.value));
                 found.comparison = Some(comparison);
@@ -195,7 +195,7 @@ impl AccuracyArgs {
         let Some(folder) = &self.report else {
             return Ok(());
         };
-        let net = exported.contract.net.as_deref().unwrap_or("network");
+        let net = exported.metadata.net.as_deref().unwrap_or("network");
         let mut report =
             AccuracyReport::new(net, &out.display().to_string(), found.before, found.after);
         report.command = std::env::args_os()

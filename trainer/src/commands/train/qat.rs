@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use network::contract::{Calibration, Preprocessing, Quantisation, Weights};
+use network::metadata::{Calibration, Preprocessing, Quantisation, WeightsOrigin};
 use trainer::checkpoint::NetInfo;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{Layout, Progress, QuantiseOptions, Scheme};
+use trainer::export::quantise::{QdqLayout, Progress, QuantiseOptions, Scheme};
 use trainer::load::SavedGraph;
 use trainer::nets::Net;
 use trainer::qat::QatNetwork;
@@ -32,7 +32,7 @@ pub(super) struct Qat {
     calib_count: usize,
     /// Where residuals are added: fused (before rounding), or ort (after it, for ONNX Runtime)
     #[arg(long, value_name = "fused|ort", default_value_t, requires = "qat")]
-    int8_layout: Layout,
+    int8_layout: QdqLayout,
     /// Activations: u8 with a zero point, or symmetric s8 for TensorRT
     #[arg(
         long,
@@ -84,7 +84,7 @@ impl Qat {
             quantisation: Quantisation {
                 scheme: options.scheme,
                 layout: options.layout,
-                // The receipt says it.
+                // Set with the self-test.
                 exact_until: String::new(),
                 calibration: Calibration {
                     method: format!("{}, then trained", options.calibration),
@@ -146,9 +146,9 @@ impl QatRun {
         run: &RunFolder,
     ) -> anyhow::Result<()> {
         let to_quantised = self.trainable.to_quantised(net)?;
-        let mut exported = Exported::new(&to_quantised, preprocessing, Weights::default())?;
-        exported.contract.quantisation = Some(self.quantisation.clone());
-        exported.add_receipt()?;
+        let mut exported = Exported::new(&to_quantised, preprocessing, WeightsOrigin::default())?;
+        exported.metadata.quantisation = Some(self.quantisation.clone());
+        exported.add_self_test()?;
         Ok(exported.write(&run.path(FINAL_INT8))?)
     }
 }

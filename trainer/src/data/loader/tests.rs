@@ -40,13 +40,13 @@ fn street(count: usize, width: u32, height: u32) -> (TempDir, Vec<Image>) {
 }
 
 fn photos(images: &[Image], cache_mb: usize) -> Arc<TrainImages> {
-    let contract = Preprocessing {
+    let preprocessing = Preprocessing {
         height: 32,
         width: 16,
         ..Preprocessing::default()
     };
     let labels = images.iter().map(|i| i64::from(i.label.person) - 1);
-    Arc::new(TrainImages::new(images.to_vec(), labels.collect(), contract, cache_mb).unwrap())
+    Arc::new(TrainImages::new(images.to_vec(), labels.collect(), preprocessing, cache_mb).unwrap())
 }
 
 fn work(photos: &TrainImages, seed: u64) -> EpochPlan {
@@ -228,8 +228,8 @@ fn bad_input_is_named() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
-    let contract = Preprocessing::default();
-    let error = TrainImages::new(images, vec![0], contract, 0).unwrap_err();
+    let preprocessing = Preprocessing::default();
+    let error = TrainImages::new(images, vec![0], preprocessing, 0).unwrap_err();
     assert!(
         error.to_string().contains("2 images have 1 labels"),
         "{error}"
@@ -254,8 +254,8 @@ fn images_a_second() {
     let labels = vec![0; images.len()];
     for (what, cache_mb) in [("from the files", 0), ("from memory", 64)] {
         for threads in [1, 2] {
-            let contract = Preprocessing::default();
-            let photos = TrainImages::new(images.clone(), labels.clone(), contract, cache_mb);
+            let preprocessing = Preprocessing::default();
+            let photos = TrainImages::new(images.clone(), labels.clone(), preprocessing, cache_mb);
             let photos = Arc::new(photos.unwrap());
             let mut rates = Vec::new();
             for epoch in 0..6 {

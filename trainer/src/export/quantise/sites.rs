@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use network::graph::{Binary, Dim, Graph, Node, Op, Operand, Unary, ValueId};
 
-use super::Layout;
+use super::QdqLayout;
 use crate::Result;
 
 /// What the quantiser makes of a node.
@@ -63,7 +63,7 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) if `keep_float` names a node that is not there.
-    pub(super) fn of(graph: &Graph, layout: Layout, keep_float: &BTreeSet<String>) -> Result<Self> {
+    pub(super) fn of(graph: &Graph, layout: QdqLayout, keep_float: &BTreeSet<String>) -> Result<Self> {
         if let Some(name) =
             (keep_float.iter()).find(|name| !graph.nodes().iter().any(|node| node.name == **name))
         {
@@ -321,7 +321,7 @@ impl Analysis<'_> {
         let at = self.graph.producer(id)?;
         let node = &self.graph.nodes()[at];
         match (roles[at], &node.op) {
-            (NodeRole::Layer, _) if self.layout == Layout::Fused => Some(Fused::Layer),
+            (NodeRole::Layer, _) if self.layout == QdqLayout::Fused => Some(Fused::Layer),
             (NodeRole::Sum, Op::Binary(Binary::Mul)) => Some(Fused::Products),
             (NodeRole::Sum, _) => {
                 let products = |input: &Operand| matches!(input, Operand::Value(x) if self.fused[x.index()] == Some(Fused::Products));
