@@ -339,7 +339,10 @@ pub fn agreement(
 ///
 /// # Errors
 /// As [`retrieval::open_set::curve`].
-pub fn thresholds(set: &Dataset, network: &TestEmbeddings) -> Result<(OpenSet, Vec<OperatingPoint>)> {
+pub fn thresholds(
+    set: &Dataset,
+    network: &TestEmbeddings,
+) -> Result<(OpenSet, Vec<OperatingPoint>)> {
     let labels = [&set.query, &set.gallery].map(|images| labels(images));
     let [query, gallery] = network.labelled(&labels);
     let named = |error| Error::Argument(format!("{}: {error}", set.name));

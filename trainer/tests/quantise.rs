@@ -12,7 +12,7 @@ use network::onnx;
 use network::tensor::{Data, Tensor};
 use synth::random::Draw;
 use trainer::export::quantise::{
-    Calibrated, Calibration, Images, QdqLayout, Progress, QuantiseOptions, Quantised, Rounding,
+    Calibrated, Calibration, Images, Progress, QdqLayout, QuantiseOptions, Quantised, Rounding,
     Scheme, calibrate, quantise,
 };
 use trainer::nets::{self, Backbone, Net, Spec};

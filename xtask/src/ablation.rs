@@ -472,7 +472,10 @@ mod tests {
         };
         let [one, other] = ["seed=1", "seed=2"].map(|last| slug(&settings(last)));
         assert!(one.len() < 255 && one != other, "{one} {other}");
-        assert_eq!(slug(&["schedule.warmup_epochs=3".to_owned()]), "warmup_epochs-3");
+        assert_eq!(
+            slug(&["schedule.warmup_epochs=3".to_owned()]),
+            "warmup_epochs-3"
+        );
     }
 
     #[test]

@@ -73,7 +73,12 @@ const INT8: &str = "configs/street-osnet_x0_25-int8.toml";
 const FINAL: &str = "final.safetensors";
 
 /// What is different when it learns again, beside the epochs: half the rate, along another cosine.
-const AGAIN: [&str; 4] = ["--set", "schedule.warmup_epochs=2", "--set", "optimiser.learning_rate=1e-3"];
+const AGAIN: [&str; 4] = [
+    "--set",
+    "schedule.warmup_epochs=2",
+    "--set",
+    "optimiser.learning_rate=1e-3",
+];
 
 /// Persons of each.
 const IDENTITIES: &str = "150";

@@ -10,8 +10,8 @@ use retrieval::{Embeddings, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::{TestEmbeddings, agreement, labels};
-use crate::data::dataset::{Dataset, Image};
 use crate::Result;
+use crate::data::dataset::{Dataset, Image};
 
 /// Right answers that a person brings along into a [`subset`].
 const ANSWERS: usize = 3;

@@ -17,7 +17,8 @@ use trainer::checkpoint::{NetInfo, default_preprocessing};
 use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
 use trainer::export::quantise::{
-    Calibration, QdqLayout, Progress, QuantisationRecord, QuantiseOptions, Quantised, Rounding, Scheme,
+    Calibration, Progress, QdqLayout, QuantisationRecord, QuantiseOptions, Quantised, Rounding,
+    Scheme,
 };
 use trainer::export::{self, EmbeddingDifference, Exported};
 use trainer::import::{ImportReport, Overrides};

@@ -15,9 +15,9 @@ use retrieval::market;
 use super::device::DeviceNetwork;
 use super::quantise::{Calibrated, Images, Progress, QuantiseOptions, calibrate};
 use super::{EmbeddingDifference, Exported, Reader};
+use crate::Result;
 use crate::nets::Net;
 use crate::qat::QatNetwork;
-use crate::Result;
 
 /// One in so many persons or images is held back.
 const HELD_BACK: usize = 5;

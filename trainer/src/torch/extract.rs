@@ -9,12 +9,12 @@ use tch::Tensor;
 use super::Mode;
 use super::module::Module;
 use super::{from_tch, tensor};
+use crate::Result;
 use crate::data::augment::Augment;
 use crate::data::dataset::{Dataset, Image};
 use crate::data::loader::{Batch, EpochPlan, Loader, LoaderOptions, TrainImages};
 use crate::data::sampler::in_order;
 use crate::evaluate::{Features, TestSet};
-use crate::Result;
 
 /// How images are read for the network.
 #[derive(Debug, Clone, Copy)]

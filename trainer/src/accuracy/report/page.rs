@@ -1,4 +1,4 @@
-//! The page of a [`Report`].
+//! The page of a [`AccuracyReport`].
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use pages::chart::{Axis, Histogram, Plot, drawing};
 use pages::{Count, Header, Page, Thousands, figure, fixed, percent, table};
 use retrieval::open_set::{OpenSet, OperatingPoint};
 
-use super::{Bars, Budget, Layer, Report, Sensitivity};
+use super::{AccuracyReport, Bars, DropBudget, LayerReport, SensitivityReport};
 use crate::Result;
-use crate::judge::Judgement;
-use crate::judge::alarm::Health;
-use crate::judge::bootstrap::Interval;
-use crate::judge::budget::Price;
+use crate::accuracy::Comparison;
+use crate::accuracy::bootstrap::Interval;
+use crate::accuracy::budget::PrecisionCost;
+use crate::accuracy::collapse::CollapseCheck;
 use crate::picture::Crop;
 
 /// The most pixels that a crop is high.
@@ -20,24 +20,24 @@ const HEIGHT: usize = 440;
 
 /// Writes the page. `open` brings the crop of a path.
 pub(super) fn write(
-    report: &Report,
+    report: &AccuracyReport,
     open: impl FnMut(&str) -> Result<Crop>,
     out: impl Write,
 ) -> io::Result<()> {
     let mut page = Page::new(out, cli::printable, &header(report))?;
-    let (judgement, budget) = (report.judgement.as_ref(), report.budget.as_ref());
+    let (comparison, budget) = (report.comparison.as_ref(), report.budget.as_ref());
     let kept = budget.map_or(&[][..], |budget| &budget.kept);
     let sensitivity = report.sensitivity.as_ref();
     let parts = [
-        judgement.map(retrieval),
-        judgement.map(rates),
+        comparison.map(retrieval),
+        comparison.map(rates),
         budget.map(mixture),
         sensitivity.map(|sensitivity| harm(sensitivity, kept)),
         Some(size(report)),
-        report.health.as_ref().map(collapse),
+        report.collapse.as_ref().map(collapse),
         report.open_set.as_ref().map(thresholds),
         (!report.layers.is_empty()).then(|| layers(&report.layers)),
-        judgement.map(|judgement| worst(judgement, open)),
+        comparison.map(|comparison| worst(comparison, open)),
         (!report.command.is_empty() || !report.seeds.is_empty()).then(|| repeat(report)),
     ];
     for part in parts.iter().flatten() {
@@ -50,14 +50,14 @@ pub(super) fn write(
 }
 
 /// What was written, and what came of it in a few numbers.
-fn header(report: &Report) -> Header<'_> {
+fn header(report: &AccuracyReport) -> Header<'_> {
     let mut tiles = Vec::new();
-    if let Some(judgement) = &report.judgement {
-        let map = judgement.map;
+    if let Some(comparison) = &report.comparison {
+        let map = comparison.map;
         tiles.push((percent(map.int8.value, 2), "mAP"));
         tiles.push((fixed(map.drop.value * 100.0, 2), "points of mAP lost"));
-        tiles.push((fixed(judgement.cosine.mean, 4), "mean cosine to float"));
-        if let Some(change) = judgement.errors.and_then(|errors| errors.fnmr_change) {
+        tiles.push((fixed(comparison.cosine.mean, 4), "mean cosine to float"));
+        if let Some(change) = comparison.errors.and_then(|errors| errors.fnmr_change) {
             let change = format!("{:+.1} %", change.value * 100.0);
             tiles.push((change, "relative change of FNMR"));
         }
@@ -90,8 +90,8 @@ fn points(Interval { value, low, high }: Interval) -> Markup {
     html! { (value) " " small { (low) " to " (high) } }
 }
 
-fn retrieval(judgement: &Judgement) -> Markup {
-    let j = judgement;
+fn retrieval(comparison: &Comparison) -> Markup {
+    let j = comparison;
     let rows = [("rank-1", j.rank1), ("mAP", j.map), ("mINP", j.minp)];
     let ends = rows.iter().flat_map(|(_, c)| [c.drop.low, c.drop.high]);
     let low = ends.clone().fold(-1e-4, f64::min);
@@ -136,10 +136,10 @@ fn whisker(axis: Axis, Interval { value, low, high }: Interval) -> Markup {
     }
 }
 
-fn rates(judgement: &Judgement) -> Markup {
+fn rates(comparison: &Comparison) -> Markup {
     let title = "Error rates at the float network's threshold";
-    let Some(errors) = &judgement.errors else {
-        let why = judgement.no_errors.as_deref().unwrap_or("not asked for");
+    let Some(errors) = &comparison.errors else {
+        let why = comparison.no_errors.as_deref().unwrap_or("not asked for");
         return html! { section { h2 { (title) } p.quiet { "Not measured: " (why) "." } } };
     };
     let signed = |share: f64| format!("{:+.2}", share * 100.0);
@@ -169,7 +169,7 @@ fn rates(judgement: &Judgement) -> Markup {
     }
 }
 
-fn mixture(budget: &Budget) -> Markup {
+fn mixture(budget: &DropBudget) -> Markup {
     html! {
         section {
             h2 { "Budget" }
@@ -188,7 +188,7 @@ fn mixture(budget: &Budget) -> Markup {
     }
 }
 
-fn harm(sensitivity: &Sensitivity, kept: &[String]) -> Markup {
+fn harm(sensitivity: &SensitivityReport, kept: &[String]) -> Markup {
     let most = sensitivity
         .layers
         .iter()
@@ -217,9 +217,9 @@ fn harm(sensitivity: &Sensitivity, kept: &[String]) -> Markup {
     }
 }
 
-fn size(report: &Report) -> Markup {
+fn size(report: &AccuracyReport) -> Markup {
     let prices = [report.before, report.after];
-    let row = |what: &str, of: fn(&Price) -> u64| {
+    let row = |what: &str, of: fn(&PrecisionCost) -> u64| {
         html! { tr { th { (what) } @for price in &prices { td { (Thousands(of(price))) } } } }
     };
     html! {
@@ -245,13 +245,13 @@ fn size(report: &Report) -> Markup {
     }
 }
 
-fn collapse(of: &Health) -> Markup {
+fn collapse(of: &CollapseCheck) -> Markup {
     html! {
         section {
             h2 { "Collapse check" }
             p.quiet { "On " (Count(of.crops, "crop", "crops")) ": a network that does not tell persons apart is not written." }
             (table("Collapse check", &["measure", "float", "quantised"], &html! {
-                tr { th { "Mean cosine of different persons" } td { (fixed(of.strangers.float, 4)) } td { (fixed(of.strangers.int8, 4)) } }
+                tr { th { "Mean cosine of different persons" } td { (fixed(of.different_persons.float, 4)) } td { (fixed(of.different_persons.int8, 4)) } }
                 tr { th { "Effective rank of the embeddings" } td { (fixed(of.rank.float, 4)) } td { (fixed(of.rank.int8, 4)) } }
                 tr { th { "Cosine to float: mean, least" } td { (fixed(of.cosine_mean, 6)) } td { (fixed(of.cosine_min, 6)) } }
             }))
@@ -305,7 +305,7 @@ fn thresholds(open_set: &OpenSet) -> Markup {
     }
 }
 
-fn layers(layers: &[Layer]) -> Markup {
+fn layers(layers: &[LayerReport]) -> Markup {
     html! {
         section {
             h2 { "Layers" }
@@ -350,13 +350,13 @@ fn histogram(bars: &Bars, range: Option<[f32; 2]>) -> Markup {
     histogram.small(&label, axis, None, cut)
 }
 
-fn worst(judgement: &Judgement, mut open: impl FnMut(&str) -> Result<Crop>) -> Markup {
+fn worst(comparison: &Comparison, mut open: impl FnMut(&str) -> Result<Crop>) -> Markup {
     html! {
         section {
             h2 { "Crops that moved most" }
             p.quiet { "Cosine between the two embeddings of a crop. Look for what these crops share: if all are dark, cut off or of one camera, the calibration images lack it." }
             div.crops {
-                @for moved in &judgement.cosine.worst {
+                @for moved in &comparison.cosine.worst {
                     @let jpeg = open(&moved.path).and_then(|crop| crop.within(HEIGHT)?.jpeg()).ok();
                     (figure(jpeg.as_deref(), &moved.path, "", &html! { b { (fixed(moved.cosine, 6)) } bdi { (moved.path) } }))
                 }
@@ -366,7 +366,7 @@ fn worst(judgement: &Judgement, mut open: impl FnMut(&str) -> Result<Crop>) -> M
 }
 
 /// What has to be typed to get the same again.
-fn repeat(report: &Report) -> Markup {
+fn repeat(report: &AccuracyReport) -> Markup {
     let seeds = report
         .seeds
         .iter()

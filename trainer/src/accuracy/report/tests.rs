@@ -4,17 +4,17 @@ use retrieval::open_set::{Operating, OperatingPoint};
 use serde_json::Value;
 
 use super::*;
-use crate::judge::alarm::Both;
-use crate::judge::judge;
-use crate::judge::tests::{corner, corner_settings, judgement_with_drop};
+use crate::accuracy::collapse::FloatAndInt8;
+use crate::accuracy::compare;
+use crate::accuracy::tests::{comparison_with_drop, corner, corner_settings};
 
 const HOSTILE: &str = "<script src=//x>\"'&</style>";
 
 /// A report in which everything is known, with numbers that differ.
-fn report() -> Report {
+fn report() -> AccuracyReport {
     let (people, float, int8) = corner();
-    let judgement = judge(&people, &float, &int8, corner_settings()).unwrap();
-    let before = Price {
+    let comparison = compare(&people, &float, &int8, corner_settings()).unwrap();
+    let before = PrecisionCost {
         layers: 57,
         layers_float: 57,
         macs: 4_053_123_456,
@@ -22,14 +22,14 @@ fn report() -> Report {
         bytes: 94_012_348,
         bytes_float: 93_811_200,
     };
-    let after = Price {
+    let after = PrecisionCost {
         layers_float: 3,
         macs_float: 81_062_469,
         bytes: 24_871_316,
         bytes_float: 1_180_672,
         ..before
     };
-    let harm = |layer: &str, loss: f64| Harm {
+    let harm = |layer: &str, loss: f64| LayerSensitivity {
         layer: layer.to_owned(),
         loss,
         cosine_min: 1.0 - 3.5 * loss,
@@ -40,7 +40,7 @@ fn report() -> Report {
         fpir,
         fnir,
     };
-    let layer = Layer {
+    let layer = LayerReport {
         name: "layer1.0.conv1".to_owned(),
         op: "Conv".to_owned(),
         float: false,
@@ -60,7 +60,7 @@ fn report() -> Report {
         macs: 118_013_952,
         weights: 36_864,
     };
-    let kept = Layer {
+    let kept = LayerReport {
         name: "conv1".to_owned(),
         float: true,
         method: String::new(),
@@ -73,27 +73,27 @@ fn report() -> Report {
         weight_sqnr: None,
         ..layer.clone()
     };
-    Report {
+    AccuracyReport {
         command: ["trainer", "export", "--eval", "my crops", "it's"]
             .map(str::to_owned)
             .to_vec(),
         seeds: vec![("bootstrap".to_owned(), 17), ("calibration".to_owned(), 23)],
         settings: vec![("Scheme".to_owned(), HOSTILE.to_owned())],
         file_bytes: Some(24_990_001),
-        health: Some(Health {
+        collapse: Some(CollapseCheck {
             crops: 613,
-            strangers: Both {
+            different_persons: FloatAndInt8 {
                 float: 0.1234,
                 int8: 0.1357,
             },
-            rank: Both {
+            rank: FloatAndInt8 {
                 float: 41.25,
                 int8: 40.75,
             },
             cosine_mean: 0.998_761,
             cosine_min: 0.971_532,
         }),
-        judgement: Some(judgement),
+        comparison: Some(comparison),
         open_set: Some(OpenSet {
             mate_searches: 1234,
             non_mate_searches: 1240,
@@ -108,31 +108,31 @@ fn report() -> Report {
                 point(0.9, 0.0, 1.0),
             ],
         }),
-        budget: Some(Budget {
+        budget: Some(DropBudget {
             max_map_drop: 0.0035,
             kept: vec!["conv1".to_owned()],
             trials: vec![
-                Trial {
+                BudgetTrial {
                     kept: 0,
-                    map_drop: judgement_with_drop(0.0123).map.drop,
+                    map_drop: comparison_with_drop(0.0123).map.drop,
                 },
-                Trial {
+                BudgetTrial {
                     kept: 1,
-                    map_drop: judgement_with_drop(0.0031).map.drop,
+                    map_drop: comparison_with_drop(0.0031).map.drop,
                 },
             ],
         }),
-        sensitivity: Some(Sensitivity {
+        sensitivity: Some(SensitivityReport {
             crops: 256,
             layers: vec![harm("conv1", 0.0321), harm(HOSTILE, 0.000_45)],
         }),
         layers: vec![kept, layer],
         notes: vec!["few images <of> few people".to_owned()],
-        ..Report::new("resnet50", "out/person.onnx", before, after)
+        ..AccuracyReport::new("resnet50", "out/person.onnx", before, after)
     }
 }
 
-fn page(report: &Report) -> String {
+fn page(report: &AccuracyReport) -> String {
     report.html(|_| Crop::new(2, 4, vec![90; 24]))
 }
 
@@ -292,7 +292,7 @@ fn the_page_fetches_nothing_and_runs_nothing() {
 
 #[test]
 fn what_is_not_known_is_left_out() {
-    let price = Price {
+    let price = PrecisionCost {
         layers: 0,
         layers_float: 0,
         macs: 0,
@@ -300,11 +300,11 @@ fn what_is_not_known_is_left_out() {
         bytes: 0,
         bytes_float: 0,
     };
-    let least = Report::new("net", "x.onnx", price, price);
+    let least = AccuracyReport::new("net", "x.onnx", price, price);
     parsed(&page(&least)).unwrap();
     for absent in [
         "Retrieval",
-        "Sensitivity",
+        "SensitivityReport",
         "Layers",
         "Repeat this export",
         "NaN",
@@ -313,8 +313,8 @@ fn what_is_not_known_is_left_out() {
     }
     // Without error rates the page says why, and a crop that is gone is no error.
     let mut report = report();
-    let judgement = report.judgement.as_mut().unwrap();
-    (judgement.errors, judgement.no_errors) = (None, Some("too few pairs".to_owned()));
+    let comparison = report.comparison.as_mut().unwrap();
+    (comparison.errors, comparison.no_errors) = (None, Some("too few pairs".to_owned()));
     let page = report.html(|path| Err(Error::file(path, "gone")));
     parsed(&page).unwrap();
     assert!(page.contains("Not measured: too few pairs."));

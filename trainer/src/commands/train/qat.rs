@@ -9,7 +9,7 @@ use trainer::checkpoint::NetInfo;
 use trainer::data::dataset::Dataset;
 use trainer::export::Exported;
 use trainer::export::int8::trainable;
-use trainer::export::quantise::{QdqLayout, Progress, QuantiseOptions, Scheme};
+use trainer::export::quantise::{Progress, QdqLayout, QuantiseOptions, Scheme};
 use trainer::load::SavedGraph;
 use trainer::nets::Net;
 use trainer::qat::QatNetwork;

@@ -63,7 +63,11 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) if `keep_float` names a node that is not there.
-    pub(super) fn of(graph: &Graph, layout: QdqLayout, keep_float: &BTreeSet<String>) -> Result<Self> {
+    pub(super) fn of(
+        graph: &Graph,
+        layout: QdqLayout,
+        keep_float: &BTreeSet<String>,
+    ) -> Result<Self> {
         if let Some(name) =
             (keep_float.iter()).find(|name| !graph.nodes().iter().any(|node| node.name == **name))
         {
