@@ -126,36 +126,5 @@ fn colour(number: usize) -> String {
     format!("hsl({hue:.0},70%,{light}%)")
 }
 
-/// About `count` round numbers from `low` to `high`, and the step between them.
-pub(crate) fn ticks(low: f64, high: f64, count: f64) -> (Vec<f64>, f64) {
-    let rough = (high - low) / count;
-    if !rough.is_normal() || rough < 0.0 {
-        return (vec![low], 1.0);
-    }
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * power)
-        .find(|step| *step >= rough * 0.999)
-        .unwrap_or(power);
-    let (first, last) = ((low / step).ceil(), (high / step + 1e-9).floor());
-    let at = (0..=(last - first) as usize).map(|i| (first + i as f64) * step);
-    (at.collect(), step)
-}
-
-/// A number on an axis whose ticks are `step` apart.
-pub(crate) fn tick_label(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e5).contains(&value.abs()) {
-        // Digits beyond the step are rounding of it.
-        let digits = (value.abs().log10().floor() - step.log10().floor()).clamp(0.0, 6.0);
-        return format!("{value:.*e}", digits as usize);
-    }
-    let digits = (-step.log10().floor()).clamp(0.0, 6.0);
-    format!("{value:.*}", digits as usize)
-}
-
 #[cfg(test)]
 mod tests;

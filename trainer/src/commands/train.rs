@@ -393,7 +393,8 @@ impl TrainObserver for ProgressObserver {
                 })
             })
             .collect::<trainer::Result<_>>()?;
-        let sheet = picture::sheet::contact_sheet("first batch after augmentation", &tiles, 16)?;
+        let rows: Vec<Vec<Tile>> = tiles.chunks(16).map(<[Tile]>::to_vec).collect();
+        let sheet = picture::sheet::contact_sheet("first batch after augmentation", &rows)?;
         let path = self.run.join("batch.svg");
         cli::private::write(&path, sheet).map_err(trainer::Error::io(&path))
     }
