@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::page::{PersonRow, RunPage};
 pub(in crate::show) use self::strip::thumbnail;
 use self::strip::{Strip, Thumb};
-use self::tally::{Similarities, Timeline};
+use self::tally::{Presence, Similarities};
 use super::{Result, check, fnv, write_whole};
 use crate::event::State;
 
@@ -139,7 +139,7 @@ struct Person {
     /// The other one it was closest to be taken for.
     rival: Option<Rival>,
     strip: Strip,
-    timeline: Timeline,
+    present: Presence,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,7 +159,6 @@ struct Rival {
 #[derive(Debug)]
 struct Doubt {
     identity: String,
-    similarity: Option<f32>,
     rival: String,
     rival_similarity: f32,
     margin: f32,
@@ -237,13 +236,7 @@ impl Report {
         if let (Some((rival, similarity)), Some(margin)) = (seen.runner_up, margin)
             && margin < DOUBTFUL
         {
-            self.doubt(
-                name,
-                seen.similarity,
-                (cut(rival), similarity),
-                margin,
-                picture,
-            );
+            self.doubt(name, (cut(rival), similarity), margin, picture);
         }
         Ok(())
     }
@@ -266,11 +259,8 @@ impl Report {
     /// # Errors
     /// What `out` says.
     pub fn write(&self, out: &mut impl Write, totals: &Totals<'_>) -> io::Result<()> {
-        let whole = self.people.values().map(|person| person.timeline.end());
-        let whole = whole.max().unwrap_or_default();
-        let mut persons: Vec<_> = (self.people.iter())
-            .map(|(name, person)| person.row(name, whole))
-            .collect();
+        let rows = self.people.iter().map(|(name, person)| person.row(name));
+        let mut persons: Vec<_> = rows.collect();
         persons.sort_by_key(|row| (row.first.time, row.first.stream));
         let close = self.doubts.iter().map(|doubt| {
             let other = self.people.get(&doubt.rival);
@@ -280,7 +270,6 @@ impl Report {
             run: &self.run,
             totals,
             sources: &self.sources,
-            whole,
             persons,
             left_out: [self.others.len() as u64, self.others_observations],
             close: close.collect(),
@@ -294,7 +283,6 @@ impl Report {
     fn doubt(
         &mut self,
         identity: &str,
-        similarity: Option<f32>,
         (rival, rival_similarity): (&str, f32),
         margin: f32,
         picture: impl FnOnce() -> Thumb,
@@ -315,7 +303,6 @@ impl Report {
         let at = self.doubts.partition_point(|doubt| doubt.margin <= margin);
         let doubt = Doubt {
             identity: identity.to_owned(),
-            similarity,
             rival: rival.to_owned(),
             rival_similarity,
             margin,
@@ -369,7 +356,7 @@ impl Person {
             sum: 0.0,
             rival: None,
             strip: Strip::new(crops),
-            timeline: Timeline::default(),
+            present: Presence::default(),
         }
     }
 
@@ -384,7 +371,7 @@ impl Person {
             stream: seen.stream_time,
             time: seen.time,
         };
-        self.timeline.add(seen.stream_time);
+        self.present.add(seen.stream_time);
         if let Some(similarity) = seen.similarity
             && similarity.is_finite()
         {
@@ -410,7 +397,7 @@ impl Person {
         }
     }
 
-    fn row<'a>(&'a self, name: &'a str, whole: Duration) -> PersonRow<'a> {
+    fn row<'a>(&'a self, name: &'a str) -> PersonRow<'a> {
         let recognised = self.own.total();
         let mean = self.sum / recognised as f64;
         PersonRow {
@@ -424,7 +411,7 @@ impl Person {
             closest: self.rival.as_ref(),
             crops: self.strip.thumbs(),
             similarities: self.own.histogram(),
-            present: self.timeline.stretches(whole),
+            present: self.present.stretches(),
         }
     }
 }

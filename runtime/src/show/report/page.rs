@@ -18,8 +18,6 @@ pub(super) struct RunPage<'a> {
     pub(super) totals: &'a Totals<'a>,
     /// Names of the sources that crops refer to.
     pub(super) sources: &'a [String],
-    /// The end of the time axis, which begins at 0.
-    pub(super) whole: Duration,
     /// In the order of their appearance.
     pub(super) persons: Vec<PersonRow<'a>>,
     /// Persons without a row, and their observations.
@@ -49,14 +47,14 @@ pub(super) struct PersonRow<'a> {
     pub(super) crops: &'a [Thumb],
     pub(super) similarities: Histogram<'a>,
     /// From when to when it was there.
-    pub(super) present: Vec<[Duration; 2]>,
+    pub(super) present: &'a [[Duration; 2]],
 }
 
 impl RunPage<'_> {
     /// Writes the page, a person at a time.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut page = Page::new(out, cli::printable, &self.header())?;
-        let whole = Clock(self.whole);
+        let whole = Clock(self.whole());
         let note = format!(
             "In the order of their appearance. Below each crop: the time of the stream, and the similarity to what was known by then. The bar shows when the person was there, from 0:00 to {whole}."
         );
@@ -83,7 +81,7 @@ impl RunPage<'_> {
                 .map(|(doubt, other)| self.pair(doubt, *other));
             page.section("Close decisions", note, "cards", pairs)?;
         }
-        if let Some(range) = self.similarity_range() {
+        if let Some(range) = self.similarity_range(&[self.own, self.other]) {
             page.put(&self.similarities(range))?;
         }
         page.end(concat!(
@@ -140,7 +138,11 @@ impl RunPage<'_> {
 
     fn person(&self, row: &PersonRow<'_>) -> Markup {
         let [red, green, blue] = colour(row.name);
-        let range = row.similarities.range().and(self.similarity_range());
+        // The same axis for all persons.
+        let range = row
+            .similarities
+            .range()
+            .and(self.similarity_range(&[self.own]));
         html! {
             article.card {
                 h3 {
@@ -169,7 +171,7 @@ impl RunPage<'_> {
                         div { dt { (name) } dd { (row.similarities.small(&name, range, Some(self.run.threshold.into()), |_| false)) } }
                     }
                 }
-                (self.timeline(&row.present))
+                (self.timeline(row.present))
             }
         }
     }
@@ -190,9 +192,15 @@ impl RunPage<'_> {
         }
     }
 
+    /// The end of the time axis, which begins at 0.
+    fn whole(&self) -> Duration {
+        let ends = self.persons.iter().filter_map(|row| row.present.last());
+        ends.map(|[_, end]| *end).max().unwrap_or_default()
+    }
+
     fn timeline(&self, present: &[[Duration; 2]]) -> Markup {
         const WIDTH: f64 = 1000.0;
-        let axis = Axis::new([0.0, self.whole.as_secs_f64()], [0.0, WIDTH]);
+        let axis = Axis::new([0.0, self.whole().as_secs_f64()], [0.0, WIDTH]);
         let bars = present.iter().map(|times| {
             let [from, to] = times.map(|time| axis.at(time.as_secs_f64()));
             let left = from.min(WIDTH - 3.0);
@@ -257,15 +265,14 @@ impl RunPage<'_> {
         }
     }
 
-    /// All similarities of the run and the threshold, to a tenth; none without similarities.
-    fn similarity_range(&self) -> Option<[f64; 2]> {
+    /// The axis of histograms: all their similarities and the threshold, to a tenth; none without
+    /// similarities.
+    fn similarity_range(&self, of: &[Histogram<'_>]) -> Option<[f64; 2]> {
         let threshold = f64::from(self.run.threshold);
-        let found = [&self.own, &self.other].map(Histogram::range).into_iter();
-        let both = found
-            .flatten()
-            .reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
+        let found = of.iter().filter_map(Histogram::range);
+        let all = found.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
         // Sums of bins are a little off their tenths.
-        both.map(|[low, high]| {
+        all.map(|[low, high]| {
             [
                 (low.min(threshold) * 10.0 + 1e-6).floor() / 10.0,
                 (high.max(threshold) * 10.0 - 1e-6).ceil() / 10.0,

@@ -40,73 +40,53 @@ impl Similarities {
     }
 }
 
-/// Stretches of a timeline.
-const STRETCHES: usize = 160;
+/// The most stretches of time of a person.
+const STRETCHES: usize = 64;
 
-/// When a person was there, in stretches that double when they do not reach.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeline {
-    /// Length of one stretch.
-    stretch: Duration,
-    there: [bool; STRETCHES],
+/// When a person was there, by the time of the stream. Stretches that are less than `gap` apart are one;
+/// it grows when there are too many.
+#[derive(Debug)]
+pub(super) struct Presence {
+    gap: Duration,
+    stretches: Vec<[Duration; 2]>,
 }
 
-impl Default for Timeline {
+impl Default for Presence {
     fn default() -> Self {
         Self {
-            stretch: Duration::from_millis(100),
-            there: [false; STRETCHES],
+            gap: Duration::from_secs(1),
+            stretches: Vec::new(),
         }
     }
 }
 
-impl Timeline {
+impl Presence {
     pub(super) fn add(&mut self, time: Duration) {
-        loop {
-            let at = time.as_nanos() / self.stretch.as_nanos();
-            if let Some(there) = usize::try_from(at)
-                .ok()
-                .and_then(|at| self.there.get_mut(at))
-            {
-                *there = true;
-                return;
+        let gap = self.gap;
+        let ended = |[_, end]: &[Duration; 2]| end.saturating_add(gap) < time;
+        let at = self.stretches.partition_point(ended);
+        match self.stretches.get_mut(at) {
+            Some([start, end]) if start.saturating_sub(gap) <= time => {
+                (*start, *end) = ((*start).min(time), (*end).max(time));
             }
-            self.coarsen();
+            _ => self.stretches.insert(at, [time, time]),
+        }
+        while self.stretches.len() > STRETCHES {
+            self.gap = self.gap.saturating_mul(2);
+            let gap = self.gap;
+            self.stretches.dedup_by(|later, earlier| {
+                let near = earlier[1].saturating_add(gap) >= later[0];
+                if near {
+                    earlier[1] = earlier[1].max(later[1]);
+                }
+                near
+            });
         }
     }
 
-    /// Makes each stretch twice as long.
-    fn coarsen(&mut self) {
-        for at in 0..STRETCHES {
-            let pair = self.there.get(2 * at..2 * at + 2);
-            self.there[at] = pair.is_some_and(|pair| pair[0] || pair[1]);
-        }
-        self.stretch = self.stretch.saturating_mul(2);
-    }
-
-    /// When the last stretch with the person in it ends.
-    pub(super) fn end(&self) -> Duration {
-        let last = self.there.iter().rposition(|there| *there);
-        let stretches = last.map_or(0, |last| last as u32 + 1);
-        self.stretch.saturating_mul(stretches)
-    }
-
-    /// From when to when a person was there, as far as it can be told on an axis `whole` long: seen
-    /// once a second is one line, not dots.
-    pub(super) fn stretches(mut self, whole: Duration) -> Vec<[Duration; 2]> {
-        while self.stretch.saturating_mul(STRETCHES as u32) < whole {
-            self.coarsen();
-        }
-        let mut found = Vec::new();
-        let mut at = 0;
-        while at < STRETCHES {
-            let run = self.there[at..].iter().take_while(|there| **there).count();
-            if run > 0 {
-                found.push([at, at + run].map(|at| self.stretch.saturating_mul(at as u32)));
-            }
-            at += run + 1;
-        }
-        found
+    /// In the order of time.
+    pub(super) fn stretches(&self) -> &[[Duration; 2]] {
+        &self.stretches
     }
 }
 
@@ -139,26 +119,35 @@ mod tests {
     }
 
     #[test]
-    fn a_timeline_reaches_as_far_as_it_must() {
-        let mut timeline = Timeline::default();
-        let cases = [
-            // Time in milliseconds, end of the line behind it.
-            (0, 100),
-            (15_999, 16_000),
-            (16_000, 16_200),
-            (31_000, 31_200),
-            // Weeks: 160 stretches of 2^16 * 0.1 s.
-            (1_000_000_000, 1_002_700_800),
+    fn stretches_of_presence_are_few() {
+        type Case<'a> = (&'a str, &'a [u64], &'a [[u64; 2]]);
+        let cases: [Case<'_>; 4] = [
+            ("near ones are one", &[0, 900, 1900], &[[0, 1900]]),
+            ("far ones are two", &[0, 1001], &[[0, 0], [1001, 1001]]),
+            ("in any order", &[5000, 0, 4000], &[[0, 0], [4000, 5000]]),
+            ("the end of time", &[0, u64::MAX], &[[0, 0], [u64::MAX; 2]]),
         ];
-        for (time, end) in cases {
-            timeline.add(Duration::from_millis(time));
-            assert_eq!(timeline.end(), Duration::from_millis(end), "{time}");
+        for (name, times, wanted) in cases {
+            let mut presence = Presence::default();
+            times
+                .iter()
+                .for_each(|time| presence.add(Duration::from_millis(*time)));
+            let wanted = wanted.iter().map(|ends| ends.map(Duration::from_millis));
+            assert!(
+                presence.stretches().iter().copied().eq(wanted),
+                "{name}: {presence:?}"
+            );
         }
-        assert!(timeline.there[0] && timeline.there.iter().filter(|there| **there).count() == 2);
-        let stretches = timeline.stretches(timeline.end());
-        assert_eq!(stretches.len(), 2, "{stretches:?}");
-        assert_eq!(stretches[1][1], timeline.end());
-        timeline.add(Duration::MAX);
-        assert!(timeline.end() > Duration::MAX / 2);
+        // Weeks of a visit every ten minutes.
+        let mut presence = Presence::default();
+        for visit in 0..5000 {
+            presence.add(Duration::from_secs(600 * visit));
+        }
+        let stretches = presence.stretches();
+        assert!(stretches.len() <= STRETCHES, "{}", stretches.len());
+        assert_eq!(
+            stretches[stretches.len() - 1][1],
+            Duration::from_secs(600 * 4999)
+        );
     }
 }

@@ -92,10 +92,11 @@ fn the_page_says_what_was_seen() {
         "0.80 <small>mean, least 0.70",
         // The closest: 0.70 against 0.67, not 0.50 against 0.46.
         "0.67, 0.03 away <small><bdi>bert</bdi>",
-        // Of all similarities and the threshold: 0.46 to 0.9.
-        "Similarities, 0.4 to 1.0",
+        // Of all similarities and the threshold: 0.5 to 0.9.
+        "Similarities, 0.5 to 1.0",
+        "<text x=\"20\" y=\"192\">0.4</text>",
         "<b>0.030</b> between them",
-        "from 0:00 to 16:4",
+        "from 0:00 to 16:41",
     ] {
         assert!(page.contains(wanted), "{wanted}\n{page}");
     }
