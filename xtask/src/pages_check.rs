@@ -115,11 +115,11 @@ impl PagesCheck {
         let small = [
             "--sensitivity",
             "--sensitivity-images",
-            "16",
+            "4",
             "--max-map-drop",
             "0.5",
             "--resamples",
-            "200",
+            "100",
         ];
         run(trainer()
             .args([
@@ -205,7 +205,6 @@ frame.onload = async () => {
     nodes: v.nodes.slice(0, 5).map(n => n.target.join(" ") + ": " + n.failureSummary) }));
   const pre = document.createElement("pre");
   pre.id = "found";
-  pre.style.display = "none";
   pre.textContent = JSON.stringify({ ...size, violations: found })
     .replace(/[<>&]/g, letter => "\\u00" + letter.charCodeAt(0).toString(16));
   document.body.append(pre);
