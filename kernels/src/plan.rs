@@ -1,31 +1,20 @@
-//! From a network to a list of steps that an executor only has to follow.
+//! A network as a list of steps that an executor follows.
 //!
-//! In: a [`Graph`], float or in QDQ form, and how its input is prepared. Out:
-//! a [`Plan`]: steps in execution order, the slots they read and write, and the buffers that the
-//! slots lie in. Whatever is decided about integers is decided here, once, in f64: weights in the
-//! order of the steps, biases, multipliers, shifts, tables, and the proof that no accumulator
-//! leaves 31 bits. An executor (the plain one in [`run_plan`], the fast ones) rounds
-//! nothing but what [`requantise`](network::quant::requantise) rounds.
-//!
-//! A step is either exact, from codes to codes, or float: it reads or writes real numbers. All
-//! steps before [`Plan::exact_until`] are exact, and there every executor has the same integers.
-//!
-//! Batches. A plan is made for one image; all shapes are those of one image, and an executor may
-//! compute any number of them at once.
+//! In: a [`Graph`], float or in QDQ form, and its pre-processing. Out: a [`Plan`]: steps in execution order,
+//! the tensors between them and the buffers that hold these. All decisions about integers are made here, once, in
+//! f64; executors round nothing but what [`requantise`](network::quant::requantise) rounds. Steps up to
+//! [`Plan::exact_until`] give the same integers on every executor. Shapes are those of one image.
 
 mod buffers;
-mod cost;
 mod derive;
 mod lower;
 mod reference;
 mod step;
 
-pub use cost::StepCost;
 pub use reference::{TensorValue, run_plan};
 pub use step::{
-    Average, Channels, Conv, ConvOutput, Crop, Dequantise, Float, FloatOperand, MaxPool, Mean,
-    Normalise, Pad, Pixels, Quantise, Requantise, Residual, Run, Step, StepKind, Sum, Table, Term,
-    Window,
+    AverageStep, ChannelRange, ConvOutput, ConvStep, FloatOperand, FloatStep, PixelTable,
+    Requantise, Residual, Step, StepKind, SumStep, Window,
 };
 
 use network::graph::{Dim, Graph};
@@ -34,31 +23,30 @@ use network::quant::QuantParams;
 use network::tensor::Tensor;
 use network::{Error, Result};
 
-/// Names a slot within one plan: an index into [`Plan::tensors`].
+/// Index of a tensor in [`Plan::tensors`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub(crate) usize);
 
-/// A value between steps: written by one step, read by later ones.
+/// A tensor between steps: written by one step, read by later ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorView {
     /// Name of the value in the network.
     pub name: String,
-    /// What it holds.
+    /// Element type, shape and layout.
     pub kind: TensorKind,
-    /// Where it lies: an index into [`Plan::buffers`]. Slots that are never alive at the same time
-    /// share a buffer; what a step reads and what it writes never do.
+    /// Index of the buffer that holds it, in [`Plan::buffers`]. Tensors that are never needed at the same
+    /// time share a buffer; what a step reads and what it writes never do.
     pub buffer: usize,
 }
 
-/// What a slot holds.
+/// Element type, shape and layout of a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TensorKind {
-    /// Bytes, `[N, height, width, channels]`. A vector of a network, `[N, C]`, is an image of one
-    /// pixel.
+    /// u8, `[N, height, width, channels]`. A vector `[N, C]` of the network is an image of one pixel.
     Quantised {
         /// Height, width and channels of one image.
         size: [usize; 3],
-        /// What a code means.
+        /// Scale and zero point.
         params: QuantParams,
     },
     /// f32, row-major, shaped as in the network: `[N, C, H, W]`, `[N, C]`...
@@ -68,11 +56,11 @@ pub enum TensorKind {
     },
 }
 
-/// Memory that slots lie in, one after the other.
+/// Memory that holds tensors, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer {
-    /// Whether it is for f32 or for bytes.
-    pub real: bool,
+    /// Whether its elements are f32, or else u8.
+    pub float: bool,
     /// Elements for each image of a batch.
     pub len: usize,
 }
@@ -107,18 +95,31 @@ impl TensorKind {
         }
     }
 
-    /// Size and meaning, if it holds codes.
+    /// Height, width and channels of an image or a vector, quantised or not; none for other shapes.
     #[must_use]
-    pub fn codes(&self) -> Option<([usize; 3], QuantParams)> {
+    pub fn size(&self) -> Option<[usize; 3]> {
         match self {
-            Self::Quantised { size, params } => Some((*size, *params)),
+            Self::Quantised { size, .. } => Some(*size),
+            Self::Float { shape } => match shape[..] {
+                [_, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)] => Some([h, w, c]),
+                [_, Dim::Fixed(c)] => Some([1, 1, c]),
+                _ => None,
+            },
+        }
+    }
+
+    /// Scale and zero point; none for f32.
+    #[must_use]
+    pub fn params(&self) -> Option<QuantParams> {
+        match self {
+            Self::Quantised { params, .. } => Some(*params),
             Self::Float { .. } => None,
         }
     }
 
-    /// The shape for a batch, if it holds real numbers.
+    /// The shape for a batch if it is f32; none for quantised values.
     #[must_use]
-    pub fn real(&self, batch: usize) -> Option<Vec<usize>> {
+    pub fn float_shape(&self, batch: usize) -> Option<Vec<usize>> {
         match self {
             Self::Quantised { .. } => None,
             Self::Float { shape } => Some(shape.iter().map(|dim| dim.for_batch(batch)).collect()),
@@ -127,11 +128,28 @@ impl TensorKind {
 }
 
 impl Plan {
-    /// Plans a network of one output, f32 `[N, ...]`, for crops that are prepared like this.
+    /// Plans a network of one output, f32 `[N, ...]`, for crops with this pre-processing.
     ///
-    /// What the QDQ form allows becomes exact steps. The rest is float steps: a graph without a
-    /// `QuantizeLinear` consists of them. So is a layer whose accumulator might leave 31 bits, or
-    /// whose scales no conversion takes.
+    /// What the QDQ form allows becomes exact steps, the rest float steps: a graph without a
+    /// `QuantizeLinear`, a layer whose accumulator might leave 31 bits, or one whose scales are out of
+    /// range.
+    ///
+    /// ```
+    /// use kernels::plan::{Plan, run_plan};
+    /// use network::graph::{Graph, Op};
+    /// use network::metadata::Preprocessing;
+    ///
+    /// let mut graph = Graph::new("mean colour", "image", [3, 256, 128]);
+    /// let mean = graph.push1("mean", Op::GlobalAveragePool, [graph.input().into()])?;
+    /// let flat = graph.push1("flat", Op::Flatten { axis: 1 }, [mean.into()])?;
+    /// graph.output("embedding", flat);
+    ///
+    /// let plan = Plan::new(&graph, &Preprocessing::default())?;
+    /// assert_eq!(plan.steps().len(), 3); // normalise, mean, flatten
+    /// let embedding = run_plan(&plan, &[128; 256 * 128 * 3], |_, _| ())?;
+    /// assert_eq!(embedding.shape(), [1, 3]);
+    /// # Ok::<(), network::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Argument`] if the network has another number of outputs, an output that does not
@@ -164,13 +182,13 @@ impl Plan {
         &self.steps
     }
 
-    /// Every value between steps.
+    /// Every tensor between steps.
     #[must_use]
     pub fn tensors(&self) -> &[TensorView] {
         &self.tensors
     }
 
-    /// One slot.
+    /// One tensor.
     ///
     /// # Panics
     /// If `id` belongs to another plan.
@@ -179,19 +197,19 @@ impl Plan {
         &self.tensors[id.0]
     }
 
-    /// The memory that is needed.
+    /// The buffers that an executor has to allocate.
     #[must_use]
     pub fn buffers(&self) -> &[Buffer] {
         &self.buffers
     }
 
-    /// Parameters of [`Float`] steps; see [`FloatOperand::Constant`].
+    /// Parameters of float steps; see [`FloatOperand::Constant`].
     #[must_use]
     pub fn constants(&self) -> &[Tensor] {
         &self.constants
     }
 
-    /// The slot of the embedding, real `[N, dim]`.
+    /// The embedding, f32 `[N, dim]`.
     #[must_use]
     pub fn output(&self) -> TensorId {
         self.output
@@ -210,8 +228,8 @@ impl Plan {
         exact.iter().map(|step| step.name.clone()).collect()
     }
 
-    /// How many of the first steps are exact: what `steps()[..exact_until()]` write are codes, and
-    /// equal on every executor. The next one, if any, is the first that writes real numbers.
+    /// Number of exact steps: what `steps()[..exact_until()]` write are integers, equal on every
+    /// executor. The next step, if any, is the first that writes f32.
     #[must_use]
     pub fn exact_until(&self) -> usize {
         self.exact_until

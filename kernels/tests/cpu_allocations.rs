@@ -24,8 +24,8 @@ fn a_plan_that_has_run_allocates_nothing() {
             let observe = |index: usize, _: StepOutput<'_>| {
                 let after = COUNT.get();
                 let step = &plan.steps()[index];
-                let view = plan.tensor(step.kind.writes()[0]);
-                let allowed = if view.kind.codes().is_some() {
+                let view = plan.tensor(step.outputs[0]);
+                let allowed = if view.kind.params().is_some() {
                     0
                 } else {
                     u64::MAX

@@ -76,7 +76,7 @@ impl QuantParams {
 
     /// [`QuantParams::quantise`] in f64: for tables and bounds, which are made once.
     #[must_use]
-    pub fn code(self, x: f64) -> u8 {
+    pub fn quantise_f64(self, x: f64) -> u8 {
         let [lo, hi] = [0.0, 255.0].map(|code| code - f64::from(self.zero_point));
         let steps = (x / f64::from(self.scale)).round_ties_even().clamp(lo, hi) as i32;
         (steps + i32::from(self.zero_point)) as u8
@@ -84,25 +84,25 @@ impl QuantParams {
 
     /// [`QuantParams::dequantise`] in f64, where it is exact.
     #[must_use]
-    pub fn number(self, code: u8) -> f64 {
+    pub fn dequantise_f64(self, code: u8) -> f64 {
         (f64::from(code) - f64::from(self.zero_point)) * f64::from(self.scale)
     }
 
     /// The codes of what a number in `lo..=hi` may be; both may be infinite.
     #[must_use]
     pub fn clamp(self, lo: f64, hi: f64) -> Clamp {
-        let hi = self.code(hi);
+        let hi = self.quantise_f64(hi);
         Clamp {
             zero_point: self.zero_point,
             // Where bounds cross, the upper one wins, as in ONNX's `Clip`.
-            lo: self.code(lo).min(hi),
+            lo: self.quantise_f64(lo).min(hi),
             hi,
         }
     }
 
     /// The most that a code differs from the zero point.
     #[must_use]
-    pub fn reach(self) -> i64 {
+    pub fn max_steps(self) -> i64 {
         i64::from(self.zero_point.max(255 - self.zero_point))
     }
 }
@@ -160,7 +160,7 @@ pub fn residual(unit: f64, residual: QuantParams, output: f64, bound: i64) -> Op
             let multiplier = (factor * f64::from(residual.scale) / unit).round_ties_even();
             // Saturates, and is then far outside of the bounds.
             let sum = (bound << shift)
-                .saturating_add((multiplier as i64).saturating_mul(residual.reach()));
+                .saturating_add((multiplier as i64).saturating_mul(residual.max_steps()));
             let good = fits(bound) && fits(sum);
             good.then_some(Mixing {
                 shift,
@@ -258,12 +258,12 @@ mod tests {
         {
             for code in 0..=255 {
                 assert_eq!(params.quantise(params.dequantise(code)), code);
-                assert_eq!(params.code(params.number(code)), code);
+                assert_eq!(params.quantise_f64(params.dequantise_f64(code)), code);
             }
             assert_eq!(params.quantise(f32::NAN), params.zero_point);
-            assert_eq!(params.code(f64::NAN), params.zero_point);
+            assert_eq!(params.quantise_f64(f64::NAN), params.zero_point);
             assert_eq!(params.quantise(f32::INFINITY), 255);
-            assert_eq!(params.code(f64::NEG_INFINITY), 0);
+            assert_eq!(params.quantise_f64(f64::NEG_INFINITY), 0);
         }
     }
 

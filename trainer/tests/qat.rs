@@ -197,7 +197,7 @@ fn seen_on_device(
     executor
         .run_with(pixels, &mut out, |step, written| {
             if let StepOutput::Quantised(codes) = written {
-                for id in plan.steps()[step].kind.writes() {
+                for id in &plan.steps()[step].outputs {
                     seen.insert(plan.tensor(*id).name.clone(), codes.to_vec());
                 }
             }

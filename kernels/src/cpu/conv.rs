@@ -1,6 +1,6 @@
 //! 2-D convolution: as a product of matrices, a tile of pixels at a time; depthwise, directly.
 
-use super::gemm::{Multiply, ROWS, Rows};
+use super::gemm::{MR, Multiply, Rows};
 use super::isa::{Loop, multiply_add};
 use super::{Cpu, TILE, f32s};
 use network::graph::Conv;
@@ -211,15 +211,13 @@ fn product(
     let channels = depth / (window.kernel[0] * window.kernel[1]);
     let (taps, in_group) = (window.taps(channels), channels * window.plane());
     let images = x.len() / (in_group * groups.len());
-    let (pixels, lanes) = (window.pixels(), cpu.isa.lanes());
+    let (pixels, nr) = (window.pixels(), cpu.isa.nr());
     let filters = y.len() / (pixels * groups.len() * images);
-    let (tiles, blocks) = (pixels.div_ceil(lanes), filters.div_ceil(ROWS));
+    let (tiles, blocks) = (pixels.div_ceil(nr), filters.div_ceil(MR));
 
     // Enough parts for all threads; pixels are cut first, since who cuts the filters packs twice.
     let wanted = (2 * cpu.threads()).div_ceil(images * groups.len());
-    let tiles_at_once = (PACKED / (depth * lanes))
-        .max(4)
-        .min(tiles.div_ceil(wanted));
+    let tiles_at_once = (PACKED / (depth * nr)).max(4).min(tiles.div_ceil(wanted));
     let parts = wanted.div_ceil(tiles.div_ceil(tiles_at_once));
     let blocks_at_once = blocks.div_ceil(parts).max(blocks.min(4));
 
@@ -227,18 +225,18 @@ fn product(
     let mut parts = Vec::new();
     for (number, out) in y.chunks_exact_mut(filters * pixels).enumerate() {
         let group = number % groups.len();
-        for (i, out) in out.chunks_mut(blocks_at_once * ROWS * pixels).enumerate() {
+        for (i, out) in out.chunks_mut(blocks_at_once * MR * pixels).enumerate() {
             let block = i * blocks_at_once;
             let others = parts.len();
             parts.extend((0..tiles).step_by(tiles_at_once).map(|tile| Part {
                 x: &x[number * in_group..][..in_group],
                 blocks: groups[group].blocks(block),
-                bias: bias.map(|bias| &bias[group * filters + block * ROWS..]),
+                bias: bias.map(|bias| &bias[group * filters + block * MR..]),
                 tile,
                 out: Vec::with_capacity(out.len() / pixels),
             }));
             for row in out.chunks_exact_mut(pixels) {
-                let pieces = row.chunks_mut(tiles_at_once * lanes);
+                let pieces = row.chunks_mut(tiles_at_once * nr);
                 for (part, piece) in parts[others..].iter_mut().zip(pieces) {
                     part.out.push(piece);
                 }
@@ -247,19 +245,19 @@ fn product(
     }
     cpu.each(work, parts.into_iter(), |_, mut part| {
         let mut panels = cpu.spare.take();
-        let count = part.out[0].len().div_ceil(lanes);
-        panels.resize(panels.len().max(count * depth * lanes), 0.0);
+        let count = part.out[0].len().div_ceil(nr);
+        panels.resize(panels.len().max(count * depth * nr), 0.0);
         cpu.isa.run(Pack {
             window,
             taps: &taps,
             x: part.x,
             tile: part.tile,
-            panels: &mut panels[..count * depth * lanes],
+            panels: &mut panels[..count * depth * nr],
         });
         cpu.isa.run(Multiply {
             blocks: part.blocks,
             depth,
-            panels: &panels[..count * depth * lanes],
+            panels: &panels[..count * depth * nr],
             bias: part.bias,
             out: &mut part.out,
         });
@@ -281,21 +279,21 @@ impl Loop for Pack<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let width = self.window.out[1];
         let neighbours = |run: usize| {
-            self.window.strides[1] == 1 && width.is_multiple_of(run) && LANES.is_multiple_of(run)
+            self.window.strides[1] == 1 && width.is_multiple_of(run) && NR.is_multiple_of(run)
         };
         if neighbours(32) {
-            self.pack::<LANES, 32>();
+            self.pack::<NR, 32>();
         } else if neighbours(16) {
-            self.pack::<LANES, 16>();
+            self.pack::<NR, 16>();
         } else if neighbours(8) {
-            self.pack::<LANES, 8>();
+            self.pack::<NR, 8>();
         } else if neighbours(4) {
-            self.pack::<LANES, 4>();
+            self.pack::<NR, 4>();
         } else {
-            self.pack::<LANES, 1>();
+            self.pack::<NR, 1>();
         }
     }
 }
@@ -303,17 +301,17 @@ impl Loop for Pack<'_> {
 impl Pack<'_> {
     /// With pixels that come `RUN` at a time from one place. Beyond the last pixel it is packed again.
     #[inline(always)]
-    fn pack<const LANES: usize, const RUN: usize>(self) {
+    fn pack<const NR: usize, const RUN: usize>(self) {
         let last = self.window.pixels() - RUN;
-        let tiles = self.panels.chunks_exact_mut(self.taps.len() * LANES);
+        let tiles = self.panels.chunks_exact_mut(self.taps.len() * NR);
         for (tile, panel) in (self.tile..).zip(tiles) {
-            let mut bases = [0; LANES];
+            let mut bases = [0; NR];
             for (i, base) in bases.iter_mut().step_by(RUN).enumerate() {
-                *base = self.window.base((tile * LANES + i * RUN).min(last));
+                *base = self.window.base((tile * NR + i * RUN).min(last));
             }
-            let (columns, _) = panel.as_chunks_mut::<LANES>();
+            let (columns, _) = panel.as_chunks_mut::<NR>();
             for (column, tap) in columns.iter_mut().zip(self.taps) {
-                for i in (0..LANES).step_by(RUN) {
+                for i in (0..NR).step_by(RUN) {
                     column[i..i + RUN].copy_from_slice(&self.x[tap + bases[i]..][..RUN]);
                 }
             }
@@ -362,16 +360,16 @@ impl Loop for Plane<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let width = self.window.out[1];
         if self.window.strides[1] != 1 || width < 4 {
             self.rows::<FMA, 1>();
         } else if width < 8 {
             self.rows::<FMA, 4>();
-        } else if width < LANES {
+        } else if width < NR {
             self.rows::<FMA, 8>();
         } else {
-            self.rows::<FMA, LANES>();
+            self.rows::<FMA, NR>();
         }
     }
 }

@@ -21,7 +21,7 @@ impl<F: Fn(f32) -> f32> Loop for Map<'_, F> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for (out, &x) in self.out.iter_mut().zip(self.x) {
             *out = (self.with)(x);
         }
@@ -40,7 +40,7 @@ impl<F: Fn(f32, f32) -> f32> Loop for Pairs<'_, F> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let Self { a, b, out, with } = self;
         match (a, b) {
             (&[a], b) => {
@@ -238,7 +238,7 @@ impl<F: Fn(f64) -> f64> Loop for Sum<'_, F> {
     type Out = f64;
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) -> f64 {
+    fn run<const FMA: bool, const NR: usize>(self) -> f64 {
         let mut sums = [0.0; 8];
         let (eights, rest) = self.x.as_chunks::<8>();
         for x in eights {

@@ -1,13 +1,12 @@
-//! Executor of plans: what the plain executor of [`mod@network::reference`] computes, fast.
+//! Fast executor of plans.
 //!
-//! In: a [`Plan`] and crops. Out: their embeddings, and for who wants to see it what each step has
-//! written: the same codes, bit by bit, whatever the processor and the number of threads.
-//! Convolutions multiply bytes, or pairs of 16 bits, in tiles ([`tile`]); float steps run on the
-//! executor for float networks beside this one. A run after the first of its size allocates nothing,
-//! but for real numbers.
+//! In: a [`Plan`] and crops. Out: their embeddings and, for an observer, what each step writes: bit by bit the
+//! quantised values of [`run_plan`](crate::plan::run_plan), whatever the processor and the number of
+//! threads. Convolutions run on integer micro-tiles ([`tile`]), float steps on the f32 operators of this module's
+//! parent. After the first run of a batch size no step that writes quantised values allocates.
 
 mod conv;
-mod lanes;
+mod epilogue;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -15,14 +14,14 @@ mod tile;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Cpu, Weights};
-use crate::plan::{Float, FloatOperand, Plan, StepKind, TensorId, TensorView};
-use conv::Convolution;
+use super::{Cpu, Weights, f32s};
+use crate::plan::{FloatOperand, FloatStep, Plan, Step, StepKind, TensorId, TensorView};
+use conv::PackedConv;
 use network::quant::QuantParams;
 use network::tensor::Tensor;
 use network::{Error, Result};
 
-/// A plan made ready for this processor, and its memory.
+/// A plan with its weights packed for this processor, and its memory.
 #[derive(Debug)]
 pub struct Executor {
     cpu: Cpu,
@@ -31,7 +30,7 @@ pub struct Executor {
     dim: usize,
     tensors: Vec<TensorView>,
     constants: Vec<Tensor>,
-    steps: Vec<Ready>,
+    steps: Vec<(Step, Packed)>,
     memory: Memory,
     scratch: Scratch,
 }
@@ -39,39 +38,25 @@ pub struct Executor {
 /// What a step has written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StepOutput<'a> {
-    /// Codes `[N, height, width, channels]`.
+    /// u8, `[N, height, width, channels]`.
     Quantised(&'a [u8]),
-    /// f32, shaped as the slot says.
+    /// f32, in the shape of its [`TensorKind`](crate::plan::TensorKind).
     Float(&'a Tensor),
 }
 
+/// The weights of a step, packed.
 #[derive(Debug)]
-struct Ready {
-    name: String,
-    outs: Vec<TensorId>,
-    work: Work,
+enum Packed {
+    Conv(PackedConv),
+    Float(Weights),
+    Nothing,
 }
 
-#[derive(Debug)]
-enum Work {
-    Conv {
-        conv: Convolution,
-        input: TensorId,
-        residual: Option<TensorId>,
-    },
-    Float {
-        float: Float,
-        weights: Weights,
-    },
-    /// Anything else.
-    Other(StepKind),
-}
-
-/// What slots lie in: for each buffer of the plan, one of the two.
+/// For each buffer of the plan one of the two.
 #[derive(Debug)]
 struct Memory {
-    codes: Vec<Vec<u8>>,
-    reals: Vec<Option<Tensor>>,
+    quantised: Vec<Vec<u8>>,
+    float: Vec<Option<Tensor>>,
 }
 
 /// Memory that no step needs for longer than itself.
@@ -79,53 +64,70 @@ struct Memory {
 struct Scratch {
     /// An image with its border.
     padded: Vec<u8>,
-    /// Of each thread.
-    words: Vec<Mutex<Vec<i32>>>,
-    /// A result before its channels become planes.
+    /// For each thread: packed pixels or sums.
+    threads: Vec<Mutex<Vec<i32>>>,
+    /// An f32 result before its channels become planes.
     pixels: Vec<f32>,
 }
 
-/// Images of codes.
+/// A quantised tensor.
+#[derive(Clone, Copy)]
 struct Image<'a> {
     /// `[N, height, width, channels]`.
-    codes: &'a [u8],
+    values: &'a [u8],
     /// Height, width, channels.
     size: [usize; 3],
     params: QuantParams,
 }
 
-/// Where images of codes lie.
+/// The quantised tensors that a step reads.
+#[derive(Clone, Copy)]
 struct Images<'a> {
     tensors: &'a [TensorView],
-    codes: &'a [Vec<u8>],
+    values: &'a [Vec<u8>],
     batch: usize,
+    inputs: &'a [TensorId],
 }
 
 impl<'a> Images<'a> {
-    fn image(&self, id: TensorId) -> Image<'a> {
-        let view = &self.tensors[id.index()];
-        let (size, params) = codes_of(view);
+    fn of(tensors: &'a [TensorView], memory: &'a Memory, batch: usize, step: &'a Step) -> Self {
+        Self {
+            tensors,
+            values: &memory.quantised,
+            batch,
+            inputs: &step.inputs,
+        }
+    }
+
+    /// The input `index` of the step.
+    fn get(&self, index: usize) -> Image<'a> {
+        let view = &self.tensors[self.inputs[index].index()];
         Image {
-            codes: &self.codes[view.buffer][..view.kind.len(self.batch)],
-            size,
-            params,
+            values: &self.values[view.buffer][..view.kind.len(self.batch)],
+            size: size_of(view),
+            params: params_of(view),
         }
     }
 }
 
-/// Size and meaning of a slot that a step of codes names.
-fn codes_of(view: &TensorView) -> ([usize; 3], QuantParams) {
-    let codes = view.kind.codes();
-    codes.expect("a step of codes reads and writes slots of codes")
+/// Height, width and channels of a tensor that a step other than a float one reads or writes.
+fn size_of(view: &TensorView) -> [usize; 3] {
+    view.kind.size().expect("such a tensor is an image")
 }
 
-/// Gives each thread room for `count` words, whether it will need it this time or not: which thread
-/// works is left to chance, and what is allocated should not be.
-fn make_room(words: &[Mutex<Vec<i32>>], count: usize) {
-    for words in words {
-        let mut words = lock(words);
-        if words.len() < count {
-            words.resize(count, 0);
+fn params_of(view: &TensorView) -> QuantParams {
+    view.kind
+        .params()
+        .expect("the step reads or writes quantised values")
+}
+
+/// Gives each thread at least `count` numbers, whether it will need them this time or not: threads take
+/// work in any order, and allocation should not depend on it.
+fn reserve(threads: &[Mutex<Vec<i32>>], count: usize) {
+    for numbers in threads {
+        let mut numbers = lock(numbers);
+        if numbers.len() < count {
+            numbers.resize(count, 0);
         }
     }
 }
@@ -135,29 +137,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Executor {
-    /// Makes `plan` ready to run on `threads` threads, the calling one included; 0 takes one for each
+    /// Packs `plan` to run on `threads` threads, the calling one included; 0 takes one for each
     /// core.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the output of the plan is no embedding.
+    /// [`Error::Argument`] if the output of the plan is not `[N, dim]`.
     pub fn new(plan: &Plan, threads: usize) -> Result<Self> {
         Self::with(plan, Cpu::new(threads))
     }
 
     fn with(plan: &Plan, cpu: Cpu) -> Result<Self> {
         let output = plan.tensor(plan.output());
-        let shape = output.kind.real(1);
+        let shape = output.kind.float_shape(1);
         let Some(&[1, dim]) = shape.as_deref() else {
             return Err(Error::Argument(format!(
                 "the output `{}` of the plan is no embedding: {:?}",
                 output.name, output.kind
             )));
         };
-        let steps = plan.steps().iter().map(|step| Ready {
-            name: step.name.clone(),
-            outs: step.kind.writes().to_vec(),
-            work: Work::new(plan, &cpu, &step.kind),
-        });
+        let steps = plan.steps().iter();
+        let steps = steps.map(|step| (step.clone(), Packed::new(plan, &cpu, step)));
         Ok(Self {
             image: plan.image(),
             output: plan.output(),
@@ -166,19 +165,19 @@ impl Executor {
             constants: plan.constants().to_vec(),
             steps: steps.collect(),
             memory: Memory {
-                codes: vec![Vec::new(); plan.buffers().len()],
-                reals: vec![None; plan.buffers().len()],
+                quantised: vec![Vec::new(); plan.buffers().len()],
+                float: vec![None; plan.buffers().len()],
             },
             scratch: Scratch {
                 padded: Vec::new(),
-                words: (0..cpu.threads()).map(|_| Mutex::default()).collect(),
+                threads: (0..cpu.threads()).map(|_| Mutex::default()).collect(),
                 pixels: Vec::new(),
             },
             cpu,
         })
     }
 
-    /// Numbers of an embedding.
+    /// Length of an embedding.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
@@ -190,13 +189,13 @@ impl Executor {
         self.cpu.threads()
     }
 
-    /// Whether the calling thread works alone from now on, and the others sleep: small networks lose
-    /// more by handing work around than they win. What comes out is the same.
+    /// Lets the calling thread work alone from now on while the others sleep, or not: for small networks
+    /// distributing work costs more than it saves. The results are the same.
     pub fn work_alone(&mut self, alone: bool) {
         self.cpu.alone = alone;
     }
 
-    /// The instructions that it computes with; see [`Cpu::instructions`].
+    /// The instruction set in use; see [`Cpu::instructions`].
     #[must_use]
     pub fn instructions(&self) -> &'static str {
         self.cpu.instructions()
@@ -206,11 +205,11 @@ impl Executor {
     /// [`Cropper`](network::preprocess::Cropper) makes them.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `pixels` are not whole images or `out` has no room for exactly their
-    /// embeddings; else what [`reference::eval`](network::reference::eval) says of a float step.
+    /// [`Error::Argument`] if `pixels` are not whole images or `out` is not exactly as long as their
+    /// embeddings; else the errors of [`reference::eval`](network::reference::eval) for a float step.
     pub fn run(&mut self, pixels: &[u8], out: &mut [f32]) -> Result<()> {
         self.check(pixels, out)?;
-        // More images at once than threads find work in gain nothing and leave the caches.
+        // More images at once than keep the threads busy would only leave the caches.
         let at_once = match self.threads() {
             1 => 1,
             _ if self.cpu.alone => 1,
@@ -224,8 +223,8 @@ impl Executor {
         Ok(())
     }
 
-    /// As [`Executor::run`], all images at once; `observe` sees the index of each step and what it
-    /// has written, several times if the step writes several values.
+    /// As [`Executor::run`], all images at once; `observe` gets the index of each step and each value that it
+    /// writes.
     ///
     /// # Errors
     /// As [`Executor::run`].
@@ -269,7 +268,7 @@ impl Executor {
         if batch == 0 {
             return Ok(());
         }
-        let mut run = Run {
+        let mut run = BatchRun {
             cpu: &self.cpu,
             tensors: &self.tensors,
             constants: &self.constants,
@@ -278,58 +277,39 @@ impl Executor {
             batch,
             pixels,
         };
-        for (index, step) in self.steps.iter().enumerate() {
-            run.step(step)?;
-            for &id in &step.outs {
-                observe(index, run.written(id));
+        for (index, (step, packed)) in self.steps.iter().enumerate() {
+            run.step(step, packed)?;
+            for &id in &step.outputs {
+                observe(index, run.output(id));
             }
         }
-        out.copy_from_slice(run.real(self.output)?);
+        out.copy_from_slice(f32s(run.float(self.output)?));
         Ok(())
     }
 }
 
-impl Work {
-    fn new(plan: &Plan, cpu: &Cpu, kind: &StepKind) -> Self {
-        match kind {
+impl Packed {
+    fn new(plan: &Plan, cpu: &Cpu, step: &Step) -> Self {
+        match &step.kind {
             StepKind::Conv(conv) => {
-                let (size, params) = codes_of(plan.tensor(conv.input));
-                let residual = conv.residual.as_ref().map(|residual| residual.input);
-                let zero = residual.map_or(0, |id| codes_of(plan.tensor(id)).1.zero_point);
-                let sizes = [size, size_of(plan.tensor(conv.out))];
-                let zeros = [params.zero_point, zero];
-                Self::Conv {
-                    conv: Convolution::new(conv, cpu.isa, sizes, zeros),
-                    input: conv.input,
-                    residual,
-                }
+                let input = |index: usize| step.inputs.get(index).map(|&id| plan.tensor(id));
+                let zero = |index: usize| input(index).map_or(0, |r| params_of(r).zero_point);
+                let sizes = [step.inputs[0], step.outputs[0]].map(|id| size_of(plan.tensor(id)));
+                Self::Conv(PackedConv::new(conv, cpu.isa, sizes, [zero(0), zero(1)]))
             }
-            StepKind::Float(float) => Self::Float {
-                weights: match float.operands.get(1) {
-                    Some(FloatOperand::Constant(index)) => {
-                        Weights::pack(cpu, &float.op, &plan.constants()[*index])
-                    }
-                    _ => Weights::Unpacked,
-                },
-                float: float.clone(),
-            },
-            other => Self::Other(other.clone()),
+            StepKind::Float(float) => Self::Float(match float.operands.get(1) {
+                Some(FloatOperand::Constant(index)) => {
+                    Weights::pack(cpu, &float.op, &plan.constants()[*index])
+                }
+                _ => Weights::Unpacked,
+            }),
+            _ => Self::Nothing,
         }
     }
 }
 
-/// Height, width and channels of a slot, of real numbers too.
-fn size_of(view: &TensorView) -> [usize; 3] {
-    match (view.kind.codes(), view.kind.real(1).as_deref()) {
-        (Some((size, _)), _) => size,
-        (None, Some(&[_, c, h, w])) => [h, w, c],
-        (None, Some(&[_, c])) => [1, 1, c],
-        (None, _) => [0; 3],
-    }
-}
-
 /// A plan, a batch and its memory.
-struct Run<'a> {
+struct BatchRun<'a> {
     cpu: &'a Cpu,
     tensors: &'a [TensorView],
     constants: &'a [Tensor],
@@ -339,149 +319,133 @@ struct Run<'a> {
     pixels: &'a [u8],
 }
 
-impl Run<'_> {
-    fn step(&mut self, step: &Ready) -> Result<()> {
-        let Some(&out) = step.outs.first() else {
-            return Ok(());
-        };
-        if let Work::Float { float, weights } = &step.work {
-            return self.float(&step.name, float, weights);
+impl BatchRun<'_> {
+    fn step(&mut self, step: &Step, packed: &Packed) -> Result<()> {
+        if let (StepKind::Float(float), Packed::Float(weights)) = (&step.kind, packed) {
+            return self.float_step(step, float, weights);
         }
-        let view = &self.tensors[out.index()];
-        // What a step reads and what it writes are never in one buffer, so it can be taken away.
-        if view.kind.codes().is_some() {
-            let mut codes = std::mem::take(&mut self.memory.codes[view.buffer]);
+        // A step never reads the buffer that it writes, so the buffer can be taken out.
+        let view = &self.tensors[step.outputs[0].index()];
+        let Some(shape) = view.kind.float_shape(self.batch) else {
+            let mut values = std::mem::take(&mut self.memory.quantised[view.buffer]);
             let len = view.kind.len(self.batch);
-            if codes.len() < len {
-                codes.resize(len, 0);
+            if values.len() < len {
+                values.resize(len, 0);
             }
-            let result = self.write_codes(&step.work, size_of(view), &mut codes[..len]);
-            self.memory.codes[view.buffer] = codes;
+            let result = self.write_quantised(step, packed, view, &mut values[..len]);
+            self.memory.quantised[view.buffer] = values;
             return result;
-        }
-        let shape = view.kind.real(self.batch).unwrap_or_default();
-        let mut tensor = match self.memory.reals[view.buffer].take() {
+        };
+        let mut tensor = match self.memory.float[view.buffer].take() {
             Some(tensor) if tensor.shape() == shape => tensor,
             _ => Tensor::zeros(shape)?,
         };
-        let result = self.write_real(&step.work, size_of(view), &mut tensor);
-        self.memory.reals[view.buffer] = Some(tensor);
+        let out = tensor.as_f32_mut().expect("tensors of float steps are f32");
+        let result = self.write_float(step, packed, view, out);
+        self.memory.float[view.buffer] = Some(tensor);
         result
     }
 
-    fn write_codes(&mut self, work: &Work, size: [usize; 3], out: &mut [u8]) -> Result<()> {
-        let images = Images {
-            tensors: self.tensors,
-            codes: &self.memory.codes,
-            batch: self.batch,
-        };
-        let (cpu, image) = (self.cpu, |id| images.image(id));
-        match work {
-            Work::Conv {
-                conv,
-                input,
-                residual,
-            } => {
-                let residual = residual.map(|id| image(id).codes);
-                conv.codes(cpu, self.scratch, image(*input).codes, residual, out);
+    fn write_quantised(
+        &mut self,
+        step: &Step,
+        packed: &Packed,
+        view: &TensorView,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let size = size_of(view);
+        let images = Images::of(self.tensors, self.memory, self.batch, step);
+        if let Packed::Conv(conv) = packed {
+            let residual = (step.inputs.len() > 1).then(|| images.get(1).values);
+            conv.quantised(self.cpu, self.scratch, images.get(0).values, residual, out);
+            return Ok(());
+        }
+        let (cpu, scratch) = (self.cpu, &*self.scratch);
+        match &step.kind {
+            StepKind::Pixels(table) => steps::pixels(cpu, table, self.pixels, out),
+            StepKind::MaxPool { rows, columns } => {
+                steps::max_pool(cpu, rows, columns, &images.get(0), out);
             }
-            Work::Other(StepKind::Pixels(step)) => steps::pixels(cpu, step, self.pixels, out),
-            Work::Other(StepKind::MaxPool(step)) => {
-                steps::max_pool(cpu, step, &image(step.input), out);
+            StepKind::Average(average) => {
+                steps::average(cpu, scratch, average, &images.get(0), out);
             }
-            Work::Other(StepKind::Average(step)) => {
-                steps::average(cpu, self.scratch, step, &image(step.input), out);
+            StepKind::Table(table) => steps::table(cpu, table, &images.get(0), out),
+            StepKind::Sum(sum) => steps::sum(cpu, scratch, sum, &images, size, out),
+            StepKind::Channels(ranges) => steps::channels(ranges, &images, size[2], out),
+            StepKind::Crop { start, step } => {
+                steps::crop(*start, *step, &images.get(0), size, out);
             }
-            Work::Other(StepKind::Table(step)) => steps::table(cpu, step, &image(step.input), out),
-            Work::Other(StepKind::Sum(step)) => {
-                steps::sum(cpu, self.scratch, step, &images, size, out);
+            StepKind::Pad { before, value } => {
+                steps::pad(*before, *value, &images.get(0), size, out);
             }
-            Work::Other(StepKind::Channels(step)) => steps::channels(step, &images, size[2], out),
-            Work::Other(StepKind::Crop(step)) => steps::crop(step, &image(step.input), size, out),
-            Work::Other(StepKind::Pad(step)) => steps::pad(step, &image(step.input), size, out),
-            Work::Other(StepKind::Quantise(step)) => {
-                let (_, params) = codes_of(&self.tensors[step.out.index()]);
-                steps::quantise(cpu, params, size, self.real(step.input)?, out);
+            StepKind::Quantise => {
+                let x = f32s(self.float(step.inputs[0])?);
+                steps::quantise(cpu, params_of(view), size, x, out);
             }
-            Work::Other(other) => return Err(misplaced(other.name(), "codes")),
-            Work::Float { .. } => return Err(misplaced("float", "codes")),
+            other => return Err(misplaced(other.name(), "quantised values")),
         }
         Ok(())
     }
 
-    fn write_real(&mut self, work: &Work, size: [usize; 3], out: &mut Tensor) -> Result<()> {
-        let images = Images {
-            tensors: self.tensors,
-            codes: &self.memory.codes,
-            batch: self.batch,
-        };
-        let (cpu, image) = (self.cpu, |id| images.image(id));
-        let out = out.as_f32_mut().unwrap_or_default();
-        match work {
-            Work::Conv {
-                conv,
-                input,
-                residual,
-            } => {
-                let residual = residual.map(|id| image(id).codes);
+    fn write_float(
+        &mut self,
+        step: &Step,
+        packed: &Packed,
+        view: &TensorView,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let size = size_of(view);
+        let images = Images::of(self.tensors, self.memory, self.batch, step);
+        let (cpu, image) = (self.cpu, || images.get(0));
+        match (&step.kind, packed) {
+            (_, Packed::Conv(conv)) => {
+                let residual = (step.inputs.len() > 1).then(|| images.get(1).values);
                 let mut pixels = std::mem::take(&mut self.scratch.pixels);
                 pixels.resize(out.len(), 0.0);
-                conv.real(
-                    cpu,
-                    self.scratch,
-                    image(*input).codes,
-                    residual,
-                    &mut pixels,
-                );
+                conv.float(cpu, self.scratch, image().values, residual, &mut pixels);
                 steps::planes(&pixels, size, out);
                 self.scratch.pixels = pixels;
             }
-            Work::Other(StepKind::Normalise(step)) => {
-                steps::normalise(step, self.pixels, size[0] * size[1], out);
+            (StepKind::Normalise(table), _) => {
+                steps::normalise(table, self.pixels, size[0] * size[1], out);
             }
-            Work::Other(StepKind::Dequantise(step)) => {
-                steps::dequantise(cpu, &image(step.input), out);
+            (StepKind::Dequantise, _) => steps::dequantise(cpu, &image(), out),
+            (StepKind::Mean { scale }, _) => {
+                steps::mean(cpu, self.scratch, *scale, &image(), out);
             }
-            Work::Other(StepKind::Mean(step)) => {
-                steps::mean(cpu, self.scratch, step, &image(step.input), out);
-            }
-            Work::Other(other) => return Err(misplaced(other.name(), "real numbers")),
-            Work::Float { .. } => return Err(misplaced("float", "real numbers")),
+            (other, _) => return Err(misplaced(other.name(), "f32")),
         }
         Ok(())
     }
 
-    fn float(&mut self, node: &str, float: &Float, weights: &Weights) -> Result<()> {
+    fn float_step(&mut self, step: &Step, float: &FloatStep, weights: &Weights) -> Result<()> {
         let operands: Vec<&Tensor> = (float.operands.iter())
             .map(|operand| match *operand {
-                FloatOperand::Tensor(id) => self.tensor(id),
+                FloatOperand::Tensor(id) => self.float(id),
                 FloatOperand::Constant(index) => Ok(&self.constants[index]),
             })
             .collect::<Result<_>>()?;
         let batch = Some(self.batch);
-        let tensors = (self.cpu).compute(batch, node, &float.op, &operands, weights)?;
-        for (&id, tensor) in float.outs.iter().zip(tensors) {
-            self.memory.reals[self.tensors[id.index()].buffer] = Some(tensor);
+        let tensors = (self.cpu).compute(batch, &step.name, &float.op, &operands, weights)?;
+        for (&id, tensor) in step.outputs.iter().zip(tensors) {
+            self.memory.float[self.tensors[id.index()].buffer] = Some(tensor);
         }
         Ok(())
     }
 
-    fn tensor(&self, id: TensorId) -> Result<&Tensor> {
+    fn float(&self, id: TensorId) -> Result<&Tensor> {
         let view = &self.tensors[id.index()];
-        let tensor = self.memory.reals[view.buffer].as_ref();
-        tensor.ok_or_else(|| misplaced(&view.name, "real numbers"))
+        let tensor = self.memory.float[view.buffer].as_ref();
+        tensor.ok_or_else(|| misplaced(&view.name, "f32"))
     }
 
-    fn real(&self, id: TensorId) -> Result<&[f32]> {
-        Ok(self.tensor(id)?.as_f32().unwrap_or_default())
-    }
-
-    fn written(&self, id: TensorId) -> StepOutput<'_> {
+    fn output(&self, id: TensorId) -> StepOutput<'_> {
         let view = &self.tensors[id.index()];
-        match &self.memory.reals[view.buffer] {
+        match &self.memory.float[view.buffer] {
             Some(tensor) => StepOutput::Float(tensor),
             None => {
-                StepOutput::Quantised(&self.memory.codes[view.buffer][..view.kind.len(self.batch)])
+                let len = view.kind.len(self.batch);
+                StepOutput::Quantised(&self.memory.quantised[view.buffer][..len])
             }
         }
     }

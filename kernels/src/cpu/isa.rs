@@ -23,9 +23,9 @@ pub(super) trait Loop {
     /// What is known when it has run.
     type Out;
 
-    /// Runs it. `FMA`: whether `a * b + c` is one instruction. `LANES`: f32 in two vector
+    /// Runs it. `FMA`: whether `a * b + c` is one instruction. `NR`: f32 in two vector
     /// registers, the columns of a tile (see [`super::gemm`]).
-    fn run<const FMA: bool, const LANES: usize>(self) -> Self::Out;
+    fn run<const FMA: bool, const NR: usize>(self) -> Self::Out;
 }
 
 impl Isa {
@@ -82,10 +82,10 @@ impl Isa {
         }
     }
 
-    /// The `LANES` that [`Isa::run`] compiles a loop for.
-    pub(super) fn lanes(self) -> usize {
+    /// The `NR` that [`Isa::run`] compiles a loop for.
+    pub(super) fn nr(self) -> usize {
         match self {
-            Self::Plain => PLAIN_LANES,
+            Self::Plain => PLAIN_NR,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 16,
             #[cfg(target_arch = "x86_64")]
@@ -111,14 +111,14 @@ impl Isa {
 }
 
 /// NEON has 32 registers of four f32, of which a tile then fills 24.
-const PLAIN_LANES: usize = 16;
+const PLAIN_NR: usize = 16;
 
 /// Whether [`Isa::Plain`] multiplies and adds in one instruction.
 pub(super) const PLAIN_FMA: bool = cfg!(target_arch = "aarch64");
 
 /// See [`Isa::Plain`].
 pub(super) fn plain<L: Loop>(work: L) -> L::Out {
-    work.run::<PLAIN_FMA, PLAIN_LANES>()
+    work.run::<PLAIN_FMA, PLAIN_NR>()
 }
 
 /// See [`Isa::Avx2`].

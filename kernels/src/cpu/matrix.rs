@@ -5,7 +5,7 @@ use super::{Cpu, TILE, f32s};
 use network::graph::Gemm;
 use network::tensor::Tensor;
 
-/// The right side of a product as [`Multiply`] wants it: `[tile][K][LANES]`.
+/// The right side of a product as [`Multiply`] wants it: `[tile][K][NR]`.
 #[derive(Debug, Clone)]
 pub(super) struct Panels {
     packed: Vec<f32>,
@@ -16,13 +16,13 @@ pub(super) struct Panels {
 impl Panels {
     /// Packs `depth` rows of `columns` numbers; number `column` of row `k` is `at(k, column)`.
     fn pack(cpu: &Cpu, [depth, columns]: [usize; 2], at: impl Fn(usize, usize) -> f32) -> Self {
-        let lanes = cpu.isa.lanes();
-        let mut packed = vec![0.0; columns.next_multiple_of(lanes) * depth];
-        for (tile, packed) in packed.chunks_exact_mut(lanes * depth).enumerate() {
-            for lane in 0..lanes.min(columns - tile * lanes) {
-                let numbers = packed.iter_mut().skip(lane).step_by(lanes);
+        let nr = cpu.isa.nr();
+        let mut packed = vec![0.0; columns.next_multiple_of(nr) * depth];
+        for (tile, packed) in packed.chunks_exact_mut(nr * depth).enumerate() {
+            for column in 0..nr.min(columns - tile * nr) {
+                let numbers = packed.iter_mut().skip(column).step_by(nr);
                 for (k, packed) in numbers.enumerate() {
-                    *packed = at(k, tile * lanes + lane);
+                    *packed = at(k, tile * nr + column);
                 }
             }
         }
@@ -47,17 +47,17 @@ impl Panels {
 
     /// `out = rows * self`, `[rows][columns]`.
     fn multiply(&self, cpu: &Cpu, rows: &Rows, out: &mut [f32]) {
-        let lanes = cpu.isa.lanes();
-        let tiles = self.columns.div_ceil(lanes);
+        let nr = cpu.isa.nr();
+        let tiles = self.columns.div_ceil(nr);
         let tiles_at_once = tiles.div_ceil(2 * cpu.threads());
         let mut parts: Vec<(&[f32], Vec<&mut [f32]>)> = self
             .packed
-            .chunks(tiles_at_once * lanes * self.depth)
+            .chunks(tiles_at_once * nr * self.depth)
             .map(|panels| (panels, Vec::new()))
             .collect();
         let work = out.len() * self.depth / TILE;
         for row in out.chunks_exact_mut(self.columns) {
-            let pieces = row.chunks_mut(tiles_at_once * lanes);
+            let pieces = row.chunks_mut(tiles_at_once * nr);
             for (part, piece) in parts.iter_mut().zip(pieces) {
                 part.1.push(piece);
             }

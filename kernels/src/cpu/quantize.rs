@@ -123,7 +123,7 @@ impl<Y, F: Fn(i32) -> Y> Loop for Quantize<'_, Y, F> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let [low, high] = self.bounds.map(|bound| bound - self.zero_point as f32);
         for (y, &x) in self.y.iter_mut().zip(self.x) {
             // Casting a NaN gives 0, the zero point.
@@ -145,7 +145,7 @@ impl<X: Copy + Into<i32>> Loop for Dequantize<'_, X> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for (y, &x) in self.y.iter_mut().zip(self.x) {
             // 32-bit integers come with zero points of 0 only.
             *y = (x.into() - self.zero_point) as f32 * self.scale;

@@ -1,8 +1,8 @@
-//! The integers of each step, from the scales and weights of the file: in f64, once.
+//! The integers of each step, computed in f64 from the scales and weights of the file.
 //!
-//! A function here answers None where a step cannot be exact: an accumulator that might leave 31
-//! bits, a scale that [`requantise`](network::quant::requantise) cannot take. The node is then
-//! computed in float.
+//! A function here returns `None` where a step cannot be exact: an accumulator that might leave 31
+//! bits, a scale out of the range of [`requantise`](network::quant::requantise). The node is then
+//! computed in f32.
 
 pub(super) mod conv;
 pub(super) mod pixels;
@@ -13,10 +13,10 @@ pub(super) mod windows;
 use super::Requantise;
 use network::quant::{self, Clamp, EXACT, MIN_SCALE, QuantParams};
 
-/// What happens to a sum before it becomes a code: `clip(x < 0 ? slope * x : x, lo, hi)`.
+/// Activation of a sum before it is requantised: `clip(x < 0 ? slope * x : x, lo, hi)`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Activation {
-    /// Factor of numbers below 0, one for each channel or one for all.
+    /// Factor of values below 0, one for each channel or one for all.
     pub(super) slope: Option<Vec<f32>>,
     pub(super) lo: f64,
     pub(super) hi: f64,
@@ -29,12 +29,12 @@ impl Activation {
         hi: f64::INFINITY,
     };
 
-    /// The codes of `params` that can come out.
+    /// The quantised values that are possible.
     pub(super) fn clamp(&self, params: QuantParams) -> Clamp {
         params.clamp(self.lo, self.hi)
     }
 
-    /// The conversion of accumulators that never pass `bounds`, with these scales.
+    /// The requantisation of accumulators that never pass `bounds`, with these scales.
     pub(super) fn requantise(
         &self,
         params: QuantParams,

@@ -1,12 +1,9 @@
 //! From a graph to steps, node by node.
 //!
-//! Of each value of the graph one of several things is known, and sometimes two: it is codes in a
-//! slot ([`Codes`]), a real number in a slot or a constant, weights in integers that nobody has
-//! dequantised yet, or it is pending: a [`Formula`] that could become one exact step if a
-//! `QuantizeLinear` asks for it. If anything else asks, its nodes become float steps.
-//!
-//! So the pairs of `QuantizeLinear` and `DequantizeLinear` cost nothing, and every graph can be
-//! planned: what has no exact step is computed as it stands.
+//! Of each value of the graph the lowering knows whether it is a quantised tensor ([`QuantisedView`]), an f32
+//! tensor, a constant, integer weights before dequantisation, or pending: a [`Formula`] that becomes one exact step
+//! if a `QuantizeLinear` reads it. If anything else reads it, its nodes become float steps. So pairs of
+//! `QuantizeLinear` and `DequantizeLinear` cost nothing, and every graph can be planned.
 
 mod formula;
 mod layout;
@@ -17,11 +14,10 @@ use std::collections::HashMap;
 
 use super::derive::{pixels, table, windows};
 use super::{
-    Buffer, Dequantise, Float, FloatOperand, Mean, Normalise, Pixels, Plan, Quantise, Step,
-    StepKind, Table, TensorId, TensorKind, TensorView, buffers,
+    FloatOperand, FloatStep, Plan, Step, StepKind, TensorId, TensorKind, TensorView, buffers,
 };
 use formula::Formula;
-use layout::Quantised;
+use layout::QuantisedView;
 use network::graph::{Dim, Fact, Graph, Node, Op, Operand, ParamId, ValueId};
 use network::metadata::Preprocessing;
 use network::quant::QuantParams;
@@ -45,9 +41,9 @@ pub(super) struct Lowering<'a> {
 /// What is known of a value.
 #[derive(Debug, Clone, Default)]
 struct Known {
-    /// The value is, or dequantises, these codes.
-    codes: Option<Quantised>,
-    real: Option<FloatOperand>,
+    /// The value is, or dequantises, this quantised tensor.
+    quantised: Option<QuantisedView>,
+    float: Option<FloatOperand>,
     /// Computed from parameters alone.
     folded: Option<Tensor>,
     /// The node that dequantises it, from constants.
@@ -55,7 +51,7 @@ struct Known {
     pending: Option<Formula>,
 }
 
-/// Plans `graph`, which has one output and nothing that this does not need.
+/// Plans `graph`, which has one output and no node that the output does not need.
 pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan> {
     let mut lowering = Lowering {
         graph,
@@ -70,7 +66,7 @@ pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan
     for index in 0..graph.nodes().len() {
         lowering.node(index)?;
     }
-    let FloatOperand::Tensor(output) = lowering.real(graph.outputs()[0].value)? else {
+    let FloatOperand::Tensor(output) = lowering.float_operand(graph.outputs()[0].value)? else {
         return Err(Error::Argument(format!(
             "the output `{}` does not depend on the image",
             graph.outputs()[0].name
@@ -81,14 +77,10 @@ pub(super) fn lower(graph: &Graph, preprocessing: &Preprocessing) -> Result<Plan
 
 impl<'a> Lowering<'a> {
     fn finish(mut self, output: TensorId) -> Plan {
-        let buffers: Vec<Buffer> = buffers::assign(&self.steps, &mut self.tensors, output);
-        let real = |step: &Step| {
-            let writes = step.kind.writes();
-            writes
-                .iter()
-                .any(|id| self.tensors[id.0].kind.codes().is_none())
-        };
-        let exact_until = self.steps.iter().position(real).unwrap_or(self.steps.len());
+        let buffers = buffers::assign(&self.steps, &mut self.tensors, output);
+        let float = |id: &TensorId| self.tensors[id.0].kind.params().is_none();
+        let exact = |step: &&Step| !step.outputs.iter().any(float);
+        let exact_until = self.steps.iter().take_while(exact).count();
         let [_, height, width] = self.graph.input_size();
         Plan {
             steps: self.steps,
@@ -121,12 +113,12 @@ impl<'a> Lowering<'a> {
                 Ok(())
             }
             Some(formula) => self.compute(&formula),
-            None => self.float(index),
+            None => self.float_step(index),
         }
     }
 
-    /// Computes a node of constants, and says whether it is one. What dequantises weights waits
-    /// until somebody wants real ones.
+    /// Computes a node that reads constants alone, and returns whether it is one. A `DequantizeLinear` of
+    /// weights is computed only when f32 weights are needed.
     fn fold(&mut self, index: usize) -> Result<bool> {
         let node = &self.graph.nodes()[index];
         let out = node.outputs[0];
@@ -134,13 +126,12 @@ impl<'a> Lowering<'a> {
         if batch || node.inputs.is_empty() || !node.inputs.iter().all(|&x| self.is_constant(x)) {
             return Ok(false);
         }
-        // One whose own scale is dequantised does not: waiting for each other, a file's worth of
-        // them could wait deeper than the stack.
-        let waits = |&operand: &Operand| match operand {
+        // One whose own scale is dequantised is computed at once: a file could nest them deeper than the stack.
+        let nested = |&operand: &Operand| match operand {
             Operand::Param(_) => false,
             Operand::Value(id) => self.known[id.index()].weights.is_some(),
         };
-        if matches!(node.op, Op::DequantizeLinear { .. }) && !node.inputs.iter().any(waits) {
+        if matches!(node.op, Op::DequantizeLinear { .. }) && !node.inputs.iter().any(nested) {
             self.known[out.index()].weights = Some(index);
             return Ok(true);
         }
@@ -151,7 +142,7 @@ impl<'a> Lowering<'a> {
         Ok(true)
     }
 
-    /// What a node computes of constants.
+    /// The outputs of a node that reads constants alone.
     fn evaluated(&self, node: &Node) -> Result<Vec<Tensor>> {
         let inputs: Vec<Cow<'_, Tensor>> = (node.inputs.iter())
             .map(|&operand| self.constant(operand))
@@ -195,8 +186,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The meaning of codes that `node` writes or reads: one scale and one zero point, of u8, or of
-    /// s8 (the same codes, 128 lower).
+    /// The quantisation parameters of `node`, a `QuantizeLinear` or `DequantizeLinear`: one scale and one
+    /// zero point, of u8, or of s8 (the same values, 128 lower).
     fn params(&self, node: &Node) -> Result<QuantParams> {
         let constant = |index: usize, what: &str| match node.inputs.get(index) {
             Some(&operand) if self.is_constant(operand) => self.constant(operand),
@@ -239,62 +230,43 @@ impl<'a> Lowering<'a> {
         };
         let out = node.outputs[0];
         if x == self.graph.input() {
-            let view = self.codes_slot(x, params);
-            self.step(
-                "pixels",
-                StepKind::Pixels(Pixels {
-                    sample: pixels::samples(self.preprocessing),
-                    table: pixels::codes(self.preprocessing, params),
-                    out: view,
-                }),
-            );
-            self.set_codes(out, view);
+            let tensor = self.quantised_tensor(x, params);
+            let table = pixels::quantised(self.preprocessing, params);
+            self.step("pixels", StepKind::Pixels(table), [], [tensor]);
+            self.set_quantised(out, tensor);
             return Ok(());
         }
         if let Some(formula) = self.known[x.index()].pending.take() {
-            if let Some(view) = self.exact(&formula, x, params) {
-                self.set_codes(out, view);
+            if let Some(tensor) = self.exact(&formula, x, params) {
+                self.set_quantised(out, tensor);
                 return Ok(());
             }
             self.compute(&formula)?;
         }
-        // Codes of one meaning are themselves; in another, a table.
-        if let Some(codes) = &self.known[x.index()].codes {
-            if self.tensors[codes.view.0]
-                .kind
-                .codes()
-                .map(|(_, params)| params)
-                == Some(params)
-            {
-                self.known[out.index()].codes = Some(codes.clone());
+        // Values with the same parameters stay; with others, they become those of a table.
+        if let Some(view) = &self.known[x.index()].quantised {
+            if self.tensors[view.tensor.0].kind.params() == Some(params) {
+                self.known[out.index()].quantised = Some(view.clone());
                 return Ok(());
             }
             if let Some((input, x_params)) = self.image(x) {
-                let view = self.codes_slot(x, params);
-                let table = table::table(x_params, &[], params);
-                let table = StepKind::Table(Table {
-                    input,
-                    table,
-                    out: view,
-                });
-                self.step(&node.name, table);
-                self.set_codes(out, view);
+                let tensor = self.quantised_tensor(x, params);
+                let table = StepKind::Table(table::table(x_params, &[], params));
+                self.step(&node.name, table, [input], [tensor]);
+                self.set_quantised(out, tensor);
                 return Ok(());
             }
         }
-        let FloatOperand::Tensor(input) = self.real(x)? else {
+        let FloatOperand::Tensor(input) = self.float_operand(x)? else {
             return Err(unsupported(node, "its input does not depend on the image"));
         };
         if size_of(&self.graph.value(x).fact).is_none() {
-            let reason = "codes are [N, C, H, W] or [N, C], its input is neither";
+            let reason = "quantised values are [N, C, H, W] or [N, C], its input is neither";
             return Err(unsupported(node, reason));
         }
-        let view = self.codes_slot(x, params);
-        self.step(
-            &node.name,
-            StepKind::Quantise(Quantise { input, out: view }),
-        );
-        self.set_codes(out, view);
+        let tensor = self.quantised_tensor(x, params);
+        self.step(&node.name, StepKind::Quantise, [input], [tensor]);
+        self.set_quantised(out, tensor);
         Ok(())
     }
 
@@ -306,124 +278,105 @@ impl<'a> Lowering<'a> {
                 "its input is a constant of the batch's size",
             ));
         };
-        let codes = self.known[x.index()].codes.clone();
-        let codes =
-            codes.ok_or_else(|| unsupported(node, "reads what no QuantizeLinear writes"))?;
-        let written = self.tensors[codes.view.0].kind.codes();
-        if written.map(|(_, written)| written) != Some(params) {
+        let view = self.known[x.index()].quantised.clone();
+        let view = view.ok_or_else(|| unsupported(node, "reads what no QuantizeLinear writes"))?;
+        if self.tensors[view.tensor.0].kind.params() != Some(params) {
             let reason = "its scale or zero point is not that of the QuantizeLinear that it reads";
             return Err(unsupported(node, reason));
         }
-        self.known[out.index()].codes = Some(codes);
+        self.known[out.index()].quantised = Some(view);
         Ok(())
     }
 
-    /// Where a value is as a real number; computes it if nobody has yet.
-    fn real(&mut self, value: ValueId) -> Result<FloatOperand> {
-        if let Some(operand) = self.known[value.index()].real {
+    /// A value as f32, by new steps if there is none yet.
+    fn float_operand(&mut self, value: ValueId) -> Result<FloatOperand> {
+        if let Some(operand) = self.known[value.index()].float {
             return Ok(operand);
         }
         let operand = if value == self.graph.input() {
-            let out = self.real_slot(value)?;
-            self.step(
-                "normalise",
-                StepKind::Normalise(Normalise {
-                    sample: pixels::samples(self.preprocessing),
-                    table: pixels::numbers(self.preprocessing),
-                    out,
-                }),
-            );
+            let out = self.float_tensor(value)?;
+            let table = pixels::float(self.preprocessing);
+            self.step("normalise", StepKind::Normalise(table), [], [out]);
             FloatOperand::Tensor(out)
         } else if let Some(formula) = self.known[value.index()].pending.take() {
             self.compute(&formula)?;
-            return self.real(value);
+            return self.float_operand(value);
         } else if self.is_constant(value.into()) {
             let tensor = self.constant(value.into())?.into_owned();
             self.constants.push(tensor);
             FloatOperand::Constant(self.constants.len() - 1)
-        } else if let Some(codes) = self.known[value.index()].codes.clone() {
-            FloatOperand::Tensor(self.dequantised(value, &codes)?)
+        } else if let Some(view) = self.known[value.index()].quantised.clone() {
+            FloatOperand::Tensor(self.dequantised(value, &view)?)
         } else {
             return Err(Error::Argument(format!(
                 "nothing computes the value `{}`",
                 self.graph.value(value).name
             )));
         };
-        self.known[value.index()].real = Some(operand);
+        self.known[value.index()].float = Some(operand);
         Ok(operand)
     }
 
-    /// A step that makes codes real numbers, and one more if they have no image's shape.
-    fn dequantised(&mut self, value: ValueId, codes: &Quantised) -> Result<TensorId> {
+    /// A quantised view as an f32 tensor: a step that dequantises it, and one that reshapes it if it is no
+    /// image.
+    fn dequantised(&mut self, value: ValueId, view: &QuantisedView) -> Result<TensorId> {
         let name = self.graph.value(value).name.clone();
-        let input = self.ordered(&name, codes);
-        let out = if self.image(value).is_some() {
-            self.real_slot(value)?
-        } else {
-            let size = self.tensors[input.0].kind.codes().map(|(size, _)| size);
-            let [height, width, channels] = size.expect("codes lie in slots of codes");
-            let shape = [channels, height, width].map(Dim::Fixed);
-            let shape = std::iter::once(Dim::Batch).chain(shape).collect();
-            self.tensor(&name, TensorKind::Float { shape })
-        };
-        self.step(&name, StepKind::Dequantise(Dequantise { input, out }));
+        let input = self.ordered(&name, view);
         if self.image(value).is_some() {
+            let out = self.float_tensor(value)?;
+            self.step(&name, StepKind::Dequantise, [input], [out]);
             return Ok(out);
         }
-        let shaped = self.real_slot(value)?;
+        let [height, width, channels] = self.size(input);
+        let shape = [channels, height, width].map(Dim::Fixed);
+        let shape = std::iter::once(Dim::Batch).chain(shape).collect();
+        let image = self.tensor(&name, TensorKind::Float { shape });
+        self.step(&name, StepKind::Dequantise, [input], [image]);
+        let out = self.float_tensor(value)?;
         let shape = self.graph.value(value).fact.shape.clone();
-        let reshape = Float {
+        let reshape = FloatStep {
             op: Op::Reshape { shape },
-            operands: vec![FloatOperand::Tensor(out)],
-            outs: vec![shaped],
+            operands: vec![FloatOperand::Tensor(image)],
         };
-        self.step(&name, StepKind::Float(reshape));
-        Ok(shaped)
+        self.step(&name, StepKind::Float(reshape), [image], [out]);
+        Ok(out)
     }
 
     /// A node as a float step.
-    fn float(&mut self, index: usize) -> Result<()> {
+    fn float_step(&mut self, index: usize) -> Result<()> {
         let node = &self.graph.nodes()[index];
         let mut operands = Vec::new();
         for &operand in &node.inputs {
             operands.push(match operand {
-                Operand::Value(id) => self.real(id)?,
+                Operand::Value(id) => self.float_operand(id)?,
                 Operand::Param(id) => self.param(id),
             });
         }
         let outs: Vec<TensorId> = (node.outputs.iter())
-            .map(|&out| self.real_slot(out))
+            .map(|&out| self.float_tensor(out))
             .collect::<Result<_>>()?;
         for (value, &out) in node.outputs.iter().zip(&outs) {
-            self.known[value.index()].real = Some(FloatOperand::Tensor(out));
+            self.known[value.index()].float = Some(FloatOperand::Tensor(out));
         }
-        let float = Float {
-            op: node.op.clone(),
-            operands,
-            outs,
-        };
-        self.step(&node.name, StepKind::Float(float));
+        let op = node.op.clone();
+        let float = FloatStep { op, operands };
+        let inputs = float.tensors();
+        self.step(&node.name, StepKind::Float(float), inputs, outs);
         Ok(())
     }
 
-    /// The mean of each channel of codes, as a real number.
+    /// The mean of each channel of a quantised tensor, in f32; false if the sum would not be exact.
     fn mean(&mut self, node: &Node, input: TensorId) -> Result<bool> {
-        let Some(([height, width, _], params)) = self.tensors[input.0].kind.codes() else {
-            return Ok(false);
-        };
+        let [height, width, _] = self.size(input);
         let area = height * width;
         if !windows::sums_exactly(area) {
             return Ok(false);
         }
         let value = node.outputs[0];
-        let out = self.real_slot(value)?;
-        let mean = Mean {
-            input,
-            scale: (f64::from(params.scale) / area as f64) as f32,
-            out,
-        };
-        self.step(&node.name, StepKind::Mean(mean));
-        self.known[value.index()].real = Some(FloatOperand::Tensor(out));
+        let out = self.float_tensor(value)?;
+        let scale = (f64::from(self.params_of(input).scale) / area as f64) as f32;
+        self.step(&node.name, StepKind::Mean { scale }, [input], [out]);
+        self.known[value.index()].float = Some(FloatOperand::Tensor(out));
         Ok(true)
     }
 
@@ -435,9 +388,19 @@ impl<'a> Lowering<'a> {
         FloatOperand::Constant(index)
     }
 
-    fn step(&mut self, name: &str, kind: StepKind) {
-        let name = name.to_owned();
-        self.steps.push(Step { name, kind });
+    fn step(
+        &mut self,
+        name: &str,
+        kind: StepKind,
+        inputs: impl Into<Vec<TensorId>>,
+        outputs: impl Into<Vec<TensorId>>,
+    ) {
+        self.steps.push(Step {
+            name: name.to_owned(),
+            kind,
+            inputs: inputs.into(),
+            outputs: outputs.into(),
+        });
     }
 
     fn tensor(&mut self, name: &str, kind: TensorKind) -> TensorId {
@@ -449,15 +412,27 @@ impl<'a> Lowering<'a> {
         TensorId(self.tensors.len() - 1)
     }
 
-    /// A slot for the codes of a value, which is an image or a vector.
-    fn codes_slot(&mut self, value: ValueId, params: QuantParams) -> TensorId {
+    /// Height, width and channels of a quantised tensor.
+    fn size(&self, tensor: TensorId) -> [usize; 3] {
+        let size = self.tensors[tensor.0].kind.size();
+        size.expect("quantised tensors are images")
+    }
+
+    /// Scale and zero point of a quantised tensor.
+    fn params_of(&self, tensor: TensorId) -> QuantParams {
+        let params = self.tensors[tensor.0].kind.params();
+        params.expect("the caller has found it to be quantised")
+    }
+
+    /// A new quantised tensor for a value, which is an image or a vector.
+    fn quantised_tensor(&mut self, value: ValueId, params: QuantParams) -> TensorId {
         let value = self.graph.value(value);
-        let size = size_of(&value.fact).expect("the caller has seen an image or a vector");
+        let size = size_of(&value.fact).expect("the caller has found an image or a vector");
         self.tensor(&value.name, TensorKind::Quantised { size, params })
     }
 
-    /// A slot for a value as real numbers.
-    fn real_slot(&mut self, value: ValueId) -> Result<TensorId> {
+    /// A new f32 tensor for a value.
+    fn float_tensor(&mut self, value: ValueId) -> Result<TensorId> {
         let described = self.graph.value(value);
         let Fact { dtype, shape } = &described.fact;
         let batches = shape.iter().filter(|&&dim| dim == Dim::Batch).count();
@@ -473,10 +448,10 @@ impl<'a> Lowering<'a> {
         Ok(self.tensor(&described.name, TensorKind::Float { shape }))
     }
 
-    fn set_codes(&mut self, value: ValueId, view: TensorId) {
+    fn set_quantised(&mut self, value: ValueId, tensor: TensorId) {
         let shape = self.graph.value(value).fact.shape_for(1)[1..].to_vec();
-        self.known[value.index()].codes = Some(Quantised {
-            view,
+        self.known[value.index()].quantised = Some(QuantisedView {
+            tensor,
             shape,
             order: None,
         });

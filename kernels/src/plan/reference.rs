@@ -1,38 +1,38 @@
-//! Plain executor of plans: every step as its documentation says it, one element after the other.
+//! Reference executor of plans: every step as documented, one element after the other.
 //!
-//! In: a [`Plan`] and a batch of crops. Out: their embeddings, and the value of every step for who
-//! wants to see it. This is the truth that fast executors are compared with: codes with `==`, real
-//! numbers within a tolerance. Sums are i64 here, and a sum beyond i32 would be a plan that has
-//! proved nothing: it panics.
+//! In: a [`Plan`] and a batch of crops. Out: their embeddings, and the value of every step for an observer.
+//! Faster executors are compared with it: quantised values with `==`, f32 within a tolerance. Sums are i64
+//! here; a sum beyond i32 would contradict what the plan has proved, and panics.
 
 mod steps;
 
-use crate::plan::{ConvOutput, Float, FloatOperand, Plan, Step, StepKind, TensorId, TensorKind};
-use network::quant::QuantParams;
+use crate::plan::{
+    ConvOutput, FloatOperand, FloatStep, Plan, Step, StepKind, TensorId, TensorKind,
+};
 use network::reference::eval_for;
 use network::tensor::Tensor;
 use network::{Error, Result};
 use steps::Image;
 
-/// What a slot holds while a plan runs.
+/// The elements of a tensor of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TensorValue {
     /// `[N, height, width, channels]`.
     Quantised(Vec<u8>),
-    /// f32, shaped as the slot says.
+    /// f32, in the shape of its [`TensorKind`].
     Float(Tensor),
 }
 
-/// A value and the slot it belongs to, in a buffer.
+/// What a buffer holds: a tensor and its elements.
 type Held = Option<(TensorId, TensorValue)>;
 
 /// The embeddings `[N, dim]`, not normalised, of `pixels`: RGB bytes `[N, height, width, 3]`, as
-/// [`Cropper`](network::preprocess::Cropper) makes them. `observe` sees the index of each step and what it
-/// has written; a step that writes several values is seen with each.
+/// [`Cropper`](network::preprocess::Cropper) makes them. `observe` gets the index of each step and each
+/// value that it writes.
 ///
 /// # Errors
-/// [`Error::Argument`] if `pixels` are not whole images; else what
-/// [`eval`](network::reference::eval) says of a float step.
+/// [`Error::Argument`] if `pixels` are not whole images; else the errors of
+/// [`eval`](network::reference::eval) for a float step.
 pub fn run_plan(
     plan: &Plan,
     pixels: &[u8],
@@ -46,7 +46,7 @@ pub fn run_plan(
             pixels.len()
         )));
     }
-    let run = Run {
+    let run = PlanRun {
         plan,
         batch: pixels.len() / image,
         pixels,
@@ -54,90 +54,82 @@ pub fn run_plan(
     let mut buffers: Vec<Held> = vec![None; plan.buffers().len()];
     for (index, step) in plan.steps().iter().enumerate() {
         let values = run.step(step, &buffers)?;
-        for (&id, value) in step.kind.writes().iter().zip(values) {
+        for (&id, value) in step.outputs.iter().zip(values) {
             observe(index, &value);
             buffers[plan.tensor(id).buffer] = Some((id, value));
         }
     }
-    run.real(plan.output(), &buffers).cloned()
+    run.float(plan.output(), &buffers).cloned()
 }
 
 /// A plan and a batch.
-struct Run<'a> {
+struct PlanRun<'a> {
     plan: &'a Plan,
     batch: usize,
     pixels: &'a [u8],
 }
 
-impl Run<'_> {
+impl PlanRun<'_> {
     fn step(&self, step: &Step, buffers: &[Held]) -> Result<Vec<TensorValue>> {
-        let image = |id| self.image(id, buffers);
-        let codes = match &step.kind {
-            StepKind::Pixels(pixels) => steps::pixels(pixels, self.pixels),
-            StepKind::Normalise(normalise) => {
-                let values = steps::normalise(normalise, self.pixels, self.plan.image());
-                return Ok(vec![self.tensor(normalise.out, values)?]);
-            }
+        if let StepKind::Float(float) = &step.kind {
+            return self.float_step(&step.name, float, buffers);
+        }
+        let inputs: Vec<Image<'_>> = (step.inputs.iter())
+            .filter_map(|&id| self.image(id, buffers))
+            .collect();
+        let out = &self.plan.tensor(step.outputs[0]).kind;
+        let size = out.size().expect("all other steps write images");
+        let float = |pixels: Vec<f32>| {
+            let shape = out.float_shape(self.batch).expect("this step writes f32");
+            let planes = Tensor::f32(shape, steps::planes(&pixels, size))?;
+            Ok(vec![TensorValue::Float(planes)])
+        };
+        let values = match &step.kind {
+            StepKind::Pixels(table) => steps::pixels(table, self.pixels),
+            StepKind::Normalise(table) => return float(steps::pixels(table, self.pixels)),
             StepKind::Conv(conv) => {
-                let residual = conv.residual.as_ref().map(|residual| image(residual.input));
-                let out = self.size(conv.out);
-                let sums = steps::conv::sums(conv, &image(conv.input), residual.as_ref(), out);
+                let sums = steps::conv(conv, &inputs[0], inputs.get(1), size);
                 match &conv.output {
-                    ConvOutput::Quantised(requantise) => steps::codes(requantise, &sums),
-                    ConvOutput::Float { scale } => {
-                        let values = steps::real(scale, &sums);
-                        let values = steps::planes(&values, out);
-                        return Ok(vec![self.tensor(conv.out, values)?]);
-                    }
+                    ConvOutput::Quantised(requantise) => steps::requantised(requantise, &sums),
+                    ConvOutput::Float { scale } => return float(steps::scaled(scale, &sums)),
                 }
             }
-            StepKind::MaxPool(pool) => steps::pool::max(pool, &image(pool.input)),
-            StepKind::Average(average) => steps::pool::average(average, &image(average.input)),
+            StepKind::MaxPool { rows, columns } => steps::max_pool(rows, columns, &inputs[0]),
+            StepKind::Average(average) => steps::average(average, &inputs[0]),
             StepKind::Table(table) => {
-                let codes = image(table.input).codes.iter();
-                codes.map(|&code| table.table[usize::from(code)]).collect()
+                let values = inputs[0].values.iter();
+                values.map(|&value| table[usize::from(value)]).collect()
             }
-            StepKind::Sum(sum) => {
-                let products: Vec<[Image<'_>; 2]> =
-                    sum.products.iter().map(|pair| pair.map(image)).collect();
-                let terms: Vec<Image<'_>> =
-                    sum.terms.iter().map(|term| image(term.input)).collect();
-                let sums = steps::sum::sums(sum, &products, &terms);
-                steps::codes(&sum.requantise, &sums)
+            StepKind::Sum(sum) => steps::requantised(&sum.requantise, &steps::sum(sum, &inputs)),
+            StepKind::Channels(ranges) => steps::channels(ranges, &inputs),
+            StepKind::Crop { start, step } => steps::crop(*start, *step, &inputs[0], size),
+            StepKind::Pad { before, value } => steps::pad(*before, *value, &inputs[0], size),
+            StepKind::Quantise => {
+                let params = out.params().expect("this step writes quantised values");
+                let planes = self.float(step.inputs[0], buffers)?.as_f32();
+                let planes = planes.expect("tensors of float steps are f32");
+                let pixels = steps::transposed(planes, size[2], size[0] * size[1]);
+                pixels.iter().map(|&x| params.quantise(x)).collect()
             }
-            StepKind::Channels(channels) => {
-                let inputs: Vec<Image<'_>> = channels.inputs.iter().map(|&id| image(id)).collect();
-                steps::layout::channels(channels, &inputs)
+            StepKind::Dequantise => {
+                let Image { values, params, .. } = inputs[0];
+                return float(values.iter().map(|&q| params.dequantise(q)).collect());
             }
-            StepKind::Crop(crop) => {
-                steps::layout::crop(crop, &image(crop.input), self.size(crop.out))
-            }
-            StepKind::Pad(pad) => steps::layout::pad(pad, &image(pad.input), self.size(pad.out)),
-            StepKind::Quantise(quantise) => {
-                let (size, params) = self.kind(quantise.out);
-                let values = self.real(quantise.input, buffers)?.as_f32().unwrap_or(&[]);
-                let values = steps::pixels_of(values, size);
-                values.iter().map(|&x| params.quantise(x)).collect()
-            }
-            StepKind::Dequantise(dequantise) => {
-                let x = image(dequantise.input);
-                let values: Vec<f32> = x.codes.iter().map(|&q| x.params.dequantise(q)).collect();
-                let values = steps::planes(&values, x.size);
-                return Ok(vec![self.tensor(dequantise.out, values)?]);
-            }
-            StepKind::Mean(mean) => {
-                let values = steps::pool::mean(mean, &image(mean.input));
-                return Ok(vec![self.tensor(mean.out, values)?]);
-            }
-            StepKind::Float(float) => return self.float(&step.name, float, buffers),
+            StepKind::Mean { scale } => return float(steps::mean(*scale, &inputs[0])),
+            StepKind::Float(_) => unreachable!("handled above"),
         };
-        Ok(vec![TensorValue::Quantised(codes)])
+        Ok(vec![TensorValue::Quantised(values)])
     }
 
-    fn float(&self, node: &str, float: &Float, buffers: &[Held]) -> Result<Vec<TensorValue>> {
+    fn float_step(
+        &self,
+        node: &str,
+        float: &FloatStep,
+        buffers: &[Held],
+    ) -> Result<Vec<TensorValue>> {
         let operands: Vec<&Tensor> = (float.operands.iter())
             .map(|operand| match *operand {
-                FloatOperand::Tensor(id) => self.real(id, buffers),
+                FloatOperand::Tensor(id) => self.float(id, buffers),
                 FloatOperand::Constant(index) => Ok(&self.plan.constants()[index]),
             })
             .collect::<Result<_>>()?;
@@ -155,49 +147,27 @@ impl Run<'_> {
         }
     }
 
-    fn image<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Image<'a> {
-        let (size, params) = self.kind(id);
-        match self.held(id, buffers) {
-            TensorValue::Quantised(codes) => Image {
-                codes,
-                size,
-                params,
-            },
-            TensorValue::Float(_) => panic!("a slot of codes holds codes"),
+    /// A quantised tensor; none if it is f32.
+    fn image<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Option<Image<'a>> {
+        match (&self.plan.tensor(id).kind, self.held(id, buffers)) {
+            (&TensorKind::Quantised { size, params }, TensorValue::Quantised(values)) => {
+                Some(Image {
+                    values,
+                    size,
+                    params,
+                })
+            }
+            _ => None,
         }
     }
 
-    fn real<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Result<&'a Tensor> {
+    fn float<'a>(&self, id: TensorId, buffers: &'a [Held]) -> Result<&'a Tensor> {
         match self.held(id, buffers) {
             TensorValue::Float(tensor) => Ok(tensor),
             TensorValue::Quantised(_) => Err(Error::Argument(format!(
-                "`{}` is read as real numbers and is codes",
+                "`{}` is read as f32 and is quantised",
                 self.plan.tensor(id).name
             ))),
         }
-    }
-
-    /// Real numbers as the tensor of a slot.
-    fn tensor(&self, id: TensorId, values: Vec<f32>) -> Result<TensorValue> {
-        let shape = self.plan.tensor(id).kind.real(self.batch);
-        let shape = shape.unwrap_or_default();
-        Ok(TensorValue::Float(Tensor::f32(shape, values)?))
-    }
-
-    /// Height, width and channels of a slot, of real numbers too.
-    fn size(&self, id: TensorId) -> [usize; 3] {
-        match &self.plan.tensor(id).kind {
-            TensorKind::Quantised { size, .. } => *size,
-            TensorKind::Float { .. } => match self.plan.tensor(id).kind.real(1).as_deref() {
-                Some(&[_, c, h, w]) => [h, w, c],
-                Some(&[_, c]) => [1, 1, c],
-                _ => [0; 3],
-            },
-        }
-    }
-
-    fn kind(&self, id: TensorId) -> ([usize; 3], QuantParams) {
-        let codes = self.plan.tensor(id).kind.codes();
-        codes.expect("a step of codes reads and writes slots of codes")
     }
 }

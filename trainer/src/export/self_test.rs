@@ -58,7 +58,7 @@ impl Exported {
         let exact = plan.exact_steps();
         let names = checksum_steps(&exact);
         let codes = |&id: &TensorId| matches!(plan.tensor(id).kind, TensorKind::Quantised { .. });
-        if !(plan.steps().iter()).any(|step| step.kind.writes().iter().any(codes)) {
+        if !(plan.steps().iter()).any(|step| step.outputs.iter().any(codes)) {
             let reason = "the network is said to be quantised, but none of it is in integers";
             return Err(Error::Argument(reason.to_owned()));
         }
@@ -68,7 +68,7 @@ impl Exported {
         }
         let codes_again = plan.steps()[plan.exact_until()..]
             .iter()
-            .any(|step| step.kind.writes().iter().any(codes));
+            .any(|step| step.outputs.iter().any(codes));
         let cosine = if codes_again { MIXED } else { EXACT };
         let mut executor = Executor::new(&plan, 0)?;
         let crops = golden.crops(plan.image());

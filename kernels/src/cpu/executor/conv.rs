@@ -1,64 +1,64 @@
-//! Convolutions and linear layers of codes.
+//! Convolutions and linear layers of quantised values, as an integer GEMM.
 //!
-//! The image is copied once, with its border. In the rows of the copy the codes that a filter meets lie
-//! in runs; a tile takes them from there word by word, [`LANES`] filters at a time.
+//! The image is copied once, with its border. The values under a filter are contiguous segments of that
+//! copy; packing gathers them for MR pixels (im2col), and a micro-tile multiplies them by [`NR`] filters.
 
 use std::sync::Mutex;
 
 use super::super::isa::{Isa, Loop};
 use super::super::{Cpu, TILE};
-use super::lanes::{Finish, Lanes, Rule, ToCodes, ToReal, codes, store};
-use super::tile::{LANES, Tile, Words};
-use super::{Scratch, lock, make_room};
-use crate::plan::{Conv, ConvOutput};
+use super::epilogue::{Epilogue, EpilogueParams, Requantiser, ToFloat, ToQuantised, load, store};
+use super::tile::{MicroTile, NR, Packing};
+use super::{Scratch, lock, reserve};
+use crate::plan::{ConvOutput, ConvStep};
 
-/// Words of packed pixels that one thread works on at once: half of a second-level cache of 512 KB.
+/// The most i32 of packed pixels that one thread works on at once: half of a second-level cache of 512 KB.
 const BLOCK: usize = 1 << 16;
 
-/// A convolution, its weights packed.
+/// A convolution with its weights packed.
 #[derive(Debug)]
-pub(super) struct Convolution {
+pub(super) struct PackedConv {
     /// Height, width and channels of the image and of the result.
     sizes: [[usize; 3]; 2],
     strides: [usize; 2],
     pads: [usize; 4],
     /// Height and width of the image with its border.
     padded: [usize; 2],
-    /// The code of 0 of the image and of the residual.
+    /// The zero point of the image and of the residual.
     zeros: [u8; 2],
     has_residual: bool,
-    /// Whether there is a scale of its own below zero.
+    /// Whether negative accumulators have another scale.
     leaky: bool,
-    /// None for real numbers.
-    rule: Option<Rule>,
-    weights: Weights,
-    /// For each [`LANES`] outputs of each group.
-    lanes: Vec<Lanes>,
+    /// None if it writes f32.
+    requantiser: Option<Requantiser>,
+    weights: PackedWeights,
+    /// For each [`NR`] output channels of each group.
+    params: Vec<EpilogueParams>,
 }
 
 #[derive(Debug)]
-enum Weights {
-    Packed {
-        words: Words,
+enum PackedWeights {
+    Panels {
+        packing: Packing,
         groups: usize,
-        /// `[group][LANES outputs][word]`.
-        panels: Vec<[i32; LANES]>,
-        /// First code of each run of the first group, in the copy.
-        runs: Vec<usize>,
-        /// Codes of a run.
-        run: usize,
+        /// `[group][NR outputs][depth]`.
+        panels: Vec<[i32; NR]>,
+        /// First value of each segment of the first group, in the copy.
+        segments: Vec<usize>,
+        /// Values in a segment.
+        segment: usize,
     },
     Depthwise {
-        /// `[LANES channels][tap]`.
-        taps: Vec<[i16; LANES]>,
-        /// First code under each tap, in the copy.
+        /// `[NR channels][tap]`.
+        taps: Vec<[i16; NR]>,
+        /// First value under each tap, in the copy.
         offsets: Vec<usize>,
     },
 }
 
-impl Convolution {
+impl PackedConv {
     /// Packs the weights of `conv`, which reads images and writes results of these sizes.
-    pub(super) fn new(conv: &Conv, isa: Isa, sizes: [[usize; 3]; 2], zeros: [u8; 2]) -> Self {
+    pub(super) fn new(conv: &ConvStep, isa: Isa, sizes: [[usize; 3]; 2], zeros: [u8; 2]) -> Self {
         let [[height, width, channels], [_, _, outputs]] = sizes;
         let windows = &conv.windows;
         let [top, left, bottom, right] = windows.pads;
@@ -77,34 +77,34 @@ impl Convolution {
         let taps = (0..kernel_height).flat_map(|ky| (0..kernel_width).map(move |kx| [ky, kx]));
 
         let depthwise = group_channels == 1 && outputs == channels;
-        let words = Words::of(isa);
+        let packing = Packing::of(isa);
         let group_outputs = outputs / windows.groups;
-        let panels_of_group = group_outputs.div_ceil(LANES);
-        let mut lanes = Vec::new();
+        let panels_of_group = group_outputs.div_ceil(NR);
+        let mut params = Vec::new();
         let weights = if depthwise {
             let mut packed = Vec::new();
-            for first in (0..channels).step_by(LANES) {
-                let count = LANES.min(channels - first);
-                // The code of 0 is in the copy, whatever it is.
-                lanes.push(Lanes::new(conv, first, count, |o| {
+            for first in (0..channels).step_by(NR) {
+                let count = NR.min(channels - first);
+                // The border of the copy is the zero point.
+                params.push(EpilogueParams::new(conv, first, count, |o| {
                     zero.wrapping_mul(sum(o))
                 }));
                 packed.extend((0..depth).map(|k| {
-                    let weight = |lane| match lane < count {
-                        true => i16::from(conv.weight[(first + lane) * depth + k]),
+                    let weight = |i| match i < count {
+                        true => i16::from(conv.weight[(first + i) * depth + k]),
                         false => 0,
                     };
                     std::array::from_fn(weight)
                 }));
             }
-            Weights::Depthwise {
+            PackedWeights::Depthwise {
                 taps: packed,
                 offsets: taps.map(|[ky, kx]| tap(ky, kx)).collect(),
             }
         } else {
-            // Codes of a row lie side by side, if the filter skips none.
+            // The values of a row are contiguous if the filter skips none.
             let whole_rows = windows.groups == 1 && windows.dilations[1] == 1;
-            let (runs, run): (Vec<usize>, usize) = match whole_rows {
+            let (segments, segment): (Vec<usize>, usize) = match whole_rows {
                 true => (
                     (0..kernel_height).map(|ky| tap(ky, 0)).collect(),
                     kernel_width * channels,
@@ -114,33 +114,33 @@ impl Convolution {
             let mut panels = Vec::new();
             for group in 0..windows.groups {
                 for panel in 0..panels_of_group {
-                    let first = group * group_outputs + panel * LANES;
-                    let count = LANES.min((group + 1) * group_outputs - first);
-                    lanes.push(Lanes::new(conv, first, count, |o| match words {
-                        Words::Floats | Words::Pairs => 0,
-                        Words::Quads => zero.wrapping_mul(sum(o)),
+                    let first = group * group_outputs + panel * NR;
+                    let count = NR.min((group + 1) * group_outputs - first);
+                    params.push(EpilogueParams::new(conv, first, count, |o| match packing {
+                        Packing::F32 | Packing::I16x2 => 0,
+                        Packing::U8x4 => zero.wrapping_mul(sum(o)),
                     }));
-                    for start in (0..depth).step_by(run) {
-                        for k in (0..run).step_by(words.len()) {
-                            let end = run.min(k + words.len());
-                            let word = |lane| match lane < count {
+                    for start in (0..depth).step_by(segment) {
+                        for k in (0..segment).step_by(packing.len()) {
+                            let end = segment.min(k + packing.len());
+                            let packed = |i| match i < count {
                                 true => {
-                                    let filter = &conv.weight[(first + lane) * depth..][..depth];
-                                    words.pack(&filter[start + k..start + end])
+                                    let filter = &conv.weight[(first + i) * depth..][..depth];
+                                    packing.pack(&filter[start + k..start + end])
                                 }
                                 false => 0,
                             };
-                            panels.push(std::array::from_fn(word));
+                            panels.push(std::array::from_fn(packed));
                         }
                     }
                 }
             }
-            Weights::Packed {
-                words,
+            PackedWeights::Panels {
+                packing,
                 groups: windows.groups,
                 panels,
-                runs,
-                run,
+                segments,
+                segment,
             }
         };
         Self {
@@ -150,18 +150,18 @@ impl Convolution {
             padded,
             zeros,
             has_residual: conv.residual.is_some(),
-            leaky: matches!(&conv.output, ConvOutput::Quantised(codes) if codes.negative.is_some()),
-            rule: match &conv.output {
-                ConvOutput::Quantised(requantise) => Some(Rule::new(&requantise.clamp)),
+            leaky: matches!(&conv.output, ConvOutput::Quantised(scales) if scales.negative.is_some()),
+            requantiser: match &conv.output {
+                ConvOutput::Quantised(requantise) => Some(Requantiser::new(&requantise.clamp)),
                 ConvOutput::Float { .. } => None,
             },
             weights,
-            lanes,
+            params,
         }
     }
 
-    /// Codes from codes.
-    pub(super) fn codes(
+    /// Quantised values from quantised values.
+    pub(super) fn quantised(
         &self,
         cpu: &Cpu,
         scratch: &mut Scratch,
@@ -170,21 +170,21 @@ impl Convolution {
         out: &mut [u8],
     ) {
         let zero = self.zeros[1];
-        let rule = self.rule.expect("its output is codes");
+        let requantiser = self.requantiser.expect("it writes quantised values");
         if self.leaky {
-            let finish = ToCodes::<true, true> { rule, zero };
-            self.finished(cpu, scratch, x, residual, out, finish);
+            let epilogue = ToQuantised::<true, true> { requantiser, zero };
+            self.with_epilogue(cpu, scratch, x, residual, out, epilogue);
         } else if self.has_residual {
-            let finish = ToCodes::<true, false> { rule, zero };
-            self.finished(cpu, scratch, x, residual, out, finish);
+            let epilogue = ToQuantised::<true, false> { requantiser, zero };
+            self.with_epilogue(cpu, scratch, x, residual, out, epilogue);
         } else {
-            let finish = ToCodes::<false, false> { rule, zero };
-            self.finished(cpu, scratch, x, residual, out, finish);
+            let epilogue = ToQuantised::<false, false> { requantiser, zero };
+            self.with_epilogue(cpu, scratch, x, residual, out, epilogue);
         }
     }
 
-    /// Real numbers, channels innermost, from codes.
-    pub(super) fn real(
+    /// f32, channels innermost, from quantised values.
+    pub(super) fn float(
         &self,
         cpu: &Cpu,
         scratch: &mut Scratch,
@@ -193,76 +193,78 @@ impl Convolution {
         out: &mut [f32],
     ) {
         let zero = self.zeros[1];
-        self.finished(cpu, scratch, x, residual, out, ToReal { zero });
+        self.with_epilogue(cpu, scratch, x, residual, out, ToFloat { zero });
     }
 
-    fn finished<F: Finish>(
+    fn with_epilogue<F: Epilogue>(
         &self,
         cpu: &Cpu,
         scratch: &mut Scratch,
         x: &[u8],
         residual: Option<&[u8]>,
         out: &mut [F::Out],
-        finish: F,
+        epilogue: F,
     ) {
         let Scratch {
             padded,
-            words: rows,
+            threads: rows,
             ..
         } = scratch;
-        let (words, plain_run) = match &self.weights {
-            Weights::Packed { words, run, .. } => (*words, run.is_multiple_of(words.len())),
-            Weights::Depthwise { .. } => (Words::Quads, true),
+        let (packing, aligned) = match &self.weights {
+            PackedWeights::Panels {
+                packing, segment, ..
+            } => (*packing, segment.is_multiple_of(packing.len())),
+            PackedWeights::Depthwise { .. } => (Packing::U8x4, true),
         };
-        let image: &[u8] = if words == Words::Quads && self.pads == [0; 4] && plain_run {
+        let image: &[u8] = if packing == Packing::U8x4 && self.pads == [0; 4] && aligned {
             x
         } else {
-            self.pad(cpu, words, x, padded);
+            self.pad(cpu, packing, x, padded);
             padded
         };
         match (&self.weights, cpu.isa) {
-            (Weights::Depthwise { taps, offsets }, _) => {
-                self.depthwise(cpu, image, residual, out, finish, taps, offsets);
+            (PackedWeights::Depthwise { taps, offsets }, _) => {
+                self.depthwise(cpu, image, residual, out, epilogue, taps, offsets);
             }
             #[cfg(target_arch = "x86_64")]
             (_, Isa::Vnni) => {
                 use super::tile::vnni::Vnni;
                 let tile = Vnni::new().expect("this instruction set was found");
-                self.product(cpu, rows, image, residual, out, finish, tile);
+                self.product(cpu, rows, image, residual, out, epilogue, tile);
             }
             #[cfg(target_arch = "x86_64")]
             (_, Isa::Avx2 | Isa::Avx512) => {
                 use super::tile::avx2::Avx2;
                 let tile = Avx2::new().expect("this instruction set was found");
-                self.product(cpu, rows, image, residual, out, finish, tile);
+                self.product(cpu, rows, image, residual, out, epilogue, tile);
             }
             #[cfg(target_arch = "x86_64")]
             (_, Isa::Plain) => {
                 use super::tile::sse2::Sse2;
-                self.product(cpu, rows, image, residual, out, finish, Sse2);
+                self.product(cpu, rows, image, residual, out, epilogue, Sse2);
             }
             #[cfg(not(target_arch = "x86_64"))]
             (_, Isa::Plain) => {
                 use super::tile::Plain;
-                self.product(cpu, rows, image, residual, out, finish, Plain);
+                self.product(cpu, rows, image, residual, out, epilogue, Plain);
             }
         }
     }
 
-    /// Copies the image with its border; a word may be read from the last code on.
-    fn pad(&self, cpu: &Cpu, words: Words, x: &[u8], padded: &mut Vec<u8>) {
+    /// Copies the image with its border; 32 bits may be read from the last value on.
+    fn pad(&self, cpu: &Cpu, packing: Packing, x: &[u8], padded: &mut Vec<u8>) {
         let [height, width, channels] = self.sizes[0];
         let [top, left, ..] = self.pads;
         let row = width * channels;
-        let pitch = self.padded[1] * channels * words.bytes();
+        let pitch = self.padded[1] * channels * packing.bytes();
         let rows = x.len() / row / height * self.padded[0];
         if padded.len() < rows * pitch + 4 {
             padded.resize(rows * pitch + 4, 0);
         }
-        let left = left * channels * words.bytes();
-        let border = match words {
-            Words::Floats | Words::Pairs => 0,
-            Words::Quads => self.zeros[0],
+        let left = left * channels * packing.bytes();
+        let border = match packing {
+            Packing::F32 | Packing::I16x2 => 0,
+            Packing::U8x4 => self.zeros[0],
         };
         let at_once = ((1 << 14) / pitch).max(1);
         let pieces = padded[..rows * pitch].chunks_mut(at_once * pitch);
@@ -272,17 +274,17 @@ impl Convolution {
                 let (image, i) = (number / self.padded[0], number % self.padded[0]);
                 match i.checked_sub(top).filter(|&i| i < height) {
                     Some(i) => {
-                        let end = left + row * words.bytes();
+                        let end = left + row * packing.bytes();
                         padded[..left].fill(border);
                         padded[end..].fill(border);
                         let (x, out) = (
                             &x[(image * height + i) * row..][..row],
                             &mut padded[left..end],
                         );
-                        match words {
-                            Words::Quads => out.copy_from_slice(x),
-                            words => cpu.isa.run(Widen {
-                                words,
+                        match packing {
+                            Packing::U8x4 => out.copy_from_slice(x),
+                            packing => cpu.isa.run(Widen {
+                                packing,
                                 x,
                                 zero: self.zeros[0],
                                 out,
@@ -295,7 +297,7 @@ impl Convolution {
         });
     }
 
-    /// First code under the filter for a pixel of the result, counted over all images, in the copy.
+    /// Index in the copy of the first value under the filter, for a pixel of the result counted over all images.
     #[inline(always)]
     fn base(&self, pixel: usize) -> usize {
         let [height, width, _] = self.sizes[1];
@@ -307,34 +309,34 @@ impl Convolution {
 
     #[expect(
         clippy::too_many_arguments,
-        reason = "one call, cut in two by the kind of tile"
+        reason = "the second half of a call, generic over the micro-tile"
     )]
-    fn product<F: Finish, const R: usize>(
+    fn product<F: Epilogue, const R: usize>(
         &self,
         cpu: &Cpu,
         rows: &[Mutex<Vec<i32>>],
         image: &[u8],
         residual: Option<&[u8]>,
         out: &mut [F::Out],
-        finish: F,
-        tile: impl Tile<R>,
+        epilogue: F,
+        tile: impl MicroTile<R>,
     ) {
-        let Weights::Packed {
-            words,
+        let PackedWeights::Panels {
+            packing,
             groups,
             panels,
-            runs,
-            run,
+            segments,
+            segment,
         } = &self.weights
         else {
             return;
         };
         let outputs = self.sizes[1][2];
         let pixels = out.len() / outputs;
-        let depth = runs.len() * run.div_ceil(words.len());
+        let depth = segments.len() * segment.div_ceil(packing.len());
         let wanted = pixels.div_ceil(R).div_ceil(2 * cpu.threads());
         let at_once = R * (BLOCK / (depth * R)).clamp(1, 16).min(wanted.max(1));
-        make_room(rows, at_once * depth);
+        reserve(rows, at_once * depth);
         let work = out.len() * (1 + depth / TILE);
         let pieces = out.chunks_mut(at_once * outputs).enumerate();
         cpu.each(work, pieces, |thread, (piece, out)| {
@@ -343,33 +345,33 @@ impl Convolution {
             tile.run(Block {
                 conv: self,
                 tile,
-                words: *words,
+                packing: *packing,
                 groups: *groups,
                 panels,
-                runs,
-                run: *run,
+                segments,
+                segment: *segment,
                 image,
                 first: piece * at_once,
                 residual: residual.map(|r| &r[piece * at_once * outputs..][..out.len()]),
                 rows: &mut rows[..needed],
                 out,
-                finish,
+                epilogue,
             });
         });
     }
 
     #[expect(
         clippy::too_many_arguments,
-        reason = "one call, cut in two by the kind of weights"
+        reason = "the second half of a call, for one kind of weights"
     )]
-    fn depthwise<F: Finish>(
+    fn depthwise<F: Epilogue>(
         &self,
         cpu: &Cpu,
         image: &[u8],
         residual: Option<&[u8]>,
         out: &mut [F::Out],
-        finish: F,
-        taps: &[[i16; LANES]],
+        epilogue: F,
+        taps: &[[i16; NR]],
         offsets: &[usize],
     ) {
         let [_, width, channels] = self.sizes[1];
@@ -384,15 +386,15 @@ impl Convolution {
                 first: number * width,
                 residual: residual.map(|r| &r[number * row..][..row]),
                 out,
-                finish,
+                epilogue,
             });
         });
     }
 }
 
-/// `out[i] = x[i] - zero`, as words have it.
+/// `out[i] = x[i] - zero`, in the elements of a packing.
 struct Widen<'a> {
-    words: Words,
+    packing: Packing,
     x: &'a [u8],
     zero: u8,
     out: &'a mut [u8],
@@ -402,9 +404,9 @@ impl Loop for Widen<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let zero = i16::from(self.zero);
-        if self.words == Words::Pairs {
+        if self.packing == Packing::I16x2 {
             let (out, _) = self.out.as_chunks_mut::<2>();
             for (out, &x) in out.iter_mut().zip(self.x) {
                 *out = (i16::from(x) - zero).to_ne_bytes();
@@ -418,49 +420,49 @@ impl Loop for Widen<'_> {
     }
 }
 
-/// Some pixels by all filters.
-struct Block<'a, F: Finish, T, const R: usize> {
-    conv: &'a Convolution,
+/// One block of the GEMM: some output pixels by all output channels.
+struct Block<'a, F: Epilogue, T, const R: usize> {
+    conv: &'a PackedConv,
     tile: T,
-    words: Words,
+    packing: Packing,
     groups: usize,
-    panels: &'a [[i32; LANES]],
-    runs: &'a [usize],
-    run: usize,
+    panels: &'a [[i32; NR]],
+    segments: &'a [usize],
+    segment: usize,
     image: &'a [u8],
     /// Number of the first pixel.
     first: usize,
     residual: Option<&'a [u8]>,
-    /// Room for the packed pixels.
+    /// For the packed pixels.
     rows: &'a mut [i32],
     out: &'a mut [F::Out],
-    finish: F,
+    epilogue: F,
 }
 
-impl<F: Finish, T: Tile<R>, const R: usize> Loop for Block<'_, F, T, R> {
+impl<F: Epilogue, T: MicroTile<R>, const R: usize> Loop for Block<'_, F, T, R> {
     type Out = ();
 
     #[inline(always)]
     fn run<const FMA: bool, const UNUSED: usize>(self) {
         let outputs = self.conv.sizes[1][2];
         let group_outputs = outputs / self.groups;
-        let bytes = self.words.bytes();
-        let in_run = self.run.div_ceil(self.words.len());
-        let depth = self.runs.len() * in_run;
+        let bytes = self.packing.bytes();
+        let in_segment = self.segment.div_ceil(self.packing.len());
+        let depth = self.segments.len() * in_segment;
         let pixels = self.out.len() / outputs;
         let (rows, _) = self.rows.as_chunks_mut::<R>();
-        let panels_of_group = group_outputs.div_ceil(LANES);
+        let panels_of_group = group_outputs.div_ceil(NR);
         for group in 0..self.groups {
-            // Pixels beyond the last are the last again, and not written.
+            // The last pixel stands in for those beyond it, which are not written.
             for (tile, rows) in rows.chunks_exact_mut(depth).enumerate() {
-                let offset = group * self.run;
+                let offset = group * self.segment;
                 let bases: [usize; R] = std::array::from_fn(|r| {
                     let pixel = (tile * R + r).min(pixels - 1);
                     self.conv.base(self.first + pixel) + offset
                 });
-                for (rows, start) in rows.chunks_exact_mut(in_run).zip(self.runs) {
+                for (rows, start) in rows.chunks_exact_mut(in_segment).zip(self.segments) {
                     let sources: [&[[u8; 4]]; R] = bases.map(|base| {
-                        let source = &self.image[(base + start) * bytes..][..in_run * 4];
+                        let source = &self.image[(base + start) * bytes..][..in_segment * 4];
                         source.as_chunks().0
                     });
                     for (k, rows) in rows.iter_mut().enumerate() {
@@ -473,19 +475,19 @@ impl<F: Finish, T: Tile<R>, const R: usize> Loop for Block<'_, F, T, R> {
             for panel in 0..panels_of_group {
                 let number = group * panels_of_group + panel;
                 let filters = &self.panels[number * depth..][..depth];
-                let lanes = &self.conv.lanes[number];
-                let first = group * group_outputs + panel * LANES;
-                let last = outputs.min(first + LANES).min((group + 1) * group_outputs);
+                let params = &self.conv.params[number];
+                let first = group * group_outputs + panel * NR;
+                let last = outputs.min(first + NR).min((group + 1) * group_outputs);
                 for (tile, rows) in rows.chunks_exact(depth).enumerate() {
                     let sums = self.tile.products(rows, filters);
                     let pixels = R.min(pixels - tile * R);
                     for (r, sums) in sums.iter().enumerate().take(pixels) {
                         let at = (tile * R + r) * outputs;
                         let residual = match self.residual {
-                            Some(residual) => codes(&residual[at + first..at + last]),
-                            None => [0; LANES],
+                            Some(residual) => load(&residual[at + first..at + last]),
+                            None => [0; NR],
                         };
-                        let values = self.finish.finish(sums, lanes, &residual);
+                        let values = self.epilogue.apply(sums, params, &residual);
                         store(&values, &mut self.out[at + first..at + last]);
                     }
                 }
@@ -495,19 +497,19 @@ impl<F: Finish, T: Tile<R>, const R: usize> Loop for Block<'_, F, T, R> {
 }
 
 /// A row of a depthwise convolution.
-struct Row<'a, F: Finish> {
-    conv: &'a Convolution,
-    taps: &'a [[i16; LANES]],
+struct Row<'a, F: Epilogue> {
+    conv: &'a PackedConv,
+    taps: &'a [[i16; NR]],
     offsets: &'a [usize],
     image: &'a [u8],
     /// Number of the first pixel.
     first: usize,
     residual: Option<&'a [u8]>,
     out: &'a mut [F::Out],
-    finish: F,
+    epilogue: F,
 }
 
-impl<F: Finish> Loop for Row<'_, F> {
+impl<F: Epilogue> Loop for Row<'_, F> {
     type Out = ();
 
     #[inline(always)]
@@ -518,23 +520,23 @@ impl<F: Finish> Loop for Row<'_, F> {
         for (pixel, out) in self.out.chunks_exact_mut(channels).enumerate() {
             let base = start + pixel * step;
             let taps = self.taps.chunks_exact(self.offsets.len());
-            for ((out, taps), (number, lanes)) in
-                (out.chunks_mut(LANES).zip(taps)).zip(self.conv.lanes.iter().enumerate())
+            for ((out, taps), (number, params)) in
+                (out.chunks_mut(NR).zip(taps)).zip(self.conv.params.iter().enumerate())
             {
-                let first = number * LANES;
-                let mut sums = [0i32; LANES];
+                let first = number * NR;
+                let mut sums = [0i32; NR];
                 for (weights, offset) in taps.iter().zip(self.offsets) {
-                    let x = codes(&self.image[base + offset + first..][..out.len()]);
-                    for i in 0..LANES {
+                    let x = load(&self.image[base + offset + first..][..out.len()]);
+                    for i in 0..NR {
                         // At most 255 * 127, which 16 bits hold.
                         sums[i] += i32::from(i16::from(x[i]).wrapping_mul(weights[i]));
                     }
                 }
                 let residual = match self.residual {
-                    Some(residual) => codes(&residual[pixel * channels + first..][..out.len()]),
-                    None => [0; LANES],
+                    Some(residual) => load(&residual[pixel * channels + first..][..out.len()]),
+                    None => [0; NR],
                 };
-                store(&self.finish.finish(&sums, lanes, &residual), out);
+                store(&self.epilogue.apply(&sums, params, &residual), out);
             }
         }
     }

@@ -1,16 +1,16 @@
-//! The steps that are no convolution.
+//! The steps of a plan other than convolutions.
 
 use super::super::Cpu;
 use super::super::isa::Loop;
-use super::lanes::Rule;
-use super::{Image, Images, Scratch, lock, make_room};
-use crate::plan::{Average, Channels, Crop, MaxPool, Mean, Normalise, Pad, Pixels, Sum, Table};
+use super::epilogue::Requantiser;
+use super::{Image, Images, Scratch, lock, reserve};
+use crate::plan::{AverageStep, ChannelRange, PixelTable, SumStep, Window};
 use network::quant::QuantParams;
 
-/// Codes that one thread takes at once.
+/// Values that one thread takes at once.
 const PIECE: usize = 1 << 14;
 
-pub(super) fn pixels(cpu: &Cpu, step: &Pixels, pixels: &[u8], out: &mut [u8]) {
+pub(super) fn pixels(cpu: &Cpu, step: &PixelTable<u8>, pixels: &[u8], out: &mut [u8]) {
     let at_once = PIECE / 3 * 3;
     let pieces = pixels.chunks(at_once).zip(out.chunks_mut(at_once));
     cpu.each(pixels.len(), pieces, |_, (pixels, out)| {
@@ -25,7 +25,7 @@ pub(super) fn pixels(cpu: &Cpu, step: &Pixels, pixels: &[u8], out: &mut [u8]) {
 }
 
 /// `out` is `[N, 3, height, width]`, `area` is `height * width`.
-pub(super) fn normalise(step: &Normalise, pixels: &[u8], area: usize, out: &mut [f32]) {
+pub(super) fn normalise(step: &PixelTable<f32>, pixels: &[u8], area: usize, out: &mut [f32]) {
     let images = pixels.chunks_exact(3 * area);
     for (pixels, out) in images.zip(out.chunks_exact_mut(3 * area)) {
         for (plane, out) in out.chunks_exact_mut(area).enumerate() {
@@ -37,27 +37,43 @@ pub(super) fn normalise(step: &Normalise, pixels: &[u8], area: usize, out: &mut 
     }
 }
 
-pub(super) fn max_pool(cpu: &Cpu, step: &MaxPool, x: &Image<'_>, out: &mut [u8]) {
+/// Calls `reduce` for each window of `x` with the index of the thread, the rows and columns of the window, its
+/// pixels row by row, and the channels of the result.
+fn over_windows(
+    cpu: &Cpu,
+    [rows, columns]: [&[Window]; 2],
+    x: &Image<'_>,
+    out: &mut [u8],
+    work: usize,
+    reduce: impl Fn(usize, [Window; 2], &mut dyn Iterator<Item = &[u8]>, &mut [u8]) + Sync,
+) {
     let [height, width, channels] = x.size;
-    let row = step.columns.len() * channels;
-    cpu.each(
-        out.len() * 9,
-        out.chunks_mut(row).enumerate(),
-        |_, (number, out)| {
-            let (image, i) = (number / step.rows.len(), number % step.rows.len());
-            let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
-            for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
-                out.fill(0);
-                for i in rows.start..rows.end {
-                    let pixels = &image[(i * width + columns.start) * channels..];
-                    let pixels = &pixels[..(columns.end - columns.start) * channels];
-                    for x in pixels.chunks_exact(channels) {
-                        cpu.isa.run(Largest { x, out });
-                    }
-                }
-            }
-        },
-    );
+    let out_rows = out.chunks_mut(columns.len() * channels).enumerate();
+    cpu.each(work, out_rows, |thread, (number, out)| {
+        let (image, row) = (number / rows.len(), rows[number % rows.len()]);
+        let image = &x.values[image * height * width * channels..];
+        for (&column, out) in columns.iter().zip(out.chunks_exact_mut(channels)) {
+            let mut pixels = (row.start..row.end).map(|i| {
+                let pixels = &image[(i * width + column.start) * channels..];
+                &pixels[..(column.end - column.start) * channels]
+            });
+            reduce(thread, [row, column], &mut pixels, out);
+        }
+    });
+}
+
+pub(super) fn max_pool(
+    cpu: &Cpu,
+    rows: &[Window],
+    columns: &[Window],
+    x: &Image<'_>,
+    out: &mut [u8],
+) {
+    let work = out.len() * 9;
+    over_windows(cpu, [rows, columns], x, out, work, |_, _, pixels, out| {
+        out.fill(0);
+        pixels.for_each(|x| cpu.isa.run(Largest { x, out }));
+    });
 }
 
 /// `out[i] = max(out[i], x[i])`, for as many `x` as there are.
@@ -70,7 +86,7 @@ impl Loop for Largest<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for x in self.x.chunks_exact(self.out.len()) {
             for (out, &x) in self.out.iter_mut().zip(x) {
                 *out = x.max(*out);
@@ -89,7 +105,7 @@ impl Loop for Add<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for x in self.x.chunks_exact(self.sums.len()) {
             for (sum, &x) in self.sums.iter_mut().zip(x) {
                 *sum += i32::from(x);
@@ -98,12 +114,12 @@ impl Loop for Add<'_> {
     }
 }
 
-/// `out[i] = the code of (sums[i] - zero) * scale`.
+/// `out[i] = requantise(sums[i] - zero, scale)`.
 struct Means<'a> {
     sums: &'a [i32],
     zero: i32,
     scale: f32,
-    rule: Rule,
+    requantiser: Requantiser,
     out: &'a mut [u8],
 }
 
@@ -111,72 +127,66 @@ impl Loop for Means<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for (out, &sum) in self.out.iter_mut().zip(self.sums) {
-            *out = self.rule.code((sum - self.zero) as f32 * self.scale);
+            *out = (self.requantiser).quantised((sum - self.zero) as f32 * self.scale);
         }
     }
 }
 
-pub(super) fn average(cpu: &Cpu, scratch: &Scratch, step: &Average, x: &Image<'_>, out: &mut [u8]) {
-    let [height, width, channels] = x.size;
-    let row = step.columns.len() * channels;
-    make_room(&scratch.words, channels);
-    let work = x.codes.len() + out.len();
-    cpu.each(
+pub(super) fn average(
+    cpu: &Cpu,
+    scratch: &Scratch,
+    step: &AverageStep,
+    x: &Image<'_>,
+    out: &mut [u8],
+) {
+    let [.., channels] = x.size;
+    reserve(&scratch.threads, channels);
+    let (windows, work) = ([&step.rows[..], &step.columns], x.values.len() + out.len());
+    over_windows(
+        cpu,
+        windows,
+        x,
+        out,
         work,
-        out.chunks_mut(row).enumerate(),
-        |thread, (number, out)| {
-            let mut words = lock(&scratch.words[thread]);
-            let sums = &mut words[..channels];
-            let (image, i) = (number / step.rows.len(), number % step.rows.len());
-            let (rows, image) = (step.rows[i], &x.codes[image * height * width * channels..]);
-            for (columns, out) in step.columns.iter().zip(out.chunks_exact_mut(channels)) {
-                sums.fill(0);
-                for i in rows.start..rows.end {
-                    let pixels = &image[(i * width + columns.start) * channels..];
-                    let pixels = &pixels[..(columns.end - columns.start) * channels];
-                    for x in pixels.chunks_exact(channels) {
-                        cpu.isa.run(Add { x, sums });
-                    }
-                }
-                let pixels = (rows.end - rows.start) * (columns.end - columns.start);
-                let zero = pixels as i32 * i32::from(x.params.zero_point);
-                let scale = step.scale[rows.class][columns.class];
-                cpu.isa.run(Means {
-                    sums,
-                    zero,
-                    scale,
-                    rule: Rule::new(&step.clamp),
-                    out,
-                });
-            }
+        |thread, [row, column], pixels, out| {
+            let sums = &mut lock(&scratch.threads[thread])[..channels];
+            sums.fill(0);
+            pixels.for_each(|x| cpu.isa.run(Add { x, sums }));
+            let area = (row.end - row.start) * (column.end - column.start);
+            cpu.isa.run(Means {
+                sums,
+                zero: area as i32 * i32::from(x.params.zero_point),
+                scale: step.scale[row.class][column.class],
+                requantiser: Requantiser::new(&step.clamp),
+                out,
+            });
         },
     );
 }
 
 /// `out` is `[N, C]`.
-pub(super) fn mean(cpu: &Cpu, scratch: &Scratch, step: &Mean, x: &Image<'_>, out: &mut [f32]) {
+pub(super) fn mean(cpu: &Cpu, scratch: &Scratch, scale: f32, x: &Image<'_>, out: &mut [f32]) {
     let [height, width, channels] = x.size;
-    make_room(&scratch.words, channels);
-    let mut words = lock(&scratch.words[0]);
-    let sums = &mut words[..channels];
+    reserve(&scratch.threads, channels);
+    let sums = &mut lock(&scratch.threads[0])[..channels];
     let zero = (height * width) as i32 * i32::from(x.params.zero_point);
-    let images = x.codes.chunks_exact(height * width * channels);
+    let images = x.values.chunks_exact(height * width * channels);
     for (image, out) in images.zip(out.chunks_exact_mut(channels)) {
         sums.fill(0);
         cpu.isa.run(Add { x: image, sums });
         for (out, sum) in out.iter_mut().zip(&*sums) {
-            *out = (sum - zero) as f32 * step.scale;
+            *out = (sum - zero) as f32 * scale;
         }
     }
 }
 
-pub(super) fn table(cpu: &Cpu, step: &Table, x: &Image<'_>, out: &mut [u8]) {
-    let pieces = x.codes.chunks(PIECE).zip(out.chunks_mut(PIECE));
-    cpu.each(x.codes.len(), pieces, |_, (x, out)| {
+pub(super) fn table(cpu: &Cpu, table: &[u8; 256], x: &Image<'_>, out: &mut [u8]) {
+    let pieces = x.values.chunks(PIECE).zip(out.chunks_mut(PIECE));
+    cpu.each(x.values.len(), pieces, |_, (x, out)| {
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = step.table[usize::from(x)];
+            *out = table[usize::from(x)];
         }
     });
 }
@@ -184,31 +194,31 @@ pub(super) fn table(cpu: &Cpu, step: &Table, x: &Image<'_>, out: &mut [u8]) {
 pub(super) fn sum(
     cpu: &Cpu,
     scratch: &Scratch,
-    step: &Sum,
+    step: &SumStep,
     images: &Images<'_>,
     [height, width, channels]: [usize; 3],
     out: &mut [u8],
 ) {
     let row = width * channels;
-    make_room(&scratch.words, row);
-    let work = out.len() * (step.products.len() + step.terms.len()) * 4;
+    reserve(&scratch.threads, row);
+    let terms = 2 * step.products;
+    let work = out.len() * (step.products + step.multipliers.len()) * 4;
     cpu.each(
         work,
         out.chunks_mut(row).enumerate(),
         |thread, (number, out)| {
-            let mut words = lock(&scratch.words[thread]);
-            let sums = &mut words[..row];
+            let sums = &mut lock(&scratch.threads[thread])[..row];
             sums.fill(0);
             let of = |image: &Image<'_>| image.params.zero_point.into();
-            for &[x, gate] in &step.products {
-                let (x, gate) = (images.image(x), images.image(gate));
+            for product in 0..step.products {
+                let (x, gate) = (images.get(2 * product), images.get(2 * product + 1));
                 let at = match gate.size[..2] == [1, 1] {
                     true => number / height * channels..(number / height + 1) * channels,
                     false => number * row..(number + 1) * row,
                 };
                 cpu.isa.run(AddProducts {
-                    x: &x.codes[number * row..][..row],
-                    gate: &gate.codes[at],
+                    x: &x.values[number * row..][..row],
+                    gate: &gate.values[at],
                     zeros: [of(&x), of(&gate)],
                     sums,
                 });
@@ -216,12 +226,12 @@ pub(super) fn sum(
             if step.shift > 0 {
                 sums.iter_mut().for_each(|sum| *sum <<= step.shift);
             }
-            for term in &step.terms {
-                let x = images.image(term.input);
+            for (term, &multiplier) in step.multipliers.iter().enumerate() {
+                let x = images.get(terms + term);
                 cpu.isa.run(AddMultiples {
-                    x: &x.codes[number * row..][..row],
+                    x: &x.values[number * row..][..row],
                     zero: of(&x),
-                    multiplier: term.multiplier,
+                    multiplier,
                     sums,
                 });
             }
@@ -230,7 +240,7 @@ pub(super) fn sum(
     );
 }
 
-/// `sums[i] += (x[i] - zeros[0]) * (gate[i] - zeros[1])`, the gate again and again.
+/// `sums[i] += (x[i] - zeros[0]) * (gate[i] - zeros[1])`, the gate repeated over x.
 struct AddProducts<'a> {
     x: &'a [u8],
     gate: &'a [u8],
@@ -242,7 +252,7 @@ impl Loop for AddProducts<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let len = self.gate.len();
         let [zero, gate_zero] = self.zeros;
         for (sums, x) in self
@@ -269,7 +279,7 @@ impl Loop for AddMultiples<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         for (sum, &x) in self.sums.iter_mut().zip(self.x) {
             let steps = i32::from(x) - self.zero;
             *sum = sum.wrapping_add(self.multiplier.wrapping_mul(steps));
@@ -277,10 +287,10 @@ impl Loop for AddMultiples<'_> {
     }
 }
 
-/// Accumulators to codes.
+/// Accumulators to quantised values.
 struct Requantise<'a> {
     sums: &'a [i32],
-    step: &'a Sum,
+    step: &'a SumStep,
     out: &'a mut [u8],
 }
 
@@ -288,25 +298,25 @@ impl Loop for Requantise<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
-        let conversion = &self.step.requantise;
-        let rule = Rule::new(&conversion.clamp);
-        let channels = conversion.scale.len();
+    fn run<const FMA: bool, const NR: usize>(self) {
+        let scales = &self.step.requantise;
+        let requantiser = Requantiser::new(&scales.clamp);
+        let channels = scales.scale.len();
         let pixels = self.sums.chunks_exact(channels);
         for (sums, out) in pixels.zip(self.out.chunks_exact_mut(channels)) {
-            let scales = sums.iter().zip(&conversion.scale);
-            match &conversion.negative {
+            let scaled = sums.iter().zip(&scales.scale);
+            match &scales.negative {
                 None => {
-                    for (out, (&sum, &scale)) in out.iter_mut().zip(scales) {
-                        *out = rule.code(sum as f32 * scale);
+                    for (out, (&sum, &scale)) in out.iter_mut().zip(scaled) {
+                        *out = requantiser.quantised(sum as f32 * scale);
                     }
                 }
                 Some(negative) => {
                     for ((out, (&sum, &scale)), &negative) in
-                        out.iter_mut().zip(scales).zip(negative)
+                        out.iter_mut().zip(scaled).zip(negative)
                     {
                         let scale = if sum < 0 { negative } else { scale };
-                        *out = rule.code(sum as f32 * scale);
+                        *out = requantiser.quantised(sum as f32 * scale);
                     }
                 }
             }
@@ -314,25 +324,34 @@ impl Loop for Requantise<'_> {
     }
 }
 
-pub(super) fn channels(step: &Channels, images: &Images<'_>, channels: usize, out: &mut [u8]) {
+pub(super) fn channels(
+    ranges: &[ChannelRange],
+    images: &Images<'_>,
+    channels: usize,
+    out: &mut [u8],
+) {
     let mut first = 0;
-    for run in &step.runs {
-        let x = images.image(step.inputs[run.input]);
-        let pixels = x.codes.chunks_exact(x.size[2]);
+    for range in ranges {
+        let x = images.get(range.input);
+        let pixels = x.values.chunks_exact(x.size[2]);
         for (x, out) in pixels.zip(out.chunks_exact_mut(channels)) {
-            let (x, out) = (&x[run.start..][..run.len], &mut out[first..][..run.len]);
+            let (x, out) = (
+                &x[range.start..][..range.len],
+                &mut out[first..][..range.len],
+            );
             match (x, &mut *out) {
-                // A call of `memcpy` for one byte takes longer than the byte.
+                // A call of `memcpy` takes longer than copying one byte.
                 ([x], [out]) => *out = *x,
                 (x, out) => out.copy_from_slice(x),
             }
         }
-        first += run.len;
+        first += range.len;
     }
 }
 
 pub(super) fn crop(
-    step: &Crop,
+    start: [usize; 2],
+    step: [usize; 2],
     x: &Image<'_>,
     [height, width, channels]: [usize; 3],
     out: &mut [u8],
@@ -341,32 +360,33 @@ pub(super) fn crop(
     for (number, out) in out.chunks_exact_mut(channels).enumerate() {
         let (row, j) = (number / width, number % width);
         let (image, i) = (row / height, row % height);
-        let i = image * x_height + step.start[0] + i * step.step[0];
-        let j = step.start[1] + j * step.step[1];
-        out.copy_from_slice(&x.codes[(i * x_width + j) * channels..][..channels]);
+        let i = image * x_height + start[0] + i * step[0];
+        let j = start[1] + j * step[1];
+        out.copy_from_slice(&x.values[(i * x_width + j) * channels..][..channels]);
     }
 }
 
 pub(super) fn pad(
-    step: &Pad,
+    before: [usize; 3],
+    border: u8,
     x: &Image<'_>,
     [height, width, channels]: [usize; 3],
     out: &mut [u8],
 ) {
     let [x_height, x_width, x_channels] = x.size;
-    out.fill(step.value);
-    let images = x.codes.chunks_exact(x_height * x_width * x_channels);
+    out.fill(border);
+    let images = x.values.chunks_exact(x_height * x_width * x_channels);
     for (x, out) in images.zip(out.chunks_exact_mut(height * width * channels)) {
         for (number, x) in x.chunks_exact(x_channels).enumerate() {
             let (i, j) = (number / x_width, number % x_width);
-            let pixel = (step.before[0] + i) * width + step.before[1] + j;
-            let out = &mut out[pixel * channels + step.before[2]..][..x_channels];
+            let pixel = (before[0] + i) * width + before[1] + j;
+            let out = &mut out[pixel * channels + before[2]..][..x_channels];
             out.copy_from_slice(x);
         }
     }
 }
 
-/// Real `[N, C, pixels]` to codes `[N, pixels, C]`.
+/// f32 `[N, C, pixels]` to quantised values `[N, pixels, C]`.
 pub(super) fn quantise(
     cpu: &Cpu,
     params: QuantParams,
@@ -379,7 +399,7 @@ pub(super) fn quantise(
         .chunks_exact(channels * area)
         .zip(out.chunks_exact_mut(channels * area));
     cpu.each(x.len() * 4, pieces, |_, (x, out)| {
-        cpu.isa.run(ToCodes {
+        cpu.isa.run(QuantisePlanes {
             params,
             x,
             channels,
@@ -388,44 +408,44 @@ pub(super) fn quantise(
     });
 }
 
-struct ToCodes<'a> {
+struct QuantisePlanes<'a> {
     params: QuantParams,
     x: &'a [f32],
     channels: usize,
     out: &'a mut [u8],
 }
 
-impl Loop for ToCodes<'_> {
+impl Loop for QuantisePlanes<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<const FMA: bool, const LANES: usize>(self) {
+    fn run<const FMA: bool, const NR: usize>(self) {
         let area = self.x.len() / self.channels;
         for (c, plane) in self.x.chunks_exact(area).enumerate() {
             for (i, x) in plane.chunks(64).enumerate() {
-                let mut codes = [0; 64];
-                for (code, &x) in codes.iter_mut().zip(x) {
-                    *code = self.params.quantise(x);
+                let mut values = [0; 64];
+                for (value, &x) in values.iter_mut().zip(x) {
+                    *value = self.params.quantise(x);
                 }
                 let out = self.out[i * 64 * self.channels + c..].iter_mut();
-                for (out, &code) in out.step_by(self.channels).zip(&codes[..x.len()]) {
-                    *out = code;
+                for (out, &value) in out.step_by(self.channels).zip(&values[..x.len()]) {
+                    *out = value;
                 }
             }
         }
     }
 }
 
-/// Codes `[N, pixels, C]` to real `[N, C, pixels]`.
+/// Quantised values `[N, pixels, C]` to f32 `[N, C, pixels]`.
 pub(super) fn dequantise(cpu: &Cpu, x: &Image<'_>, out: &mut [f32]) {
     let [height, width, channels] = x.size;
     let area = height * width;
-    let codes = x.codes.chunks_exact(area * channels);
-    for (codes, out) in codes.zip(out.chunks_exact_mut(area * channels)) {
+    let images = x.values.chunks_exact(area * channels);
+    for (image, out) in images.zip(out.chunks_exact_mut(area * channels)) {
         let planes = out.chunks_exact_mut(area).enumerate();
-        cpu.each(codes.len() * 2, planes, |_, (c, out)| {
-            for (out, &code) in out.iter_mut().zip(codes[c..].iter().step_by(channels)) {
-                *out = x.params.dequantise(code);
+        cpu.each(image.len() * 2, planes, |_, (c, out)| {
+            for (out, &value) in out.iter_mut().zip(image[c..].iter().step_by(channels)) {
+                *out = x.params.dequantise(value);
             }
         });
     }

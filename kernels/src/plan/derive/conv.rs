@@ -1,10 +1,10 @@
 //! Convolutions and matrix products.
 
 use super::Activation;
-use crate::plan::{Requantise, Residual, TensorId};
+use crate::plan::{Requantise, Residual};
 use network::quant::{self, MAX_SCALE, MIN_SCALE, Mixing, QuantParams};
 
-/// A filter bank as the file has it, with its numbers in the order of the step.
+/// The filters of a layer as the file has them, with the weights in the order of the step.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Filters {
     /// `[O, taps]`, each -127 to 127; the taps of a channel are kh, kw, C / groups.
@@ -18,9 +18,9 @@ pub(in crate::plan) struct Filters {
 /// A bias as the file has it.
 #[derive(Debug, Clone)]
 pub(in crate::plan) enum Bias {
-    /// Whole multiples of a scale, one for each channel.
+    /// Integers and their scales, one for each channel.
     Steps(Vec<i32>, Vec<f32>),
-    /// Numbers.
+    /// f32, one for each channel.
     Float(Vec<f32>),
 }
 
@@ -36,7 +36,7 @@ pub(in crate::plan) struct Integers {
 struct Filter {
     weight: Vec<i8>,
     bias: i64,
-    /// No sum of the filter over codes, some of them padding, passes this.
+    /// No sum of the filter over quantised values, some of them padding, passes this.
     bound: i64,
 }
 
@@ -45,7 +45,7 @@ impl Filters {
         self.weight.len() / self.scale.len()
     }
 
-    fn is_dead(&self, channel: usize) -> bool {
+    fn is_zero(&self, channel: usize) -> bool {
         let taps = self.taps();
         self.weight[channel * taps..][..taps]
             .iter()
@@ -66,7 +66,7 @@ impl Filters {
             scaled.collect::<Option<_>>()?
         };
         let bias = match &self.bias {
-            // A scale is the product of two, rounded to f32: the file means this integer.
+            // The scale is the product of the two others, rounded to f32: the integer is exact.
             Bias::Steps(steps, scale) if unit == own && scale[channel] == own as f32 => {
                 i64::from(steps[channel])
             }
@@ -94,17 +94,16 @@ impl Filters {
         })
     }
 
-    /// The integers for a code as result.
+    /// The integers of a step that writes quantised values.
     ///
-    /// A channel whose scale falls outside of what a conversion takes gets the nearest one that it
-    /// does, and its filter is rounded to that unit. A channel that is dead (no weight but 0) may
-    /// come with any scale, and is its bias, to 2^-10 of a step; else each weight is wrong by at
-    /// most 2^-16 steps of the result for each step of x. A filter that this takes beyond 127 is
-    /// none.
-    pub(in crate::plan) fn to_codes(
+    /// A channel whose scale is out of the range of a requantisation gets the nearest scale within,
+    /// and its filter is rounded to that unit. A channel whose weights are all 0 may
+    /// have any scale; it is its bias, to 2^-10 of a step. Else each weight is wrong by at
+    /// most 2^-16 steps of the result for each step of x. None if a weight would pass 127.
+    pub(in crate::plan) fn quantised(
         &self,
         x: QuantParams,
-        residual: Option<(TensorId, QuantParams)>,
+        residual: Option<QuantParams>,
         activation: &Activation,
         out: QuantParams,
     ) -> Option<Integers> {
@@ -117,8 +116,8 @@ impl Filters {
         for channel in 0..channels {
             let own = f64::from(x.scale) * f64::from(self.scale[channel]);
             let lowest = f64::from(MIN_SCALE) * output;
-            let highest = if self.is_dead(channel) {
-                // All that counts is its bias.
+            let highest = if self.is_zero(channel) {
+                // Its bias alone counts.
                 output / 512.0
             } else {
                 f64::from(MAX_SCALE) * output
@@ -126,10 +125,10 @@ impl Filters {
             let mut unit = own.clamp(lowest, highest);
             let filter = self.filter(channel, x, unit)?;
             let mut bound = filter.bound;
-            if let Some((_, params)) = residual {
+            if let Some(params) = residual {
                 let mixing = quant::residual(unit, params, output, bound)?;
                 let Mixing { shift, multiplier } = mixing;
-                bound = (bound << shift) + i64::from(multiplier) * params.reach();
+                bound = (bound << shift) + i64::from(multiplier) * params.max_steps();
                 unit /= f64::from(1u32 << shift);
                 mixings.push(mixing);
             }
@@ -141,8 +140,7 @@ impl Filters {
         Some(Integers {
             weight,
             bias,
-            residual: residual.map(|(input, _)| Residual {
-                input,
+            residual: residual.map(|_| Residual {
                 shift: mixings.iter().map(|mixing| mixing.shift).collect(),
                 multiplier: mixings.iter().map(|mixing| mixing.multiplier).collect(),
             }),
@@ -150,8 +148,8 @@ impl Filters {
         })
     }
 
-    /// The weights, the biases and the scales of the accumulators, for a real number as result.
-    pub(in crate::plan) fn to_real(&self, x: QuantParams) -> Option<(Vec<i8>, Vec<i32>, Vec<f32>)> {
+    /// The weights, the biases and the scales of the accumulators of a step that writes f32.
+    pub(in crate::plan) fn float(&self, x: QuantParams) -> Option<(Vec<i8>, Vec<i32>, Vec<f32>)> {
         let mut bias = Vec::new();
         let mut scale = Vec::new();
         for (channel, &s) in self.scale.iter().enumerate() {
@@ -186,19 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_channel_is_its_bias_whatever_its_scale() {
+    fn a_channel_of_zeros_is_its_bias_at_any_scale() {
         for scale in [1e-12, 1e-9, 1e-3, 1.0, 1e6] {
             for bias in [0.0, 1.26, -0.2] {
                 let filters = filters(vec![0; 8], scale, Bias::Float(vec![bias]));
-                let integers = filters.to_codes(X, None, &Activation::NONE, Y).unwrap();
+                let integers = filters.quantised(X, None, &Activation::NONE, Y).unwrap();
                 let Requantise {
                     scale: found,
                     clamp,
                     ..
                 } = &integers.requantise;
                 assert!((MIN_SCALE..=MAX_SCALE).contains(&found[0]), "{scale}");
-                let code = requantise(integers.bias[0], found[0], clamp);
-                assert_eq!(code, Y.code(bias.into()), "{scale} {bias}");
+                let value = requantise(integers.bias[0], found[0], clamp);
+                assert_eq!(value, Y.quantise_f64(bias.into()), "{scale} {bias}");
             }
         }
     }
@@ -212,7 +210,7 @@ mod tests {
             scale,
             Bias::Steps(vec![1 << 30], vec![unit]),
         );
-        let integers = filters.to_codes(X, None, &Activation::NONE, Y).unwrap();
+        let integers = filters.quantised(X, None, &Activation::NONE, Y).unwrap();
         assert_eq!(integers.weight, [-127, 5, 127]);
         assert_eq!(integers.bias, [1 << 30]);
         let wanted = f64::from(X.scale) * f64::from(scale) / f64::from(Y.scale);
@@ -224,7 +222,7 @@ mod tests {
         let sum = (255 - 3) * 127;
         let room = i32::MAX - sum;
         let bias = |bias| Bias::Steps(vec![bias], vec![X.scale * 0.01]);
-        let derive = |filters: Filters| filters.to_codes(X, None, &Activation::NONE, Y).is_some();
+        let derive = |filters: Filters| filters.quantised(X, None, &Activation::NONE, Y).is_some();
         assert!(derive(filters(vec![127], 0.01, bias(room))));
         assert!(!derive(filters(vec![127], 0.01, bias(room + 1))));
         assert!(derive(filters(vec![127], 0.01, bias(3 * 127 - i32::MAX))));
@@ -244,12 +242,12 @@ mod tests {
     #[test]
     fn a_weak_filter_is_rounded_to_the_smallest_scale_and_a_strong_one_refused() {
         let weak = filters(vec![127, -64, 1], 1e-6, Bias::Float(vec![0.0]));
-        let integers = weak.to_codes(X, None, &Activation::NONE, Y).unwrap();
+        let integers = weak.quantised(X, None, &Activation::NONE, Y).unwrap();
         assert_eq!(integers.requantise.scale, [MIN_SCALE]);
         let ratio = f64::from(X.scale) * 1e-6 / (f64::from(MIN_SCALE) * f64::from(Y.scale));
         let wanted = [127.0, -64.0, 1.0].map(|w: f64| (w * ratio).round_ties_even() as i8);
         assert_eq!(integers.weight, wanted);
         let strong = filters(vec![127, -64, 1], 1e6, Bias::Float(vec![0.0]));
-        assert!(strong.to_codes(X, None, &Activation::NONE, Y).is_none());
+        assert!(strong.quantised(X, None, &Activation::NONE, Y).is_none());
     }
 }

@@ -1,36 +1,29 @@
-//! Sums of images and of gated images.
+//! Sums of tensors and of gated tensors.
 
 use super::Activation;
-use crate::plan::{Requantise, TensorId, Term};
+use crate::plan::SumStep;
 use network::quant::{self, QuantParams, SPARE};
 
-/// The integers of a sum.
-pub(in crate::plan) struct Integers {
-    pub(in crate::plan) shift: u8,
-    pub(in crate::plan) terms: Vec<Term>,
-    pub(in crate::plan) requantise: Requantise,
-}
-
-/// Bits behind the point of a sum without products: its scale is then 2^-15.
+/// Fractional bits of a sum without products: its scale is then 2^-15.
 const FINEST: u8 = 15;
 
-/// Sum of `terms`, and of `products` many products of a code of x and one of a gate.
+/// Sum of `terms`, and of so many `products` of x and its gate.
 ///
 /// Products have the unit `x.scale * gate.scale`. Terms beside them get a unit so fine that all
 /// their rounded multipliers together are wrong by a quarter of a step of the result at most, or a
-/// step where 31 bits have no room for that; terms alone the finest that there is room for.
+/// step where 31 bits do not suffice for that; terms alone get the finest unit that 31 bits allow.
 pub(in crate::plan) fn sum(
     products: Option<(usize, QuantParams, QuantParams)>,
-    terms: &[(TensorId, QuantParams)],
+    terms: &[QuantParams],
     channels: usize,
     activation: &Activation,
     out: QuantParams,
-) -> Option<Integers> {
+) -> Option<SumStep> {
     let output = f64::from(out.scale);
     let (unit, bound) = match products {
         Some((count, x, gate)) => (
             f64::from(x.scale) * f64::from(gate.scale),
-            (x.reach() * gate.reach()).saturating_mul(i64::try_from(count).ok()?),
+            (x.max_steps() * gate.max_steps()).saturating_mul(i64::try_from(count).ok()?),
         ),
         None => (output, 0),
     };
@@ -44,23 +37,24 @@ pub(in crate::plan) fn sum(
         .find_map(|shift| {
             let fine = unit / f64::from(1u32 << shift);
             let mut bound = bound.checked_mul(1 << shift)?;
-            let mut weighed = Vec::with_capacity(terms.len());
-            for &(input, params) in terms {
+            let mut multipliers = Vec::with_capacity(terms.len());
+            for params in terms {
                 let multiplier = (f64::from(params.scale) / fine).round_ties_even();
                 if multiplier >= f64::from(i32::MAX) {
                     return None;
                 }
                 let multiplier = multiplier as i32;
-                bound = bound.saturating_add(i64::from(multiplier) * params.reach());
-                weighed.push(Term { input, multiplier });
+                bound = bound.saturating_add(i64::from(multiplier) * params.max_steps());
+                multipliers.push(multiplier);
             }
             if !quant::fits(bound) {
                 return None;
             }
             let scale = vec![fine / output; channels];
-            Some(Integers {
+            Some(SumStep {
+                products: products.map_or(0, |(count, ..)| count),
                 shift: if products.is_some() { shift } else { 0 },
-                terms: weighed,
+                multipliers,
                 requantise: activation.requantise(out, &scale, &vec![bound; channels])?,
             })
         })
@@ -80,13 +74,9 @@ mod tests {
         scales: &[f32],
         out: f32,
     ) -> Option<(u8, Vec<i32>, f32)> {
-        let terms: Vec<_> = scales
-            .iter()
-            .map(|&s| (TensorId(0), params(s, 0)))
-            .collect();
+        let terms: Vec<_> = scales.iter().map(|&scale| params(scale, 0)).collect();
         let sum = sum(products, &terms, 1, &Activation::NONE, params(out, 0))?;
-        let multipliers = sum.terms.iter().map(|term| term.multiplier).collect();
-        Some((sum.shift, multipliers, sum.requantise.scale[0]))
+        Some((sum.shift, sum.multipliers, sum.requantise.scale[0]))
     }
 
     #[test]

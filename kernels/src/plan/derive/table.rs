@@ -1,20 +1,19 @@
-//! Functions of one code.
+//! Functions of one quantised value, as tables.
 
 use network::graph::Unary;
 use network::quant::QuantParams;
 
-/// The code of `functions`, one after the other, of each code. Exponentials come from `libm`, which
-/// computes the same on every processor.
+/// `functions`, one after the other, of each quantised value of `x`, quantised with `y`. Exponentials come
+/// from `libm`, which computes the same on every processor.
 pub(in crate::plan) fn table(
     x: QuantParams,
     functions: &[Unary],
     y: QuantParams,
 ) -> Box<[u8; 256]> {
-    let codes = std::array::from_fn(|code| {
-        let x = x.number(code as u8);
-        y.code(functions.iter().fold(x, |x, &function| apply(function, x)))
-    });
-    Box::new(codes)
+    Box::new(std::array::from_fn(|value| {
+        let x = x.dequantise_f64(value as u8);
+        y.quantise_f64(functions.iter().fold(x, |x, &function| apply(function, x)))
+    }))
 }
 
 fn apply(function: Unary, x: f64) -> f64 {
@@ -39,10 +38,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_of_codes() {
+    fn values_of_functions() {
         struct Case(&'static str, Unary, QuantParams, QuantParams, [u8; 4]);
         let params = |scale, zero_point| QuantParams { scale, zero_point };
-        // Of the codes 0, 100, 128 and 255.
+        // Of the quantised values 0, 100, 128 and 255.
         let cases = [
             Case(
                 "relu",
@@ -93,7 +92,11 @@ mod tests {
         ];
         for Case(name, function, x, y, wanted) in cases {
             let table = table(x, &[function], y);
-            assert_eq!([0, 100, 128, 255].map(|code| table[code]), wanted, "{name}");
+            assert_eq!(
+                [0, 100, 128, 255].map(|value| table[value]),
+                wanted,
+                "{name}"
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Windows of pools, and what their means divide by.
+//! Windows of pools, and the scales of their means.
 
 use super::Activation;
 use crate::plan::Window;
 use network::graph::Pool;
 use network::quant::{Clamp, EXACT, QuantParams};
+use network::reference;
 
-/// Windows along one dimension, and how many elements those of each class count.
+/// Windows along one dimension, and the number of elements that those of each class count.
 pub(in crate::plan) struct Windows {
     pub(in crate::plan) windows: Vec<Window>,
     counts: Vec<usize>,
@@ -14,21 +15,18 @@ pub(in crate::plan) struct Windows {
 impl Windows {
     /// One window over all of `extent`.
     pub(in crate::plan) fn whole(extent: usize) -> Self {
-        let class = 0;
-        let window = Window {
-            start: 0,
-            end: extent,
-            class,
-        };
         Self {
-            windows: vec![window],
+            windows: vec![Window {
+                start: 0,
+                end: extent,
+                class: 0,
+            }],
             counts: vec![extent],
         }
     }
 
-    /// The windows of a pool over `extent` elements of the dimension `axis` (0 or 1): `count` of
-    /// them, as shape inference knows. What a last window has beyond the padding (`ceil_mode`)
-    /// counts in no case.
+    /// The `count` windows of a pool over `extent` elements of the dimension `axis` (0 or 1). The part of a
+    /// last window beyond the padding (`ceil_mode`) never counts.
     pub(in crate::plan) fn of(
         pool: &Pool,
         axis: usize,
@@ -36,17 +34,11 @@ impl Windows {
         count: usize,
         pads_count: bool,
     ) -> Self {
-        let (before, after) = (pool.pads[axis], pool.pads[axis + 2]);
+        let all = reference::Windows::new(pool, axis, extent);
         let mut counts = Vec::new();
         let windows = (0..count).map(|i| {
-            let start = i * pool.strides[axis];
-            let end = (start + pool.kernel[axis]).min(before + extent + after);
-            let inside = start.saturating_sub(before)..(end - before).min(extent);
-            let counted = if pads_count {
-                end - start
-            } else {
-                inside.len()
-            };
+            let (inside, padded) = all.window(i);
+            let counted = if pads_count { padded } else { inside.len() };
             let class = counts
                 .iter()
                 .position(|&c| c == counted)
@@ -66,7 +58,7 @@ impl Windows {
         }
     }
 
-    /// Windows that nothing is divided by.
+    /// The windows without classes, for maxima.
     pub(in crate::plan) fn unclassed(self) -> Vec<Window> {
         let plain = |window| Window { class: 0, ..window };
         self.windows.into_iter().map(plain).collect()
@@ -81,7 +73,7 @@ impl Windows {
     }
 }
 
-/// The scale for each class of rows and of columns, and the codes allowed.
+/// The scale for each class of rows and of columns, and the quantised values allowed.
 pub(in crate::plan) fn average(
     rows: &Windows,
     columns: &Windows,
@@ -110,7 +102,7 @@ pub(in crate::plan) fn average(
     Some((scales, activation.clamp(out)))
 }
 
-/// Whether a sum of so many codes is an f32 number.
+/// Whether any sum of so many quantised values is exact in f32.
 pub(in crate::plan) fn sums_exactly(area: usize) -> bool {
     area < EXACT as usize / 255
 }

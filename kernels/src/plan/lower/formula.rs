@@ -1,4 +1,4 @@
-//! Nodes that may become one exact step, once a `QuantizeLinear` says in which codes.
+//! Nodes that may become one exact step, once a `QuantizeLinear` gives the quantisation parameters.
 
 use std::rc::Rc;
 
@@ -6,19 +6,19 @@ use super::{Lowering, size_of};
 use crate::plan::derive::conv::Filters;
 use crate::plan::derive::windows::Windows;
 use crate::plan::derive::{Activation, sum, table, windows};
-use crate::plan::{self, Average, ConvOutput, FloatOperand, StepKind, Sum, Table, TensorId};
+use crate::plan::{AverageStep, ConvOutput, ConvStep, FloatOperand, StepKind, TensorId};
 use network::Result;
 use network::graph::{Binary, Conv, Dim, Node, Op, Operand, Pool, Reduce, Unary, ValueId};
 use network::quant::QuantParams;
 use network::tensor::Tensor;
 
-/// The most images that one sum adds, and functions that one table holds.
+/// The most tensors that one sum adds, and functions that one table holds.
 const MOST: usize = 16;
 
-/// What a value is made of: codes, one sum over them, one activation.
+/// How a value is computed from quantised tensors: one sum over them and one activation.
 #[derive(Debug, Clone)]
 pub(super) struct Formula {
-    /// The nodes that compute it, in execution order: what is done if no codes are wanted.
+    /// The nodes that compute it, in execution order: the float steps if no exact step is possible.
     nodes: Vec<usize>,
     body: Body,
     activation: Activation,
@@ -65,15 +65,15 @@ impl Formula {
         }
     }
 
-    /// Codes and nothing else: a sum of one.
-    fn codes(view: TensorId) -> Self {
+    /// The tensor itself: a sum of one.
+    fn tensor(tensor: TensorId) -> Self {
         Self::new(Body::Sum {
             products: Vec::new(),
-            terms: vec![view],
+            terms: vec![tensor],
         })
     }
 
-    /// This and `other`, added; none where one step cannot.
+    /// The sum of this and `other`; none if it is not one step.
     fn plus(mut self, other: Self) -> Option<Self> {
         if self.activation != Activation::NONE || other.activation != Activation::NONE {
             return None;
@@ -123,7 +123,7 @@ impl Formula {
         Some(self)
     }
 
-    /// The formula behind one more function; none where one step cannot.
+    /// The formula followed by one more function; none if it is not one step.
     fn then(mut self, function: Unary) -> Option<Self> {
         if let Body::Function { functions, .. } = &mut self.body {
             functions.push(function);
@@ -146,7 +146,7 @@ impl Formula {
 }
 
 impl Lowering<'_> {
-    /// The formula of a node over codes and formulas; none if it is no such node. Formulas that it
+    /// The formula of a node over quantised tensors and formulas; none if it has none. Formulas that it
     /// reads become part of it.
     pub(super) fn formula(&mut self, index: usize) -> Option<Formula> {
         let graph = self.graph;
@@ -188,27 +188,21 @@ impl Lowering<'_> {
         };
         match &self.known[value.index()].pending {
             Some(formula) => Some(formula.clone()),
-            None => Some(Formula::codes(self.image(value)?.0)),
+            None => Some(Formula::tensor(self.image(value)?.0)),
         }
     }
 
-    /// What a node reads, if that is codes.
-    fn operand_codes(&mut self, node: &Node, index: usize) -> Option<TensorId> {
+    /// What a node reads, if that is a quantised tensor.
+    fn quantised_operand(&mut self, node: &Node, index: usize) -> Option<TensorId> {
         match node.inputs[index] {
-            Operand::Value(value) => self.image(value).map(|(view, _)| view),
+            Operand::Value(value) => self.image(value).map(|(tensor, _)| tensor),
             Operand::Param(_) => None,
         }
     }
 
-    /// Size and meaning of a slot of codes.
-    fn meaning(&self, view: TensorId) -> ([usize; 3], QuantParams) {
-        let codes = self.tensors[view.0].kind.codes();
-        codes.expect("formulas read slots of codes")
-    }
-
     fn conv(&mut self, index: usize) -> Option<Formula> {
         let node = &self.graph.nodes()[index];
-        let input = self.operand_codes(node, 0)?;
+        let input = self.quantised_operand(node, 0)?;
         let (filters, kernel) = self.filters(node)?;
         let windows = match &node.op {
             Op::Conv(conv) => conv.clone(),
@@ -237,11 +231,14 @@ impl Lowering<'_> {
         a.plus(b)
     }
 
-    /// An image and a gate, of one pixel or as many as the image has.
+    /// A tensor and its gate, which is of one pixel or of the size of the tensor.
     fn product(&mut self, node: &Node) -> Option<Formula> {
         let size = size_of(&self.graph.value(node.outputs[0]).fact)?;
-        let (a, b) = (self.operand_codes(node, 0)?, self.operand_codes(node, 1)?);
-        let [a_size, b_size] = [a, b].map(|view| self.meaning(view).0);
+        let (a, b) = (
+            self.quantised_operand(node, 0)?,
+            self.quantised_operand(node, 1)?,
+        );
+        let [a_size, b_size] = [a, b].map(|tensor| self.size(tensor));
         let gates = |gate: [usize; 3]| gate == size || gate == [1, 1, size[2]];
         let product = if a_size == size && gates(b_size) {
             [a, b]
@@ -257,7 +254,7 @@ impl Lowering<'_> {
     }
 
     fn unary(&mut self, node: &Node, function: Unary) -> Option<Formula> {
-        if let Some(input) = self.operand_codes(node, 0) {
+        if let Some(input) = self.quantised_operand(node, 0) {
             return Some(Formula::new(Body::Function {
                 input,
                 functions: vec![function],
@@ -282,29 +279,38 @@ impl Lowering<'_> {
     }
 
     fn average(&mut self, node: &Node, windows: Option<(Pool, bool)>) -> Option<Formula> {
-        let input = self.operand_codes(node, 0)?;
+        let input = self.quantised_operand(node, 0)?;
         Some(Formula::new(Body::Average { input, windows }))
     }
 
-    /// Adds the step that computes a formula as codes of `params`, and gives its slot; none if
-    /// there is no such step.
+    /// Adds the step that computes a formula with the quantisation parameters `params`, and returns its
+    /// tensor; none if there is no such step.
     pub(super) fn exact(
         &mut self,
         formula: &Formula,
         value: ValueId,
         params: QuantParams,
     ) -> Option<TensorId> {
-        // The slot is made when it is known to be needed.
-        let out = TensorId(self.tensors.len());
-        let kind = match &formula.body {
+        let activation = &formula.activation;
+        let (kind, inputs) = match &formula.body {
             Body::Conv { layer, residual } => {
-                self.exact_conv(layer, *residual, &formula.activation, params, out)?
+                let x = self.params_of(layer.input);
+                let r = residual.map(|residual| self.params_of(residual));
+                let integers = layer.filters.quantised(x, r, activation, params)?;
+                let conv = ConvStep {
+                    windows: layer.windows.clone(),
+                    kernel: layer.kernel,
+                    weight: integers.weight,
+                    bias: integers.bias,
+                    residual: integers.residual,
+                    output: ConvOutput::Quantised(integers.requantise),
+                };
+                let inputs = std::iter::once(layer.input).chain(*residual);
+                (StepKind::Conv(conv), inputs.collect())
             }
-            Body::Sum { products, terms } => {
-                self.exact_sum(products, terms, &formula.activation, params, out)?
-            }
+            Body::Sum { products, terms } => self.exact_sum(products, terms, activation, params)?,
             Body::Average { input, windows } => {
-                let ([height, width, _], x) = self.meaning(*input);
+                let ([height, width, _], x) = (self.size(*input), self.params_of(*input));
                 let size = size_of(&self.graph.value(value).fact)?;
                 let [rows, columns] =
                     [(0, height), (1, width)].map(|(axis, extent)| match windows {
@@ -313,55 +319,28 @@ impl Lowering<'_> {
                         }
                         None => Windows::whole(extent),
                     });
-                let (scale, clamp) =
-                    windows::average(&rows, &columns, x, &formula.activation, params)?;
-                StepKind::Average(Average {
-                    input: *input,
+                let (scale, clamp) = windows::average(&rows, &columns, x, activation, params)?;
+                let average = AverageStep {
                     rows: rows.windows,
                     columns: columns.windows,
                     scale,
                     clamp,
-                    out,
-                })
+                };
+                (StepKind::Average(average), vec![*input])
             }
-            Body::Function { input, functions } => StepKind::Table(Table {
-                input: *input,
-                table: table::table(self.meaning(*input).1, functions, params),
-                out,
-            }),
+            Body::Function { input, functions } => {
+                let table = table::table(self.params_of(*input), functions, params);
+                (StepKind::Table(table), vec![*input])
+            }
         };
-        let view = self.codes_slot(value, params);
-        debug_assert_eq!(view, out);
+        let out = self.quantised_tensor(value, params);
         let name = match &formula.body {
             Body::Conv { layer, .. } => layer.node,
             _ => *formula.nodes.last()?,
         };
         let name = &self.graph.nodes()[name].name;
-        self.step(name, kind);
-        Some(view)
-    }
-
-    fn exact_conv(
-        &self,
-        layer: &Layer,
-        residual: Option<TensorId>,
-        activation: &Activation,
-        params: QuantParams,
-        out: TensorId,
-    ) -> Option<StepKind> {
-        let residual = residual.map(|view| (view, self.meaning(view).1));
-        let x = self.meaning(layer.input).1;
-        let integers = layer.filters.to_codes(x, residual, activation, params)?;
-        Some(StepKind::Conv(plan::Conv {
-            input: layer.input,
-            windows: layer.windows.clone(),
-            kernel: layer.kernel,
-            weight: integers.weight,
-            bias: integers.bias,
-            residual: integers.residual,
-            output: ConvOutput::Quantised(integers.requantise),
-            out,
-        }))
+        self.step(name, kind, inputs, [out]);
+        Some(out)
     }
 
     fn exact_sum(
@@ -370,41 +349,28 @@ impl Lowering<'_> {
         terms: &[TensorId],
         activation: &Activation,
         params: QuantParams,
-        out: TensorId,
-    ) -> Option<StepKind> {
-        let mut meanings = (products.iter()).map(|pair| pair.map(|view| self.meaning(view).1));
-        let products_of = match meanings.next() {
-            None => None,
-            Some([x, gate]) => {
-                if meanings.any(|other| other != [x, gate]) {
-                    return None;
-                }
-                Some((products.len(), x, gate))
-            }
-        };
-        let any = products.iter().flatten().chain(terms).next()?;
-        let channels = self.meaning(*any).0[2];
-        let with_meaning: Vec<(TensorId, QuantParams)> = (terms.iter())
-            .map(|&view| (view, self.meaning(view).1))
-            .collect();
-        let integers = sum::sum(products_of, &with_meaning, channels, activation, params)?;
-        Some(StepKind::Sum(Sum {
-            products: products.to_vec(),
-            shift: integers.shift,
-            terms: integers.terms,
-            requantise: integers.requantise,
-            out,
-        }))
+    ) -> Option<(StepKind, Vec<TensorId>)> {
+        let mut pairs = (products.iter()).map(|pair| pair.map(|id| self.params_of(id)));
+        let first = pairs.next();
+        if pairs.any(|pair| Some(pair) != first) {
+            return None;
+        }
+        let gated = first.map(|[x, gate]| (products.len(), x, gate));
+        let inputs: Vec<TensorId> = products.iter().flatten().chain(terms).copied().collect();
+        let [_, _, channels] = self.size(*inputs.first()?);
+        let terms: Vec<QuantParams> = terms.iter().map(|&id| self.params_of(id)).collect();
+        let sum = sum::sum(gated, &terms, channels, activation, params)?;
+        Some((StepKind::Sum(sum), inputs))
     }
 
-    /// Computes a formula as real numbers: node by node, but a convolution in integers where it
-    /// can be, and a mean of all pixels too.
+    /// Computes a formula in f32: node by node, except that a convolution and a mean of all pixels read
+    /// integers where they can.
     pub(super) fn compute(&mut self, formula: &Formula) -> Result<()> {
         let graph = self.graph;
         for &index in &formula.nodes {
             let node = &graph.nodes()[index];
             let done = match &formula.body {
-                Body::Conv { layer, .. } if layer.node == index => self.real_conv(layer)?,
+                Body::Conv { layer, .. } if layer.node == index => self.float_conv(layer)?,
                 Body::Average {
                     input,
                     windows: None,
@@ -412,32 +378,30 @@ impl Lowering<'_> {
                 _ => false,
             };
             if !done {
-                self.float(index)?;
+                self.float_step(index)?;
             }
         }
         Ok(())
     }
 
-    fn real_conv(&mut self, layer: &Layer) -> Result<bool> {
-        let x = self.meaning(layer.input).1;
-        let Some((weight, bias, scale)) = layer.filters.to_real(x) else {
+    fn float_conv(&mut self, layer: &Layer) -> Result<bool> {
+        let x = self.params_of(layer.input);
+        let Some((weight, bias, scale)) = layer.filters.float(x) else {
             return Ok(false);
         };
         let node = &self.graph.nodes()[layer.node];
         let value = node.outputs[0];
-        let out = self.real_slot(value)?;
-        let conv = plan::Conv {
-            input: layer.input,
+        let out = self.float_tensor(value)?;
+        let conv = ConvStep {
             windows: layer.windows.clone(),
             kernel: layer.kernel,
             weight,
             bias,
             residual: None,
             output: ConvOutput::Float { scale },
-            out,
         };
-        self.step(&node.name, StepKind::Conv(conv));
-        self.known[value.index()].real = Some(FloatOperand::Tensor(out));
+        self.step(&node.name, StepKind::Conv(conv), [layer.input], [out]);
+        self.known[value.index()].float = Some(FloatOperand::Tensor(out));
         Ok(true)
     }
 }

@@ -1,29 +1,29 @@
-//! What only moves codes, or picks some: such a node is a step of its own or none at all, and its
-//! result has the meaning of its input. It needs no `QuantizeLinear` behind it; one of the same
-//! scale and zero point changes nothing.
+//! Nodes that only move or select quantised values: each is a step of its own or no step at all, and its
+//! result has the quantisation parameters of its input. It needs no `QuantizeLinear` after it; one of
+//! the same scale and zero point changes nothing.
 
 use super::Lowering;
 use crate::plan::derive::windows::Windows;
-use crate::plan::{Channels, Crop, MaxPool, Pad, Run, StepKind, TensorId};
+use crate::plan::{ChannelRange, StepKind, TensorId};
 use network::Result;
 use network::graph::{Dim, Node, Op, Operand, ValueId};
 use network::quant::QuantParams;
 
-/// A value as codes: the channels of a slot, in an order, under a shape.
+/// A value as a quantised tensor: its channels, in an order, under a shape.
 ///
-/// The slot is `[N, height, width, channels]`; the value is `[N, shape]`. Row by row, its elements
-/// are, for each channel of `order`, the pixels of the slot.
+/// The tensor is `[N, height, width, channels]`; the value is `[N, shape]`. Its elements, row-major,
+/// are the pixels of the tensor for each channel of `order`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Quantised {
-    pub(super) view: TensorId,
+pub(super) struct QuantisedView {
+    pub(super) tensor: TensorId,
     /// Without the batch.
     pub(super) shape: Vec<usize>,
-    /// Which channel of the slot each channel of the value is; none for all in their order.
+    /// For each channel of the value the channel of the tensor; none for all in their order.
     pub(super) order: Option<Vec<usize>>,
 }
 
 impl Lowering<'_> {
-    /// Plans a node that only moves codes, and says whether it is one.
+    /// Plans a node that only moves quantised values, and returns whether it is one.
     pub(super) fn rearrange(&mut self, node: &Node) -> Result<bool> {
         match &node.op {
             Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze { .. } | Op::Unsqueeze { .. } => {
@@ -49,32 +49,32 @@ impl Lowering<'_> {
             } => Ok(self.cut(node, *axis, &[(*start, *end)], *step)),
             Op::Pad { pads, value } => Ok(self.pad(node, pads, *value)),
             Op::MaxPool(pool) => {
-                let Some((input, size, params)) = self.first_image(node) else {
+                let Some((input, params)) = self.first_image(node) else {
                     return Ok(false);
                 };
+                let size = self.size(input);
                 let shape = self.graph.value(node.outputs[0]).fact.shape_for(1);
                 let [rows, columns] = [0, 1].map(|axis| {
                     Windows::of(pool, axis, size[axis], shape[2 + axis], true).unclassed()
                 });
-                let out = self.codes_slot(node.outputs[0], params);
-                let pool = MaxPool {
-                    input,
-                    rows,
-                    columns,
-                    out,
-                };
-                self.moved(node, node.outputs[0], StepKind::MaxPool(pool), out);
+                self.moved(
+                    node,
+                    0,
+                    StepKind::MaxPool { rows, columns },
+                    [input],
+                    params,
+                );
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
-    /// The slot and the meaning of a value that is codes and an image or a vector.
+    /// A value as a quantised tensor whose channels are in order, if it is an image or a vector.
     pub(super) fn image(&mut self, value: ValueId) -> Option<(TensorId, QuantParams)> {
-        let codes = self.known[value.index()].codes.clone()?;
-        let ([height, width, channels], params) = self.tensors[codes.view.0].kind.codes()?;
-        let same = match codes.shape[..] {
+        let view = self.known[value.index()].quantised.clone()?;
+        let [height, width, channels] = self.size(view.tensor);
+        let same = match view.shape[..] {
             [c, h, w] => [c, h, w] == [channels, height, width],
             [c] => [c, 1, 1] == [channels, height, width],
             _ => false,
@@ -83,56 +83,62 @@ impl Lowering<'_> {
             return None;
         }
         let name = self.graph.value(value).name.clone();
-        let view = self.ordered(&name, &codes);
-        self.known[value.index()].codes = Some(Quantised {
-            view,
+        let tensor = self.ordered(&name, &view);
+        self.known[value.index()].quantised = Some(QuantisedView {
+            tensor,
             order: None,
-            ..codes
+            ..view
         });
-        Some((view, params))
+        Some((tensor, self.params_of(tensor)))
     }
 
-    /// A slot that has the channels of `codes` in their order.
-    pub(super) fn ordered(&mut self, name: &str, codes: &Quantised) -> TensorId {
-        let Some(order) = &codes.order else {
-            return codes.view;
+    /// A tensor that has the channels of `view` in their order.
+    pub(super) fn ordered(&mut self, name: &str, view: &QuantisedView) -> TensorId {
+        let Some(order) = &view.order else {
+            return view.tensor;
         };
-        let kind = self.tensors[codes.view.0].kind.clone();
-        let out = self.tensor(name, kind);
-        let channels = Channels {
-            inputs: vec![codes.view],
-            runs: runs(order),
-            out,
-        };
-        self.step(name, StepKind::Channels(channels));
+        let out = self.tensor(name, self.tensors[view.tensor.0].kind.clone());
+        self.step(
+            name,
+            StepKind::Channels(ranges(order)),
+            [view.tensor],
+            [out],
+        );
         out
     }
 
-    fn first_image(&mut self, node: &Node) -> Option<(TensorId, [usize; 3], QuantParams)> {
+    fn first_image(&mut self, node: &Node) -> Option<(TensorId, QuantParams)> {
+        match node.inputs[0] {
+            Operand::Value(x) => self.image(x),
+            Operand::Param(_) => None,
+        }
+    }
+
+    /// Adds the step that writes the output `index` of `node`.
+    fn moved(
+        &mut self,
+        node: &Node,
+        index: usize,
+        kind: StepKind,
+        inputs: impl Into<Vec<TensorId>>,
+        params: QuantParams,
+    ) {
+        let out = self.quantised_tensor(node.outputs[index], params);
+        self.step(&node.name, kind, inputs, [out]);
+        self.set_quantised(node.outputs[index], out);
+    }
+
+    /// The quantised view of the input, the size of its tensor, and the shape of the result without the batch.
+    fn shapes(&self, node: &Node) -> Option<(QuantisedView, [usize; 3], Vec<usize>)> {
         let Operand::Value(x) = node.inputs[0] else {
             return None;
         };
-        let (input, params) = self.image(x)?;
-        let (size, _) = self.tensors[input.0].kind.codes()?;
-        Some((input, size, params))
-    }
-
-    fn moved(&mut self, node: &Node, value: ValueId, kind: StepKind, out: TensorId) {
-        self.step(&node.name, kind);
-        self.set_codes(value, out);
-    }
-
-    /// The input's codes, and the shape of the result without the batch.
-    fn shapes(&self, node: &Node) -> Option<(Quantised, [usize; 3], Vec<usize>)> {
-        let Operand::Value(x) = node.inputs[0] else {
-            return None;
-        };
-        let codes = self.known[x.index()].codes.clone()?;
-        let (size, _) = self.tensors[codes.view.0].kind.codes()?;
+        let view = self.known[x.index()].quantised.clone()?;
+        let size = self.size(view.tensor);
         match self.graph.value(node.outputs[0]).fact.shape.split_first()? {
             (Dim::Batch, rest) => {
                 let shape = rest.iter().map(|dim| dim.fixed()).collect::<Option<_>>()?;
-                Some((codes, size, shape))
+                Some((view, size, shape))
             }
             _ => None,
         }
@@ -140,22 +146,22 @@ impl Lowering<'_> {
 
     /// Another shape of the same elements. Pixels must stay together; one pixel always does.
     fn reshape(&mut self, node: &Node) -> bool {
-        let Some((codes, [height, width, _], shape)) = self.shapes(node) else {
+        let Some((view, [height, width, _], shape)) = self.shapes(node) else {
             return false;
         };
         if height * width > 1 && !shape.ends_with(&[height, width]) {
             return false;
         }
-        self.known[node.outputs[0].index()].codes = Some(Quantised { shape, ..codes });
+        self.known[node.outputs[0].index()].quantised = Some(QuantisedView { shape, ..view });
         true
     }
 
     /// Channels in another order, as a shuffle of groups is written.
     fn transpose(&mut self, node: &Node, perm: &[usize]) -> bool {
-        let Some((codes, [height, width, channels], shape)) = self.shapes(node) else {
+        let Some((view, [height, width, channels], shape)) = self.shapes(node) else {
             return false;
         };
-        let rank = codes.shape.len();
+        let rank = view.shape.len();
         // Dimensions of the channels; those of the pixels must stay where they are.
         let moving = if height * width > 1 { rank - 2 } else { rank };
         if perm
@@ -165,7 +171,7 @@ impl Lowering<'_> {
         {
             return false;
         }
-        let extents = &codes.shape[..moving];
+        let extents = &view.shape[..moving];
         let mut steps = vec![1; moving];
         for i in (1..moving).rev() {
             steps[i - 1] = steps[i] * extents[i];
@@ -179,93 +185,81 @@ impl Lowering<'_> {
         debug_assert_eq!(
             order.len(),
             channels,
-            "a value has every channel of its slot"
+            "a value has every channel of its tensor"
         );
-        if let Some(before) = &codes.order {
+        if let Some(before) = &view.order {
             order = order.into_iter().map(|channel| before[channel]).collect();
         }
         let plain = order.iter().copied().eq(0..channels);
-        self.known[node.outputs[0].index()].codes = Some(Quantised {
-            view: codes.view,
+        self.known[node.outputs[0].index()].quantised = Some(QuantisedView {
             shape,
             order: (!plain).then_some(order),
+            ..view
         });
         true
     }
 
     fn concat(&mut self, node: &Node) -> bool {
         let mut inputs = Vec::new();
-        let mut runs = Vec::new();
-        let mut meaning = None;
+        let mut ranges = Vec::new();
+        let mut common = None;
         for (i, &operand) in node.inputs.iter().enumerate() {
             let Operand::Value(x) = operand else {
                 return false;
             };
-            let Some((view, params)) = self.image(x) else {
+            let Some((tensor, params)) = self.image(x) else {
                 return false;
             };
-            if *meaning.get_or_insert(params) != params {
+            if *common.get_or_insert(params) != params {
                 return false;
             }
-            let Some(([_, _, len], _)) = self.tensors[view.0].kind.codes() else {
-                return false;
-            };
-            inputs.push(view);
-            runs.push(Run {
+            inputs.push(tensor);
+            ranges.push(ChannelRange {
                 input: i,
                 start: 0,
-                len,
+                len: self.size(tensor)[2],
             });
         }
-        let Some(params) = meaning else {
+        let Some(params) = common else {
             return false;
         };
-        let out = self.codes_slot(node.outputs[0], params);
-        let channels = Channels { inputs, runs, out };
-        self.moved(node, node.outputs[0], StepKind::Channels(channels), out);
+        self.moved(node, 0, StepKind::Channels(ranges), inputs, params);
         true
     }
 
     /// One piece, `start..end`, along a dimension for each value that the node writes.
     fn cut(&mut self, node: &Node, axis: usize, pieces: &[(usize, usize)], step: usize) -> bool {
-        let Some((input, _, params)) = self.first_image(node) else {
+        let Some((input, params)) = self.first_image(node) else {
             return false;
         };
         if axis == 0 {
             return false;
         }
-        for (&value, &(start, end)) in node.outputs.iter().zip(pieces) {
-            let out = self.codes_slot(value, params);
+        for (index, &(start, end)) in pieces.iter().enumerate() {
             let kind = if axis == 1 {
                 let channels: Vec<usize> = (start..end).step_by(step).collect();
-                StepKind::Channels(Channels {
-                    inputs: vec![input],
-                    runs: runs(&channels),
-                    out,
-                })
+                StepKind::Channels(ranges(&channels))
             } else {
-                let mut crop = Crop {
-                    input,
-                    start: [0, 0],
-                    step: [1, 1],
-                    out,
-                };
-                crop.start[axis - 2] = start;
-                crop.step[axis - 2] = step;
-                StepKind::Crop(crop)
+                let (mut starts, mut steps) = ([0, 0], [1, 1]);
+                starts[axis - 2] = start;
+                steps[axis - 2] = step;
+                StepKind::Crop {
+                    start: starts,
+                    step: steps,
+                }
             };
-            self.moved(node, value, kind, out);
+            self.moved(node, index, kind, [input], params);
         }
         true
     }
 
-    /// A border, if the codes have its number.
+    /// A border, if its value can be quantised exactly.
     fn pad(&mut self, node: &Node, pads: &[(usize, usize)], value: f32) -> bool {
-        let Some((input, _, params)) = self.first_image(node) else {
+        let Some((input, params)) = self.first_image(node) else {
             return false;
         };
-        let code = params.code(value.into());
-        if params.number(code) != f64::from(value) {
+        let quantised = params.quantise_f64(value.into());
+        if params.dequantise_f64(quantised) != f64::from(value) {
             return false;
         }
         let before = match *pads {
@@ -273,30 +267,27 @@ impl Lowering<'_> {
             [(0, 0), (c, _)] => [0, 0, c],
             _ => return false,
         };
-        let out = self.codes_slot(node.outputs[0], params);
-        let pad = Pad {
-            input,
+        let pad = StepKind::Pad {
             before,
-            value: code,
-            out,
+            value: quantised,
         };
-        self.moved(node, node.outputs[0], StepKind::Pad(pad), out);
+        self.moved(node, 0, pad, [input], params);
         true
     }
 }
 
-/// Channels of one input as runs, as long as they can be.
-fn runs(channels: &[usize]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+/// Channels of one input as ranges, as long as possible.
+fn ranges(channels: &[usize]) -> Vec<ChannelRange> {
+    let mut ranges: Vec<ChannelRange> = Vec::new();
     for &channel in channels {
-        match runs.last_mut() {
-            Some(run) if run.start + run.len == channel => run.len += 1,
-            _ => runs.push(Run {
+        match ranges.last_mut() {
+            Some(range) if range.start + range.len == channel => range.len += 1,
+            _ => ranges.push(ChannelRange {
                 input: 0,
                 start: channel,
                 len: 1,
             }),
         }
     }
-    runs
+    ranges
 }

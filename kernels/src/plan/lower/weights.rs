@@ -14,10 +14,10 @@ impl Lowering<'_> {
     pub(super) fn filters(&self, node: &Node) -> Option<(Filters, [usize; 2])> {
         let (raw, scale) =
             self.dequantised_constant(*node.inputs.get(1)?, output_axis(&node.op))?;
-        let Data::I8(codes) = raw.data() else {
+        let Data::I8(values) = raw.data() else {
             return None;
         };
-        if codes.contains(&i8::MIN) {
+        if values.contains(&i8::MIN) {
             return None;
         }
         let (channels, taps, kernel) = match (&node.op, raw.shape()) {
@@ -29,8 +29,8 @@ impl Lowering<'_> {
         let [pixels, inputs] = taps;
         let transposed = matches!(&node.op, Op::Gemm(gemm) if !gemm.trans_b);
         let at = |o: usize, pixel: usize, c: usize| match transposed {
-            true => codes[c * channels + o],
-            false => codes[(o * inputs + c) * pixels + pixel],
+            true => values[c * channels + o],
+            false => values[(o * inputs + c) * pixels + pixel],
         };
         let weight = (0..channels)
             .flat_map(|o| {
@@ -69,7 +69,7 @@ impl Lowering<'_> {
         (bias.len() == channels).then(|| Bias::Float(bias.to_vec()))
     }
 
-    /// What a constant is dequantised from: integers and scales, along `axis` if several, with zero
+    /// The integers and scales that a constant is dequantised from, several scales along `axis`, with zero
     /// points of 0.
     fn dequantised_constant(
         &self,

@@ -1,4 +1,4 @@
-//! The tile with AVX2: two products of 16 bits and their sum are one instruction.
+//! The micro-tile with AVX2: two products of 16 bits and their sum are one instruction.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32,
@@ -6,10 +6,10 @@ use std::arch::x86_64::{
 };
 
 use super::super::super::isa::{self, Isa, Loop};
-use super::{LANES, Tile};
+use super::{MicroTile, NR};
 
-/// Pixels of a tile. Its sums fill 12 of 16 registers.
-pub(in super::super) const ROWS: usize = 6;
+/// Its sums fill 12 of 16 registers.
+pub(in super::super) const MR: usize = 6;
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +22,9 @@ impl Avx2 {
     }
 }
 
-impl Tile<ROWS> for Avx2 {
+impl MicroTile<MR> for Avx2 {
     #[inline(always)]
-    fn products(self, pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
+    fn products(self, pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
         // SAFETY: there is an `Avx2` only where the processor has AVX2.
         unsafe { products(pixels, filters) }
     }
@@ -37,8 +37,8 @@ impl Tile<ROWS> for Avx2 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products(pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
-    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+fn products(pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; MR];
     for (pixels, filters) in pixels.iter().zip(filters) {
         let (halves, _) = filters.as_chunks();
         let filters = [load(&halves[0]), load(&halves[1])];
@@ -55,7 +55,7 @@ fn products(pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(words: &[i32; 8]) -> __m256i {
-    // SAFETY: it reads the 8 words of the array, at any alignment.
-    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+fn load(packed: &[i32; 8]) -> __m256i {
+    // SAFETY: it reads the 8 elements of the array, at any alignment.
+    unsafe { _mm256_loadu_si256(packed.as_ptr().cast()) }
 }

@@ -1,22 +1,22 @@
-//! The tile that every x86-64 processor has: SSE2 multiplies and adds pairs of 16 bits too.
+//! The micro-tile for every x86-64 processor: SSE2 multiplies and adds pairs of 16 bits too.
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_madd_epi16, _mm_set_epi32, _mm_set1_epi32, _mm_setzero_si128,
 };
 
 use super::super::super::isa::{self, Loop};
-use super::{LANES, Tile};
+use super::{MicroTile, NR};
 
-/// Pixels of a tile. Its sums fill 12 of 16 registers.
-pub(in super::super) const ROWS: usize = 3;
+/// Its sums fill 12 of 16 registers.
+pub(in super::super) const MR: usize = 3;
 
 /// SSE2 is part of x86-64.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Sse2;
 
-impl Tile<ROWS> for Sse2 {
+impl MicroTile<MR> for Sse2 {
     #[inline(always)]
-    fn products(self, pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
+    fn products(self, pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
         // SAFETY: every x86-64 processor has SSE2.
         unsafe { products(pixels, filters) }
     }
@@ -28,8 +28,8 @@ impl Tile<ROWS> for Sse2 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn products(pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
-    let mut sums = [[_mm_setzero_si128(); LANES / 4]; ROWS];
+fn products(pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
+    let mut sums = [[_mm_setzero_si128(); NR / 4]; MR];
     for (pixels, filters) in pixels.iter().zip(filters) {
         let (quarters, _) = filters.as_chunks();
         for (sums, &pixel) in sums.iter_mut().zip(pixels) {

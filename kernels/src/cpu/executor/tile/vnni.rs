@@ -1,15 +1,14 @@
-//! The tile with AVX-512 VNNI: four products of bytes and their sum with a fifth number are one
-//! instruction.
+//! The micro-tile with AVX-512 VNNI: four products of bytes added to a sum are one instruction.
 
 use std::arch::x86_64::{
     __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
 };
 
 use super::super::super::isa::{self, Isa, Loop};
-use super::{LANES, Tile};
+use super::{MicroTile, NR};
 
-/// Pixels of a tile: sums enough to hide the four cycles that an instruction takes.
-pub(in super::super) const ROWS: usize = 12;
+/// Enough sums to hide the latency of four cycles of an instruction.
+pub(in super::super) const MR: usize = 12;
 
 /// Proof that the processor has AVX-512 VNNI.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +21,9 @@ impl Vnni {
     }
 }
 
-impl Tile<ROWS> for Vnni {
+impl MicroTile<MR> for Vnni {
     #[inline(always)]
-    fn products(self, pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
+    fn products(self, pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
         // SAFETY: there is a `Vnni` only where the processor has AVX-512 VNNI.
         unsafe { products(pixels, filters) }
     }
@@ -37,8 +36,8 @@ impl Tile<ROWS> for Vnni {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn products(pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; ROWS] {
-    let mut sums = [_mm512_setzero_si512(); ROWS];
+fn products(pixels: &[[i32; MR]], filters: &[[i32; NR]]) -> [[i32; NR]; MR] {
+    let mut sums = [_mm512_setzero_si512(); MR];
     for (pixels, filters) in pixels.iter().zip(filters) {
         let filters = load(filters);
         for (sum, &pixel) in sums.iter_mut().zip(pixels) {
@@ -51,7 +50,7 @@ fn products(pixels: &[[i32; ROWS]], filters: &[[i32; LANES]]) -> [[i32; LANES]; 
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(words: &[i32; LANES]) -> __m512i {
-    // SAFETY: it reads the 16 words of the array, at any alignment.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+fn load(packed: &[i32; NR]) -> __m512i {
+    // SAFETY: it reads the 16 elements of the array, at any alignment.
+    unsafe { _mm512_loadu_si512(packed.as_ptr().cast()) }
 }
