@@ -10,12 +10,14 @@ mod errors;
 pub mod pictures;
 mod printable;
 pub mod private;
+mod replace;
 pub mod settings;
 
 use std::io::{self, ErrorKind, Write};
 
 pub use errors::{closed_pipe, one_line};
 pub use printable::{is_unprintable, printable, without_passwords};
+pub use replace::{Replacement, replace_file, sync_folder};
 
 use self::printable::{PrintableJson, columns, shortened};
 

@@ -14,7 +14,7 @@
 //! makes the same bytes, and reading them back makes the same graph, up to the order of its
 //! parameters ([`Graph::pruned`] has the order of a file).
 //!
-//! A file can be sealed ([`write_file_with_digest`]): it then states its own SHA-256 under [`DIGEST_KEY`],
+//! A file can be sealed ([`write_bytes_with_digest`]): it then states its own SHA-256 under [`DIGEST_KEY`],
 //! and is refused if a single byte of it has changed.
 
 mod attributes;
@@ -36,8 +36,8 @@ mod tests;
 mod write;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use prost::Message;
@@ -154,53 +154,6 @@ fn encode(model: &ModelProto) -> Result<Vec<u8>> {
         limits::MAX_BYTES - 1,
     )?;
     Ok(model.encode_to_vec())
-}
-
-/// Writes `graph` to `path`, as [`write_bytes`] does. What was at `path` is there until the new
-/// file is complete: a full disk loses nothing.
-///
-/// # Errors
-/// [`Error::Io`]; as [`write_bytes`].
-pub fn write_file(graph: &Graph, metadata: &BTreeMap<String, String>, path: &Path) -> Result<()> {
-    replace(path, &write_bytes(graph, metadata)?)
-}
-
-/// As [`write_file`], with the file's own SHA-256 under [`DIGEST_KEY`].
-///
-/// # Errors
-/// As [`write_file`].
-pub fn write_file_with_digest(
-    graph: &Graph,
-    metadata: &BTreeMap<String, String>,
-    path: &Path,
-) -> Result<()> {
-    replace(path, &write_bytes_with_digest(graph, metadata)?)
-}
-
-/// Writes `bytes` to `path`; what was there stays until they are complete.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some(name) = path.file_name() else {
-        let shown = path.display();
-        return Err(Error::Argument(format!(
-            "`{shown}` names no file to write to"
-        )));
-    };
-    let mut partial = std::ffi::OsString::from(".");
-    partial.push(name);
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(partial);
-    let written = File::create(&partial)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .map_err(Error::io(&partial))
-        .and_then(|()| fs::rename(&partial, path).map_err(Error::io(path)));
-    if written.is_err() {
-        // The error that counts is the first one; a leftover has a name that says what it is.
-        let _ = fs::remove_file(&partial);
-    }
-    written
 }
 
 /// The inputs of `graph` without the initialisers, which files up to version 3 of the format list

@@ -14,11 +14,12 @@ pub mod report;
 pub mod verdicts;
 pub mod video;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use cli::Replacement;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageError};
 
@@ -137,32 +138,14 @@ fn utc(millis: u64) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// Writes a file whole or not at all: beside it first, then renamed over it. Holds against a kill,
-/// not against a power cut. A device or a pipe is written into: a file renamed over it would take
-/// its place.
-fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let opened = File::options().write(true).open(path);
-        return opened
-            .and_then(|mut file| write(&mut file))
-            .map_err(|source| Error::Io {
-                path: path.to_owned(),
-                source,
-            });
-    }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = cli::private::create(&part)
-        .and_then(|mut file| write(&mut file))
-        .and_then(|()| fs::rename(&part, path));
-    written.map_err(|source| {
-        // It may not even be there; the first error is the one to tell.
-        let _ = fs::remove_file(&part);
-        Error::Io {
-            path: path.to_owned(),
-            source,
-        }
+/// Replaces a file, without waiting for the disk: it holds against a kill, not against a power cut.
+fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    cli::replace_file(path, Replacement::PrivateUnsynced, write).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
     })
 }
 
@@ -299,8 +282,8 @@ mod tests {
         .unwrap_err();
         let wanted = format!("{}: no storage space", path.display());
         assert_eq!(error.to_string(), wanted);
-        assert_eq!(fs::read(&path).unwrap(), b"first");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let link = folder.path().join("full");
         std::os::unix::fs::symlink("/dev/full", &link).unwrap();
         let error = write_whole(&link, |file| file.write_all(b"page")).unwrap_err();

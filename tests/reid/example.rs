@@ -76,6 +76,15 @@ impl Folder {
         std::fs::write(&path, bytes).expect("the file can be written");
         path
     }
+
+    /// Files that a replacement has begun and not removed.
+    pub(crate) fn partials(&self) -> usize {
+        let entries = std::fs::read_dir(self.0.path()).expect("the folder can be listed");
+        let names = entries.map(|entry| entry.expect("it can be read").file_name());
+        names
+            .filter(|name| name.to_string_lossy().ends_with(".partial"))
+            .count()
+    }
 }
 
 /// The example's network, not folded.
@@ -112,8 +121,8 @@ pub(crate) fn metadata() -> ModelMetadata {
 pub(crate) fn write_with(metadata: &ModelMetadata, path: &Path) {
     let key = network::metadata::METADATA_KEY.to_owned();
     let metadata = BTreeMap::from([(key, metadata.to_json())]);
-    network::onnx::write_file_with_digest(&network(), &metadata, path)
-        .expect("the model can be written");
+    let bytes = network::onnx::write_bytes_with_digest(&network(), &metadata);
+    std::fs::write(path, bytes.expect("it has a form")).expect("the model can be written");
 }
 
 /// The first crops of the example, in the order of their names.

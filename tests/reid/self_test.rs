@@ -46,8 +46,8 @@ fn with_self_test() -> ModelMetadata {
 /// Writes the example's network with what is said of it, sealed as an exporter does.
 fn with_digest(json: &str, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]);
-    network::onnx::write_file_with_digest(&network(), &metadata, path)
-        .expect("the model can be written");
+    let bytes = network::onnx::write_bytes_with_digest(&network(), &metadata);
+    std::fs::write(path, bytes.expect("it has a form")).expect("the model can be written");
 }
 
 /// The example's network in integers.
@@ -91,8 +91,8 @@ fn with_integer_self_test() -> ModelMetadata {
 /// Writes the example's network in integers.
 fn integers_with_digest(metadata: &ModelMetadata, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), metadata.to_json())]);
-    network::onnx::write_file_with_digest(&integers(), &metadata, path)
-        .expect("the model can be written");
+    let bytes = network::onnx::write_bytes_with_digest(&integers(), &metadata);
+    std::fs::write(path, bytes.expect("it has a form")).expect("the model can be written");
 }
 
 /// The example's network with its receipt.
@@ -272,7 +272,8 @@ fn a_stated_space_counts_only_in_a_file_whose_digest_holds() {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), stated.to_json())]);
     let write = |name: &str, graph: &Graph, metadata: &BTreeMap<String, String>| {
         let path = folder.at(name);
-        network::onnx::write_file(graph, metadata, &path).expect("the model can be written");
+        let bytes = network::onnx::write_bytes(graph, metadata).expect("it has a form");
+        std::fs::write(&path, bytes).expect("the model can be written");
         path
     };
     let again = write("again.onnx", &network(), &metadata);

@@ -10,9 +10,10 @@ pub mod int8;
 pub mod quantise;
 mod self_test;
 
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use cli::Replacement;
 use network::graph::fold::{fold, merge_branches};
 use network::graph::{Dim, Graph};
 use network::metadata::{self, Embedding, Metric, ModelMetadata, Preprocessing, WeightsOrigin};
@@ -205,14 +206,12 @@ impl Exported {
     /// Writes the ONNX file, sealed with its own SHA-256; what was there stays until it is whole.
     ///
     /// # Errors
-    /// [`Error::Kernels`].
+    /// [`Error::Kernels`], [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let said = [(metadata::METADATA_KEY.to_owned(), self.metadata.to_json())];
-        Ok(onnx::write_file_with_digest(
-            &self.graph,
-            &said.into(),
-            path,
-        )?)
+        let json = [(metadata::METADATA_KEY.to_owned(), self.metadata.to_json())];
+        let bytes = onnx::write_bytes_with_digest(&self.graph, &json.into())?;
+        cli::replace_file(path, Replacement::Shared, |file| file.write_all(&bytes))
+            .map_err(Error::io(path))
     }
 }
 

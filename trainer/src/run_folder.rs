@@ -15,6 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use cli::Replacement;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
@@ -187,22 +188,10 @@ fn line(record: &LogRecord) -> Vec<u8> {
     line
 }
 
-/// Writes under another name in the same folder, then renames. Pictures of a run show persons, so that its files are their owner's alone.
+/// Replaces a file of a run, whose pictures show persons.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let written = cli::private::create(&beside)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The error that counts is the first one.
-        let _ = fs::remove_file(&beside);
-    }
-    written.map_err(Error::io(path))
+    cli::replace_file(path, Replacement::Private, |file| file.write_all(bytes))
+        .map_err(Error::io(path))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 pub(crate) mod element;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
+use cli::Replacement;
 use network::tensor::{Data, Tensor};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
@@ -92,10 +93,10 @@ impl WeightFile {
     /// is there until the new file is complete and on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Argument`] if `path` names no file.
+    /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let header = self.header(path)?;
-        replace(path, |file| {
+        cli::replace_file(path, Replacement::Shared, |file| {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(&header)?;
             for (_, tensor) in self.in_order() {
@@ -109,6 +110,7 @@ impl WeightFile {
             }
             Ok(())
         })
+        .map_err(Error::io(path))
     }
 
     /// The tensors as they lie in a file: large elements first, so that each is aligned.
@@ -169,39 +171,10 @@ pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Lets `write` fill a new file and puts it in the place of `path` once it is on the disk. Whatever
-/// happens in between, `path` is what it was.
-pub(crate) fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<()> {
-    let Some(name) = path.file_name() else {
-        let shown = path.display();
-        bail!("`{shown}` names no file to write to");
-    };
-    let mut partial = std::ffi::OsString::from(".");
-    partial.push(name);
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(partial);
-    let written = File::create(&partial)
-        .and_then(|file| {
-            let mut file = BufWriter::with_capacity(1 << 20, file);
-            write(&mut file)?;
-            file.into_inner()
-                .map_err(std::io::IntoInnerError::into_error)?
-                .sync_all()
-        })
-        .map_err(Error::io(&partial))
-        .and_then(|()| fs::rename(&partial, path).map_err(Error::io(path)));
-    if written.is_err() {
-        // The error that counts is the first one; a leftover has a name that says what it is.
-        let _ = fs::remove_file(&partial);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn weights() -> WeightFile {
@@ -316,22 +289,8 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.safetensors");
-        weights().write(&path).unwrap();
-        let before = fs::read(&path).unwrap();
-        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let written = replace(&path, |file| {
-            file.write_all(b"half of it")?;
-            Err(full())
-        });
+    fn a_folder_is_no_file_to_write_to() {
+        let written = weights().write(Path::new("/"));
         assert!(matches!(written, Err(Error::Io { .. })));
-        assert_eq!(fs::read(&path).unwrap(), before);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(matches!(
-            weights().write(Path::new("/")),
-            Err(Error::Argument(_))
-        ));
     }
 }

@@ -262,7 +262,7 @@ fn every_form_of_network_and_loss_trains() {
 #[test]
 fn a_network_from_an_onnx_file_trains_and_goes_on() {
     use network::graph::fold::fold;
-    use network::onnx::write_file;
+    use network::onnx::write_bytes;
     let bench = Bench::new();
     let spec = trainer::nets::Spec {
         backbone: trainer::nets::Backbone::ResNet18,
@@ -273,8 +273,10 @@ fn a_network_from_an_onnx_file_trains_and_goes_on() {
     let net = trainer::nets::build(&spec, 5, 1).unwrap();
     let graph = net.graph().with_output("f_t").unwrap();
     let folded = fold(&graph).unwrap();
-    write_file(&graph, &Default::default(), &bench.path("float.onnx")).unwrap();
-    write_file(&folded, &Default::default(), &bench.path("folded.onnx")).unwrap();
+    for (name, graph) in [("float.onnx", &graph), ("folded.onnx", &folded)] {
+        let bytes = write_bytes(graph, &Default::default()).unwrap();
+        std::fs::write(bench.path(name), bytes).unwrap();
+    }
 
     let said = done(bench.train("--out folded --init folded.onnx --set schedule.epochs=1"));
     let said = String::from_utf8(said.stderr).unwrap();

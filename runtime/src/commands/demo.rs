@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use cli::Replacement;
 use pages::Header;
 use runtime::Error;
 use runtime::config::Config;
@@ -25,9 +26,9 @@ use self::colours::Best;
 use self::score::{Decided, Judged, Owners, Tally, Verdict};
 use self::truth::Truth;
 use self::watcher::{Watched, Watcher};
+use super::Outcome;
 use super::interrupt::Interrupt;
 use super::run::{Flags, Ready, STRANGERS, Seen, Settings};
-use super::{Outcome, images};
 
 /// Watch a bundled clip with a bundled model: who comes back?
 ///
@@ -266,7 +267,7 @@ impl Demo {
             page: self.out.join("demo.html"),
         };
         page(&report, &watched, &judged, &colours).write(&report.page)?;
-        images::replace(&kept, |file| {
+        cli::replace_file(&kept, Replacement::Private, |file| {
             serde_json::to_writer_pretty(file, &report).map_err(io::Error::from)
         })
         .with_context(|| kept.display().to_string())?;

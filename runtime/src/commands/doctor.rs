@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use cli::Replacement;
 use media::camera::{Info, Offer, list};
 use retrieval::scan;
 use runtime::embed::HAS_TRACT;
 use serde::Serialize;
 
-use super::{Outcome, images};
+use super::Outcome;
 
 /// Say what this device has, what would be used and why: the first thing to send with a question.
 #[derive(Debug, Args)]
@@ -59,7 +60,7 @@ impl Doctor {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let report = Report::of_this_device();
         if let Some(path) = &self.bundle {
-            images::replace(path, |file| {
+            cli::replace_file(path, Replacement::Private, |file| {
                 serde_json::to_writer_pretty(file, &report).map_err(Into::into)
             })
             .with_context(|| path.display().to_string())?;

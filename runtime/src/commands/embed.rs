@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use cli::Replacement;
 use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome, images};
@@ -51,7 +52,7 @@ impl Embed {
         super::npy::write(&self.out, embeddings.dim(), embeddings.as_slice())
             .with_context(|| self.out.display().to_string())?;
         let list = self.out.with_extension("txt");
-        images::replace(&list, |file| {
+        cli::replace_file(&list, Replacement::Private, |file| {
             embedded
                 .paths
                 .iter()

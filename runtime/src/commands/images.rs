@@ -1,7 +1,5 @@
 //! Image files in, embeddings out: what `embed`, `eval`, `match` and `enroll` have in common.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -119,39 +117,4 @@ fn read(path: &str, frame: &mut Frame) -> anyhow::Result<()> {
         Status::Frame => Ok(()),
         Status::End => bail!("{path}: holds no image"),
     }
-}
-
-/// Writes a file beside its place and moves it there once it is whole and on the disk.
-///
-/// A device or a pipe is written into: a file moved there would take its place, and root has lost
-/// `/dev/null` that way. The file is its owner's alone: all that is written here tells of persons.
-pub(super) fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let mut file = BufWriter::new(File::options().write(true).open(path)?);
-        write(&mut file)?;
-        return file.flush();
-    }
-    let mut name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let result = (|| {
-        let mut file = BufWriter::new(cli::private::create(&part)?);
-        write(&mut file)?;
-        file.flush()?;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
-        std::fs::rename(&part, path)
-    })();
-    if result.is_err() {
-        // The message about the failure is worth more than one about what it left behind.
-        let _ = std::fs::remove_file(&part);
-    }
-    result
 }

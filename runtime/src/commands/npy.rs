@@ -1,9 +1,10 @@
 //! NumPy's array file, as far as a matrix of f32 goes: format version 1.0 of
 //! `numpy.lib.format`.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
+
+use cli::Replacement;
 
 /// Writes `values` as `[rows, columns]`, little-endian, row-major.
 ///
@@ -15,7 +16,7 @@ pub(super) fn write(path: &Path, columns: usize, values: &[f32]) -> io::Result<(
     // Magic, version and length take 10 bytes; the header ends with a newline at a multiple of 64.
     let padding = (64 - (10 + shape.len() + 1) % 64) % 64;
     let header = format!("{shape}{:padding$}\n", "");
-    super::images::replace(path, |file: &mut BufWriter<File>| {
+    cli::replace_file(path, Replacement::Private, |file| {
         file.write_all(b"\x93NUMPY\x01\x00")?;
         file.write_all(&(header.len() as u16).to_le_bytes())?;
         file.write_all(header.as_bytes())?;

@@ -196,10 +196,7 @@ impl GalleryFile {
 
     /// Makes the names in the file's folder durable. Where a folder cannot be opened (Windows) the system sees to it.
     pub(super) fn sync_folder(&self) -> Result<()> {
-        match File::open(folder(&self.real)) {
-            Ok(folder) => folder.sync_all().map_err(|e| self.not_stored(e)),
-            Err(_) => Ok(()),
-        }
+        cli::sync_folder(&self.real).map_err(|e| self.not_stored(e))
     }
 
     /// Removes the file at the scratch name, unless another program writes to it.

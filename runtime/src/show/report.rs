@@ -247,11 +247,7 @@ impl Report {
     /// # Errors
     /// [`super::Error::Io`].
     pub fn finish(&self, path: &Path, totals: &Totals<'_>) -> Result<()> {
-        write_whole(path, |file| {
-            let mut out = io::BufWriter::new(file);
-            self.write(&mut out, totals)?;
-            out.flush()
-        })
+        write_whole(path, |file| self.write(file, totals))
     }
 
     /// Writes the page.

@@ -70,7 +70,7 @@ impl Page<'_> {
     /// # Errors
     /// [`super::Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, |file| self.write_to(io::BufWriter::new(file)))
+        write_whole(path, |file| self.write_to(file))
     }
 
     fn write_to(&self, out: impl Write) -> io::Result<()> {

@@ -1,11 +1,11 @@
-//! What is written is read back as it was, and files are replaced as a whole.
+//! What is written is read back as it was.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::graph::{Binary, Conv, Gemm, Operand, Pool, Reduce, Unary, ValueId};
 use crate::onnx::proto::{EXTERNAL, StringStringEntryProto};
-use crate::onnx::{read_file, write_bytes, write_file};
+use crate::onnx::{read_file, write_bytes};
 
 /// A graph under construction whose nodes are numbered and whose parameters count.
 struct Build(Graph);
@@ -271,35 +271,6 @@ fn names_that_onnx_does_not_allow_are_changed_on_the_way() {
 
 fn a_value(graph: &Graph) -> ValueId {
     graph.nodes()[0].outputs[0]
-}
-
-#[test]
-fn a_file_is_replaced_as_a_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("person.onnx");
-    let graph = everything();
-    std::fs::write(&path, "the file before").unwrap();
-    write_file(&graph, &metadata(), &path).unwrap();
-    let model = read_file(&path, &ReadOptions::default()).unwrap();
-    assert_eq!(model.graph, graph);
-
-    // A folder in the way of the new file stands for a full disk: the old file is still there.
-    let partial = folder
-        .path()
-        .join(format!(".person.onnx.{}.partial", std::process::id()));
-    std::fs::create_dir(&partial).unwrap();
-    write_file(&graph, &BTreeMap::new(), &path).unwrap_err();
-    let kept = read_file(&path, &ReadOptions::default()).unwrap();
-    assert_eq!(kept.metadata, metadata());
-    std::fs::remove_dir(&partial).unwrap();
-
-    let missing = folder.path().join("no folder/person.onnx");
-    let error = write_file(&graph, &metadata(), &missing)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("no folder"), "{error}");
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use cli::Replacement;
 use serde::Deserialize;
-
-use crate::commands::images;
 
 const MODEL: &[u8] = include_bytes!("../../../../models/street-osnet_x0_25-int8.onnx");
 const CARD: &str = include_str!("../../../../models/street-osnet_x0_25-int8.json");
@@ -90,7 +89,7 @@ fn unpack(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
     if std::fs::read(&path).is_ok_and(|found| found == bytes) {
         return Ok(path);
     }
-    images::replace(&path, |file| file.write_all(bytes))
+    cli::replace_file(&path, Replacement::Private, |file| file.write_all(bytes))
         .with_context(|| path.display().to_string())?;
     Ok(path)
 }

@@ -8,6 +8,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use cli::Replacement;
 use network::self_test::{Checksum, Passed};
 use serde::{Deserialize, Serialize};
 
@@ -86,21 +87,18 @@ impl Passes {
             return;
         };
         let path = Self::place(&folders[0], tested);
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
         let kept = Kept {
             schema: SCHEMA,
             subject: tested.subject.clone(),
             by: tested.by.clone(),
             passed,
         };
-        let written = prepare(folders).and_then(|()| {
+        let _ = prepare(folders).and_then(|()| {
             let bytes = serde_json::to_vec(&kept)?;
-            cli::private::create_new(&partial)?.write_all(&bytes)?;
-            std::fs::rename(&partial, &path)
+            cli::replace_file(&path, Replacement::PrivateUnsynced, |file| {
+                file.write_all(&bytes)
+            })
         });
-        if written.is_err() {
-            let _ = std::fs::remove_file(&partial);
-        }
     }
 }
 
