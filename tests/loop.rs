@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fixtures::script::{BOX, CROP, Camera, Colours, DIM, Shot, Time};
 use fixtures::street::Random;
-use media::clock::Stop;
+use media::clock::CancelToken;
 use media::slot::{Group, Policy, Slot};
 use network::metadata::Preprocessing;
 use runtime::event::{Evidence, Observation, Silent, Sink, State};
@@ -170,7 +170,7 @@ fn two_sources_share_one_gallery_and_each_gets_its_turn() {
         let people = boxes(script);
         lanes.push(Lane::new(&format!("{n}"), people, DIM, &settings, &numbers).unwrap());
         let camera = Camera::new(script.clone().into_iter(), &Time::default());
-        slots.push(Slot::new(Box::new(camera), Policy::Every, Stop::default()).unwrap());
+        slots.push(Slot::new(Box::new(camera), Policy::Every, CancelToken::default()).unwrap());
     }
     let mut gallery = gallery(Duration::from_secs(DAY));
     let mut said = Said::default();

@@ -1,5 +1,5 @@
 //! What both programs say to people and machines, and how both are told: progress on stderr, tables
-//! and JSON on stdout, files that are [`private`], [`settings`] as TOML, [`pictures`] in folders.
+//! and JSON on stdout, files that are [`private`], [`settings`] as TOML.
 //!
 //! This crate is the border to the terminal: all text is made [`printable()`], and a stdout or stderr
 //! that cannot be written to is an error or is passed over, never a panic as with `println!`.
@@ -7,7 +7,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod errors;
-pub mod pictures;
 mod printable;
 pub mod private;
 mod replace;

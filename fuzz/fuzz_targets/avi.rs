@@ -4,14 +4,14 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use media::avi::Avi;
+use media::avi::AviReader;
 use media::{Frame, Source, Status};
 
 /// Enough for every way on from one frame to the next; the rest would only cost time.
 const FRAMES: u64 = 8;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(mut avi) = Avi::new(Cursor::new(bytes), "fuzz", None) else {
+    let Ok(mut avi) = AviReader::new(Cursor::new(bytes), "fuzz", None) else {
         return;
     };
     let mut frame = Frame::default();

@@ -1,33 +1,30 @@
-//! Motion-JPEG in AVI files, read as a stream: the container of USB cameras, of `ffmpeg -c:v
-//! mjpeg`, and of our own [`super::avi_writer`].
+//! Motion-JPEG AVI files, read and written: what USB cameras and `ffmpeg -c:v mjpeg` make.
 //!
 //! An AVI file is a tree of chunks (four letters, a little-endian size, a body padded to an even
-//! length). The pictures lie in the order of time below `movi`, so the index at the end is not
-//! needed: chunks are walked from front to back, descending into `movi`, `rec ` and the `AVIX`
-//! segments that OpenDML adds beyond 1 GB, and passing over all others. The sizes of those lists
-//! are not relied on, which also reads what a crashed recorder left behind.
+//! length). [`AviReader`] walks them in file order without the index, descending into `movi`, `rec `
+//! and the `AVIX` segments of OpenDML. It does not rely on the sizes of those lists, so it also reads
+//! what a killed recorder has left.
 
-#[cfg(test)]
-pub(super) mod fixtures;
 mod headers;
+mod writer;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use self::headers::{Video, video};
-use super::decode::START;
-use super::{
-    Error, Frame, MAX_BYTES, MAX_SIDE, Note, Rate, Result, Source, Status, convert, decode,
-};
+pub use self::writer::AviWriter;
+use crate::picture::START;
+use crate::source::is_final;
+use crate::{Error, Frame, MAX_BYTES, MAX_SIDE, Note, Rate, Result, Source, Status, convert};
 
 /// The most bytes of the list `hdrl`; ffmpeg writes about 10 KB, most of it room for indices.
 const MAX_HEADER: u32 = 1 << 20;
 
 /// A Motion-JPEG AVI file, or anything that reads and seeks like one.
 #[derive(Debug)]
-pub struct Avi<R> {
+pub struct AviReader<R> {
     reader: R,
     name: String,
-    /// Bytes read or passed over.
+    /// Bytes read or skipped.
     position: u64,
     /// Length of the file.
     end: u64,
@@ -43,7 +40,7 @@ pub struct Avi<R> {
     finished: bool,
 }
 
-impl<R: Read + Seek> Avi<R> {
+impl<R: Read + Seek> AviReader<R> {
     /// Reads the headers. `name` is for errors and [`Source::name`]; `rate` replaces the one in the
     /// file.
     ///
@@ -51,12 +48,8 @@ impl<R: Read + Seek> Avi<R> {
     /// [`Error::Malformed`] for a file that is no AVI or is cut off in its headers,
     /// [`Error::Unsupported`] for a video that is not Motion-JPEG, [`Error::Io`].
     pub fn new(mut reader: R, name: &str, rate: Option<Rate>) -> Result<Self> {
-        let io = |source| Error::Io {
-            path: name.into(),
-            source,
-        };
-        let end = reader.seek(SeekFrom::End(0)).map_err(io)?;
-        reader.rewind().map_err(io)?;
+        let end = reader.seek(SeekFrom::End(0)).map_err(Error::io(name))?;
+        reader.rewind().map_err(Error::io(name))?;
         let mut avi = Self {
             reader,
             name: name.to_owned(),
@@ -87,33 +80,23 @@ impl<R: Read + Seek> Avi<R> {
             ..
         } = avi.video;
         if !fourcc.eq_ignore_ascii_case(b"MJPG") {
-            return Err(Error::Unsupported {
-                spec: name.to_owned(),
-                reason: format!(
-                    "its video is `{}`, wanted Motion-JPEG (`MJPG`); {}",
-                    fourcc.escape_ascii(),
-                    convert(name)
-                ),
-            });
+            let found = fourcc.escape_ascii();
+            let convert = convert(name);
+            let reason = format!("its video is `{found}`, wanted Motion-JPEG (`MJPG`); {convert}");
+            return Err(Error::unsupported(name, reason));
         }
         if width as usize > MAX_SIDE || height as usize > MAX_SIDE {
             return Err(avi.malformed(format!(
                 "frames of {width} x {height} pixels, the limit is {MAX_SIDE} a side"
             )));
         }
-        avi.rate = match rate {
-            Some(rate) => rate,
-            None => {
-                let (frames, seconds) = avi.video.rate;
-                let stated = Rate::stated(frames, seconds).map_err(|e| avi.malformed(e))?;
-                let none = || avi.malformed("has no frame rate; give one with --fps".to_owned());
-                stated.ok_or_else(none)?
-            }
-        };
+        let missing = "has no frame rate; give one with --fps";
+        avi.rate = Rate::given_or_stated(rate, avi.video.rate, missing)
+            .map_err(|reason| avi.malformed(reason))?;
         Ok(avi)
     }
 
-    /// Passes over chunks up to `movi` and returns the body of `hdrl`.
+    /// Skips chunks up to `movi` and returns the body of `hdrl`.
     fn header(&mut self) -> Result<Vec<u8>> {
         let mut header = None;
         loop {
@@ -129,9 +112,7 @@ impl<R: Read + Seek> Avi<R> {
                 b"movi" => {
                     self.claim(body, size);
                     return header.ok_or_else(|| {
-                        self.malformed(
-                            "has pictures (`movi`) before its headers (`hdrl`)".to_owned(),
-                        )
+                        self.malformed("has pictures (`movi`) before its headers (`hdrl`)")
                     });
                 }
                 b"hdrl" if body > MAX_HEADER => {
@@ -154,7 +135,7 @@ impl<R: Read + Seek> Avi<R> {
     /// the file.
     fn next_picture(&mut self) -> Result<Option<u32>> {
         loop {
-            // One more: the last chunk may lack the byte that pads it.
+            // The last chunk may lack its padding byte.
             if self.position >= self.end {
                 return if self.claimed_end > self.end + 1 || self.position > self.end + 1 {
                     Err(self.truncated())
@@ -255,12 +236,12 @@ impl<R: Read + Seek> Avi<R> {
         Ok(())
     }
 
-    /// Passes over a body of `size` bytes and its padding.
+    /// Skips a body of `size` bytes and its padding.
     fn skip_chunk(&mut self, size: u32) -> io::Result<()> {
         self.skip(u64::from(size) + u64::from(size % 2))
     }
 
-    /// Passes over `bytes`, at most 2^32, possibly beyond the end of the file.
+    /// Skips `bytes`, at most 2^32, possibly beyond the end of the file.
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         self.position += bytes;
         self.reader.seek_relative(bytes as i64)
@@ -275,22 +256,16 @@ impl<R: Read + Seek> Avi<R> {
     }
 
     fn io(&self, source: io::Error) -> Error {
-        Error::Io {
-            path: self.name.clone().into(),
-            source,
-        }
+        Error::io(&self.name)(source)
     }
 
-    fn malformed(&self, reason: String) -> Error {
-        Error::Malformed {
-            name: self.name.clone(),
-            reason,
-        }
+    fn malformed(&self, reason: impl Into<String>) -> Error {
+        Error::malformed(&self.name, reason)
     }
 
     fn header_error(&self, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            self.malformed("truncated before its pictures (`movi`) begin".to_owned())
+            self.malformed("truncated before its pictures (`movi`) begin")
         } else {
             self.io(error)
         }
@@ -312,42 +287,33 @@ impl<R: Read + Seek> Avi<R> {
             return Ok(Status::End);
         };
         let loaded = match size {
-            // The convention for a frame that was dropped while recording: what was seen before
-            // stays.
+            // By convention a frame dropped while recording: the one before is repeated.
             0 if self.jpeg.is_empty() => {
                 Err("repeats the frame before it, and there is none".to_owned())
             }
             0 => Ok(()),
             size => self.load(size)?,
         };
-        frame.index = self.next;
-        frame.stream_time = self.rate.time_of(self.next);
-        frame.name = None;
+        frame.stamp(self.next, self.rate.time_of(self.next));
         self.next += 1;
-        // A camera's frames have no EXIF; should one, then players do not turn it either.
+        // Frames of cameras have no EXIF orientation, and players ignore one.
         loaded
-            .and_then(|()| decode::jpeg(&self.jpeg, frame))
-            .map_err(|reason| Error::Frame {
-                name: self.name.clone(),
-                index: frame.index,
-                reason,
-            })?;
+            .and_then(|()| frame.decode_jpeg(&self.jpeg))
+            .map_err(|reason| Error::frame(&self.name, frame.index, reason))?;
         if self.video.height as usize == 2 * frame.height {
-            return Err(Error::Unsupported {
-                spec: self.name.clone(),
-                reason: format!(
-                    "it is interlaced: the file says {} rows, a picture has {}; {}",
-                    self.video.height,
-                    frame.height,
-                    convert(&self.name)
-                ),
-            });
+            let reason = format!(
+                "it is interlaced: the file says {} rows, a picture has {}; {}",
+                self.video.height,
+                frame.height,
+                convert(&self.name)
+            );
+            return Err(Error::unsupported(self.name.as_str(), reason));
         }
         Ok(Status::Frame)
     }
 }
 
-impl<R: Read + Seek + Send> Source for Avi<R> {
+impl<R: Read + Seek + Send> Source for AviReader<R> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -373,13 +339,10 @@ impl<R: Read + Seek + Send> Source for Avi<R> {
             return Ok(Status::End);
         }
         let status = self.read_frame(frame);
-        self.finished = match &status {
-            Ok(status) => *status == Status::End,
-            Err(error) => !error.is_recoverable(),
-        };
+        self.finished = is_final(&status);
         status
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,10 +1,9 @@
-//! Cameras of V4L2: [`open`] finds one by path or name, asks it for a format, obeys the one
-//! that it gives, and reads its frames; when it fails it is opened again and again.
+//! V4L2 cameras: [`open`] finds one by path or name, negotiates a format, and reads its frames; a
+//! camera that fails is opened again.
 //!
-//! Drivers promise little. Asked for a format that they lack, they give another one without an
-//! error; they pad rows; they deliver short buffers; they disappear. So what is asked for is a
-//! wish, what comes back is obeyed, and every frame is checked against it. All of that is tested
-//! with a scripted [`Device`]; the one that talks to the kernel decides nothing.
+//! Drivers give another format than the requested one without an error, pad rows, deliver short
+//! buffers and disappear. So the negotiated format is obeyed, and every frame is checked against it.
+//! Tests script a [`Device`]; the one that calls the kernel decides nothing.
 
 mod device;
 mod find;
@@ -22,19 +21,20 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::device::{Buffer, Control, Device, Format, FourCc, Offer};
-pub use self::find::{Info, Node};
+pub use self::find::CameraInfo;
+use self::find::VideoDevice;
 pub use self::problem::Problem;
-pub use self::reconnect::{Counts, Reconnecting};
-use super::clock::Clock;
-use super::decode::{self, START};
-use super::yuv::{self, Plane, Range};
-use super::{Frame, Result};
+pub use self::reconnect::{CameraCounts, ReconnectingCamera};
+use crate::clock::Clock;
+use crate::picture::{START, check_size};
+use crate::yuv::{self, Plane, Range};
+use crate::{Frame, Result};
 
-/// The longest time that a read waits without looking whether the work is to stop.
+/// The longest time that a read waits before it checks for cancellation.
 pub const POLL: Duration = Duration::from_millis(200);
 
-/// Formats that are understood, the one that is asked for first in front: Motion-JPEG, because a
-/// USB 2 cable carries 720p at full rate in no other.
+/// Supported formats in the order of preference: Motion-JPEG first, because a USB 2 cable carries
+/// 720p at full rate in no other.
 pub const FORMATS: [FourCc; 4] = [
     FourCc(*b"MJPG"),
     FourCc(*b"YUYV"),
@@ -42,34 +42,30 @@ pub const FORMATS: [FourCc; 4] = [
     FourCc(*b"GREY"),
 ];
 
-/// What is asked of a camera.
+/// The format and settings requested of a camera.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wish {
+pub struct CameraRequest {
     /// Width and height in pixels.
     pub size: (u32, u32),
-    /// Frames per second; if absent, what the driver likes.
+    /// Frames per second; the driver's default if absent.
     pub fps: Option<u32>,
     /// One of [`FORMATS`]; if absent, the first of them that the camera offers.
     pub format: Option<FourCc>,
     /// Settings such as `brightness` or `exposure_time_absolute`, by the driver's name for them
     /// (see [`Control::key`]) or by number.
     pub controls: BTreeMap<String, i64>,
-    /// How long a camera may give no frame before it is taken for dead.
-    pub silence: Duration,
-    /// Whether a camera that is not there when the program starts is waited for. One that is
-    /// there later and then vanishes is always waited for.
-    pub patient: bool,
+    /// How long a camera may deliver no frame before it is opened again.
+    pub timeout: Duration,
 }
 
-impl Default for Wish {
+impl Default for CameraRequest {
     fn default() -> Self {
         Self {
             size: (1280, 720),
             fps: None,
             format: None,
             controls: BTreeMap::new(),
-            silence: Duration::from_secs(5),
-            patient: false,
+            timeout: Duration::from_secs(5),
         }
     }
 }
@@ -77,78 +73,82 @@ impl Default for Wish {
 /// Opens the camera that `spec` names: a path such as `/dev/video0`, or a part of a name as `reid
 /// doctor` lists them, whatever its case.
 ///
-/// The source is live: read it through a [`super::slot::Slot`] that drops what is too old, with a
-/// `clock` that the slot's stop wakes.
+/// The source is live: read it through a [`Slot`](crate::slot::Slot) with
+/// [`Policy::Newest`](crate::slot::Policy::Newest), whose token cancels `clock`.
 ///
 /// # Errors
-/// [`super::Error::Failed`] if there is no such camera, it may not be used, or it has nothing of what was
-/// wished. That it is busy or silent is found out by reading, and tried again.
-pub fn open(spec: &str, wish: Wish, clock: Box<dyn Clock>) -> Result<Reconnecting> {
+/// [`Error::Failed`](crate::Error::Failed) if there is no such camera, permission is missing, or it has
+/// nothing of what is requested. That it is busy or silent is an error of reading, which tries again.
+pub fn open(
+    spec: &str,
+    request: CameraRequest,
+    clock: Box<dyn Clock>,
+) -> Result<ReconnectingCamera> {
     let owned = spec.to_owned();
     let connect = move || {
-        // Most cameras have a second device of the same name, which gives no pictures.
+        // Most cameras have a second device of the same name, which delivers no pictures.
         let mut last = kernel::NONE_FOUND;
-        for node in find::nodes_of(Path::new(find::CLASS), &owned) {
-            match kernel::open(&node.path) {
+        for device in find::devices_of(Path::new(find::CLASS), &owned) {
+            match kernel::open(&device.path) {
                 Ok(camera) => return Ok(camera),
                 Err(problem) => last = problem,
             }
         }
         Err(last)
     };
-    Reconnecting::new(spec.to_owned(), Box::new(connect), wish, clock)
+    ReconnectingCamera::new(spec.to_owned(), Box::new(connect), request, clock)
 }
 
-/// The cameras of this machine, with what they offer or what is wrong with them.
+/// The cameras of this machine, with the formats that they offer or the reason why they do not work.
 #[must_use]
-pub fn list() -> Vec<Info> {
-    let info = |Node { path, name }| {
+pub fn list() -> Vec<CameraInfo> {
+    let info = |VideoDevice { path, name }| {
         let offers = kernel::open(&path).and_then(|mut camera| camera.offers());
         let (formats, problem) = match offers {
-            // The other half of a camera, or a codec.
+            // The metadata device of a camera, or a codec.
             Err(Problem::NoCamera) => return None,
             Ok(formats) => (formats, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
-        Some(Info {
+        Some(CameraInfo {
             path,
             name,
             formats,
             problem,
         })
     };
-    let nodes = find::nodes(Path::new(find::CLASS));
-    nodes.into_iter().filter_map(info).collect()
+    let devices = find::devices(Path::new(find::CLASS));
+    devices.into_iter().filter_map(info).collect()
 }
 
 /// A device that has been set up and started.
 struct Camera {
     device: Box<dyn Device>,
     format: Format,
-    /// Number that the driver gave to the last frame.
+    /// The driver's number of the last frame.
     sequence: Option<u32>,
     lost: u64,
 }
 
 impl Camera {
-    /// Asks `device` for what is wished, obeys what it gives, and starts it.
-    fn start(mut device: Box<dyn Device>, wish: &Wish) -> Result<Self, Problem> {
-        let fourcc = choose(&device.offers()?, wish.format)?;
-        let (width, height) = wish.size;
+    /// Negotiates the requested format with `device` and starts it.
+    fn start(mut device: Box<dyn Device>, request: &CameraRequest) -> Result<Self, Problem> {
+        let fourcc = choose(&device.offers()?, request.format)?;
+        let (width, height) = request.size;
         let format = device.set_format(Format {
             fourcc,
             width,
             height,
-            // Or the driver keeps the stride that it had for another width.
+            // Otherwise the driver keeps its stride for another width.
             stride: 0,
             size: 0,
             range: None,
         })?;
         check(&format)?;
-        if let Some(fps) = wish.fps {
+        if let Some(fps) = request.fps {
             device.set_rate(fps)?;
         }
-        set_controls(device.as_mut(), &wish.controls)?;
+        set_controls(device.as_mut(), &request.controls)?;
         device.start()?;
         Ok(Self {
             device,
@@ -158,81 +158,78 @@ impl Camera {
         })
     }
 
-    /// What was granted, if that is not what was wished.
-    fn surprise(&self, wish: &Wish) -> Option<String> {
+    /// The difference between the requested and the negotiated format, if there is one.
+    fn format_note(&self, request: &CameraRequest) -> Option<String> {
         let Format {
             fourcc,
             width,
             height,
             ..
         } = self.format;
-        let other = wish.format.is_some_and(|wished| wished != fourcc);
-        (other || (width, height) != wish.size).then(|| {
-            let (w, h) = wish.size;
-            let wished = wish.format.map_or_else(String::new, |f| format!("{f} "));
-            format!("asked for {wished}{w} x {h}, it gives {fourcc} {width} x {height}")
+        let other = request.format.is_some_and(|format| format != fourcc);
+        (other || (width, height) != request.size).then(|| {
+            let (w, h) = request.size;
+            let requested = request.format.map_or_else(String::new, |f| format!("{f} "));
+            format!("requested {requested}{w} x {h}, the camera gives {fourcc} {width} x {height}")
         })
     }
 
     /// Waits for the next frame and decodes it. The inner error is that of one frame.
     fn read(
         &mut self,
-        silence: Duration,
+        timeout: Duration,
         clock: &dyn Clock,
         frame: &mut Frame,
     ) -> Result<Option<Result<(), String>>, Problem> {
         let mut waited = Duration::ZERO;
         let buffer = loop {
-            if clock.stopped() {
+            if clock.is_cancelled() {
                 return Ok(None);
             }
-            // By the time asked for, not by the clock: that one may jump.
-            let patience = POLL.min(silence.saturating_sub(waited));
-            if patience.is_zero() {
-                return Err(Problem::Silent(silence));
+            // The sum of the waits, because the clock may jump.
+            let wait = POLL.min(timeout.saturating_sub(waited));
+            if wait.is_zero() {
+                return Err(Problem::Silent(timeout));
             }
-            if self.device.wait(patience)? {
+            if self.device.wait(wait)? {
                 break self.device.next()?;
             }
-            waited += patience;
+            waited += wait;
         };
         if let Some(before) = self.sequence.replace(buffer.sequence) {
-            // Some drivers never count, some begin again at 0.
+            // Some drivers never count, some restart at 0.
             let gap = buffer.sequence.wrapping_sub(before);
             if (2..1 << 16).contains(&gap) {
                 self.lost += u64::from(gap - 1);
             }
         }
         if buffer.damaged {
-            return Ok(Some(Err("the driver says that it is damaged".to_owned())));
+            return Ok(Some(Err("the driver marks it as damaged".to_owned())));
         }
         Ok(Some(decode(&self.format, buffer.bytes, frame)))
     }
 }
 
-/// The format to ask for: what is wished, or the first that the camera offers and that is
-/// understood.
-fn choose(offers: &[Offer], wished: Option<FourCc>) -> Result<FourCc, Problem> {
-    let offered = || offers.iter().map(|offer| offer.fourcc).collect();
-    match wished {
-        Some(wished) if !FORMATS.contains(&wished) => Err(Problem::Format {
-            found: wished,
-            offered: offered(),
-        }),
-        // Asked for even if it is not offered: lists of drivers have gaps.
-        Some(wished) => Ok(wished),
-        None => FORMATS
-            .into_iter()
-            .find(|known| offers.iter().any(|offer| offer.fourcc == *known))
-            .or_else(|| offers.is_empty().then_some(FORMATS[0]))
-            .ok_or_else(|| Problem::Format {
-                found: offers[0].fourcc,
-                offered: offered(),
-            }),
+/// The format to request: `requested`, or the first supported one that the camera offers.
+fn choose(offers: &[Offer], requested: Option<FourCc>) -> Result<FourCc, Problem> {
+    let unsupported = |found| Problem::Format {
+        found,
+        offered: offers.iter().map(|offer| offer.fourcc).collect(),
+    };
+    if let Some(format) = requested {
+        // Requested even if it is not offered: lists of drivers have gaps.
+        let supported = FORMATS.contains(&format).then_some(format);
+        return supported.ok_or_else(|| unsupported(format));
     }
+    let Some(first) = offers.first() else {
+        return Ok(FORMATS[0]);
+    };
+    let offered = |format: &FourCc| offers.iter().any(|offer| offer.fourcc == *format);
+    let chosen = FORMATS.into_iter().find(offered);
+    chosen.ok_or_else(|| unsupported(first.fourcc))
 }
 
-/// Whether frames of what the driver granted can be decoded.
+/// Whether frames of the negotiated format can be decoded.
 fn check(format: &Format) -> Result<(), Problem> {
     if !FORMATS.contains(&format.fourcc) {
         return Err(Problem::Format {
@@ -240,18 +237,18 @@ fn check(format: &Format) -> Result<(), Problem> {
             offered: Vec::new(),
         });
     }
-    decode::check_size(format.width as usize, format.height as usize)
+    check_size(format.width as usize, format.height as usize)
         .map(drop)
-        .map_err(Problem::Other)
+        .map_err(|error| Problem::Other(error.to_string()))
 }
 
-fn set_controls(device: &mut dyn Device, wished: &BTreeMap<String, i64>) -> Result<(), Problem> {
-    if wished.is_empty() {
+fn set_controls(device: &mut dyn Device, requested: &BTreeMap<String, i64>) -> Result<(), Problem> {
+    if requested.is_empty() {
         return Ok(());
     }
     let known = device.controls()?;
     let mut refused = Vec::new();
-    for (name, &value) in wished {
+    for (name, &value) in requested {
         let id = name.parse().ok();
         let Some(control) = known
             .iter()
@@ -272,7 +269,7 @@ fn set_controls(device: &mut dyn Device, wished: &BTreeMap<String, i64>) -> Resu
             refused.push((control, value));
         }
     }
-    // An exposure, for example, can be set only once the automatic one is off.
+    // For example, an exposure can be set only after the automatic exposure is off.
     refused
         .into_iter()
         .try_for_each(|(control, value)| device.set_control(control, value))
@@ -282,50 +279,43 @@ fn set_controls(device: &mut dyn Device, wished: &BTreeMap<String, i64>) -> Resu
 fn decode(format: &Format, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
     let (width, height) = (format.width as usize, format.height as usize);
     let range = format.range.unwrap_or(Range::Limited);
-    // Drivers that know no padding say 0.
-    let stride = |least: usize| match format.stride as usize {
-        0 => least,
-        stride => stride,
+    if &format.fourcc.0 == b"MJPG" {
+        if bytes.starts_with(&START) {
+            return frame.decode_jpeg(bytes);
+        }
+        return Err(format!(
+            "{} bytes that begin with `{}`, wanted a JPEG",
+            bytes.len(),
+            bytes[..bytes.len().min(4)].escape_ascii()
+        ));
+    }
+    frame.resize(width, height)?;
+    // Drivers without padding state a stride of 0.
+    let plane = |bytes, least: usize| match format.stride as usize {
+        0 => Plane {
+            bytes,
+            stride: least,
+        },
+        stride => Plane { bytes, stride },
     };
     match &format.fourcc.0 {
-        b"MJPG" => {
-            if !bytes.starts_with(&START) {
-                let found = &bytes[..bytes.len().min(4)];
-                return Err(format!(
-                    "{} bytes that begin with `{}`, wanted a JPEG",
-                    bytes.len(),
-                    found.escape_ascii()
-                ));
-            }
-            decode::jpeg(bytes, frame)
-        }
         b"YUYV" => {
-            let plane = Plane {
-                bytes,
-                stride: stride(width.div_ceil(2) * 4),
-            };
-            decode::resize(frame, width, height)?;
+            let plane = plane(bytes, width.div_ceil(2) * 4);
             yuv::yuyv(plane, (width, height), range, &mut frame.rgb)
         }
         b"NV12" => {
-            let stride = stride(width.div_ceil(2) * 2);
-            let luma_bytes = stride.saturating_mul(height).min(bytes.len());
-            let (luma, chroma) = bytes.split_at(luma_bytes);
-            let [luma, chroma] = [luma, chroma].map(|bytes| Plane { bytes, stride });
-            decode::resize(frame, width, height)?;
+            let least = width.div_ceil(2) * 2;
+            let luma_bytes = plane(bytes, least).stride.saturating_mul(height);
+            let (luma, chroma) = bytes.split_at(luma_bytes.min(bytes.len()));
+            let [luma, chroma] = [luma, chroma].map(|bytes| plane(bytes, least));
             yuv::nv12(luma, chroma, (width, height), range, &mut frame.rgb)
         }
         b"GREY" => {
-            let plane = Plane {
-                bytes,
-                stride: stride(width),
-            };
-            decode::resize(frame, width, height)?;
-            // Sensors without colour use all numbers, unless the driver says otherwise.
+            // Sensors without colour use the full range, unless the driver states another.
             let range = format.range.unwrap_or(Range::Full);
-            yuv::grey(plane, (width, height), range, &mut frame.rgb)
+            yuv::grey(plane(bytes, width), (width, height), range, &mut frame.rgb)
         }
-        _ => Err(format!("{} is not understood", format.fourcc)),
+        _ => Err(format!("{} is not supported", format.fourcc)),
     }
 }
 

@@ -1,48 +1,48 @@
-//! Time of live sources: a clock that a test can turn by hand, and the word to stop.
+//! Time of live sources: a clock that tests can set, and cancellation.
 //!
-//! Pictures of a camera carry no time that can be relied on (drivers stamp with different clocks,
-//! Motion-JPEG on a pipe has none at all), so their stream time is the time of their arrival.
+//! Frames of a camera have no reliable time: drivers stamp with different clocks, Motion-JPEG on a
+//! pipe has none. Their stream time is the time of their arrival.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a live source needs of time.
+/// Time, for a live source.
 pub trait Clock: Send + fmt::Debug {
-    /// Time since a moment that stays the same. It may jump, in either direction.
+    /// Time since a fixed moment. It may jump, in either direction.
     fn now(&self) -> Duration;
 
-    /// Lets `time` pass, or less if the work is to stop.
+    /// Waits for `time`, or until the work is cancelled.
     fn wait(&self, time: Duration);
 
-    /// Whether the work is to stop.
-    fn stopped(&self) -> bool;
+    /// Whether the work is cancelled.
+    fn is_cancelled(&self) -> bool;
 }
 
-/// The word to stop, shared by a capture thread and whoever started it. Once said it stays said.
+/// Cancels a capture thread. Its clones share one state, which never goes back.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+pub struct CancelToken(Arc<(Mutex<bool>, Condvar)>);
 
-impl Stop {
-    /// Says it, and wakes whoever waits.
-    pub fn stop(&self) {
+impl CancelToken {
+    /// Cancels, and wakes all that wait.
+    pub fn cancel(&self) {
         *self.lock() = true;
         self.0.1.notify_all();
     }
 
-    /// Whether it was said.
+    /// Whether it is cancelled.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         *self.lock()
     }
 
-    /// Waits until it is said, at most for `time`.
+    /// Waits until it is cancelled, at most for `time`.
     pub fn wait(&self, time: Duration) {
-        let said = self
+        let waited = self
             .0
             .1
-            .wait_timeout_while(self.lock(), time, |said| !*said);
-        drop(said);
+            .wait_timeout_while(self.lock(), time, |cancelled| !*cancelled);
+        drop(waited);
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
@@ -50,20 +50,20 @@ impl Stop {
     }
 }
 
-/// The steady clock of the device, from the moment of its making.
+/// The monotonic clock of the system, from 0 when it is made.
 #[derive(Debug, Clone)]
 pub struct SteadyClock {
     start: Instant,
-    stop: Stop,
+    cancel: CancelToken,
 }
 
 impl SteadyClock {
-    /// A clock whose waiting ends when `stop` is said.
+    /// A clock whose waiting ends when `cancel` is cancelled.
     #[must_use]
-    pub fn new(stop: Stop) -> Self {
+    pub fn new(cancel: CancelToken) -> Self {
         Self {
             start: Instant::now(),
-            stop,
+            cancel,
         }
     }
 }
@@ -74,11 +74,11 @@ impl Clock for SteadyClock {
     }
 
     fn wait(&self, time: Duration) {
-        self.stop.wait(time);
+        self.cancel.wait(time);
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.is_stopped()
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Stream time of a frame that arrives when the clock shows `now`.
+    /// Stream time of a frame that arrives at `now`.
     pub(super) fn stamp(&mut self, now: Duration) -> Duration {
         let passed = now.saturating_sub(self.before.unwrap_or(now));
         self.before = Some(now);
@@ -104,25 +104,25 @@ impl Arrivals {
 pub(super) mod tests {
     use super::*;
 
-    /// A clock that a test turns, and that waiting turns on.
+    /// A clock that a test sets, and that waiting advances.
     #[derive(Debug, Clone, Default)]
-    pub(crate) struct Hands(Arc<Mutex<State>>);
+    pub(crate) struct ManualClock(Arc<Mutex<State>>);
 
     #[derive(Debug, Default)]
     struct State {
         now: Duration,
         waits: Vec<Duration>,
-        stop_after: Option<usize>,
+        cancel_after: Option<usize>,
     }
 
-    impl Hands {
+    impl ManualClock {
         pub(crate) fn set(&self, now: Duration) {
             self.0.lock().unwrap().now = now;
         }
 
-        /// Stops once waited so often.
-        pub(crate) fn stop_after(&self, waits: usize) {
-            self.0.lock().unwrap().stop_after = Some(waits);
+        /// Is cancelled after that many waits.
+        pub(crate) fn cancel_after(&self, waits: usize) {
+            self.0.lock().unwrap().cancel_after = Some(waits);
         }
 
         pub(crate) fn waits(&self) -> Vec<Duration> {
@@ -130,7 +130,7 @@ pub(super) mod tests {
         }
     }
 
-    impl Clock for Hands {
+    impl Clock for ManualClock {
         fn now(&self) -> Duration {
             self.0.lock().unwrap().now
         }
@@ -141,14 +141,14 @@ pub(super) mod tests {
             state.waits.push(time);
         }
 
-        fn stopped(&self) -> bool {
+        fn is_cancelled(&self) -> bool {
             let state = self.0.lock().unwrap();
-            state.stop_after.is_some_and(|n| state.waits.len() >= n)
+            state.cancel_after.is_some_and(|n| state.waits.len() >= n)
         }
     }
 
     #[test]
-    fn stream_time_begins_at_nothing_and_never_goes_back() {
+    fn stream_time_starts_at_0_and_never_decreases() {
         let clock = [5000, 5040, 5080, 1000, 1040, 1040, 9040];
         let wanted = [0, 40, 80, 80, 120, 120, 8120];
         let mut arrivals = Arrivals::default();
@@ -157,16 +157,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_the_word_to_stop() {
-        let stop = Stop::default();
-        let clock = SteadyClock::new(stop.clone());
-        assert!(!clock.stopped());
+    fn cancelling_ends_a_wait() {
+        let cancel = CancelToken::default();
+        let clock = SteadyClock::new(cancel.clone());
+        assert!(!clock.is_cancelled());
         let waiting = std::thread::spawn(move || {
             // A year, unless woken.
             clock.wait(Duration::from_secs(31_536_000));
-            (clock.stopped(), clock.now() < Duration::from_secs(3600))
+            (
+                clock.is_cancelled(),
+                clock.now() < Duration::from_secs(3600),
+            )
         });
-        stop.stop();
+        cancel.cancel();
         assert_eq!(waiting.join().unwrap(), (true, true));
     }
 }

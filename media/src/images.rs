@@ -1,13 +1,11 @@
-//! A set of picture files as a [`Source`]: a folder, a pattern, one file. Which files are pictures
-//! says [`cli::pictures`].
+//! A set of image files as a [`Source`].
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cli::pictures::{self, PassedOver, Pictures, WANTED};
-
-use super::{Error, Frame, MAX_BYTES, Note, Rate, Result, Source, Status, decode};
+use crate::pictures::{PassedOver, Pictures, WANTED};
+use crate::{Error, Frame, MAX_BYTES, Note, Rate, Result, Source, Status};
 
 /// Image files in path order.
 #[derive(Debug)]
@@ -23,90 +21,30 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Every picture in `folder` and the folders below it.
-    pub(super) fn folder(folder: &Path, rate: Option<Rate>) -> Result<Self> {
-        let pictures = Pictures::below(folder)?;
-        Self::new(folder.display().to_string(), folder.into(), pictures, rate)
-    }
-
-    /// Every picture whose path matches a shell pattern (`*`, `?`, `[a-z]`, `**` for folders).
-    pub(super) fn pattern(pattern: &str, rate: Option<Rate>) -> Result<Self> {
-        let unsupported = |reason: String| Error::Unsupported {
-            spec: pattern.to_owned(),
-            reason,
-        };
-        let options = glob::MatchOptions {
-            require_literal_leading_dot: true,
-            ..glob::MatchOptions::new()
-        };
-        let matches = glob::glob_with(pattern, options)
-            .map_err(|e| unsupported(format!("not a pattern: {} at character {}", e.msg, e.pos)))?;
-        // The folder that was named: the pattern begins behind it.
-        let named = pattern.split(['*', '?', '[']).next().unwrap_or_default();
-        let root = Path::new(named.rsplit_once('/').map_or("", |(root, _)| root));
-        let mut pictures = Pictures::default();
-        for path in matches {
-            let path = path.map_err(|e| Error::Io {
-                path: e.path().to_owned(),
-                source: e.into(),
-            })?;
-            pictures.offer(path, root)?;
-        }
-        pictures.paths.sort_unstable();
-        Self::new(pattern.to_owned(), PathBuf::new(), pictures, rate)
-    }
-
-    /// One image, whatever it is called.
-    pub(super) fn file(path: &Path, rate: Option<Rate>) -> Self {
-        Self {
-            name: path.display().to_string(),
-            root: PathBuf::new(),
-            paths: vec![path.to_owned()],
-            passed_over: PassedOver::default(),
-            next: 0,
-            rate: rate.unwrap_or(Rate::IMAGES),
-            bytes: Vec::new(),
-        }
-    }
-
-    /// The files, in path order, and what was passed over.
-    pub(super) fn into_pictures(self) -> Pictures {
-        Pictures {
-            paths: self.paths,
-            passed_over: self.passed_over,
-        }
-    }
-
-    fn new(name: String, root: PathBuf, pictures: Pictures, rate: Option<Rate>) -> Result<Self> {
+    /// The source of `pictures`, which `name` stands for.
+    pub(super) fn new(
+        name: &str,
+        root: &Path,
+        pictures: Pictures,
+        rate: Option<Rate>,
+    ) -> Result<Self> {
         let Pictures { paths, passed_over } = pictures;
         if paths.is_empty() {
             let mut reason = format!("found no {WANTED} file there");
             if !passed_over.is_empty() {
                 reason += &format!("; {passed_over}");
             }
-            return Err(Error::Unsupported { spec: name, reason });
+            return Err(Error::unsupported(name, reason));
         }
         Ok(Self {
-            name,
-            root,
+            name: name.to_owned(),
+            root: root.to_owned(),
             paths,
             passed_over,
             next: 0,
             rate: rate.unwrap_or(Rate::IMAGES),
             bytes: Vec::new(),
         })
-    }
-}
-
-impl From<pictures::Error> for Error {
-    fn from(error: pictures::Error) -> Self {
-        match error {
-            pictures::Error::Io { path, source } => Self::Io { path, source },
-            pictures::Error::Limit { path, reason } => Self::Unsupported {
-                spec: path.display().to_string(),
-                reason,
-            },
-        }
     }
 }
 
@@ -135,20 +73,12 @@ impl Source for Images {
         self.next += 1;
         let name = frame.name.get_or_insert_default();
         name.clear();
-        name.push_str(
-            &path
-                .strip_prefix(&self.root)
-                .unwrap_or(path)
-                .to_string_lossy(),
-        );
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        name.push_str(&below.to_string_lossy());
         read_whole(path, &mut self.bytes)
             .map_err(|e| e.to_string())
-            .and_then(|()| decode::picture(&self.bytes, frame))
-            .map_err(|reason| Error::Frame {
-                name: path.display().to_string(),
-                index: frame.index,
-                reason,
-            })?;
+            .and_then(|()| frame.decode(&self.bytes))
+            .map_err(|reason| Error::frame(&path.to_string_lossy(), frame.index, reason))?;
         Ok(Status::Frame)
     }
 }
@@ -174,8 +104,21 @@ mod tests {
 
     use super::*;
 
+    fn open(spec: &str, root: &Path) -> Result<Images> {
+        let pictures = Pictures::of_set(spec)?.expect("a folder or a pattern");
+        Images::new(spec, root, pictures, None)
+    }
+
+    fn open_folder(folder: &Path) -> Result<Images> {
+        open(folder.to_str().unwrap(), folder)
+    }
+
+    fn open_pattern(pattern: &str) -> Result<Images> {
+        open(pattern, Path::new(""))
+    }
+
     /// A folder with images in it, one of them broken, and what is none.
-    fn street() -> tempfile::TempDir {
+    fn image_folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
         fs::create_dir_all(at("b/deep")).unwrap();
@@ -213,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_folder_is_read_in_path_order_and_goes_on_behind_a_broken_file() {
-        let folder = street();
-        let mut images = Images::folder(folder.path(), None).unwrap();
+        let folder = image_folder();
+        let mut images = open_folder(folder.path()).unwrap();
         assert_eq!(images.len(), Some(4));
         let found = names(&mut images);
         assert_eq!(found[0], Ok(("a.png".to_owned(), 1)));
@@ -235,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_file_that_vanishes_is_one_broken_frame() {
-        let folder = street();
-        let mut images = Images::folder(folder.path(), None).unwrap();
+        let folder = image_folder();
+        let mut images = open_folder(folder.path()).unwrap();
         fs::remove_file(folder.path().join("a.png")).unwrap();
         let found = names(&mut images);
         assert!(found[0].is_err() && found[3].is_ok(), "{found:?}");
@@ -244,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_the_images_that_match() {
-        let folder = street();
+        let folder = image_folder();
         fs::create_dir_all(folder.path().join("b/@eaDir/x.jpg")).unwrap();
         fs::write(folder.path().join("b/@eaDir/x.jpg/thumb.jpg"), "").unwrap();
         for (pattern, wanted) in [
@@ -255,7 +198,7 @@ mod tests {
             ("b/@eaDir/x.jpg/*", 1),
         ] {
             let pattern = folder.path().join(pattern);
-            let images = Images::pattern(pattern.to_str().unwrap(), None);
+            let images = open_pattern(pattern.to_str().unwrap());
             assert_eq!(images.unwrap().paths.len(), wanted, "{}", pattern.display());
         }
     }
@@ -263,19 +206,17 @@ mod tests {
     #[test]
     fn nothing_to_read_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Images::folder(folder.path(), None).unwrap_err().to_string();
+        let error = open_folder(folder.path()).unwrap_err().to_string();
         assert!(
             error.contains("found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file"),
             "{error}"
         );
-        let error = Images::pattern("nowhere/*.jpg", None)
-            .unwrap_err()
-            .to_string();
+        let error = open_pattern("nowhere/*.jpg").unwrap_err().to_string();
         assert!(
             error.contains("found no .jpg, .jpeg, .jpe, .jfif, .png or .bmp file"),
             "{error}"
         );
-        let error = Images::pattern("a***", None).unwrap_err().to_string();
+        let error = open_pattern("a***").unwrap_err().to_string();
         assert!(error.contains("not a pattern"), "{error}");
     }
 }

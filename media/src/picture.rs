@@ -1,16 +1,19 @@
-//! JPEG, PNG and BMP bytes to upright RGB pixels, for both programs: what a network learned from is
-//! then what it sees.
+//! Decodes JPEG, PNG and BMP files to upright RGB pixels, and encodes JPEG.
 //!
-//! Strict on purpose: decoders usually fill a picture that was cut off with grey, which would become
-//! a person's embedding. Bounded on purpose: a header's size is not believed before it is known that
-//! the file can fill it.
+//! Both programs decode here, so a network sees what it learned from. Strict: other decoders fill a
+//! picture that was cut off with grey, which would become part of an embedding. Bounded: memory is
+//! allocated for a size only if the file is long enough to fill it.
 
 mod jpeg;
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Write};
 
+use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader,
+    Limits, RgbImage,
+};
 
 /// The largest width or height of a picture, in pixels.
 pub const MAX_SIDE: usize = 16_384;
@@ -18,6 +21,9 @@ pub const MAX_SIDE: usize = 16_384;
 /// The most bytes that a picture may have, decoded or compressed: 2^28, for example 9459 x 9459
 /// pixels.
 pub const MAX_BYTES: u64 = 1 << 28;
+
+/// First bytes of every JPEG.
+pub(crate) const START: [u8; 2] = [0xff, 0xd8];
 
 /// The most bytes that deflate, which PNG uses, makes of one: 1032. BMP's run lengths make at
 /// most 128 of one.
@@ -41,7 +47,7 @@ pub enum Error {
 /// Pixels or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Decodes an image file into `rgb`, upright where EXIF says how it was held: rows from the top, red
+/// Decodes an image file into `rgb`, turned upright by its EXIF orientation: rows from the top, red
 /// first, `[height, width, 3]`. Greyscale and CMYK become RGB, 16 bits per channel are scaled to 8,
 /// and an alpha channel is dropped (not blended), as Pillow's `convert("RGB")` does. Returns width
 /// and height.
@@ -50,8 +56,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// See [`Error`]; `rgb` is then unspecified.
 pub fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<(usize, usize)> {
     let (width, height, orientation) = match image::guess_format(bytes) {
-        // Three bytes are enough for `image`; the error then says what is wrong with the JPEG.
-        _ if bytes.starts_with(&[0xff, 0xd8]) => {
+        // `image` wants three bytes; two give the better error.
+        _ if bytes.starts_with(&START) => {
             let jpeg = jpeg::decode(bytes, rgb)?;
             (jpeg.width, jpeg.height, jpeg.orientation)
         }
@@ -75,8 +81,8 @@ pub fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<(usize, usize)> {
     Ok(size)
 }
 
-/// As [`decode`] for a JPEG, such as a frame of Motion-JPEG, which stays as it is stored. It may leave
-/// out its Huffman tables where they are the standard ones.
+/// As [`decode`] for a JPEG, without turning it: a frame of Motion-JPEG. It may lack its Huffman
+/// tables if they are the standard ones.
 ///
 /// # Errors
 /// See [`Error`]; `rgb` is then unspecified.
@@ -106,12 +112,35 @@ pub fn check_size(width: usize, height: usize) -> Result<usize> {
     })
 }
 
+/// Writes `rgb`, `[height, width, 3]` u8, as a JPEG of `quality` 1 to 100.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for a side beyond 65,535; the error of `out`.
+///
+/// # Panics
+/// If `rgb` is not `3 * width * height` long.
+pub fn encode(
+    rgb: &[u8],
+    [width, height]: [usize; 2],
+    quality: u8,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    JpegEncoder::new_with_quality(out, quality)
+        .encode(rgb, side(width), side(height), ExtendedColorType::Rgb8)
+        .map_err(|error| match error {
+            ImageError::IoError(error) => error,
+            other => io::Error::new(io::ErrorKind::InvalidInput, other),
+        })
+}
+
+/// Decodes a PNG or BMP file.
 fn other(
     bytes: &[u8],
     format: ImageFormat,
     rgb: &mut Vec<u8>,
 ) -> Result<(usize, usize, Orientation)> {
-    let broken = |error: image::ImageError| Error::Damaged(error.to_string());
+    let broken = |error: ImageError| Error::Damaged(error.to_string());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     // Besides the picture, which is checked below: the compressed text and colour profile that a

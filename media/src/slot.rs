@@ -1,10 +1,9 @@
-//! The slot between capture and work: a thread reads a [`Source`] and leaves its frames in a
-//! [`Slot`], where the loop fetches them.
+//! Reads a [`Source`] in a thread of its own and keeps its latest frame in a [`Slot`], where the loop
+//! fetches it.
 //!
-//! A slot holds one frame. Frames change hands by swapping buffers (one is being captured, one
-//! waits, one is worked on), so that nothing is allocated or copied per frame. Of a live source
-//! the newest frame wins, and those that were overwritten are counted; of a file the thread waits
-//! until each frame is fetched. A [`Group`] serves several slots in turn.
+//! Frames are handed over by swapping three buffers (captured, waiting, processed): nothing is
+//! allocated or copied per frame. A live source overwrites a waiting frame, which is counted; a
+//! file waits until each frame is fetched. A [`Group`] serves several slots in rotation.
 
 mod group;
 
@@ -15,10 +14,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::group::{Group, Next};
-use super::clock::Stop;
-use super::{Error, Frame, Result, Source, Status};
+use crate::clock::CancelToken;
+use crate::{Error, Frame, Result, Source, Status};
 
-/// What becomes of a frame that waits when the next one has been captured.
+/// What happens to a waiting frame when the next one has been captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// It is dropped and counted: live sources.
@@ -27,28 +26,28 @@ pub enum Policy {
     Every,
 }
 
-/// How long dropping a slot waits for a capture thread that sits in a read. A camera looks up
-/// every [`POLL`](super::camera::POLL); a pipe that nobody writes to never does, and its thread is
-/// left behind to end with the process.
-pub const GRACE: Duration = Duration::from_secs(2);
+/// How long dropping a slot waits for a capture thread that is in a read. A camera returns every
+/// [`POLL`](super::camera::POLL); a pipe without a writer never does, and its thread ends with the
+/// process.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A source that is read in a thread of its own, and the last frame that it gave. Is a [`Source`]
-/// itself: reading waits for the next frame.
+/// A source that is read in a thread of its own, and its latest frame. Is a [`Source`] itself:
+/// reading waits for the next frame.
 #[derive(Debug)]
 pub struct Slot {
     shared: Arc<Shared>,
-    stop: Stop,
-    grace: Duration,
+    cancel: CancelToken,
+    join_timeout: Duration,
     name: String,
     len: Option<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and the loop share.
+/// Shared by the thread and the loop.
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Rung when the state changes, by either side.
+    /// Notified when the state changes, by either side.
     changed: Condvar,
 }
 
@@ -60,19 +59,19 @@ struct State {
     /// An error that waits; it is older than the frame.
     error: Option<Error>,
     dropped: u64,
-    stopped: bool,
+    cancelled: bool,
     ended: bool,
-    /// Rung too, when there is something to fetch.
-    bell: Option<Arc<group::Bell>>,
+    /// Notified too, when there is something to fetch.
+    arrivals: Option<Arc<group::ArrivalCounter>>,
 }
 
 impl Slot {
-    /// Starts to read `source`. `stop` is said when the slot is dropped, so that a source that
-    /// waits (see [`super::clock::SteadyClock`]) wakes up.
+    /// Starts to read `source`. Dropping the slot cancels `cancel`, which wakes a source that waits
+    /// by a [`SteadyClock`](crate::clock::SteadyClock).
     ///
     /// # Errors
     /// [`Error::Failed`] if the system gives no thread.
-    pub fn new(source: Box<dyn Source>, policy: Policy, stop: Stop) -> Result<Self> {
+    pub fn new(source: Box<dyn Source>, policy: Policy, cancel: CancelToken) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let (name, len) = (source.name().to_owned(), source.len());
         let thread = thread::Builder::new()
@@ -81,14 +80,11 @@ impl Slot {
                 let shared = shared.clone();
                 move || capture(source, policy, &shared)
             })
-            .map_err(|error| Error::Failed {
-                name: name.clone(),
-                reason: format!("no thread to capture in: {error}"),
-            })?;
+            .map_err(|error| Error::failed(&name, format!("no thread to capture in: {error}")))?;
         Ok(Self {
             shared,
-            stop,
-            grace: GRACE,
+            cancel,
+            join_timeout: JOIN_TIMEOUT,
             name,
             len,
             thread: Some(thread),
@@ -101,7 +97,7 @@ impl Slot {
         self.shared.lock().dropped
     }
 
-    /// Fetches what waits, without waiting: none if there is nothing.
+    /// Fetches the waiting frame or error, if there is one.
     fn fetch(&self, frame: &mut Frame) -> Option<Result<Status>> {
         let fetched = self.shared.lock().fetch(frame);
         if fetched.is_some() {
@@ -110,16 +106,16 @@ impl Slot {
         fetched
     }
 
-    /// Tells the thread to end, without waiting for it.
-    fn stop(&self) {
-        self.stop.stop();
-        self.shared.lock().stopped = true;
+    /// Lets the thread end, without waiting for it.
+    fn cancel(&self) {
+        self.cancel.cancel();
+        self.shared.lock().cancelled = true;
         self.shared.changed.notify_all();
     }
 
-    /// Has `bell` rung for every frame from now on.
-    fn hang(&self, bell: Arc<group::Bell>) {
-        self.shared.lock().bell = Some(bell);
+    /// Counts every further frame in `arrivals` as well.
+    fn notify(&self, arrivals: Arc<group::ArrivalCounter>) {
+        self.shared.lock().arrivals = Some(arrivals);
     }
 }
 
@@ -147,14 +143,15 @@ impl Source for Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.stop();
-        let waited =
-            self.shared
-                .changed
-                .wait_timeout_while(self.shared.lock(), self.grace, |state| !state.ended);
+        self.cancel();
+        let waited = self.shared.changed.wait_timeout_while(
+            self.shared.lock(),
+            self.join_timeout,
+            |state| !state.ended,
+        );
         let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
         if let Some(thread) = self.thread.take().filter(|_| ended) {
-            // A panic of the source was caught, and came out as an error.
+            // A panic of the source was caught and became an error.
             let _ = thread.join();
         }
     }
@@ -171,17 +168,17 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the outcome of a read, and the frame that it filled, into the slot; returns whether to
-    /// go on. A frame comes back in `frame` whose buffer may be used again.
+    /// Puts the outcome of a read and its frame into the slot; returns whether to read on. `frame`
+    /// gets a buffer that may be reused.
     fn put(&self, outcome: Result<Status>, frame: &mut Frame, policy: Policy) -> bool {
         let mut state = self.lock();
-        while policy == Policy::Every && !state.is_empty() && !state.stopped {
+        while policy == Policy::Every && !state.is_empty() && !state.cancelled {
             state = self.wait(state);
         }
-        if state.stopped {
+        if state.cancelled {
             return false;
         }
-        let goes_on = match outcome {
+        let continues = match outcome {
             Ok(Status::Frame) => {
                 state.dropped += u64::from(state.ready);
                 state.ready = true;
@@ -190,30 +187,30 @@ impl Shared {
             }
             Ok(Status::End) => false,
             Err(error) => {
-                let goes_on = error.is_recoverable();
+                let continues = error.is_recoverable();
                 state.dropped += u64::from(state.error.is_some());
                 state.error = Some(error);
-                goes_on
+                continues
             }
         };
-        let bell = state.bell.clone();
-        drop(state);
-        self.changed.notify_all();
-        if let Some(bell) = bell {
-            bell.ring();
-        }
-        goes_on
+        self.notify(state);
+        continues
     }
 
-    /// Says that nothing follows.
+    /// Marks the end: nothing follows.
     fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
-        let bell = state.bell.clone();
+        self.notify(state);
+    }
+
+    /// Wakes the loop, and the group if there is one.
+    fn notify(&self, state: MutexGuard<'_, State>) {
+        let arrivals = state.arrivals.clone();
         drop(state);
         self.changed.notify_all();
-        if let Some(bell) = bell {
-            bell.ring();
+        if let Some(arrivals) = arrivals {
+            arrivals.notify();
         }
     }
 }
@@ -236,29 +233,27 @@ impl State {
     }
 }
 
-/// What the thread does.
+/// The capture thread.
 fn capture(mut source: Box<dyn Source>, policy: Policy, shared: &Shared) {
     let mut frame = Frame::default();
     loop {
         // The source is not used again after a panic.
         let read = catch_unwind(AssertUnwindSafe(|| source.read(&mut frame)));
         let outcome = read.unwrap_or_else(|panic| {
-            Err(Error::Failed {
-                name: source.name().to_owned(),
-                reason: format!("reading it panicked: {}", message(&*panic)),
-            })
+            let reason = format!("reading it panicked: {}", message(&*panic));
+            Err(Error::failed(source.name(), reason))
         });
         if !shared.put(outcome, &mut frame, policy) {
             break;
         }
     }
-    // Before the word that it has ended: the camera may be opened again right behind it. Closing a
-    // camera that is gone can panic in `v4l`; the loop must hear of the end all the same.
+    // Before the end is marked, because the camera may then be opened again. Closing a
+    // disconnected camera can panic in `v4l`; the end is marked all the same.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(source)));
     shared.end();
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(super) fn message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

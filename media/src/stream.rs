@@ -1,11 +1,8 @@
-//! Pictures from a pipe: [`open`] reads Motion-JPEG or y4m from standard input, or from anything
-//! else that gives bytes, and tells them apart by their first bytes.
+//! Motion-JPEG and y4m from standard input, a named pipe, or any reader; the first bytes decide.
 //!
-//! Standard input and a named pipe are opened when they are read first ([`stdin`], [`named`]), so
-//! that nobody waits for their writer but their own thread.
-//!
-//! A pipe cannot be rewound, says nothing of its length, and may begin or be damaged anywhere.
-//! docs/cameras.md has the lines that fill one.
+//! [`stdin`] and [`named`] open the pipe at the first read, so that only their own thread waits for
+//! the writer. A pipe cannot seek, has no length, and may begin or be damaged anywhere.
+//! docs/cameras.md has the commands that write into one.
 
 mod http;
 mod mjpeg;
@@ -15,25 +12,25 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-use super::clock::Clock;
-use super::{Error, Frame, Kind, Rate, Result, Source, Status, kind};
+use crate::clock::Clock;
+use crate::{Error, Frame, Kind, Rate, Result, Source, Status, kind};
 
-/// Bytes that are asked of the system at a time: what a pipe of Linux holds.
+/// Bytes read at a time: the capacity of a pipe of Linux.
 const BUFFER: usize = 1 << 16;
 
-/// First bytes that tell streams apart: as many as those of files.
+/// First bytes that decide the kind of a stream: as many as for files.
 const HEAD: usize = 12;
 
-/// Opens a stream of pictures, after waiting for its first bytes. Motion-JPEG is one JPEG behind
-/// the other, bare or as the parts of a `multipart/x-mixed-replace`, as IP cameras send; the header
-/// of an HTTP response before it, and its chunks, are taken off.
+/// Opens a stream of pictures, after waiting for its first bytes. Motion-JPEG is one JPEG after the
+/// other, bare or as the parts of a `multipart/x-mixed-replace`, as IP cameras send; the header of an
+/// HTTP response before it, and its chunks, are removed.
 ///
-/// `rate` says how far frames are apart; if absent, y4m states it, and frames of Motion-JPEG are
-/// stamped by `clock` as they arrive. `name` is for errors and [`Source::name`].
+/// `rate` is the frame rate; if absent, y4m states it, and frames of Motion-JPEG are stamped by
+/// `clock` as they arrive. `name` is for errors and [`Source::name`].
 ///
 /// # Errors
-/// [`Error::Unsupported`] says what the stream is and what would work, [`Error::Malformed`] what is
-/// wrong with its header, [`Error::Io`] that it cannot be read.
+/// [`Error::Unsupported`] with the kind of the stream and what would work, [`Error::Malformed`] for a
+/// broken header, [`Error::Io`].
 pub fn open(
     reader: impl Read + Send + 'static,
     name: &str,
@@ -45,48 +42,47 @@ pub fn open(
     if y4m::begins(&head) {
         return Ok(Box::new(y4m::Y4m::new(input, rate)?));
     }
-    match foreign(&head) {
+    match unsupported(&head) {
         None => Ok(Box::new(mjpeg::Mjpeg::new(input, rate, clock))),
-        Some(what) => Err(Error::Unsupported {
-            spec: name.to_owned(),
-            reason: format!("it is {what}; supported are Motion-JPEG and y4m, see docs/cameras.md"),
-        }),
+        Some(what) => {
+            let wanted = "supported are Motion-JPEG and y4m, see docs/cameras.md";
+            Err(Error::unsupported(name, format!("it is {what}; {wanted}")))
+        }
     }
 }
 
-/// A source at the path of a named pipe, opened at its first read: until somebody writes into it,
-/// opening a pipe does not return. What is wrong with the stream, see [`open`], is then an error of
-/// that read.
+/// A source at the path of a named pipe, opened at its first read: opening a pipe waits for a writer.
+/// Errors of [`open`] are then errors of that read.
 #[must_use]
 pub fn named(path: &str, rate: Option<Rate>, clock: Box<dyn Clock>) -> Box<dyn Source> {
     let file = path.to_owned();
     let bytes = move || -> io::Result<Bytes> { Ok(Box::new(File::open(file)?)) };
-    Box::new(Late::new(path, rate, clock, Box::new(bytes)))
+    Box::new(LazyStream::new(path, rate, clock, Box::new(bytes)))
 }
 
-/// Standard input, `-`, whose first bytes are waited for at the first read. What is wrong with the
-/// stream is an error of that read.
+/// Standard input, `-`, whose first bytes are waited for at the first read. Errors of [`open`] are then
+/// errors of that read.
 #[must_use]
 pub fn stdin(rate: Option<Rate>, clock: Box<dyn Clock>) -> Box<dyn Source> {
     let bytes = || -> io::Result<Bytes> { Ok(Box::new(io::stdin())) };
-    Box::new(Late::new("-", rate, clock, Box::new(bytes)))
+    Box::new(LazyStream::new("-", rate, clock, Box::new(bytes)))
 }
 
 type Bytes = Box<dyn Read + Send>;
 
-/// Opens what may let one wait.
+/// Opens the bytes, which may wait.
 type Opener = Box<dyn FnOnce() -> io::Result<Bytes> + Send>;
 
 /// A stream that is opened at its first read.
-struct Late {
+struct LazyStream {
     name: String,
     rate: Option<Rate>,
-    /// None once it was opened.
+    /// `None` after opening.
     closed: Option<(Opener, Box<dyn Clock>)>,
     source: Option<Box<dyn Source>>,
 }
 
-impl Late {
+impl LazyStream {
     fn new(name: &str, rate: Option<Rate>, clock: Box<dyn Clock>, opener: Opener) -> Self {
         Self {
             name: name.to_owned(),
@@ -97,29 +93,25 @@ impl Late {
     }
 }
 
-impl Source for Late {
+impl Source for LazyStream {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn len(&self) -> Option<u64> {
-        None
-    }
-
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
         if let Some((opener, clock)) = self.closed.take() {
-            let bytes = opener().map_err(io(&self.name))?;
+            let bytes = opener().map_err(Error::io(&self.name))?;
             self.source = Some(open(bytes, &self.name, self.rate, clock)?);
         }
-        // What could not be opened is at its end.
+        // A source that could not be opened has ended.
         let source = self.source.as_mut();
         source.map_or(Ok(Status::End), |source| source.read(frame))
     }
 }
 
-/// What a stream is that begins with `head` and is of no use; none if it may be Motion-JPEG, whose
+/// What a stream with this beginning is if it is not supported; `None` if it may be Motion-JPEG, whose
 /// beginning may be missing.
-fn foreign(head: &[u8]) -> Option<&'static str> {
+fn unsupported(head: &[u8]) -> Option<&'static str> {
     match kind(head) {
         _ if head.is_empty() => Some("empty"),
         Kind::Avi => Some("an AVI file, which is read from a path"),
@@ -133,19 +125,19 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         ),
         Kind::Jpeg => None,
         Kind::Unknown if head.starts_with(&[0, 0, 0, 1]) || head.starts_with(&[0, 0, 1]) => {
-            Some("H.264 or its like (ask `rpicam-vid` for `--codec mjpeg`)")
+            Some("H.264 or similar (use `--codec mjpeg` with `rpicam-vid`)")
         }
         Kind::Unknown if head.starts_with(b"G\x40\x11") || head.starts_with(b"G\x40\0") => {
-            Some("an MPEG transport stream (ask `ffmpeg` for `-f mjpeg`)")
+            Some("an MPEG transport stream (use `-f mjpeg` with `ffmpeg`)")
         }
         Kind::Unknown if head.starts_with(b"FLV") => {
-            Some("a Flash video (ask `ffmpeg` for `-f mjpeg`)")
+            Some("a Flash video (use `-f mjpeg` with `ffmpeg`)")
         }
         Kind::Unknown => None,
     }
 }
 
-/// Bytes as they come in, with a name and a position for errors.
+/// A buffered reader with the name of the source and a position for errors.
 struct Input {
     reader: BufReader<Box<dyn Read + Send>>,
     name: String,
@@ -171,11 +163,11 @@ impl Input {
         }
     }
 
-    /// What has come in and is not consumed, at least one byte; empty at the end of the stream.
+    /// Bytes that were read and not consumed, at least one; empty at the end of the stream.
     fn fill(&mut self) -> Result<&[u8]> {
         while let Err(error) = self.reader.fill_buf() {
             if error.kind() != ErrorKind::Interrupted {
-                return Err(io(&self.name)(error));
+                return Err(Error::io(&self.name)(error));
             }
         }
         Ok(self.reader.buffer())
@@ -186,41 +178,31 @@ impl Input {
         self.position += bytes as u64;
     }
 
-    /// The next byte; none at the end of the stream.
+    /// The next byte; `None` at the end of the stream.
     fn byte(&mut self) -> Result<Option<u8>> {
         let byte = self.fill()?.first().copied();
         self.consume(usize::from(byte.is_some()));
         Ok(byte)
     }
 
-    fn malformed(&self, reason: String) -> Error {
-        Error::Malformed {
-            name: self.name.clone(),
-            reason,
-        }
+    fn malformed(&self, reason: impl Into<String>) -> Error {
+        Error::malformed(&self.name, reason)
     }
 
     /// Fills `bytes` as far as the stream goes; returns how far.
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < bytes.len() {
-            let come = self.fill()?;
-            let count = come.len().min(bytes.len() - filled);
+            let available = self.fill()?;
+            let count = available.len().min(bytes.len() - filled);
             if count == 0 {
                 break;
             }
-            bytes[filled..][..count].copy_from_slice(&come[..count]);
+            bytes[filled..][..count].copy_from_slice(&available[..count]);
             self.consume(count);
             filled += count;
         }
         Ok(filled)
-    }
-}
-
-fn io(name: &str) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Io {
-        path: name.into(),
-        source,
     }
 }
 

@@ -1,21 +1,18 @@
-//! Luma and chroma to the RGB pixels of a frame, in integers: what cameras without a JPEG encoder
-//! deliver, and what video programs write to pipes.
+//! Converts YUV samples to RGB in integers, by the matrix of ITU-R BT.601: UVC cameras and y4m.
 //!
-//! The matrix is that of ITU-R BT.601, which UVC cameras and y4m mean unless they say otherwise.
-//! Chroma of fewer samples than luma is repeated, not interpolated. Rows may be padded to a stride.
-//! Sixteen pixels are computed at a time from arrays of a fixed size, a form that the compiler
-//! turns into vector instructions; the last ones of a row are padded to sixteen.
+//! Subsampled chroma is repeated, not interpolated. Rows may be padded to a stride. Blocks of sixteen
+//! pixels are computed from arrays of fixed size, which the compiler vectorises.
 
-/// Which numbers black and white are.
+/// Range of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
-    /// Luma 16 to 235, chroma 16 to 240: what video means unless it says otherwise.
+    /// Luma 16 to 235, chroma 16 to 240: the default of video.
     Limited,
     /// All of 0 to 255, as in a JPEG.
     Full,
 }
 
-/// How many luma samples share one of chroma.
+/// How many luma samples share a chroma sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subsampling {
     /// One: 4:4:4.
@@ -89,7 +86,7 @@ pub fn yuyv(
     Ok(())
 }
 
-/// 4:2:0 in two planes, the second with U and V in turn.
+/// 4:2:0 in two planes, the second with alternating U and V.
 ///
 /// # Errors
 /// A plane is too short; nothing was written.
@@ -131,21 +128,17 @@ pub fn planar(
     v.check("V", rows, columns)?;
     match subsampling {
         Subsampling::None => convert((width, height), range, rgb, |row, block| {
-            (
-                lanes(luma.row(row, width), block),
-                lanes(u.row(row, columns), block),
-                lanes(v.row(row, columns), block),
-            )
+            let chroma = [u, v].map(|plane| lanes(plane.row(row, columns), block));
+            (lanes(luma.row(row, width), block), chroma[0], chroma[1])
         }),
         Subsampling::Columns | Subsampling::Both => {
-            let rows_a_row = if subsampling == Subsampling::Both {
-                2
-            } else {
-                1
+            let shared_rows = match subsampling {
+                Subsampling::Both => 2,
+                _ => 1,
             };
             convert((width, height), range, rgb, |row, block| {
                 let half = |plane: Plane<'_>| -> [u8; LANES] {
-                    let few: [u8; LANES / 2] = lanes(plane.row(row / rows_a_row, columns), block);
+                    let few: [u8; LANES / 2] = lanes(plane.row(row / shared_rows, columns), block);
                     std::array::from_fn(|i| few[i / 2])
                 };
                 (lanes(luma.row(row, width), block), half(u), half(v))
@@ -155,7 +148,7 @@ pub fn planar(
     Ok(())
 }
 
-/// Luma alone; every pixel becomes a grey.
+/// Luma alone: grey pixels.
 ///
 /// # Errors
 /// The plane is too short; nothing was written.
@@ -201,7 +194,7 @@ fn lanes<const N: usize>(row: &[u8], block: usize) -> [u8; N] {
     })
 }
 
-/// Fills `rgb` from blocks of luma, U and V that `block` gives for a row and a position in it.
+/// Fills `rgb` from the blocks of luma, U and V that `block` returns for a row and a position in it.
 fn convert(
     (width, height): (usize, usize),
     range: Range,

@@ -15,13 +15,11 @@ pub mod verdicts;
 pub mod video;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cli::Replacement;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageError};
 
 /// What can go wrong while showing.
 #[derive(Debug, thiserror::Error)]
@@ -149,22 +147,6 @@ fn write_whole(
     })
 }
 
-/// Writes `rgb`, `[height, width, 3]` u8, as a JPEG of `quality` 1 to 100.
-fn jpeg(
-    out: &mut impl Write,
-    rgb: &[u8],
-    [width, height]: [usize; 2],
-    quality: u8,
-) -> io::Result<()> {
-    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
-    JpegEncoder::new_with_quality(out, quality)
-        .encode(rgb, side(width), side(height), ExtendedColorType::Rgb8)
-        .map_err(|error| match error {
-            ImageError::IoError(error) => error,
-            other => io::Error::new(io::ErrorKind::InvalidInput, other),
-        })
-}
-
 /// Refuses pictures that are no pictures, before anybody computes with them: 1 to 65,535 pixels a
 /// side, which is what a JPEG can have.
 fn check(rgb: &[u8], [width, height]: [usize; 2]) -> Result<()> {
@@ -181,6 +163,8 @@ fn check(rgb: &[u8], [width, height]: [usize; 2]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     /// A disk that has room for so many bytes.

@@ -7,9 +7,8 @@ pub mod sheet;
 
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
 use image::imageops::thumbnail;
-use image::{ExtendedColorType, ImageBuffer, RgbImage};
+use image::{ImageBuffer, RgbImage};
 use network::metadata::{Colour, Preprocessing};
 
 use crate::{Error, Result};
@@ -110,9 +109,7 @@ impl Crop {
 
     pub(crate) fn jpeg(&self) -> Result<Vec<u8>> {
         let mut jpeg = Vec::new();
-        let (width, height) = (self.width as u32, self.height as u32);
-        JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-            .encode(&self.rgb, width, height, ExtendedColorType::Rgb8)
+        media::picture::encode(&self.rgb, [self.width, self.height], QUALITY, &mut jpeg)
             .map_err(|error| Error::Argument(format!("a crop does not become a JPEG: {error}")))?;
         Ok(jpeg)
     }

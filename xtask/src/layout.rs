@@ -18,7 +18,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("pages", &[]),
     ("kernels", &["network"]),
     ("retrieval", &["network"]),
-    ("media", &["cli"]),
+    ("media", &[]),
     ("synth", &["media", "retrieval"]),
     (
         "runtime",

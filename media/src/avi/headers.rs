@@ -1,6 +1,6 @@
-//! The list `hdrl` at the beginning of an AVI file: what its video stream is.
+//! Parses the list `hdrl` at the beginning of an AVI file: the format of its video stream.
 
-/// What the headers say about the video stream.
+/// The video stream, by the headers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Video {
     /// Number of the stream in decimal digits, as its chunks begin.
@@ -56,7 +56,7 @@ pub(super) fn video(header: &[u8]) -> Result<Video, String> {
     Ok(video)
 }
 
-/// What the body of a `strl` says; `None` if it is not video.
+/// The stream in the body of a `strl`; `None` if it is not video.
 fn video_stream(stream: &[u8]) -> Result<Option<Video>, String> {
     let body_of = |wanted: &[u8; 4]| {
         chunks(stream)
@@ -112,7 +112,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{chunk, error, list, open, read_all, stream};
+    use super::super::tests::fixtures::{chunk, error, list, open, read_all, stream};
 
     #[test]
     fn headers_that_are_refused() {

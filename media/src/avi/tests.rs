@@ -1,14 +1,13 @@
-//! Files as they are written, and as they break.
+//! Whole and broken files.
 
 use std::io::{Cursor, Write};
 use std::time::Duration;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+pub(crate) mod fixtures;
 
-use super::super::avi_writer::Writer;
-use super::fixtures::{chunk, error, file, grey, jpeg, list, read_all, stream};
+use self::fixtures::{chunk, error, file, grey, jpeg, list, read_all, stream};
 use super::*;
+use crate::picture;
 
 #[test]
 fn containers_of_all_kinds() {
@@ -199,9 +198,7 @@ fn a_picture_cut_off_is_an_error_and_not_half_grey() {
         *value = ((at * 2_654_435_761) >> 7) as u8;
     }
     let mut picture = Vec::new();
-    JpegEncoder::new(&mut picture)
-        .write_image(&pixels, 64, 64, ExtendedColorType::Rgb8)
-        .unwrap();
+    picture::encode(&pixels, [64, 64], 75, &mut picture).unwrap();
     picture.truncate(picture.len() / 2);
     let found = read_all(&file(&[chunk(b"00dc", &picture), grey(9)]));
     assert!(
@@ -229,7 +226,7 @@ fn the_frame_rate_is_the_streams_unless_one_is_given() {
     let bytes = file(&[grey(10), grey(20)]);
     let five = Rate::from_fps(5.0).unwrap();
     for (rate, wanted) in [(None, 100), (Some(five), 200)] {
-        let mut avi = Avi::new(Cursor::new(&bytes), "test.avi", rate).unwrap();
+        let mut avi = AviReader::new(Cursor::new(&bytes), "test.avi", rate).unwrap();
         let mut frame = Frame::default();
         avi.read(&mut frame).unwrap();
         assert_eq!(frame.stream_time, Duration::ZERO);
@@ -250,14 +247,14 @@ fn a_rate_beyond_the_limits_is_refused_unless_one_is_given() {
         "states 4294967295/1 frames per second, wanted 0.001 to 1000; give a rate with --fps";
     assert_eq!(read_all(&bytes), [error(wanted)]);
     let five = Rate::from_fps(5.0).ok();
-    assert!(Avi::new(Cursor::new(&bytes), "test.avi", five).is_ok());
+    assert!(AviReader::new(Cursor::new(&bytes), "test.avi", five).is_ok());
 }
 
 #[test]
 fn chunks_of_a_stream_that_nobody_declared_are_noted() {
     let note = |movi: &[Vec<u8>]| {
         let bytes = file(movi);
-        let mut avi = Avi::new(Cursor::new(&bytes), "test.avi", None).unwrap();
+        let mut avi = AviReader::new(Cursor::new(&bytes), "test.avi", None).unwrap();
         let mut frame = Frame::default();
         while avi.read(&mut frame).unwrap() == Status::Frame {}
         avi.note()
@@ -285,7 +282,7 @@ fn chunks_of_a_stream_that_nobody_declared_are_noted() {
 #[test]
 fn files_beyond_four_gigabytes_are_read_by_seeking() {
     let mut file = tempfile::tempfile().unwrap();
-    let mut writer = Writer::new(&mut file, 16, 16, Rate::IMAGES).unwrap();
+    let mut writer = AviWriter::new(&mut file, 16, 16, Rate::IMAGES).unwrap();
     writer.push(&jpeg(16, 16, 10)).unwrap();
     writer.finish().unwrap();
     // Two chunks of padding that nobody wrote: holes, where the file system knows them.
@@ -297,7 +294,7 @@ fn files_beyond_four_gigabytes_are_read_by_seeking() {
     }
     let segment = list(b"RIFF", b"AVIX", &[list(b"LIST", b"movi", &[grey(20)])]);
     file.write_all(&segment).unwrap();
-    let mut avi = Avi::new(io::BufReader::new(file), "test.avi", None).unwrap();
+    let mut avi = AviReader::new(io::BufReader::new(file), "test.avi", None).unwrap();
     let mut frame = Frame::default();
     for shade in [10, 20] {
         assert_eq!(avi.read(&mut frame).unwrap(), Status::Frame);

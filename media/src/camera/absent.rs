@@ -1,13 +1,13 @@
-//! In place of the kernel's cameras, in a build without them.
+//! Replaces `kernel` in a build without cameras.
 
 use std::path::Path;
 
 use super::{Device, Problem};
 
-/// Why there is no camera where none is listed.
+/// The problem if no camera is listed.
 pub(super) const NONE_FOUND: Problem = Problem::Absent;
 
-/// Opens nothing.
+/// Always fails.
 pub(super) fn open(_: &Path) -> Result<Box<dyn Device>, Problem> {
     Err(Problem::Absent)
 }

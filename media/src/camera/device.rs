@@ -1,4 +1,4 @@
-//! What a camera can be asked, so that tests can script one.
+//! The interface of a camera driver, so that tests can script one.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,86 +6,62 @@ use std::time::Duration;
 use super::Problem;
 use crate::yuv::Range;
 
-/// A camera, as a driver shows it.
+/// A camera driver. Every method returns the error of the driver.
 pub trait Device: Send {
-    /// Formats that it says it has.
-    ///
-    /// # Errors
-    /// As for all of these calls: what the driver said.
+    /// The formats that it offers.
     fn offers(&mut self) -> Result<Vec<Offer>, Problem>;
 
-    /// Asks for a format; returns the one that it gives.
-    ///
-    /// # Errors
-    /// What the driver said.
-    fn set_format(&mut self, wished: Format) -> Result<Format, Problem>;
+    /// Requests a format; returns the negotiated one.
+    fn set_format(&mut self, requested: Format) -> Result<Format, Problem>;
 
-    /// Asks for a frame rate; the driver takes what comes closest.
-    ///
-    /// # Errors
-    /// What the driver said.
+    /// Requests a frame rate; the driver takes the closest one.
     fn set_rate(&mut self, fps: u32) -> Result<(), Problem>;
 
-    /// Settings that it has.
-    ///
-    /// # Errors
-    /// What the driver said.
+    /// Its settings.
     fn controls(&mut self) -> Result<Vec<Control>, Problem>;
 
     /// Changes a setting.
-    ///
-    /// # Errors
-    /// What the driver said.
     fn set_control(&mut self, control: &Control, value: i64) -> Result<(), Problem>;
 
-    /// Begins to capture.
-    ///
-    /// # Errors
-    /// What the driver said.
+    /// Starts to capture.
     fn start(&mut self) -> Result<(), Problem>;
 
-    /// Waits for a frame, at most for `timeout`; whether there is one.
-    ///
-    /// # Errors
-    /// What the driver said.
+    /// Waits for a frame, at most for `timeout`; returns whether there is one.
     fn wait(&mut self, timeout: Duration) -> Result<bool, Problem>;
 
-    /// The frame that was waited for.
-    ///
-    /// # Errors
-    /// What the driver said.
+    /// The frame after [`Device::wait`].
     fn next(&mut self) -> Result<Buffer<'_>, Problem>;
 }
 
-/// A frame as the driver delivers it.
+/// A frame of the driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Buffer<'a> {
-    /// What it filled, in the format that it gave.
+    /// The bytes, in the negotiated format.
     pub bytes: &'a [u8],
     /// Number of the frame. Gaps are frames that the driver dropped.
     pub sequence: u32,
-    /// Whether the driver says that the frame is damaged.
+    /// Whether the driver marks the frame as damaged.
     pub damaged: bool,
 }
 
-/// How pixels lie in memory.
+/// Layout of pixels in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// What the pixels are.
+    /// Pixel format.
     pub fourcc: FourCc,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Bytes from one row to the next, 0 if the driver does not say.
+    /// Bytes from one row to the next, 0 if the driver does not state it.
     pub stride: u32,
-    /// The most bytes of a frame, 0 if the driver does not say.
+    /// The most bytes of a frame, 0 if the driver does not state it.
     pub size: u32,
-    /// Which numbers black and white are, if the driver says so.
+    /// Range of the samples, if the driver states it.
     pub range: Option<Range>,
 }
 
-/// Four letters that name a format.
+/// Four letters that name a pixel format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FourCc(pub [u8; 4]);
 
@@ -95,7 +71,7 @@ impl fmt::Display for FourCc {
     }
 }
 
-/// A format that a camera has, and its sizes.
+/// A format that a camera offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The format.
@@ -118,7 +94,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The name as a configuration has it, and as `v4l2-ctl` does: `exposure_time_absolute`.
+    /// The name in a configuration, the same as in `v4l2-ctl`: `exposure_time_absolute`.
     #[must_use]
     pub fn key(&self) -> String {
         let mut key = String::new();

@@ -1,4 +1,4 @@
-//! Which cameras there are, as the kernel lists them.
+//! The kernel's list of video devices.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,55 +10,54 @@ pub(super) const CLASS: &str = "/sys/class/video4linux";
 
 /// A device of V4L2, perhaps a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// Where programs open it.
-    pub path: PathBuf,
-    /// What the driver calls it.
-    pub name: String,
+pub(super) struct VideoDevice {
+    pub(super) path: PathBuf,
+    /// The driver's name for it.
+    pub(super) name: String,
 }
 
-/// A camera, for people.
+/// A camera of this machine.
 #[derive(Debug)]
-pub struct Info {
-    /// Where programs open it.
+pub struct CameraInfo {
+    /// Path of the device, such as `/dev/video0`.
     pub path: PathBuf,
-    /// What the driver calls it; any part of that names it too.
+    /// The driver's name for it; any part of it selects the camera.
     pub name: String,
-    /// What it says that it gives.
+    /// The formats that it offers.
     pub formats: Vec<Offer>,
-    /// Why it cannot be used; none if it can.
+    /// Why it does not work, if it does not.
     pub problem: Option<Problem>,
 }
 
 /// The devices listed below `class`, in the order of their numbers.
-pub(super) fn nodes(class: &Path) -> Vec<Node> {
+pub(super) fn devices(class: &Path) -> Vec<VideoDevice> {
     let entries = fs::read_dir(class).into_iter().flatten().flatten();
-    let mut nodes: Vec<_> = entries
+    let mut devices: Vec<_> = entries
         .filter_map(|entry| {
             let file = entry.file_name();
             let number: u32 = file.to_str()?.strip_prefix("video")?.parse().ok()?;
             let name = fs::read_to_string(entry.path().join("name")).unwrap_or_default();
             let path = Path::new("/dev").join(file);
             let name = name.trim().to_owned();
-            Some((number, Node { path, name }))
+            Some((number, VideoDevice { path, name }))
         })
         .collect();
-    nodes.sort_by_key(|(number, _)| *number);
-    nodes.into_iter().map(|(_, node)| node).collect()
+    devices.sort_by_key(|(number, _)| *number);
+    devices.into_iter().map(|(_, device)| device).collect()
 }
 
-/// What `spec` may mean: a path itself, or the devices with that in their name.
-pub(super) fn nodes_of(class: &Path, spec: &str) -> Vec<Node> {
+/// The devices that `spec` may mean: one by its path, or all with `spec` in their name.
+pub(super) fn devices_of(class: &Path, spec: &str) -> Vec<VideoDevice> {
     if spec.starts_with('/') {
-        return vec![Node {
+        return vec![VideoDevice {
             path: spec.into(),
             name: String::new(),
         }];
     }
     let part = spec.to_lowercase();
-    let mut nodes = nodes(class);
-    nodes.retain(|node| node.name.to_lowercase().contains(&part));
-    nodes
+    let mut devices = devices(class);
+    devices.retain(|device| device.name.to_lowercase().contains(&part));
+    devices
 }
 
 #[cfg(test)]
@@ -86,13 +85,13 @@ mod tests {
             ("imx219", &[]),
             ("/dev/v4l/by-id/x", &["/dev/v4l/by-id/x"]),
         ] {
-            let nodes = nodes_of(class.path(), spec);
-            let paths: Vec<_> = nodes
+            let devices = devices_of(class.path(), spec);
+            let paths: Vec<_> = devices
                 .iter()
-                .map(|node| node.path.to_str().unwrap())
+                .map(|device| device.path.to_str().unwrap())
                 .collect();
             assert_eq!(paths, wanted, "{spec}");
         }
-        assert_eq!(nodes(&class.path().join("nowhere")), []);
+        assert_eq!(devices(&class.path().join("nowhere")), []);
     }
 }

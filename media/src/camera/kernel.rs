@@ -1,8 +1,7 @@
 //! A [`Device`] of the kernel, through the crate `v4l`.
 //!
-//! Decides nothing. What it does beyond passing on: `v4l` panics on names that are no UTF-8 and on
-//! numbers that are newer than itself, which become errors here; and its streams have no way to
-//! wait in vain and go on, so the waiting is done on the file.
+//! It turns panics of `v4l` (names that are not UTF-8, numbers newer than itself) into errors, and
+//! waits on the file, because a stream of `v4l` cannot be used after a time-out.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -25,7 +24,7 @@ use super::{Buffer, Control, Device, Format, FourCc, Offer, POLL, Problem};
 use crate::slot::message;
 use crate::yuv::Range;
 
-/// Buffers that are asked for: one that is worked on, one that waits, two to capture into.
+/// Requested buffers: one being processed, one waiting, two to capture into.
 const BUFFERS: u32 = 4;
 
 /// `POLLIN` of Linux.
@@ -37,7 +36,7 @@ struct Camera {
     stream: Option<Stream<'static>>,
 }
 
-/// Why there is no camera where none is listed.
+/// The problem if no camera is listed.
 pub(super) const NONE_FOUND: Problem = Problem::Missing;
 
 /// Opens the camera at `path`.
@@ -51,8 +50,8 @@ impl Camera {
         if path.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(Problem::Missing);
         }
-        let device = asked("be opened", || v4l::Device::with_path(path))?;
-        let can = asked("say what it is", || device.query_caps())?.capabilities;
+        let device = call("be opened", || v4l::Device::with_path(path))?;
+        let can = call("say what it is", || device.query_caps())?.capabilities;
         usable(can)?;
         Ok(Self {
             device,
@@ -67,7 +66,7 @@ impl Camera {
     }
 }
 
-/// Whether a device that can do this is a camera that can be read.
+/// Whether a device with these capabilities is a camera that can be read.
 fn usable(can: Capability) -> Result<(), Problem> {
     if can.contains(Capability::VIDEO_CAPTURE | Capability::STREAMING) {
         Ok(())
@@ -78,13 +77,13 @@ fn usable(can: Capability) -> Result<(), Problem> {
     }
 }
 
-/// Asks the driver to do `what`.
-fn asked<T>(what: &str, call: impl FnOnce() -> io::Result<T>) -> Result<T, Problem> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+/// Calls the driver to do `what`.
+fn call<T>(what: &str, request: impl FnOnce() -> io::Result<T>) -> Result<T, Problem> {
+    match catch_unwind(AssertUnwindSafe(request)) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Problem::of(what, &error)),
         Err(panic) => Err(Problem::Other(format!(
-            "the camera was to {what}, and its answer was not understood: {}",
+            "the camera was asked to {what}, and its answer is not supported: {}",
             message(&*panic)
         ))),
     }
@@ -92,7 +91,7 @@ fn asked<T>(what: &str, call: impl FnOnce() -> io::Result<T>) -> Result<T, Probl
 
 impl Device for Camera {
     fn offers(&mut self) -> Result<Vec<Offer>, Problem> {
-        let formats = asked("list its formats", || self.device.enum_formats())?;
+        let formats = call("list its formats", || self.device.enum_formats())?;
         let offer = |fourcc: FourCC| {
             let sizes = self.device.enum_framesizes(fourcc).unwrap_or_default();
             let sizes = sizes.into_iter().flat_map(|size| match size.size {
@@ -110,13 +109,13 @@ impl Device for Camera {
         Ok(formats.iter().map(|format| offer(format.fourcc)).collect())
     }
 
-    fn set_format(&mut self, wished: Format) -> Result<Format, Problem> {
-        let fourcc = FourCC::new(&wished.fourcc.0);
-        let mut format = v4l::Format::new(wished.width, wished.height, fourcc);
+    fn set_format(&mut self, requested: Format) -> Result<Format, Problem> {
+        let fourcc = FourCC::new(&requested.fourcc.0);
+        let mut format = v4l::Format::new(requested.width, requested.height, fourcc);
         format.field_order = FieldOrder::Progressive;
-        format.stride = wished.stride;
-        format.size = wished.size;
-        let given = asked("take a format", || self.device.set_format(&format))?;
+        format.stride = requested.stride;
+        format.size = requested.size;
+        let given = call("take a format", || self.device.set_format(&format))?;
         Ok(Format {
             fourcc: FourCc(given.fourcc.repr),
             width: given.width,
@@ -132,7 +131,7 @@ impl Device for Camera {
     }
 
     fn set_rate(&mut self, fps: u32) -> Result<(), Problem> {
-        // Drivers that know one rate only refuse the question.
+        // Drivers with a single rate refuse the call.
         match self.device.set_params(&Parameters::with_fps(fps)) {
             Err(error) if Problem::of("", &error).is_gone() => Err(Problem::Gone),
             _ => Ok(()),
@@ -140,7 +139,7 @@ impl Device for Camera {
     }
 
     fn controls(&mut self) -> Result<Vec<Control>, Problem> {
-        let listed = asked("list its settings", || match self.device.query_controls() {
+        let listed = call("list its settings", || match self.device.query_controls() {
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(Vec::new()),
             listed => listed,
         })?;
@@ -175,7 +174,7 @@ impl Device for Camera {
         let set = self.device.set_control(setting);
         set.map_err(|error| match Problem::of("", &error) {
             Problem::Gone => Problem::Gone,
-            // Busy and forbidden are said of the setting here, not of the camera.
+            // Busy and forbidden refer to the setting here, not to the camera.
             _ => Problem::Other(format!(
                 "the camera refuses to set {control} to {value}: {error}"
             )),
@@ -184,12 +183,11 @@ impl Device for Camera {
 
     fn start(&mut self) -> Result<(), Problem> {
         self.stream = None;
-        let stream = asked("start", || {
+        let stream = call("start", || {
             let mut stream = Stream::with_buffers(&self.device, Type::VideoCapture, BUFFERS)?;
-            // `next` hands back the buffer that it gave before, at first number 0, and then waits
-            // for a frame. Doing its start here lets us wait before it is called; and a time-out
-            // inside of it, after which it cannot be called again, is left for drivers that
-            // announce a frame which then does not come.
+            // `next` returns the buffer before (at first number 0) to the driver and then waits for a
+            // frame. Starting here lets `wait` come before it. A time-out inside of `next`, after
+            // which it cannot be called again, remains for drivers that announce a missing frame.
             for index in 1..BUFFERS as usize {
                 match CaptureStream::queue(&mut stream, index) {
                     // The driver gave fewer buffers.
@@ -231,8 +229,8 @@ impl Drop for Camera {
         let Some(mut stream) = self.stream.take() else {
             return;
         };
-        // `v4l` panics when a stream cannot be stopped, and once more when its buffers cannot be
-        // given back, which would end the program. Of all errors it takes only this one well.
+        // `v4l` panics when a stream cannot be stopped, and again when its buffers cannot be
+        // released, which would abort the program. ENODEV is the only error that it handles.
         match stream.stop() {
             Err(error) if error.raw_os_error() != Some(ENODEV) => mem::forget(stream),
             _ => drop(stream),
@@ -246,7 +244,7 @@ mod tests {
 
     /// As far as the kernel can be asked without a camera.
     #[test]
-    fn what_is_no_camera_is_told_apart() {
+    fn devices_that_are_no_cameras_are_refused() {
         let problem = |path: &str| Camera::open(Path::new(path)).err().unwrap();
         assert!(matches!(problem("/dev/video4095"), Problem::Missing));
         assert!(matches!(problem("/dev/\0"), Problem::Missing));
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn drivers_are_told_apart_by_what_they_can_do() {
+    fn capabilities_decide_what_a_device_is() {
         const STREAMING: Capability = Capability::STREAMING;
         let name = |can| match usable(can) {
             Ok(()) => "camera",

@@ -1,34 +1,34 @@
-//! What can be wrong with a camera, and what to do about it.
+//! Why a camera does not work, and the remedy.
 
 use std::io;
 use std::time::Duration;
 
 use super::{FORMATS, FourCc};
 
-/// What is wrong with a camera.
+/// Why a camera does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// There is none.
+    /// There is no such camera.
     #[error("there is no such camera: is it plugged in? `reid doctor` lists those there are")]
     Missing,
 
-    /// This build has no cameras.
+    /// This build has no camera support.
     #[error("this build has no cameras: on Linux, build with `--features camera`")]
     Absent,
 
-    /// There was one.
-    #[error("the camera has gone: is it unplugged?")]
+    /// It was disconnected.
+    #[error("the camera is disconnected: is it unplugged?")]
     Gone,
 
     /// Another program has it.
     #[error("another program uses the camera: stop that one (`fuser -v /dev/video*` names it)")]
     Busy,
 
-    /// The user may not use it.
+    /// The user has no permission.
     #[error("no permission to use the camera: `sudo usermod -aG video $USER`, then log in again")]
     Denied,
 
-    /// It gives no frames.
+    /// It delivers no frames.
     #[error("the camera gave no frame in {0:?}: plug it in anew, or into another port")]
     Silent(Duration),
 
@@ -38,32 +38,32 @@ pub enum Problem {
     )]
     NoCamera,
 
-    /// It hands its pictures over in a way that this build does not speak.
+    /// Its driver has the multi-planar interface, which is not supported.
     #[error(
-        "the camera's driver speaks the multi-planar V4L2 only, which is not supported: pipe it in, \
+        "the camera's driver has the multi-planar V4L2 interface only, which is not supported: pipe it in, \
          `gst-launch-1.0 -q v4l2src device=/dev/video... ! videoconvert ! jpegenc ! fdsink | reid run -`"
     )]
     Planes,
 
-    /// It gives pictures that are not understood.
+    /// It delivers an unsupported format.
     #[error(
         "the camera gives {found}, wanted {}{}",
         list(&FORMATS),
         if offered.is_empty() { String::new() } else { format!("; it offers {}", list(offered)) }
     )]
     Format {
-        /// What it gives, or what it was to give.
+        /// The negotiated or the requested format.
         found: FourCc,
-        /// What it says that it has.
+        /// The formats that it offers.
         offered: Vec<FourCc>,
     },
 
     /// It has no such setting.
     #[error("the camera has no setting `{name}`; it has {}", known.join(", "))]
     Control {
-        /// What was asked for.
+        /// The requested setting.
         name: String,
-        /// Those that it has, with their ranges.
+        /// Its settings with their ranges.
         known: Vec<String>,
     },
 
@@ -72,16 +72,16 @@ pub enum Problem {
     Value {
         /// The setting and its range.
         control: String,
-        /// What was asked for.
+        /// The requested value.
         value: i64,
     },
 
-    /// Anything else, in the driver's words.
+    /// Any other error of the driver.
     #[error("{0}")]
     Other(String),
 }
 
-// The numbers of Linux, the same for x86-64 and aarch64.
+// Error numbers of Linux, the same for x86-64 and aarch64.
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const EIO: i32 = 5;
@@ -92,7 +92,7 @@ pub(super) const ENODEV: i32 = 19;
 const ENOTTY: i32 = 25;
 
 impl Problem {
-    /// What an error of the system means, while the camera was asked to do `what`.
+    /// The problem behind a system error while the camera was asked to do `what`.
     #[must_use]
     pub fn of(what: &str, error: &io::Error) -> Self {
         match error.raw_os_error() {
@@ -105,15 +105,15 @@ impl Problem {
         }
     }
 
-    /// Whether the device has vanished.
+    /// Whether the camera is disconnected.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Gone)
     }
 
-    /// Whether it may pass without anybody changing what was asked for.
+    /// Whether waiting may help.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Missing | Self::Gone | Self::Busy | Self::Silent(_) | Self::Other(_)

@@ -1,15 +1,15 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::avi::fixtures::jpeg;
-use crate::clock::tests::Hands;
+use crate::avi::tests::fixtures::jpeg;
+use crate::clock::tests::ManualClock;
 use crate::{Error, Source, Status};
 
-/// What a scripted camera is and does, and what it was asked.
+/// The behaviour of a scripted camera, and its calls.
 #[derive(Default)]
 struct Script {
     offers: Vec<Offer>,
-    /// What it gives in place of what it is asked for.
+    /// The negotiated format, if not the requested one.
     gives: Option<Format>,
     controls: Vec<Control>,
     /// Outcomes of opening, waiting and fetching, one after the other.
@@ -26,7 +26,7 @@ enum Play {
     Fails(Problem),
 }
 
-/// A camera that does as its script says.
+/// A scripted camera.
 struct Scripted {
     script: Arc<Mutex<Script>>,
     /// The last frame, lent as a driver lends its buffers.
@@ -48,16 +48,16 @@ impl Device for Scripted {
         Ok(self.script.lock().unwrap().offers.clone())
     }
 
-    fn set_format(&mut self, wished: Format) -> Result<Format, Problem> {
+    fn set_format(&mut self, requested: Format) -> Result<Format, Problem> {
         let Format {
             fourcc,
             width,
             height,
             stride,
             ..
-        } = wished;
+        } = requested;
         self.note(format!("{fourcc} {width} x {height}, {stride} a row"));
-        Ok(self.script.lock().unwrap().gives.unwrap_or(wished))
+        Ok(self.script.lock().unwrap().gives.unwrap_or(requested))
     }
 
     fn set_rate(&mut self, fps: u32) -> Result<(), Problem> {
@@ -113,7 +113,11 @@ impl Device for Scripted {
 }
 
 /// A camera of that script, and the script.
-fn open(script: Script, wish: Wish, clock: &Hands) -> (Result<Reconnecting>, Arc<Mutex<Script>>) {
+fn open(
+    script: Script,
+    request: CameraRequest,
+    clock: &ManualClock,
+) -> (Result<ReconnectingCamera>, Arc<Mutex<Script>>) {
     let script = Arc::new(Mutex::new(script));
     let camera = script.clone();
     let connect = move || {
@@ -128,7 +132,7 @@ fn open(script: Script, wish: Wish, clock: &Hands) -> (Result<Reconnecting>, Arc
         }
     };
     let name = "/dev/video0".to_owned();
-    let source = Reconnecting::new(name, Box::new(connect), wish, Box::new(clock.clone()));
+    let source = ReconnectingCamera::new(name, Box::new(connect), request, Box::new(clock.clone()));
     (source, script)
 }
 
@@ -152,7 +156,7 @@ fn format(fourcc: &[u8; 4], width: u32, height: u32, stride: u32) -> Format {
 }
 
 /// Reads once: the frame's number and first pixel, or the text of the error.
-fn read(source: &mut Reconnecting, frame: &mut Frame) -> Result<(u64, [u8; 3]), String> {
+fn read(source: &mut ReconnectingCamera, frame: &mut Frame) -> Result<(u64, [u8; 3]), String> {
     match source.read(frame) {
         Ok(Status::Frame) => Ok((frame.index, [frame.rgb[0], frame.rgb[1], frame.rgb[2]])),
         Ok(Status::End) => Err("end".to_owned()),
@@ -190,12 +194,12 @@ fn what_the_driver_gives_is_obeyed() {
             plays: vec![Play::Open, Play::Frame(0, bytes)],
             ..Script::default()
         };
-        let wish = Wish {
+        let request = CameraRequest {
             size: (2, 2),
             fps: Some(15),
-            ..Wish::default()
+            ..CameraRequest::default()
         };
-        let (source, script) = open(script, wish, &Hands::default());
+        let (source, script) = open(script, request, &ManualClock::default());
         let mut source = source.unwrap();
         let mut frame = Frame::default();
         assert_eq!(read(&mut source, &mut frame), Ok((0, [255; 3])), "{name}");
@@ -210,18 +214,18 @@ fn what_the_driver_gives_is_obeyed() {
 }
 
 #[test]
-fn what_differs_from_the_wish_is_said() {
-    for (wished, gives, surprise) in [
+fn another_format_than_the_requested_one_is_noted() {
+    for (requested, gives, note) in [
         (None, format(b"YUYV", 1280, 720, 0), None),
         (
             Some(FourCc(*b"MJPG")),
             format(b"YUYV", 1280, 720, 2560),
-            Some("asked for MJPG 1280 x 720, it gives YUYV 1280 x 720"),
+            Some("requested MJPG 1280 x 720, the camera gives YUYV 1280 x 720"),
         ),
         (
             None,
             format(b"GREY", 640, 480, 640),
-            Some("asked for 1280 x 720, it gives GREY 640 x 480"),
+            Some("requested 1280 x 720, the camera gives GREY 640 x 480"),
         ),
     ] {
         let script = Script {
@@ -229,12 +233,12 @@ fn what_differs_from_the_wish_is_said() {
             plays: vec![Play::Open],
             ..Script::default()
         };
-        let wish = Wish {
-            format: wished,
-            ..Wish::default()
+        let request = CameraRequest {
+            format: requested,
+            ..CameraRequest::default()
         };
-        let source = open(script, wish, &Hands::default()).0.unwrap();
-        assert_eq!(source.surprise().as_deref(), surprise);
+        let source = open(script, request, &ManualClock::default()).0.unwrap();
+        assert_eq!(source.format_note().as_deref(), note);
     }
 }
 
@@ -247,37 +251,37 @@ fn what_waiting_does_not_change_is_an_error_at_once() {
         maximum: 10,
     };
     let controls = vec![control(1, "Exposure Time, Absolute"), control(2, "Gain")];
-    let set = |name: &str, value| Wish {
+    let set = |name: &str, value| CameraRequest {
         controls: [(name.to_owned(), value)].into(),
-        ..Wish::default()
+        ..CameraRequest::default()
     };
     let cases = [
         (
-            Wish::default(),
+            CameraRequest::default(),
             Play::NotThere(Problem::Missing),
             None,
             "there is no such camera: is it plugged in? `reid doctor` lists those there are",
         ),
         (
-            Wish::default(),
+            CameraRequest::default(),
             Play::NotThere(Problem::Denied),
             None,
             "no permission to use the camera: `sudo usermod -aG video $USER`, then log in again",
         ),
         (
-            Wish::default(),
+            CameraRequest::default(),
             Play::NotThere(Problem::NoCamera),
             None,
             "the device gives no pictures: another one of the same camera does, `reid doctor` lists them",
         ),
         (
-            Wish::default(),
+            CameraRequest::default(),
             Play::Open,
             Some(format(b"H264", 640, 480, 0)),
             "the camera gives H264, wanted MJPG, YUYV, NV12, GREY",
         ),
         (
-            Wish::default(),
+            CameraRequest::default(),
             Play::Open,
             Some(format(b"MJPG", 0, 480, 0)),
             "0 x 480 pixels: wanted 1 to 16384 a side and at most 268435456 bytes of RGB",
@@ -295,20 +299,20 @@ fn what_waiting_does_not_change_is_an_error_at_once() {
             "the camera's setting gain (0 to 10) cannot be 11",
         ),
     ];
-    for (wish, play, gives, wanted) in cases {
+    for (request, play, gives, wanted) in cases {
         let script = Script {
             gives,
             controls: controls.clone(),
             plays: vec![play],
             ..Script::default()
         };
-        match open(script, wish, &Hands::default()).0 {
+        match open(script, request, &ManualClock::default()).0 {
             Err(error) => {
                 assert!(matches!(error, Error::Failed { .. }), "{error}");
                 assert_eq!(error.to_string(), format!("/dev/video0: {wanted}"));
             }
             // Bad sizes may be passing trouble of the driver: they come out when it is read.
-            Ok(source) => assert!(wanted.starts_with("0 x 480") && source.surprise().is_none()),
+            Ok(source) => assert!(wanted.starts_with("0 x 480") && source.format_note().is_none()),
         }
     }
     let script = Script {
@@ -316,7 +320,7 @@ fn what_waiting_does_not_change_is_an_error_at_once() {
         plays: vec![Play::Open],
         ..Script::default()
     };
-    let error = open(script, Wish::default(), &Hands::default())
+    let error = open(script, CameraRequest::default(), &ManualClock::default())
         .0
         .unwrap_err();
     assert_eq!(
@@ -342,13 +346,13 @@ fn settings_are_set_in_the_order_that_the_camera_needs() {
         plays: vec![Play::Open],
         ..Script::default()
     };
-    let wish = Wish {
+    let request = CameraRequest {
         controls: [("exposure", 250), ("manual", 1), ("77", 9)]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
-        ..Wish::default()
+        ..CameraRequest::default()
     };
-    let (source, script) = open(script, wish, &Hands::default());
+    let (source, script) = open(script, request, &ManualClock::default());
     source.unwrap();
     let wanted = [
         "gain = 9",
@@ -375,8 +379,8 @@ fn frames_that_cannot_be_decoded_end_nothing() {
         ],
         ..Script::default()
     };
-    let clock = Hands::default();
-    let mut source = open(script, Wish::default(), &clock).0.unwrap();
+    let clock = ManualClock::default();
+    let mut source = open(script, CameraRequest::default(), &clock).0.unwrap();
     let counts = source.counts();
     let mut frame = Frame::default();
     let grey = [130; 3];
@@ -387,7 +391,7 @@ fn frames_that_cannot_be_decoded_end_nothing() {
             frame_error("1: 15 bytes of YUYV, wanted 2 rows of 8, 8 apart"),
             0,
         ),
-        (frame_error("2: the driver says that it is damaged"), 0),
+        (frame_error("2: the driver marks it as damaged"), 0),
         (Ok((3, grey)), 3),
         (Ok((4, grey)), 3),
     ] {
@@ -413,16 +417,16 @@ fn a_camera_that_fails_is_opened_again_and_capture_resumes() {
         plays,
         ..Script::default()
     };
-    let wish = Wish {
-        silence: 5 * POLL,
-        ..Wish::default()
+    let request = CameraRequest {
+        timeout: 5 * POLL,
+        ..CameraRequest::default()
     };
-    let clock = Hands::default();
-    let mut source = open(script, wish, &clock).0.unwrap();
+    let clock = ManualClock::default();
+    let mut source = open(script, request, &clock).0.unwrap();
     let counts = source.counts();
     let mut frame = Frame::default();
     let mut read = || read(&mut source, &mut frame);
-    let away = |text: &str| Err(format!("/dev/video0: {text}"));
+    let lost = |text: &str| Err(format!("/dev/video0: {text}"));
     let white = [255; 3];
     let missing = "there is no such camera: is it plugged in? `reid doctor` lists those there are; the next try is in";
 
@@ -430,28 +434,28 @@ fn a_camera_that_fails_is_opened_again_and_capture_resumes() {
     assert_eq!(read(), Ok((0, white)));
     assert_eq!(
         read(),
-        away("the camera has gone: is it unplugged?; the next try is in 0.5 s")
+        lost("the camera is disconnected: is it unplugged?; the next try is in 0.5 s")
     );
     assert_eq!((read(), counts.gaps()), (Ok((1, white)), 1));
     assert_eq!(read(), Ok((2, white)));
     assert_eq!(
         read(),
-        away(
+        lost(
             "the camera gave no frame in 1s: plug it in anew, or into another port; the next try is in 0.5 s"
         )
     );
     for seconds in ["1", "2", "4", "8", "16", "30", "30"] {
-        assert_eq!(read(), away(&format!("{missing} {seconds} s")));
+        assert_eq!(read(), lost(&format!("{missing} {seconds} s")));
     }
     assert_eq!(
         read(),
-        away(
+        lost(
             "another program uses the camera: stop that one (`fuser -v /dev/video*` names it); the next try is in 30 s"
         )
     );
     assert_eq!(
         read(),
-        away(
+        lost(
             "no permission to use the camera: `sudo usermod -aG video $USER`, then log in again; the next try is in 30 s"
         )
     );
@@ -460,7 +464,7 @@ fn a_camera_that_fails_is_opened_again_and_capture_resumes() {
     assert_eq!((read(), counts.gaps()), (Ok((3, white)), 2));
     assert_eq!(
         read(),
-        away("the camera has gone: is it unplugged?; the next try is in 0.5 s")
+        lost("the camera is disconnected: is it unplugged?; the next try is in 0.5 s")
     );
     assert_eq!(counts.gaps(), 3);
     let seconds: Vec<_> = clock.waits().iter().map(Duration::as_secs_f32).collect();
@@ -470,28 +474,27 @@ fn a_camera_that_fails_is_opened_again_and_capture_resumes() {
         "{:?}",
         frame.stream_time
     );
-    // Told to stop while it waits: the end.
-    clock.stop_after(12);
+    // Cancelled while it waits: the end.
+    clock.cancel_after(12);
     assert_eq!(source.read(&mut frame).unwrap(), Status::End);
 }
 
 #[test]
-fn a_patient_wish_waits_for_a_camera_that_is_not_there_yet() {
-    for (problem, patient) in [(Problem::Missing, true), (Problem::Busy, false)] {
-        let script = Script {
-            gives: Some(format(b"GREY", 1, 1, 0)),
-            plays: vec![Play::NotThere(problem), Play::Open, Play::Frame(0, vec![9])],
-            ..Script::default()
-        };
-        let wish = Wish {
-            patient,
-            ..Wish::default()
-        };
-        let mut source = open(script, wish, &Hands::default()).0.unwrap();
-        let counts = source.counts();
-        assert_eq!(read(&mut source, &mut Frame::default()), Ok((0, [9; 3])));
-        assert_eq!(counts.gaps(), 0);
-    }
+fn a_busy_camera_is_waited_for_at_the_start() {
+    let script = Script {
+        gives: Some(format(b"GREY", 1, 1, 0)),
+        plays: vec![
+            Play::NotThere(Problem::Busy),
+            Play::Open,
+            Play::Frame(0, vec![9]),
+        ],
+        ..Script::default()
+    };
+    let request = CameraRequest::default();
+    let mut source = open(script, request, &ManualClock::default()).0.unwrap();
+    let counts = source.counts();
+    assert_eq!(read(&mut source, &mut Frame::default()), Ok((0, [9; 3])));
+    assert_eq!(counts.gaps(), 0);
 }
 
 #[test]

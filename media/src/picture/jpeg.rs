@@ -1,9 +1,8 @@
-//! JPEG to the RGB pixels that libjpeg-turbo, and so Pillow and OpenCV, make of it: baseline,
-//! extended and progressive Huffman coding, 8 bits, 1, 3 or 4 components.
+//! Decodes JPEG to the same RGB pixels as libjpeg-turbo (and so Pillow and OpenCV): baseline, extended
+//! and progressive Huffman coding, 8 bits, 1, 3 or 4 components.
 //!
-//! Strict: every coefficient of the picture must be in the file. Bounded: a size that so few bytes
-//! cannot fill is refused before anything is allocated. `docs/adr/0012-own-jpeg-decoder.md` says
-//! why, and what was measured.
+//! Strict: every coefficient must be in the file. Bounded: a size that the bytes cannot fill is refused
+//! before memory is allocated. docs/adr/0012-own-jpeg-decoder.md has the reasons and measurements.
 
 mod bits;
 mod frame;
@@ -16,15 +15,15 @@ mod scan;
 use image::metadata::Orientation;
 
 use crate::picture::Error;
-use frame::Frame;
+use frame::FrameHeader;
 use huffman::{Class, Table};
 use scan::Scan;
 
 /// The first byte of every marker.
 const MARK: u8 = 0xff;
 
-/// Scans of a progressive picture. libjpeg's encoder writes 10, its fuzzers stop at 500; each may
-/// go over all of the picture.
+/// The most scans of a progressive picture, each of which may cover all of it. libjpeg's encoder writes
+/// 10, its fuzzers stop at 500.
 const MAX_SCANS: usize = 100;
 
 /// Zigzag order to rows from the top.
@@ -41,7 +40,7 @@ const NATURAL: [u8; 64] = [
 pub(crate) struct Jpeg {
     pub(crate) width: usize,
     pub(crate) height: usize,
-    /// How it wants to be turned.
+    /// The EXIF orientation.
     pub(crate) orientation: Orientation,
 }
 
@@ -67,27 +66,27 @@ pub(crate) fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<Jpeg, Error> {
     decoder.run(rgb)
 }
 
-/// What has been read so far.
+/// The state of decoding.
 struct Decoder<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Steps of quantisation, rows from the top.
+    /// Quantisation steps, rows from the top.
     quant: [Option<[i16; 64]>; 4],
     dc: [Option<Box<Table>>; 4],
     ac: [Option<Box<Table>>; 4],
     /// Groups of blocks between two restart markers; 0 if there are none.
     restart: usize,
     jfif: bool,
-    /// The transformation of colours that Adobe's segment names.
+    /// The colour transform in Adobe's segment.
     adobe: Option<u8>,
     exif: Option<&'a [u8]>,
-    frame: Option<Frame>,
+    frame: Option<FrameHeader>,
     scans: usize,
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads segment after segment until the picture is whole. What follows does not matter, nor
-    /// whether there is an end marker.
+    /// Reads segments until the picture is complete. The rest of the file is ignored, a missing end
+    /// marker too.
     fn run(&mut self, rgb: &mut Vec<u8>) -> Result<Jpeg, Error> {
         if !self.bytes.starts_with(&[MARK, 0xd8]) {
             return Err(damaged("it does not begin with `ffd8`"));
@@ -98,7 +97,9 @@ impl<'a> Decoder<'a> {
                 0xc0..=0xc2 if self.frame.is_some() => {
                     return Err(damaged("a second frame header"));
                 }
-                marker @ 0xc0..=0xc2 => self.frame = Some(Frame::read(self.segment()?, marker)?),
+                marker @ 0xc0..=0xc2 => {
+                    self.frame = Some(FrameHeader::read(self.segment()?, marker)?)
+                }
                 0xc4 => {
                     let body = self.segment()?;
                     self.huffman(body)?;
@@ -170,7 +171,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Reads a length and what has it.
+    /// Reads a segment, which begins with its length.
     fn segment(&mut self) -> Result<&'a [u8], Error> {
         let rest = &self.bytes[self.at..];
         let Some(&[high, low]) = rest.first_chunk() else {
@@ -232,7 +233,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Reads a scan; the picture if it is whole with it.
+    /// Reads a scan; returns the picture if it is complete with it.
     fn scan(&mut self, rgb: &mut Vec<u8>) -> Result<Option<Jpeg>, Error> {
         let header = self.segment()?;
         let Some(frame) = &mut self.frame else {
@@ -248,7 +249,7 @@ impl<'a> Decoder<'a> {
         for part in &scan.parts {
             let number = frame.components[part.component].quant_number;
             let quant = &mut frame.components[part.component].quant;
-            // A later scan's table of that number is not for coefficients before it.
+            // A later table of that number is not for coefficients of earlier scans.
             *quant = quant.or(self.quant[number]);
             if quant.is_none() {
                 return Err(damaged(format!("no quantisation table {number}")));
@@ -289,7 +290,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Makes sure that table `number` is there.
+/// Supplies the standard table `number` if it is missing.
 fn supply(tables: &mut [Option<Box<Table>>; 4], class: Class, number: usize) -> Result<(), Error> {
     if tables[number].is_none() {
         tables[number] = huffman::standard(class, number).map(Box::new);

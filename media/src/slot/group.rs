@@ -1,4 +1,4 @@
-//! Several slots, served in turn.
+//! Several slots, served in rotation.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,53 +6,53 @@ use std::time::Duration;
 use super::Slot;
 use crate::{Frame, Result, Status};
 
-/// Slots that share one loop. After each frame of one of them the search for the next begins
-/// behind it, so that a slot that has a frame waits at most for one frame of each other slot,
-/// however fast those are.
+/// Slots that share one loop. The search for the next frame begins after the slot that was served
+/// last, so a slot with a frame waits at most for one frame of each other slot.
 #[derive(Debug)]
 pub struct Group {
     slots: Vec<Slot>,
     ended: Vec<bool>,
-    turn: usize,
-    bell: Arc<Bell>,
+    /// Where the search begins.
+    first: usize,
+    arrivals: Arc<ArrivalCounter>,
 }
 
-/// What [`Group::next`] came to.
+/// Outcome of [`Group::next`].
 #[derive(Debug)]
 pub enum Next {
-    /// The slot at the position gave a frame, an error, or its end. It is not asked again after
-    /// its end.
+    /// The slot at this position delivered a frame, an error, or its end, after which it is not
+    /// asked again.
     Read(usize, Result<Status>),
-    /// Nothing came in time.
+    /// Nothing arrived in time.
     Nothing,
     /// Every slot has ended.
     Ended,
 }
 
-/// Counts what arrives in any slot of a group, so that a ring before the waiting is not missed.
+/// Counts arrivals in all slots of a group, so that one before the wait is not missed.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
-    rings: Mutex<u64>,
-    rung: Condvar,
+pub(super) struct ArrivalCounter {
+    count: Mutex<u64>,
+    changed: Condvar,
 }
 
 impl Group {
-    /// The slots, whose positions are their names from now on.
+    /// A group of slots, which are identified by their positions.
     #[must_use]
     pub fn new(slots: Vec<Slot>) -> Self {
-        let bell = Arc::new(Bell::default());
+        let arrivals = Arc::new(ArrivalCounter::default());
         for slot in &slots {
-            slot.hang(bell.clone());
+            slot.notify(arrivals.clone());
         }
         Self {
             ended: vec![false; slots.len()],
             slots,
-            turn: 0,
-            bell,
+            first: 0,
+            arrivals,
         }
     }
 
-    /// The slots, for their names and what they dropped.
+    /// The slots, for their names and their dropped frames.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
@@ -62,55 +62,51 @@ impl Group {
     pub fn next(&mut self, frame: &mut Frame, timeout: Duration) -> Next {
         let mut waited = false;
         loop {
-            let rings = self.bell.rings();
+            let seen = *self.arrivals.lock();
             if self.ended.iter().all(|&ended| ended) {
                 return Next::Ended;
             }
-            let turn = self.turn;
-            for at in (turn..self.slots.len()).chain(0..turn) {
+            let first = self.first;
+            for at in (first..self.slots.len()).chain(0..first) {
                 if self.ended[at] {
                     continue;
                 }
                 if let Some(fetched) = self.slots[at].fetch(frame) {
                     self.ended[at] = matches!(fetched, Ok(Status::End));
-                    self.turn = at + 1;
+                    self.first = at + 1;
                     return Next::Read(at, fetched);
                 }
             }
             if waited {
                 return Next::Nothing;
             }
-            waited = !self.bell.wait(rings, timeout);
+            waited = !self.arrivals.wait(seen, timeout);
         }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // All at once, or each would be waited for in turn.
-        self.slots.iter().for_each(Slot::stop);
+        // All at once: dropping a slot waits for its thread.
+        self.slots.iter().for_each(Slot::cancel);
     }
 }
 
-impl Bell {
-    pub(super) fn ring(&self) {
+impl ArrivalCounter {
+    pub(super) fn notify(&self) {
         *self.lock() += 1;
-        self.rung.notify_all();
+        self.changed.notify_all();
     }
 
-    fn rings(&self) -> u64 {
-        *self.lock()
-    }
-
-    /// Waits until it rings more often than `seen`; whether it did in time.
+    /// Waits until there are more than `seen`; whether that was in time.
     fn wait(&self, seen: u64, timeout: Duration) -> bool {
         let waited = self
-            .rung
-            .wait_timeout_while(self.lock(), timeout, |rings| *rings == seen);
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |count| *count == seen);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
-        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,10 +4,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::*;
 use crate::clock::{Clock, SteadyClock};
 
-/// A source that says when it is asked, and then does what it is told.
+/// A source that reports each read, and then does the next step of the test.
 struct Script {
     asked: Sender<()>,
-    told: Receiver<Step>,
+    steps: Receiver<Step>,
     index: u64,
 }
 
@@ -23,10 +23,6 @@ impl Source for Script {
         "script"
     }
 
-    fn len(&self) -> Option<u64> {
-        None
-    }
-
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
         // A test may have no use for it.
         let _ = self.asked.send(());
@@ -35,7 +31,7 @@ impl Source for Script {
         self.index += 1;
         frame.index = index;
         frame.rgb.resize(48, 0);
-        match self.told.recv() {
+        match self.steps.recv() {
             Ok(Step::Frame) => Ok(Status::Frame),
             Ok(Step::Broken) => Err(Error::Frame {
                 name,
@@ -56,29 +52,29 @@ impl Source for Script {
 /// The test's end of a script.
 struct Director {
     asked: Receiver<()>,
-    tell: Sender<Step>,
+    step: Sender<Step>,
 }
 
 impl Director {
-    /// Has the source do `step`, and waits until the slot has the outcome: until it is asked anew.
+    /// Lets the source do `step`, and waits for the next read: then the slot has the outcome.
     fn play(&self, step: Step) {
-        self.tell.send(step).unwrap();
+        self.step.send(step).unwrap();
         self.asked.recv().unwrap();
     }
 }
 
 fn script(policy: Policy) -> (Slot, Director) {
     let (asked, was_asked) = channel();
-    let (tell, told) = channel();
+    let (step, steps) = channel();
     let source = Script {
         asked,
-        told,
+        steps,
         index: 0,
     };
-    let slot = Slot::new(Box::new(source), policy, Stop::default()).unwrap();
+    let slot = Slot::new(Box::new(source), policy, CancelToken::default()).unwrap();
     let director = Director {
         asked: was_asked,
-        tell,
+        step,
     };
     if policy == Policy::Newest {
         director.asked.recv().unwrap();
@@ -110,9 +106,9 @@ fn of_a_file_every_frame_is_fetched_in_three_buffers() {
     let (mut slot, director) = script(Policy::Every);
     for i in 0..100 {
         let step = if i == 50 { Step::Broken } else { Step::Frame };
-        director.tell.send(step).unwrap();
+        director.step.send(step).unwrap();
     }
-    drop(director.tell);
+    drop(director.step);
     let mut frame = Frame::default();
     let mut buffers = HashSet::new();
     for index in 0..100 {
@@ -143,7 +139,7 @@ fn what_ends_a_source_is_told_once_then_it_has_ended() {
     ] {
         let (mut slot, director) = script(Policy::Newest);
         director.play(Step::Frame);
-        director.tell.send(step).unwrap();
+        director.step.send(step).unwrap();
         // The thread ends, and with it the other end of the channel.
         assert!(director.asked.recv().is_err());
         let mut frame = Frame::default();
@@ -157,23 +153,19 @@ fn what_ends_a_source_is_told_once_then_it_has_ended() {
 #[test]
 fn a_read_that_never_returns_does_not_hang_the_exit() {
     let (mut slot, director) = script(Policy::Newest);
-    slot.grace = Duration::ZERO;
+    slot.join_timeout = Duration::ZERO;
     drop(slot);
     // The thread is still in its read, and ends with it.
-    director.tell.send(Step::Frame).unwrap();
+    director.step.send(Step::Frame).unwrap();
     assert!(director.asked.recv().is_err());
 }
 
-/// Waits for a year unless it is told to stop, then says that it is gone.
+/// Waits for a year unless it is cancelled, and reports when it is dropped.
 struct Patient(SteadyClock, Sender<&'static str>);
 
 impl Source for Patient {
     fn name(&self) -> &str {
         "patient"
-    }
-
-    fn len(&self) -> Option<u64> {
-        None
     }
 
     fn read(&mut self, _: &mut Frame) -> Result<Status> {
@@ -192,11 +184,11 @@ impl Drop for Patient {
 
 #[test]
 fn a_source_that_waits_is_woken_and_closed_before_the_slot_is_gone() {
-    let stop = Stop::default();
+    let cancel = CancelToken::default();
     let (say, said) = channel();
-    let source = Patient(SteadyClock::new(stop.clone()), say);
-    let mut slot = Slot::new(Box::new(source), Policy::Newest, stop).unwrap();
-    slot.grace = Duration::from_secs(3600);
+    let source = Patient(SteadyClock::new(cancel.clone()), say);
+    let mut slot = Slot::new(Box::new(source), Policy::Newest, cancel).unwrap();
+    slot.join_timeout = Duration::from_secs(3600);
     assert_eq!(said.recv().unwrap(), "waits");
     drop(slot);
     assert_eq!(said.try_recv().unwrap(), "gone");
@@ -205,9 +197,9 @@ fn a_source_that_waits_is_woken_and_closed_before_the_slot_is_gone() {
 #[test]
 fn a_thread_that_waits_for_room_ends_with_the_slot() {
     let (mut slot, director) = script(Policy::Every);
-    slot.grace = Duration::from_secs(3600);
+    slot.join_timeout = Duration::from_secs(3600);
     for _ in 0..2 {
-        director.tell.send(Step::Frame).unwrap();
+        director.step.send(Step::Frame).unwrap();
         director.asked.recv().unwrap();
     }
     drop(slot);
@@ -262,10 +254,10 @@ fn a_group_outlives_its_slots_one_by_one() {
     };
     let second = directors.pop().unwrap();
     let first = directors.pop().unwrap();
-    first.tell.send(Step::Fatal).unwrap();
+    first.step.send(Step::Fatal).unwrap();
     assert_eq!(next(&mut group), (0, Err("script: gone".to_owned())));
     // Its end and the frame of the other come in any order.
-    second.tell.send(Step::Frame).unwrap();
+    second.step.send(Step::Frame).unwrap();
     let mut both = [next(&mut group), next(&mut group)];
     both.sort_by_key(|(at, _)| *at);
     assert_eq!(both, [(0, Ok(Status::End)), (1, Ok(Status::Frame))]);

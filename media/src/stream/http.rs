@@ -1,6 +1,5 @@
-//! What an HTTP server sends around pictures, as `curl -i`, `curl --raw` or `nc` pass it on: the
-//! header of the response, and the sizes of its chunks (RFC 9112, sections 4 and 7.1). [`body`] takes
-//! both off, so that the readers of pictures never meet them.
+//! Removes what an HTTP server sends around pictures, as `curl -i`, `curl --raw` or `nc` pass it on:
+//! response headers and the sizes of chunks (RFC 9112, sections 4 and 7.1).
 
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 
@@ -11,30 +10,26 @@ use crate::{Error, Result};
 const MAX_HEADER: u64 = 1 << 16;
 const MAX_LINE: u64 = 256;
 
-/// The first bytes of the body, up to [`HEAD`], and all of it. What is no HTTP comes as it is.
+/// The first bytes of the body, up to [`HEAD`], and the whole body. A stream without HTTP is unchanged.
 ///
 /// # Errors
 /// [`Error::Failed`] for a response that is not a success, with its status; [`Error::Malformed`] for
 /// a header without an end, [`Error::Io`].
 pub(super) fn body(reader: impl Read + Send + 'static, name: &str) -> Result<(Vec<u8>, Bytes)> {
-    let (mut head, mut bytes) = peek(Box::new(reader)).map_err(super::io(name))?;
+    let (mut head, mut bytes) = peek(Box::new(reader)).map_err(Error::io(name))?;
     let mut status = None;
     // A server may answer more than once: `100 Continue`, `401` before the password, `302`.
     while head.starts_with(b"HTTP/") {
         let mut lines = BufReader::new(bytes);
         status = Some(header(&mut lines, name)?);
-        (head, bytes) = peek(Box::new(lines)).map_err(super::io(name))?;
+        (head, bytes) = peek(Box::new(lines)).map_err(Error::io(name))?;
     }
     if let Some(status) = status.filter(|status| !is_success(status)) {
-        return Err(Error::Failed {
-            name: name.to_owned(),
-            reason: format!(
-                "the server answers `{}`, wanted `200 OK`",
-                status.escape_debug()
-            ),
-        });
+        let status = status.escape_debug();
+        let reason = format!("the server answers `{status}`, wanted `200 OK`");
+        return Err(Error::failed(name, reason));
     }
-    // `curl -i` prints that a response is chunked, and joins the chunks: what comes decides.
+    // `curl -i` prints the header of a chunked response but joins the chunks: the bytes decide.
     if size(&head).is_some_and(|(_, rest)| rest.starts_with(b"\r\n") || rest.starts_with(b";")) {
         let chunked = Chunked {
             reader: BufReader::new(bytes),
@@ -42,12 +37,12 @@ pub(super) fn body(reader: impl Read + Send + 'static, name: &str) -> Result<(Ve
             begun: false,
             ended: false,
         };
-        return peek(Box::new(chunked)).map_err(super::io(name));
+        return peek(Box::new(chunked)).map_err(Error::io(name));
     }
     Ok((head, bytes))
 }
 
-/// The first bytes, and all of them.
+/// The first bytes, and all bytes.
 fn peek(mut reader: Bytes) -> io::Result<(Vec<u8>, Bytes)> {
     let mut head = Vec::with_capacity(HEAD);
     (&mut reader).take(HEAD as u64).read_to_end(&mut head)?;
@@ -55,7 +50,7 @@ fn peek(mut reader: Bytes) -> io::Result<(Vec<u8>, Bytes)> {
     Ok((head, Box::new(all)))
 }
 
-/// Reads the header of a response; its status, such as `200 OK`.
+/// Reads the header of a response; returns its status, such as `200 OK`.
 fn header(lines: &mut impl BufRead, name: &str) -> Result<String> {
     let mut lines = lines.take(MAX_HEADER);
     let mut status = None;
@@ -63,15 +58,11 @@ fn header(lines: &mut impl BufRead, name: &str) -> Result<String> {
         let mut line = Vec::new();
         lines
             .read_until(b'\n', &mut line)
-            .map_err(super::io(name))?;
+            .map_err(Error::io(name))?;
         if !line.ends_with(b"\n") {
-            return Err(Error::Malformed {
-                name: name.to_owned(),
-                reason: format!(
-                    "the header of an HTTP response has no end within {} bytes",
-                    MAX_HEADER - lines.limit()
-                ),
-            });
+            let read = MAX_HEADER - lines.limit();
+            let reason = format!("the header of an HTTP response has no end within {read} bytes");
+            return Err(Error::malformed(name, reason));
         }
         let line = line.trim_ascii();
         if line.is_empty() {
@@ -90,7 +81,7 @@ fn is_success(status: &str) -> bool {
     number.len() == 3 && number.starts_with('2')
 }
 
-/// The size that a chunk begins with, and what stands behind it; none if it is no number.
+/// The size at the beginning of a chunk, and the rest of the line; `None` if it is no number.
 fn size(line: &[u8]) -> Option<(u64, &[u8])> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(digits.count());
@@ -98,7 +89,7 @@ fn size(line: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_str_radix(text, 16).ok()?, rest))
 }
 
-/// Chunks, joined.
+/// Joins chunks.
 struct Chunked<R> {
     reader: BufReader<R>,
     /// Bytes of this chunk that are still to come.
@@ -108,8 +99,8 @@ struct Chunked<R> {
 }
 
 impl<R: Read> Chunked<R> {
-    /// Reads the line before a chunk, and the one that ends the chunk before it. At the end of the
-    /// connection nothing follows: the reader of the pictures says what is missing.
+    /// Reads the line before a chunk, and the one that ends the chunk before it. The end of the
+    /// connection ends the body: the reader of the pictures reports what is missing.
     fn next(&mut self) -> io::Result<()> {
         if self.begun && !self.line()?.is_none_or(|line| line.is_empty()) {
             return Err(malformed("more bytes than its size says"));
@@ -131,7 +122,7 @@ impl<R: Read> Chunked<R> {
         Ok(())
     }
 
-    /// A line without its end; none at the end of the connection.
+    /// A line without its end; `None` at the end of the connection.
     fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         (&mut self.reader)

@@ -1,23 +1,23 @@
-//! Motion-JPEG on a pipe: one JPEG behind the other.
+//! Motion-JPEG on a pipe: one JPEG after the other.
 //!
-//! A picture's end is found by walking its markers, so that neither a thumbnail inside of it nor
-//! a length that a server states wrongly can mislead. Some cameras write no end: there the next
-//! picture, or the end of the stream, is it, and the decoder says whether the scan was whole. What
-//! lies between two pictures is passed over: quietly if it is padding or the header of a part of
-//! `multipart/x-mixed-replace`, else with an error that counts and shows it, as one broken frame.
+//! Walking the markers finds the end of a picture, so neither a thumbnail inside nor a wrong length of
+//! a server misleads. For cameras that write no end, the next picture or the end of the stream is it,
+//! and the decoder checks that the scan is complete. Gap pictures, padding and headers of
+//! `multipart/x-mixed-replace` are skipped; anything else is an error that counts as one broken frame.
 
 use super::Input;
 use crate::clock::{Arrivals, Clock};
-use crate::decode::{self, START};
+use crate::picture::{START, check_size};
+use crate::source::is_final;
 use crate::{Error, Frame, MAX_BYTES, Rate, Result, Source, Status};
 
-/// The most bytes that are passed over in search of a picture.
+/// The most bytes that are skipped in search of a picture.
 const MAX_GARBAGE: u64 = 1 << 26;
 
-/// The most bytes of the header of a part; those of cameras have about 100.
+/// The most bytes of the header of a part; cameras send about 100.
 const MAX_PART: u64 = 4096;
 
-/// The first byte of every marker, and the second ones of those that matter here.
+/// The first byte of every marker, and the second byte of some markers.
 const MARK: u8 = 0xff;
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
@@ -36,27 +36,27 @@ pub(super) struct Mjpeg {
     limit: u64,
     garbage_limit: u64,
     next: u64,
-    /// Bytes of `ff d8 ff` that are consumed already: 2 if they were met inside of the picture
-    /// before, 3 if garbage before them had to be reported first.
+    /// Bytes of `ff d8 ff` that are consumed already: 2 if they were found in the picture before, 3
+    /// if garbage before them was reported first.
     begun: usize,
-    /// The last picture was broken: what follows may be the rest of it.
+    /// The last picture was broken, and its rest may follow.
     broken: bool,
     finished: bool,
 }
 
-/// What a picture ends with.
+/// How a picture ends.
 enum End {
-    /// Its own end.
-    Own,
-    /// Something else, behind a scan that may be the last: why the picture is broken if it was not.
+    /// With an end marker.
+    Marker,
+    /// Without one, after a scan that may be the last: the error if it was not.
     Missing(Failure),
 }
 
-/// Why a picture does not come.
+/// Why there is no picture.
 enum Failure {
-    /// It is broken; the next one may be whole.
+    /// It is broken; the next one may be complete.
     Picture(String),
-    /// So is the stream.
+    /// The stream is broken.
     Stream(Error),
 }
 
@@ -66,29 +66,29 @@ impl From<Error> for Failure {
     }
 }
 
-/// What lies between two pictures.
+/// The bytes between two pictures.
 #[derive(Debug, Default)]
-struct Between {
+struct Gap {
     bytes: u64,
     first: heapless::Vec<u8, 12>,
-    /// Bytes from the first one on that is no padding.
+    /// Bytes from the first one that is no padding.
     part: u64,
-    line: Line,
+    line: LineState,
     /// Whether a line was the boundary of a part, or a field of its header.
     header: bool,
     binary: bool,
 }
 
-/// How far a line between two pictures may be of a header.
+/// What a line between two pictures can still be.
 #[derive(Debug, Default, Clone, Copy)]
-enum Line {
+enum LineState {
     #[default]
     Start,
     /// It begins with `-`.
     Dash,
     /// It begins with what may be the name of a field.
     Name,
-    /// It was, or is not, of a header.
+    /// It is known whether it belongs to a header.
     Decided,
 }
 
@@ -109,47 +109,47 @@ impl Mjpeg {
         }
     }
 
-    /// Passes over what is no picture, up to and with the first three bytes of one: `ff d8 ff`.
-    /// None at the end of the stream.
-    fn seek(&mut self) -> Result<Option<Between>> {
-        let mut between = Between::default();
+    /// Skips to the first three bytes of a picture, `ff d8 ff`, and consumes them. `None` at the end
+    /// of the stream.
+    fn seek(&mut self) -> Result<Option<Gap>> {
+        let mut gap = Gap::default();
         let mut matched = std::mem::take(&mut self.begun);
         if matched == 3 {
-            return Ok(Some(between));
+            return Ok(Some(gap));
         }
         while let Some(byte) = self.input.byte()? {
             matched = match (matched, byte) {
-                (2, MARK) => return Ok(Some(between)),
+                (2, MARK) => return Ok(Some(gap)),
                 (1, SOI) => 2,
                 (_, MARK) => {
-                    (0..matched).for_each(|i| between.add([MARK, SOI][i]));
+                    (0..matched).for_each(|i| gap.add([MARK, SOI][i]));
                     1
                 }
                 _ => {
-                    (0..matched).for_each(|i| between.add([MARK, SOI][i]));
-                    between.add(byte);
+                    (0..matched).for_each(|i| gap.add([MARK, SOI][i]));
+                    gap.add(byte);
                     0
                 }
             };
-            if between.bytes > self.garbage_limit {
+            if gap.bytes > self.garbage_limit {
                 return Err(self.input.malformed(format!(
                     "no JPEG within {} bytes that begin with `{}`",
-                    between.bytes,
-                    between.first.escape_ascii()
+                    gap.bytes,
+                    gap.first.escape_ascii()
                 )));
             }
         }
-        (0..matched).for_each(|i| between.add([MARK, SOI][i]));
+        (0..matched).for_each(|i| gap.add([MARK, SOI][i]));
         let after = match self.next {
             0 => "found no JPEG before the end".to_owned(),
             next => format!("ends after frame {}", next - 1),
         };
-        match (between.is_quiet() || self.broken, self.next) {
+        match (gap.is_quiet() || self.broken, self.next) {
             (true, 1..) => Ok(None),
             _ => Err(self.input.malformed(format!(
                 "{after}, but {} bytes that begin with `{}`",
-                between.bytes,
-                between.first.escape_ascii()
+                gap.bytes,
+                gap.first.escape_ascii()
             ))),
         }
     }
@@ -159,8 +159,8 @@ impl Mjpeg {
         self.jpeg.clear();
         self.jpeg.extend(START);
         let mut marker = self.byte()?;
-        // Colour components that no scan has brought yet; none if scans refine each other, so that
-        // nobody knows which is the last.
+        // Colour components that no scan had yet; `None` if scans refine each other, because then
+        // the last one is unknown.
         let mut components = None;
         loop {
             while marker == MARK {
@@ -168,7 +168,7 @@ impl Mjpeg {
             }
             self.push(&[MARK, marker])?;
             marker = match marker {
-                EOI => return Ok(End::Own),
+                EOI => return Ok(End::Marker),
                 SOI => {
                     self.begun = 2;
                     let cut = self.broken("the next picture begins");
@@ -192,14 +192,15 @@ impl Mjpeg {
                 }
                 _ => {
                     let body = self.segment()?;
-                    // Start of a frame: precision, height, width. Not Huffman tables, not
-                    // arithmetic coding, not what is reserved.
+                    // Start of a frame: precision, height, width. The other three are Huffman tables,
+                    // arithmetic coding, and reserved.
                     let starts =
                         matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
                     let header = self.jpeg[body..].first_chunk();
                     if let Some(&[_, h1, h0, w1, w0, count]) = header.filter(|_| starts) {
                         let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
-                        decode::check_size(side(w1, w0), side(h1, h0)).map_err(Failure::Picture)?;
+                        check_size(side(w1, w0), side(h1, h0))
+                            .map_err(|error| Failure::Picture(error.to_string()))?;
                         // Baseline and extended sequential.
                         components = matches!(marker, 0xc0 | 0xc1).then_some(count);
                     }
@@ -209,12 +210,12 @@ impl Mjpeg {
         }
     }
 
-    /// What a picture comes to that does not end by itself, with so many components to come.
+    /// The end of a picture without an end marker, if no components are missing.
     fn ends_with(&mut self, cut: Failure, components: Option<u8>) -> Result<End, Failure> {
         if components != Some(0) {
             return Err(cut);
         }
-        // The decoder needs an end; the marker that was met may be in its place already.
+        // The decoder needs an end marker; the marker found may be in its place already.
         if self.jpeg.ends_with(&[MARK, SOI]) {
             self.jpeg.truncate(self.jpeg.len() - 2);
         }
@@ -232,7 +233,7 @@ impl Mjpeg {
         }
     }
 
-    /// Reads a length and what has it; where that begins in the picture.
+    /// Reads a segment, which begins with its length; returns where its body begins in the picture.
     fn segment(&mut self) -> Result<usize, Failure> {
         let length = [self.byte()?, self.byte()?];
         let body = usize::from(u16::from_be_bytes(length))
@@ -250,20 +251,20 @@ impl Mjpeg {
         Ok(start)
     }
 
-    /// Reads compressed pixels up to a marker; its second byte, or none at the end of the stream.
+    /// Reads compressed pixels up to a marker; its second byte, or `None` at the end of the stream.
     fn scan(&mut self) -> Result<Option<u8>, Failure> {
         loop {
-            let come = self.input.fill()?;
-            let pixels = come.iter().position(|&byte| byte == MARK);
-            let count = pixels.unwrap_or(come.len());
-            if come.is_empty() {
+            let available = self.input.fill()?;
+            let pixels = available.iter().position(|&byte| byte == MARK);
+            let count = pixels.unwrap_or(available.len());
+            if available.is_empty() {
                 return Ok(None);
             }
-            // As `room`, which cannot be asked while the input is lent.
+            // As `room`, which cannot be called while the input is borrowed.
             if (self.jpeg.len() + count) as u64 > self.limit {
                 return Err(self.too_large());
             }
-            self.jpeg.extend_from_slice(&come[..count]);
+            self.jpeg.extend_from_slice(&available[..count]);
             self.input.consume(count);
             if pixels.is_none() {
                 continue;
@@ -274,7 +275,7 @@ impl Mjpeg {
                 after = self.input.byte()?;
             }
             match after {
-                // A byte of pixels that looks like a mark, and restarts.
+                // A stuffed byte, or a restart marker.
                 Some(after @ (0x00 | 0xd0..=0xd7)) => self.push(&[MARK, after])?,
                 marker => return Ok(marker),
             }
@@ -308,7 +309,7 @@ impl Mjpeg {
         ))
     }
 
-    /// `what` was met in the midst of a picture.
+    /// `what` was found inside a picture.
     fn broken(&self, what: &str) -> Failure {
         let bytes = self.jpeg.len();
         Failure::Picture(format!("{what} after {bytes} bytes of a JPEG"))
@@ -323,32 +324,31 @@ impl Mjpeg {
     }
 
     fn read_frame(&mut self, frame: &mut Frame) -> Result<Status> {
-        let Some(between) = self.seek()? else {
+        let Some(gap) = self.seek()? else {
             return Ok(Status::End);
         };
         // The rest of a broken picture is not reported a second time.
-        let picture = if between.is_quiet() || self.broken {
+        let picture = if gap.is_quiet() || self.broken {
             self.broken = false;
             self.picture()
         } else {
-            // The picture behind it is read by the next call.
+            // The next call reads the picture after it.
             self.begun = 3;
             Err(Failure::Picture(format!(
                 "{} bytes that are no JPEG and begin with `{}`",
-                between.bytes,
-                between.first.escape_ascii()
+                gap.bytes,
+                gap.first.escape_ascii()
             )))
         };
-        frame.index = self.next;
-        frame.name = None;
-        frame.stream_time = match self.rate {
+        let stream_time = match self.rate {
             Some(rate) => rate.time_of(self.next),
             None => self.arrivals.stamp(self.clock.now()),
         };
+        frame.stamp(self.next, stream_time);
         let decoded = match picture {
-            Ok(end) => match (decode::jpeg(&self.jpeg, frame), end) {
+            Ok(end) => match (frame.decode_jpeg(&self.jpeg), end) {
                 (Ok(_), _) => Ok(()),
-                (Err(reason), End::Own) => Err(Failure::Picture(reason)),
+                (Err(reason), End::Marker) => Err(Failure::Picture(reason)),
                 (Err(_), End::Missing(cut)) => Err(cut),
             },
             Err(failure) => {
@@ -356,23 +356,21 @@ impl Mjpeg {
                 Err(failure)
             }
         };
-        let whole = match decoded {
-            Ok(()) => Ok(()),
-            Err(Failure::Picture(reason)) => Err(reason),
-            Err(Failure::Stream(error)) => return Err(error),
-        };
+        if let Err(Failure::Stream(error)) = decoded {
+            return Err(error);
+        }
         self.next += 1;
-        whole.map_err(|reason| Error::Frame {
-            name: self.input.name.clone(),
-            index: frame.index,
-            reason,
-        })?;
-        Ok(Status::Frame)
+        match decoded {
+            Err(Failure::Picture(reason)) => {
+                Err(Error::frame(&self.input.name, frame.index, reason))
+            }
+            _ => Ok(Status::Frame),
+        }
     }
 }
 
-/// How many bytes at the end of a scan are the boundary of a part and its header: text, up to the
-/// end, from a line on that begins with `--`.
+/// How many bytes at the end of a scan are the boundary of a part and its header: text to the end,
+/// from a line that begins with `--`.
 fn boundary(scan: &[u8]) -> usize {
     let text = scan.iter().rev().take(MAX_PART as usize);
     let text = text.take_while(|&&byte| is_text(byte)).count();
@@ -388,7 +386,7 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
 }
 
-impl Between {
+impl Gap {
     fn add(&mut self, byte: u8) {
         self.bytes += 1;
         // The first ones are enough to show.
@@ -402,18 +400,18 @@ impl Between {
         // Of a name as in RFC 9110, section 5.6.2.
         let names = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         self.line = match (self.line, byte) {
-            (_, b'\n') => Line::Start,
-            (Line::Dash, b'-') | (Line::Name, b':') => {
+            (_, b'\n') => LineState::Start,
+            (LineState::Dash, b'-') | (LineState::Name, b':') => {
                 self.header = true;
-                Line::Decided
+                LineState::Decided
             }
-            (Line::Start, b'-') => Line::Dash,
-            (Line::Start | Line::Dash | Line::Name, _) if names => Line::Name,
-            _ => Line::Decided,
+            (LineState::Start, b'-') => LineState::Dash,
+            (LineState::Start | LineState::Dash | LineState::Name, _) if names => LineState::Name,
+            _ => LineState::Decided,
         };
     }
 
-    /// Whether it is nothing but padding, or the header of a part or a response.
+    /// Whether it is only padding, or the header of a part or a response.
     fn is_quiet(&self) -> bool {
         self.part == 0 || (self.part <= MAX_PART && !self.binary && self.header)
     }
@@ -424,19 +422,12 @@ impl Source for Mjpeg {
         &self.input.name
     }
 
-    fn len(&self) -> Option<u64> {
-        None
-    }
-
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
         if self.finished {
             return Ok(Status::End);
         }
         let status = self.read_frame(frame);
-        self.finished = match &status {
-            Ok(status) => *status == Status::End,
-            Err(error) => !error.is_recoverable(),
-        };
+        self.finished = is_final(&status);
         status
     }
 }

@@ -1,12 +1,12 @@
 use std::io::Cursor;
 
 use super::*;
-use crate::avi::fixtures::jpeg;
-use crate::clock::tests::Hands;
+use crate::avi::tests::fixtures::jpeg;
+use crate::clock::tests::ManualClock;
 use crate::{Frame, Status};
 
 fn open_bytes(bytes: &[u8]) -> Result<Box<dyn Source>> {
-    let clock = Box::new(Hands::default());
+    let clock = Box::new(ManualClock::default());
     open(Cursor::new(bytes.to_vec()), "-", None, clock)
 }
 
@@ -33,7 +33,7 @@ fn the_first_bytes_tell_what_a_stream_is() {
 fn what_is_something_else_is_named() {
     let cases: [(&[u8], &str); 6] = [
         (b"", "it is empty;"),
-        (b"\0\0\0\x01\x67\x64\0\x28", "it is H.264 or its like (ask"),
+        (b"\0\0\0\x01\x67\x64\0\x28", "it is H.264 or similar (use"),
         (
             b"\0\0\0\x20ftypisom",
             "it is an MP4 or QuickTime file (make",
@@ -43,7 +43,7 @@ fn what_is_something_else_is_named() {
             b"RIFF\0\0\0\0AVI ",
             "it is an AVI file, which is read from a path;",
         ),
-        (b"G\x40\x11\x10", "it is an MPEG transport stream (ask"),
+        (b"G\x40\x11\x10", "it is an MPEG transport stream (use"),
     ];
     for (bytes, wanted) in cases {
         let error = open_bytes(bytes).err().expect(wanted);
@@ -67,12 +67,18 @@ impl Read for Broken {
 
 #[test]
 fn a_pipe_that_fails_ends_the_stream() {
-    let error = open(Broken, "-", None, Box::new(Hands::default()))
+    let error = open(Broken, "-", None, Box::new(ManualClock::default()))
         .err()
         .unwrap();
     assert_eq!(error.to_string(), "-: the pipe is broken");
     let picture = Cursor::new(jpeg(2, 2, 9));
-    let mut source = open(picture.chain(Broken), "-", None, Box::new(Hands::default())).unwrap();
+    let mut source = open(
+        picture.chain(Broken),
+        "-",
+        None,
+        Box::new(ManualClock::default()),
+    )
+    .unwrap();
     let mut frame = Frame::default();
     assert_eq!(source.read(&mut frame).unwrap(), Status::Frame);
     let error = source.read(&mut frame).unwrap_err();

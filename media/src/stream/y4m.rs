@@ -1,12 +1,13 @@
-//! y4m (YUV4MPEG2): a line of text, then raw frames of a fixed size, each behind a line of its own.
+//! y4m (YUV4MPEG2): a line of text, then raw frames of a fixed size, each after a line of its own.
 //!
-//! Read are 4:2:0 (`420jpeg`, `420mpeg2`, `420paldv`: they differ in where chroma samples lie,
-//! which is ignored), 4:2:2, 4:4:4 and `mono`, of 8 bits, progressive. Luma is taken for limited
-//! range unless the header has `XCOLORRANGE=FULL`: ffmpeg writes `420jpeg` for either.
+//! Supported are 4:2:0 (`420jpeg`, `420mpeg2`, `420paldv`, whose different chroma positions are
+//! ignored), 4:2:2, 4:4:4 and `mono`, 8 bits, progressive. Luma has limited range unless the header has
+//! `XCOLORRANGE=FULL`: ffmpeg writes `420jpeg` for both.
 
 use super::Input;
+use crate::picture::check_size;
 use crate::yuv::{self, Plane, Range, Subsampling};
-use crate::{Error, Frame, Rate, Result, Source, Status, decode};
+use crate::{Error, Frame, Rate, Result, Source, Status};
 
 const SIGNATURE: &[u8] = b"YUV4MPEG2";
 
@@ -27,59 +28,45 @@ pub(super) struct Y4m {
     input: Input,
     rate: Rate,
     header: Header,
-    /// The planes of a frame, one behind the other.
+    /// The planes of a frame, one after the other.
     samples: Vec<u8>,
     next: u64,
     finished: bool,
 }
 
-/// What the first line says.
+/// The first line.
 #[derive(Debug)]
 struct Header {
     size: (usize, usize),
-    /// None for luma alone.
+    /// `None` for luma alone.
     chroma: Option<Subsampling>,
     range: Range,
-    /// Frames in so many seconds; one of them is 0 if it is not known.
+    /// Frames and seconds; one of them is 0 if the rate is unknown.
     rate: (u32, u32),
 }
 
 impl Y4m {
     /// Reads the first line. `rate` replaces the one in it.
     pub(super) fn new(mut input: Input, rate: Option<Rate>) -> Result<Self> {
-        let mut words = Line::new();
-        match line(&mut input, &mut words)? {
-            End::Line => {}
-            End::Room => {
-                return Err(input.malformed(format!(
-                    "its header is longer than {MAX_LINE} bytes, the limit"
-                )));
+        let mut words = TextLine::new();
+        match read_line(&mut input, &mut words)? {
+            LineEnd::Newline => {}
+            LineEnd::Limit => {
+                let reason = format!("its header is longer than {MAX_LINE} bytes, the limit");
+                return Err(input.malformed(reason));
             }
-            End::Stream => {
-                return Err(input.malformed(format!(
-                    "truncated in its header, after {} bytes",
-                    words.len()
-                )));
+            LineEnd::Stream => {
+                let read = words.len();
+                return Err(input.malformed(format!("truncated in its header, after {read} bytes")));
             }
         }
         let header = header(&words).map_err(|fault| match fault {
             Fault::Damaged(reason) => input.malformed(reason),
-            Fault::Foreign(reason) => Error::Unsupported {
-                spec: input.name.clone(),
-                reason,
-            },
+            Fault::Unsupported(reason) => Error::unsupported(&input.name, reason),
         })?;
-        let rate = match rate {
-            Some(rate) => rate,
-            None => {
-                let (frames, seconds) = header.rate;
-                let stated = Rate::stated(frames, seconds).map_err(|e| input.malformed(e))?;
-                let none = || {
-                    input.malformed("states no frame rate (`F`); give one with --fps".to_owned())
-                };
-                stated.ok_or_else(none)?
-            }
-        };
+        let missing = "states no frame rate (`F`); give one with --fps";
+        let rate = Rate::given_or_stated(rate, header.rate, missing)
+            .map_err(|reason| input.malformed(reason))?;
         let bytes = header
             .planes()
             .iter()
@@ -98,17 +85,17 @@ impl Y4m {
 
     fn read_frame(&mut self, frame: &mut Frame) -> Result<Status> {
         let next = self.next;
-        let mut words = Line::new();
-        match line(&mut self.input, &mut words)? {
-            End::Stream if words.is_empty() => return Ok(Status::End),
-            End::Line if words == b"FRAME" || words.starts_with(b"FRAME ") => {}
-            End::Stream => {
+        let mut words = TextLine::new();
+        match read_line(&mut self.input, &mut words)? {
+            LineEnd::Stream if words.is_empty() => return Ok(Status::End),
+            LineEnd::Newline if words == b"FRAME" || words.starts_with(b"FRAME ") => {}
+            LineEnd::Stream => {
                 return Err(self.input.malformed(format!(
                     "truncated in frame {next}, after {} bytes of its line",
                     words.len()
                 )));
             }
-            End::Line | End::Room => {
+            LineEnd::Newline | LineEnd::Limit => {
                 return Err(self.input.malformed(format!(
                     "damaged before frame {next}: found `{}`, wanted `FRAME`",
                     words[..words.len().min(12)].escape_ascii()
@@ -123,11 +110,10 @@ impl Y4m {
             )));
         }
         let (width, height) = self.header.size;
-        frame.index = next;
-        frame.stream_time = self.rate.time_of(next);
-        frame.name = None;
+        frame.stamp(next, self.rate.time_of(next));
         self.next += 1;
-        decode::resize(frame, width, height)
+        frame
+            .resize(width, height)
             .and_then(|()| self.header.convert(&self.samples, &mut frame.rgb))
             .map_err(|reason| self.input.malformed(reason))?;
         Ok(Status::Frame)
@@ -165,23 +151,23 @@ impl Header {
 }
 
 /// A line of text, without its end.
-type Line = heapless::Vec<u8, MAX_LINE>;
+type TextLine = heapless::Vec<u8, MAX_LINE>;
 
-/// Where a line ends.
-enum End {
-    Line,
+/// How a line ends.
+enum LineEnd {
+    Newline,
     /// It is longer than [`MAX_LINE`].
-    Room,
+    Limit,
     Stream,
 }
 
-fn line(input: &mut Input, line: &mut Line) -> Result<End> {
+fn read_line(input: &mut Input, line: &mut TextLine) -> Result<LineEnd> {
     loop {
         match input.byte()? {
-            Some(b'\n') => return Ok(End::Line),
+            Some(b'\n') => return Ok(LineEnd::Newline),
             Some(byte) if line.push(byte).is_ok() => {}
-            Some(_) => return Ok(End::Room),
-            None => return Ok(End::Stream),
+            Some(_) => return Ok(LineEnd::Limit),
+            None => return Ok(LineEnd::Stream),
         }
     }
 }
@@ -189,7 +175,7 @@ fn line(input: &mut Input, line: &mut Line) -> Result<End> {
 /// What is wrong with a header.
 enum Fault {
     Damaged(String),
-    Foreign(String),
+    Unsupported(String),
 }
 
 /// Reads the first line: the signature, then words of a letter and its value.
@@ -214,15 +200,15 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
         match letter {
             'W' => width = Some(value.parse().map_err(|_| damaged())?),
             'H' => height = Some(value.parse().map_err(|_| damaged())?),
-            // 0:0 if it is not known.
+            // 0:0 if it is unknown.
             'F' => {
                 let (frames, seconds) = value.split_once(':').ok_or_else(damaged)?;
                 let number = |text: &str| text.parse().map_err(|_| damaged());
                 rate = (number(frames)?, number(seconds)?);
             }
             'I' if !matches!(value, "p" | "?" | "") => {
-                return Err(Fault::Foreign(format!(
-                    "it is interlaced (`{}`), wanted progressive (`Ip`): ask ffmpeg for `-vf yadif`",
+                return Err(Fault::Unsupported(format!(
+                    "it is interlaced (`{}`), wanted progressive (`Ip`): use `-vf yadif` with ffmpeg",
                     word.escape_debug()
                 )));
             }
@@ -233,15 +219,15 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
                     "444" => Some(Subsampling::None),
                     "mono" => None,
                     other => {
-                        return Err(Fault::Foreign(format!(
-                            "its colours are `{}`, {WANTED}: ask ffmpeg for `-pix_fmt yuv420p`",
+                        return Err(Fault::Unsupported(format!(
+                            "its colours are `{}`, {WANTED}: use `-pix_fmt yuv420p` with ffmpeg",
                             other.escape_debug()
                         )));
                     }
                 };
             }
             'X' if value == "COLORRANGE=FULL" => range = Range::Full,
-            // The aspect of a pixel, comments, what is new.
+            // Pixel aspect, comments, extensions.
             _ => {}
         }
     }
@@ -250,7 +236,7 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
             "its header lacks width or height (`W`, `H`)".to_owned(),
         ));
     };
-    decode::check_size(width, height).map_err(Fault::Damaged)?;
+    check_size(width, height).map_err(|error| Fault::Damaged(error.to_string()))?;
     Ok(Header {
         size: (width, height),
         chroma,
@@ -262,10 +248,6 @@ fn header(line: &[u8]) -> Result<Header, Fault> {
 impl Source for Y4m {
     fn name(&self) -> &str {
         &self.input.name
-    }
-
-    fn len(&self) -> Option<u64> {
-        None
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Status> {
@@ -397,11 +379,11 @@ mod tests {
             ),
             (
                 "YUV4MPEG2 W3 H3 F25:1 It\n".to_owned(),
-                "cannot open `-`: it is interlaced (`It`), wanted progressive (`Ip`): ask ffmpeg for `-vf yadif`",
+                "cannot open `-`: it is interlaced (`It`), wanted progressive (`Ip`): use `-vf yadif` with ffmpeg",
             ),
             (
                 "YUV4MPEG2 W3 H3 F25:1 C420p10\n".to_owned(),
-                "cannot open `-`: its colours are `420p10`, wanted 8-bit 420jpeg, 420mpeg2, 420paldv, 422, 444 or mono: ask ffmpeg for `-pix_fmt yuv420p`",
+                "cannot open `-`: its colours are `420p10`, wanted 8-bit 420jpeg, 420mpeg2, 420paldv, 422, 444 or mono: use `-pix_fmt yuv420p` with ffmpeg",
             ),
             (
                 format!("{good}FRA"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use cli::Replacement;
-use media::camera::{Info, Offer, list};
+use media::camera::{CameraInfo, Offer, list};
 use retrieval::scan;
 use runtime::embed::HAS_TRACT;
 use serde::Serialize;
@@ -179,7 +179,7 @@ fn cameras() -> Vec<Camera> {
         };
         offers.into_iter().map(format).collect()
     };
-    let camera = |info: Info| Camera {
+    let camera = |info: CameraInfo| Camera {
         path: info.path,
         name: info.name,
         formats: formats(info.formats),

@@ -97,7 +97,7 @@ fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
     let mut paths = Vec::new();
     let mut lost = 0;
     for spec in specs {
-        let pictures = media::pictures(spec)?;
+        let pictures = media::pictures::Pictures::of(spec)?;
         let passed_over = pictures.passed_over;
         if !passed_over.is_empty() {
             cli::say!("reid: note: {spec}: {passed_over}");

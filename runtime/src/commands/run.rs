@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use cli::{closed_pipe, one_line};
 use media::Source;
-use media::camera::Counts;
-use media::clock::{SteadyClock, Stop};
+use media::camera::CameraCounts;
+use media::clock::{CancelToken, SteadyClock};
 use media::slot::{Group, Slot};
 use network::model::Model;
 use runtime::embed::Embedder;
@@ -200,7 +200,7 @@ struct Opened {
     input: Input,
     lanes: Vec<Lane>,
     /// Names of the cameras among them, and what each leaves out.
-    cameras: Vec<(String, Arc<Counts>)>,
+    cameras: Vec<(String, Arc<CameraCounts>)>,
 }
 
 /// A file by itself, or live sources together, and a lane for each.
@@ -222,11 +222,11 @@ fn open(
     }
     let (mut slots, mut lanes) = (Vec::new(), Vec::new());
     for watched in sources {
-        let stop = Stop::default();
-        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
+        let cancel = CancelToken::default();
+        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(cancel.clone())))?;
         lanes.push(lane(watched, source.as_ref())?);
         cameras.extend(counts.map(|counts| (watched.name(source.as_ref()).to_owned(), counts)));
-        slots.push(Slot::new(source, watched.policy(), stop)?);
+        slots.push(Slot::new(source, watched.policy(), cancel)?);
     }
     Ok(Opened {
         input: Input::several(Group::new(slots)),
@@ -236,11 +236,11 @@ fn open(
 }
 
 /// Says what cameras have left out.
-fn tell(cameras: &[(String, Arc<Counts>)]) {
+fn tell(cameras: &[(String, Arc<CameraCounts>)]) {
     for (name, counts) in cameras {
         let (gaps, lost) = (counts.gaps(), counts.lost());
         if gaps + lost > 0 {
-            cli::say!("reid: note: {name}: away {gaps} x, {lost} x frame without a buffer");
+            cli::say!("reid: note: {name}: disconnected {gaps} x, {lost} x frame without a buffer");
         }
     }
 }

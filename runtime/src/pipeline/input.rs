@@ -127,7 +127,7 @@ impl Several {
 /// What a turn came to in which a source failed: a frame of it, or the whole of it for a while.
 fn passed_over(error: media::Error) -> Turn {
     match error {
-        media::Error::Away { .. } => Turn::Away(error.into()),
+        media::Error::Disconnected { .. } => Turn::Away(error.into()),
         _ => Turn::Broken(error.into()),
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     fn a_camera_that_is_away_is_no_broken_frame() {
         let (name, reason) = ("door".to_owned(), "unplugged".to_owned());
         let mut summary = Summary::default();
-        summary.read(&passed_over(media::Error::Away {
+        summary.read(&passed_over(media::Error::Disconnected {
             name: name.clone(),
             reason: reason.clone(),
         }));

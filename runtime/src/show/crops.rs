@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Error, Result, check, file_name, jpeg, write_whole};
+use super::{Error, Result, check, file_name, write_whole};
+use media::picture::encode;
 
 /// The most crops of one identity, if nobody says otherwise: twice the exemplars of a gallery with
 /// its own limits.
@@ -147,7 +148,7 @@ impl Crops {
             .find(|file| there.binary_search(file).is_err())
             .expect("one name more than there are files");
         let mut bytes = Vec::new();
-        jpeg(&mut bytes, rgb, size, QUALITY).map_err(at(&folder))?;
+        encode(rgb, size, QUALITY, &mut bytes).map_err(at(&folder))?;
         write_whole(&folder.join(&file), |out| out.write_all(&bytes))?;
         let surplus = (there.len() + 1).saturating_sub(self.max_files);
         for oldest in &there[..surplus] {

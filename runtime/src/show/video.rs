@@ -13,9 +13,10 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Error, Result, check, file_name, jpeg};
+use super::{Error, Result, check, file_name};
 use media::Rate;
-use media::avi_writer::Writer;
+use media::avi::AviWriter;
+use media::picture::encode;
 
 /// Frames after which the headers of the file are brought up to date.
 pub const CHECKPOINT: u32 = 32;
@@ -83,7 +84,7 @@ pub struct Video<W: Output = File> {
     path: PathBuf,
     settings: Settings,
     /// Where it is written: none before the first frame and after the end.
-    writer: Option<Writer<W>>,
+    writer: Option<AviWriter<W>>,
     /// The output until the first frame says how large the video is.
     output: Option<W>,
     size: [usize; 2],
@@ -165,7 +166,7 @@ impl<W: Output> Video<W> {
             self.size = [width, height];
             self.start = nanos(stream_time);
             // `check` has seen to it that they fit.
-            let writer = Writer::new(output, width as u16, height as u16, self.settings.rate);
+            let writer = AviWriter::new(output, width as u16, height as u16, self.settings.rate);
             self.writer = Some(writer.map_err(|source| self.ended(source))?);
         }
         let Some(mut writer) = self.writer.take() else {
@@ -184,7 +185,7 @@ impl<W: Output> Video<W> {
             &self.fitted
         };
         self.jpeg.clear();
-        let written = jpeg(&mut self.jpeg, rgb, self.size, self.settings.quality)
+        let written = encode(rgb, self.size, self.settings.quality, &mut self.jpeg)
             .and_then(|()| append(&mut writer, repeats, &self.jpeg));
         self.counts.repeated += (writer.frames() - self.counts.written).min(repeats);
         self.counts.written = writer.frames();
@@ -276,7 +277,7 @@ fn nanos(time: Duration) -> i128 {
     time.as_nanos() as i128
 }
 
-fn append<W: Output>(writer: &mut Writer<W>, repeats: u32, jpeg: &[u8]) -> io::Result<()> {
+fn append<W: Output>(writer: &mut AviWriter<W>, repeats: u32, jpeg: &[u8]) -> io::Result<()> {
     for _ in 0..repeats {
         writer.push(&[])?;
     }
@@ -288,7 +289,7 @@ fn append<W: Output>(writer: &mut Writer<W>, repeats: u32, jpeg: &[u8]) -> io::R
 }
 
 /// Makes the best of a file that cannot take more.
-fn rescue<W: Output>(mut writer: Writer<W>) -> io::Result<()> {
+fn rescue<W: Output>(mut writer: AviWriter<W>) -> io::Result<()> {
     let whole = writer.whole();
     writer.output().cut(whole)?;
     // Without the torn picture there may be room for the index.

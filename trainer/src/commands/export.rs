@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use cli::pictures::PassedOver;
+use media::pictures::PassedOver;
 use network::metadata::{self, Quantisation, WeightsOrigin};
 use serde::Serialize;
 use trainer::accuracy::evaluate::Quantiser;

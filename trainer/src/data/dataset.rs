@@ -15,7 +15,7 @@ mod pairs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use cli::pictures::PassedOver;
+use media::pictures::PassedOver;
 use retrieval::Label;
 use serde::{Deserialize, Serialize};
 

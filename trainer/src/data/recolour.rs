@@ -3,9 +3,6 @@
 
 use std::path::Path;
 
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
-
 use super::augment::Jitter;
 use super::dataset::{Dataset, Image};
 use super::picture::Picture;
@@ -60,9 +57,8 @@ pub fn recolour(
         );
         let path = place(root, out, &image.path)?;
         let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-            .encode(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)
-            .map_err(|error| Error::file(&path, error.to_string()))?;
+        media::picture::encode(&rgb, [width, height], QUALITY, &mut jpeg)
+            .map_err(Error::io(&path))?;
         if let Some(folder) = path.parent() {
             cli::private::create_dir_all(folder).map_err(Error::io(folder))?;
         }

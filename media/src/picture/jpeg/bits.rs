@@ -1,24 +1,23 @@
-//! Bits of entropy-coded data: bytes up to a marker, without the zero bytes that are stuffed behind
-//! each `ff`.
+//! Reads bits of entropy-coded data: bytes up to a marker, without the zero byte stuffed after each `ff`.
 //!
-//! Behind the data come zeros without end, so that decoding needs no check at each bit;
-//! [`Bits::check`] says afterwards whether any of them was used.
+//! The data is followed by endless zeros, so decoding needs no check at each bit; [`Bits::check`] reports
+//! afterwards whether any of them was used.
 
 use super::{Error, MARK, damaged};
 
-/// Whole bytes that may be left over between the last block of a scan, or of a restart interval, and
-/// the next marker. Encoders leave none; libjpeg's warning "1 extraneous bytes before marker 0xd9"
-/// is common with USB cameras. More of them mean that the header claims less than there is.
+/// The most bytes between the last block of a scan or restart interval and the next marker. Encoders
+/// leave none; libjpeg's warning "1 extraneous bytes before marker 0xd9" is common with USB cameras.
+/// More of them mean that the header states too small a size.
 const MAX_LEFT_OVER: usize = 16;
 
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The byte of `data` that is read next.
     at: usize,
-    /// The next bits, from the highest one on; those behind `count` are zero.
+    /// The next bits, highest first; those after `count` are zero.
     next: u64,
     count: u32,
-    /// How many of `count`, at the end, are no data. More than `count` if some were used.
+    /// How many bits at the end of `count` are no data; more than `count` if some were used.
     beyond: u32,
     /// `at` is at a marker, or at the end of `data`.
     ended: bool,
@@ -36,7 +35,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Makes sure that 32 bits are there.
+    /// Fills up to at least 32 bits.
     #[inline(always)]
     pub(super) fn fill(&mut self) {
         if self.count > 32 {
@@ -44,7 +43,7 @@ impl<'a> Bits<'a> {
         }
         if let Some(&bytes) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             let word = u32::from_be_bytes(bytes);
-            // Whether one of the bytes is `ff`: whether one of the complement is zero.
+            // Whether no byte is `ff`, that is, no byte of the complement is zero.
             if (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
                 self.next |= u64::from(word) << (32 - self.count);
                 self.count += 32;
@@ -78,20 +77,20 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next `count` bits, 1 to 32, after [`Bits::fill`]; they stay.
+    /// The next `count` bits, 1 to 32, after [`Bits::fill`], without consuming them.
     #[inline(always)]
     pub(super) fn peek(&self, count: u32) -> u32 {
         (self.next >> (64 - count)) as u32
     }
 
-    /// Passes over bits that were peeked at.
+    /// Consumes bits.
     #[inline(always)]
     pub(super) fn skip(&mut self, count: u32) {
         self.next <<= count;
         self.count -= count;
     }
 
-    /// The next `count` bits, 0 to 16, which must be there.
+    /// Consumes and returns `count` bits, 0 to 16, which must be filled.
     #[inline(always)]
     pub(super) fn take(&mut self, count: u32) -> u32 {
         if count == 0 {
@@ -102,7 +101,7 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// A number of `size` bits, 0 to 16, which must be there: `EXTEND` of T.81, F.2.2.1.
+    /// Consumes a number of `size` bits, 0 to 16, which must be filled: `EXTEND` of T.81, F.2.2.1.
     #[inline(always)]
     pub(super) fn number(&mut self, size: u32) -> i32 {
         extend(self.take(size), size)
@@ -115,7 +114,7 @@ impl<'a> Bits<'a> {
         self.take(1) == 1
     }
 
-    /// An error if more bits were taken than there are.
+    /// An error if more bits were consumed than there are.
     #[inline(always)]
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.count < self.beyond {
@@ -124,8 +123,8 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Goes to the marker behind a scan: where it begins. Restart markers are no end: what is behind
-    /// them is left over too.
+    /// Skips to the marker after a scan and returns its position. Bytes after restart markers count as
+    /// left over too.
     pub(super) fn finish(&mut self) -> Result<usize, Error> {
         self.interval(true)
     }
@@ -153,7 +152,7 @@ impl<'a> Bits<'a> {
         Ok(self.at)
     }
 
-    /// Passes over the restart marker of that number, 0 to 7.
+    /// Skips the restart marker of that number, 0 to 7.
     pub(super) fn restart(&mut self, number: u8) -> Result<(), Error> {
         let mut at = self.interval(false)?;
         while self.data.get(at + 1) == Some(&MARK) {
@@ -174,7 +173,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The number that `bits` say, of which there are `size`.
+/// The signed number of `size` bits.
 #[inline(always)]
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
     if size == 0 || bits >> (size - 1) == 1 {

@@ -1,11 +1,11 @@
-//! The frame header: size, components, and what of their coefficients has been read.
+//! The frame header: size, components, and which of their coefficients were read.
 
 use super::output::Output;
-use super::rows::{Colours, Plane, Upsample};
+use super::rows::{Colours, SamplePlane, Upsample};
 use super::{Error, damaged, unsupported};
 use crate::picture::check_size;
 
-pub(super) struct Frame {
+pub(super) struct FrameHeader {
     pub(super) progressive: bool,
     pub(super) width: usize,
     pub(super) height: usize,
@@ -21,7 +21,7 @@ pub(super) struct Component {
     pub(super) h: usize,
     pub(super) v: usize,
     pub(super) quant_number: usize,
-    /// The table of that number when the component's first scan began.
+    /// The table of that number at the component's first scan.
     pub(super) quant: Option<[i16; 64]>,
     /// Samples across and down.
     size: (usize, usize),
@@ -30,16 +30,16 @@ pub(super) struct Component {
     pub(super) blocks: (usize, usize),
     /// Blocks of whole groups.
     pub(super) padded: (usize, usize),
-    /// By place in zigzag order: the lowest bit that was read; [`NEVER`] if none was.
+    /// By zigzag position: the lowest bit that was read; [`NEVER`] if none was.
     pub(super) lowest: [u8; 64],
-    /// Of all its blocks, rows from the top; empty until a scan has some to keep.
+    /// Of all blocks, rows from the top; empty until a scan stores some.
     pub(super) coefficients: Vec<[i16; 64]>,
 }
 
 /// A coefficient that has not been in any scan.
 pub(super) const NEVER: u8 = u8::MAX;
 
-impl Frame {
+impl FrameHeader {
     pub(super) fn read(body: &[u8], marker: u8) -> Result<Self, Error> {
         let Some((&[depth, h1, h0, w1, w0, count], rest)) = body.split_first_chunk() else {
             return Err(damaged("a frame header that is too short"));
@@ -60,7 +60,7 @@ impl Frame {
         }
         let (parts, _) = rest.as_chunks::<3>();
         let factors = |sampling: u8| match count {
-            // There is nothing that a single component could be smaller than.
+            // Factors are relative, so those of a single component have no meaning.
             1 => (1, 1),
             _ => (usize::from(sampling >> 4), usize::from(sampling & 15)),
         };
@@ -112,7 +112,7 @@ impl Frame {
         })
     }
 
-    /// What the samples mean, by the rules of libjpeg's `default_decompress_parms`.
+    /// The colour space, by the rules of libjpeg's `default_decompress_parms`.
     pub(super) fn colours(&self, jfif: bool, adobe: Option<u8>) -> Colours {
         let ids: Vec<u8> = self.components.iter().map(|part| part.id).collect();
         match (ids.as_slice(), adobe) {
@@ -125,7 +125,7 @@ impl Frame {
         }
     }
 
-    /// The first of all coefficients that is not there in full.
+    /// The first coefficient that is incomplete.
     pub(super) fn missing(&self) -> Option<String> {
         self.components.iter().enumerate().find_map(|(i, part)| {
             let at = part.lowest.iter().position(|&lowest| lowest != 0)?;
@@ -137,19 +137,19 @@ impl Frame {
         })
     }
 
-    /// Makes room for all coefficients of a component.
+    /// Allocates all coefficients of a component.
     pub(super) fn keep(&mut self, component: usize) {
         let component = &mut self.components[component];
         let (across, down) = component.padded;
         component.coefficients.resize(across * down, [0; 64]);
     }
 
-    /// Room for two rows of groups, and where they go.
+    /// The output, with buffers for two rows of groups.
     pub(super) fn output<'a>(&self, colours: Colours, rgb: &'a mut Vec<u8>) -> Output<'a> {
         rgb.resize(self.width * self.height * 3, 0);
         let planes = self.components.iter().map(|part| {
             let (stride, kept) = (part.padded.0 * 8, 2 * part.v * 8);
-            Plane {
+            SamplePlane {
                 samples: vec![0; stride * kept],
                 stride,
                 kept,
@@ -162,7 +162,7 @@ impl Frame {
         Output::new(planes.collect(), colours, size, self.most.1 * 8, rgb)
     }
 
-    /// Writes the pixels of the coefficients that were kept.
+    /// Writes the pixels of the stored coefficients.
     pub(super) fn write(&self, colours: Colours, rgb: &mut Vec<u8>) {
         let mut output = self.output(colours, rgb);
         for group in 0..self.groups.1 {

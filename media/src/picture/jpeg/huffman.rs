@@ -1,12 +1,12 @@
-//! Huffman tables, and what they decode.
+//! Huffman tables.
 
 use super::bits::{Bits, extend};
 use super::{Error, damaged};
 
-/// Codes of up to so many bits are looked up; longer ones are rare, and searched.
+/// Codes of up to this many bits are looked up; longer ones are rare and searched.
 const LOOK: u32 = 10;
 
-/// What a table's symbols are.
+/// The symbols of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// Sizes of differences of the coefficient 0.
@@ -20,10 +20,10 @@ pub(super) struct Table {
     /// By the next [`LOOK`] bits: length of the code << 8 | symbol; 0 if the code is longer.
     codes: [u16; 1 << LOOK],
     /// By the next [`LOOK`] bits, if code and coefficient both lie in them: coefficient << 16 | run
-    /// << 8 | length of both; 0 if they don't.
+    /// << 8 | length of both; 0 otherwise.
     pairs: [i32; 1 << LOOK],
-    /// By length: the highest code, -1 if there is none; and what is added to a code for the place
-    /// of its symbol.
+    /// By length: the highest code, -1 if there is none; and the offset from a code to the index of its
+    /// symbol.
     highest: [i32; 17],
     offset: [i32; 17],
     symbols: [u8; 256],
@@ -114,12 +114,13 @@ impl Table {
                 return Ok(self.symbols[at as usize & 255]);
             }
         }
-        // Zeros behind the end may be no code: then that is what to say.
+        // Zeros after the end may be no code: then the data ends early.
         bits.check()?;
         Err(damaged("bits that are no Huffman code"))
     }
 
-    /// The next run of zeros, and the coefficient behind it; no coefficient is 0. Else the symbol.
+    /// The next run of zeros and the coefficient after it; a coefficient of 0 means that the run is the
+    /// upper half of a symbol.
     #[inline(always)]
     pub(super) fn pair(&self, bits: &mut Bits) -> Result<(usize, i32), Error> {
         bits.fill();
@@ -136,8 +137,7 @@ impl Table {
     }
 }
 
-/// The tables of T.81, annex K.3.3, for luma and chroma: Motion-JPEG may leave them out. Their
-/// order is that of the numbers by which a scan asks for them.
+/// The tables of T.81, annex K.3.3, for luma (0) and chroma (1), which Motion-JPEG may omit.
 pub(super) fn standard(class: Class, number: usize) -> Option<Table> {
     let (counts, symbols): (&[u8; 16], &[u8]) = match (class, number) {
         (Class::Dc, 0) => (

@@ -24,9 +24,8 @@ const F3_072: i32 = 25_172;
 /// A number of each of eight transforms, `[number][transform]`.
 type Eights = [[i32; 8]; 8];
 
-/// Eight transforms of eight numbers, with `bits` of fraction to be rounded off. A loop over plain
-/// arrays, because of that the compiler makes vector instructions. Wraps around, which only
-/// coefficients do that no encoder makes.
+/// Eight transforms of eight numbers, which rounds `bits` of fraction off. A loop over plain arrays, which
+/// the compiler vectorises. Wraps on overflow, which only invalid coefficients cause.
 #[inline(always)]
 fn transform(input: &Eights, out: &mut Eights, bits: u32) {
     let plus = i32::wrapping_add;

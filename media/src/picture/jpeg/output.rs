@@ -1,11 +1,10 @@
-//! Blocks of coefficients in, rows of RGB out: only two rows of groups of blocks are kept as
-//! samples, whatever the picture's height.
+//! Blocks of coefficients in, rows of RGB out; keeps two rows of groups of blocks as samples.
 //!
-//! The arithmetic is plain Rust that the compiler turns into vector instructions; on x86-64 it is
-//! compiled a second time for AVX2, which baseline code may not use.
+//! The compiler vectorises the plain arithmetic; on x86-64 it is compiled a second time for AVX2, which
+//! baseline code may not use.
 
 use super::idct;
-use super::rows::{Colours, Plane, Rows};
+use super::rows::{Colours, Rows, SamplePlane};
 
 pub(super) struct Output<'a> {
     rows: Rows,
@@ -26,7 +25,7 @@ impl<'a> Output<'a> {
     /// For a picture of `width` x `height` pixels, `group_height` rows of which are a row of groups;
     /// `rgb` is as long as it needs.
     pub(super) fn new(
-        planes: Vec<Plane>,
+        planes: Vec<SamplePlane>,
         colours: Colours,
         (width, height): (usize, usize),
         group_height: usize,

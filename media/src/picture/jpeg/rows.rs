@@ -1,24 +1,24 @@
-//! Planes of samples to rows of RGB: chroma is brought to the size of luma as libjpeg's "fancy
-//! upsampling" does (`jdsample.c`), and turned into colours by the integers of `jdcolor.c`.
+//! Planes of samples to rows of RGB: chroma is upsampled by libjpeg's "fancy upsampling" (`jdsample.c`),
+//! and converted by the integers of `jdcolor.c`.
 
-/// What the samples of a picture mean.
+/// The colour space of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
     Grey,
     Rgb,
     YCbCr,
-    /// Inverted, as Adobe's programs write it and Pillow takes all.
+    /// Inverted, as Adobe's programs write it and Pillow reads it.
     Cmyk,
     /// CMYK whose first three are stored as YCbCr.
     Ycck,
 }
 
-/// How the samples of a component become those of a row.
+/// How a component is upsampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Upsample {
-    /// They are as many.
+    /// Full size.
     Same,
-    /// Half as many across: three quarters of the nearer one and one of the further one.
+    /// Half as many across: 3/4 of the nearer and 1/4 of the farther sample.
     Across,
     /// Half as many down.
     Down,
@@ -36,7 +36,7 @@ impl Upsample {
         if !most_h.is_multiple_of(h) || !most_v.is_multiple_of(v) {
             return None;
         }
-        // Up to two samples across are repeated: there libjpeg's other way has no place to begin.
+        // Up to two samples across are repeated: libjpeg's filter needs three.
         Some(match (most_h / h, most_v / v) {
             (1, 1) => Self::Same,
             (2, 1) if width > 2 => Self::Across,
@@ -52,25 +52,25 @@ impl Upsample {
     }
 }
 
-/// Rows of samples of one component, of which as many are kept as fit.
-pub(super) struct Plane {
+/// Rows of samples of one component, of which the last ones are kept.
+pub(super) struct SamplePlane {
     pub(super) samples: Vec<u8>,
     pub(super) stride: usize,
     /// Rows that are kept; row `y` is where row `y + kept` will be.
     pub(super) kept: usize,
-    /// Samples that belong to the picture.
+    /// Samples inside the picture.
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) upsample: Upsample,
 }
 
-impl Plane {
+impl SamplePlane {
     fn row(&self, y: usize) -> &[u8] {
         &self.samples[y % self.kept * self.stride..][..self.width]
     }
 
     /// The samples of row `y` of the picture, which is as wide as `out` or a little less. `sums` is
-    /// room to work in.
+    /// a work buffer.
     #[inline(always)]
     fn upsampled(&self, y: usize, out: &mut [u8], sums: &mut [u16]) {
         let half = y / 2;
@@ -175,7 +175,7 @@ fn inked(colour: u8, black: u8) -> u8 {
 
 /// The rows of a picture while it is decoded.
 pub(super) struct Rows {
-    pub(super) planes: Vec<Plane>,
+    pub(super) planes: Vec<SamplePlane>,
     colours: Colours,
     width: usize,
     /// A row of each component.
@@ -187,8 +187,8 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(planes: Vec<Plane>, colours: Colours, width: usize) -> Self {
-        // Room for what a repeated or doubled sample has beyond the edge.
+    pub(super) fn new(planes: Vec<SamplePlane>, colours: Colours, width: usize) -> Self {
+        // Repeated or doubled samples may exceed the edge.
         let room = width + 8;
         let count = planes.len();
         Self {

@@ -1,7 +1,7 @@
 //! A scan: its header, and the coefficients of its blocks.
 
 use super::bits::Bits;
-use super::frame::{Frame, NEVER};
+use super::frame::{FrameHeader, NEVER};
 use super::huffman::{Class, Table};
 use super::rows::Colours;
 use super::{Error, NATURAL, damaged};
@@ -46,8 +46,8 @@ impl Tables<'_> {
 }
 
 impl Scan {
-    /// Reads a scan's header, and notes in `frame` what comes with it.
-    pub(super) fn read(header: &[u8], frame: &mut Frame) -> Result<Self, Error> {
+    /// Reads a scan's header, and records its coefficients in `frame`.
+    pub(super) fn read(header: &[u8], frame: &mut FrameHeader) -> Result<Self, Error> {
         let count = usize::from(header.first().copied().unwrap_or_default());
         if !(1..=4).contains(&count) || header.len() != 4 + 2 * count {
             return Err(damaged("a broken scan header"));
@@ -84,15 +84,15 @@ impl Scan {
             )));
         }
         if !scan.progressive {
-            // Nothing else is possible, and libjpeg does not trust what is stated either.
+            // The only possible values; libjpeg ignores the stated ones too.
             (scan.first, scan.last, scan.high, scan.low) = (0, 63, 0, 0);
         }
         scan.note(frame)?;
         Ok(scan)
     }
 
-    /// Notes in `frame` which coefficients it brings; each bit of each comes once.
-    fn note(&self, frame: &mut Frame) -> Result<(), Error> {
+    /// Records in `frame` which coefficients the scan has; each bit of each has to come once.
+    fn note(&self, frame: &mut FrameHeader) -> Result<(), Error> {
         let Self {
             first,
             last,
@@ -140,7 +140,7 @@ impl Scan {
     /// Refuses a size that so many bytes cannot fill, before anything is allocated for it.
     pub(super) fn check_bytes(
         &self,
-        frame: &Frame,
+        frame: &FrameHeader,
         tables: &Tables,
         is_first: bool,
         bytes: usize,
@@ -149,8 +149,8 @@ impl Scan {
             let (across, down) = frame.components[component].blocks;
             across as u64 * down as u64
         };
-        // A block takes a symbol for its first coefficient, and without a run over blocks, which
-        // progressive scans have, another for the others.
+        // A block takes a symbol for its first coefficient and, except in progressive scans, which have
+        // runs over blocks, another one for the others.
         let bits = |part: &Part| {
             let dc = if self.needs(Class::Dc) {
                 tables.dc(part).least
@@ -166,7 +166,7 @@ impl Scan {
         };
         let mut wanted: u64 = self.parts.iter().map(bits).sum();
         if is_first {
-            // The other components' tables are not there yet, but no symbol has less than a bit.
+            // The tables of other components are still missing; a symbol has at least a bit.
             let others = (0..frame.components.len())
                 .filter(|&at| self.parts.iter().all(|part| part.component != at));
             let each = if self.progressive { 1 } else { 2 };
@@ -185,7 +185,7 @@ impl Scan {
     /// Decodes the only scan of a picture to pixels.
     pub(super) fn decode(
         &self,
-        frame: &mut Frame,
+        frame: &mut FrameHeader,
         tables: &Tables,
         mut bits: Bits,
         colours: Colours,
@@ -242,10 +242,10 @@ impl Scan {
         bits.finish().map(drop)
     }
 
-    /// Decodes one of several scans, and keeps its coefficients; where its data ends.
+    /// Decodes one of several scans and stores its coefficients; returns where its data ends.
     pub(super) fn store(
         &self,
-        frame: &mut Frame,
+        frame: &mut FrameHeader,
         tables: &Tables,
         mut bits: Bits,
     ) -> Result<usize, Error> {
@@ -253,7 +253,7 @@ impl Scan {
             frame.keep(part.component);
         }
         let single = self.parts.len() == 1;
-        // The only component of a scan goes block by block, without those of no pixel.
+        // A scan of one component has only the blocks with pixels.
         let (across, down) = if single {
             frame.components[self.parts[0].component].blocks
         } else {
@@ -296,7 +296,7 @@ impl Scan {
         bits.finish()
     }
 
-    /// Reads what the scan has of a block.
+    /// Reads the part of a block in this scan.
     fn block(
         &self,
         block: &mut [i16; 64],
@@ -386,7 +386,7 @@ impl Scan {
                 1 => -step,
                 _ => return Err(damaged("a further bit of more than one")),
             };
-            // Over the coefficients that are not 0, and so many that are.
+            // Over non-zero coefficients, and as many zeros.
             loop {
                 if at > self.last {
                     return Err(beyond());
@@ -420,7 +420,7 @@ fn beyond() -> Error {
     damaged("a coefficient beyond the last of its block")
 }
 
-/// The first coefficient, from its difference to that of the block before.
+/// The first coefficient, from its difference to that of the previous block.
 #[inline(always)]
 fn difference(before: &mut i32, table: &Table, bits: &mut Bits) -> Result<i32, Error> {
     let size = u32::from(table.symbol(bits)?);
@@ -428,8 +428,8 @@ fn difference(before: &mut i32, table: &Table, bits: &mut Bits) -> Result<i32, E
     Ok(*before)
 }
 
-/// Reads a block of a scan that has all of it; the place of the last coefficient that is not 0. All
-/// of `block` but its first is 0 before.
+/// Reads a whole block; returns the position of the last non-zero coefficient. `block` must be 0 except
+/// its first coefficient.
 #[inline(always)]
 fn sequential(
     block: &mut [i16; 64],
@@ -474,7 +474,7 @@ impl Restarts {
         }
     }
 
-    /// Before each group: passes over a restart marker where one is due. Whether it was.
+    /// Before each group: skips a restart marker where one is due; returns whether it was.
     #[inline(always)]
     fn next(&mut self, bits: &mut Bits) -> Result<bool, Error> {
         if self.interval == 0 {
@@ -491,8 +491,8 @@ impl Restarts {
     }
 }
 
-impl Frame {
-    /// `error` was met in that row of groups.
+impl FrameHeader {
+    /// Adds the row of groups to `error`.
     #[cold]
     fn at(&self, error: Error, group: usize) -> Error {
         match error {

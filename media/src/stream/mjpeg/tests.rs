@@ -4,8 +4,8 @@ use std::io::{Cursor, Read, repeat};
 use std::time::Duration;
 
 use super::*;
-use crate::avi::fixtures::jpeg;
-use crate::clock::tests::Hands;
+use crate::avi::tests::fixtures::jpeg;
+use crate::clock::tests::ManualClock;
 
 fn grey(shade: u8) -> Vec<u8> {
     jpeg(16, 16, shade)
@@ -15,7 +15,7 @@ fn open(reader: impl Read + Send + 'static) -> Mjpeg {
     Mjpeg::new(
         Input::new(reader, "-"),
         Rate::new(10, 1),
-        Box::new(Hands::default()),
+        Box::new(ManualClock::default()),
     )
 }
 
@@ -233,14 +233,14 @@ fn endless_garbage_ends() {
 
 #[test]
 fn without_a_rate_frames_are_stamped_as_they_arrive() {
-    let hands = Hands::default();
+    let clock = ManualClock::default();
     let bytes = [grey(1), grey(2), grey(3), grey(4)].concat();
     let input = Input::new(Cursor::new(bytes), "-");
-    let mut mjpeg = Mjpeg::new(input, None, Box::new(hands.clone()));
+    let mut mjpeg = Mjpeg::new(input, None, Box::new(clock.clone()));
     let mut frame = Frame::default();
     // The clock jumps back by an hour before the third frame.
     for (now, wanted) in [(3_600_000, 0), (3_600_033, 33), (33, 33), (66, 66)] {
-        hands.set(Duration::from_millis(now));
+        clock.set(Duration::from_millis(now));
         assert_eq!(mjpeg.read(&mut frame).unwrap(), Status::Frame);
         assert_eq!(frame.stream_time.as_millis(), wanted);
     }

@@ -12,7 +12,7 @@ const AWAY: Duration = Duration::from_secs(1);
 
 /// The first camera that gives pictures, else the place where one is looked for.
 pub(super) fn first() -> String {
-    let usable = |info: &camera::Info| info.problem.is_none();
+    let usable = |info: &camera::CameraInfo| info.problem.is_none();
     let found = camera::list().into_iter().find(usable);
     found.map_or_else(
         || "/dev/video0".to_owned(),

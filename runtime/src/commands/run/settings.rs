@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use media::camera::{Counts, FORMATS, Wish};
-use media::clock::{Clock, SteadyClock, Stop};
+use media::camera::{CameraCounts, CameraRequest, FORMATS};
+use media::clock::{CancelToken, Clock, SteadyClock};
 use media::slot::Policy;
 use media::{Rate, Source};
 use network::metadata::Resize;
@@ -131,7 +131,7 @@ pub(super) struct Watched {
 pub(super) struct Open {
     pub(super) source: Box<dyn Source>,
     /// What it leaves out, if it is a camera.
-    pub(super) counts: Option<Arc<Counts>>,
+    pub(super) counts: Option<Arc<CameraCounts>>,
 }
 
 impl Flags {
@@ -212,7 +212,7 @@ impl Settings {
         Gallery::in_memory("none", 1)?.with_limits(self.limits)?;
         for watched in &self.sources {
             watched.fps.map(Rate::from_fps).transpose()?;
-            watched.wish()?;
+            watched.request()?;
         }
         Ok(())
     }
@@ -289,8 +289,8 @@ impl Watched {
     /// Whether it can be opened, as far as that can be known beforehand.
     fn check(&self) -> anyhow::Result<()> {
         if let Some(camera) = media::camera_of(&self.spec) {
-            let clock = Box::new(SteadyClock::new(Stop::default()));
-            media::camera::open(camera, self.wish()?, clock)?;
+            let clock = Box::new(SteadyClock::new(CancelToken::default()));
+            media::camera::open(camera, self.request()?, clock)?;
         } else if !self.live {
             media::open(&self.spec, self.fps)?;
         }
@@ -337,9 +337,9 @@ impl Watched {
                 counts: None,
             });
         };
-        let camera = media::camera::open(camera, self.wish()?, clock)?;
-        if let Some(surprise) = camera.surprise() {
-            cli::say!("reid: note: {}: {surprise}", self.spec);
+        let camera = media::camera::open(camera, self.request()?, clock)?;
+        if let Some(note) = camera.format_note() {
+            cli::say!("reid: note: {}: {note}", self.spec);
         }
         let counts = Some(camera.counts());
         Ok(Open {
@@ -348,8 +348,8 @@ impl Watched {
         })
     }
 
-    fn wish(&self) -> anyhow::Result<Wish> {
-        let base = Wish::default();
+    fn request(&self) -> anyhow::Result<CameraRequest> {
+        let base = CameraRequest::default();
         let said = &self.camera;
         let format = |name: &String| {
             let wanted = FORMATS
@@ -359,7 +359,7 @@ impl Watched {
                 format!("`camera.format` is `{name}`, wanted MJPG, YUYV, NV12 or GREY")
             })
         };
-        Ok(Wish {
+        Ok(CameraRequest {
             size: (
                 said.width.unwrap_or(base.size.0),
                 said.height.unwrap_or(base.size.1),

@@ -7,7 +7,7 @@ use image::imageops;
 use image::{ImageBuffer, Rgb};
 
 use super::MAX_CROP_BYTES;
-use crate::show::jpeg;
+use media::picture::encode;
 
 /// The widest and highest crop on the page, in pixels.
 const SIZE: [usize; 2] = [96, 192];
@@ -117,7 +117,7 @@ pub(in crate::show) fn thumbnail(rgb: &[u8], [width, height]: [usize; 2]) -> Vec
         let small = imageops::thumbnail(&picture, side(width), side(height));
         let size = [small.width() as usize, small.height() as usize];
         bytes.clear();
-        jpeg(&mut bytes, &small, size, quality).expect("a Vec takes what a small picture needs");
+        encode(&small, size, quality, &mut bytes).expect("a Vec takes what a small picture needs");
         if bytes.len() <= MAX_CROP_BYTES {
             break;
         }

@@ -3,7 +3,7 @@ use std::io::{Cursor, SeekFrom};
 use std::rc::Rc;
 
 use super::*;
-use media::avi::Avi;
+use media::avi::AviReader;
 use media::{Frame, Source, Status};
 
 /// A disk with room for so many bytes; what is overwritten takes no room.
@@ -22,7 +22,7 @@ impl Disk {
     /// The brightness of each frame, up to the first error.
     fn frames(&self) -> (Vec<u8>, Option<u64>, Result<(), media::Error>) {
         let bytes = self.file.borrow().get_ref().clone();
-        let mut avi = Avi::new(Cursor::new(bytes), "test", None).unwrap();
+        let mut avi = AviReader::new(Cursor::new(bytes), "test", None).unwrap();
         let claimed = avi.len();
         let mut frame = Frame::default();
         let mut shades = Vec::new();
@@ -260,7 +260,7 @@ fn a_frame_of_another_size_is_fitted() {
     assert!(matches!(wrong, Error::Argument(_)), "{wrong}");
     video.finish().unwrap();
     let bytes = disk.file.borrow().get_ref().clone();
-    let mut avi = Avi::new(Cursor::new(bytes), "test", None).unwrap();
+    let mut avi = AviReader::new(Cursor::new(bytes), "test", None).unwrap();
     let mut frame = Frame::default();
     avi.read(&mut frame).unwrap();
     avi.read(&mut frame).unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli::pictures::{self, PassedOver, Pictures, WANTED, is_hidden, is_picture, is_set_aside};
+use media::pictures::{PassedOver, Pictures, WANTED, is_hidden, is_picture, is_set_aside};
 
 use crate::{Error, Result};
 
@@ -69,11 +69,12 @@ fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-impl From<pictures::Error> for Error {
-    fn from(error: pictures::Error) -> Self {
+impl From<media::Error> for Error {
+    fn from(error: media::Error) -> Self {
         match error {
-            pictures::Error::Io { path, source } => Self::io(&path)(source),
-            pictures::Error::Limit { path, reason } => Self::file(path, reason),
+            media::Error::Io { path, source } => Self::io(&path)(source),
+            media::Error::Unsupported { spec, reason } => Self::file(Path::new(&spec), reason),
+            other => Self::Argument(other.to_string()),
         }
     }
 }

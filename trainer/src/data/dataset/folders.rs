@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use cli::pictures::{PassedOver, Pictures};
+use media::pictures::{PassedOver, Pictures};
 use retrieval::market;
 
 use super::{Dataset, Image, TestSplit, files, label};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cli::pictures::PassedOver;
+use media::pictures::PassedOver;
 use retrieval::market;
 
 use super::{Dataset, Image, files};

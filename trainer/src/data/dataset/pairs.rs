@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cli::pictures::PassedOver;
+use media::pictures::PassedOver;
 
 use super::{Dataset, Image, TestSplit, files, label};
 use crate::{Error, Result};

@@ -1,24 +1,19 @@
-//! Small AVI files for tests, put together by hand: also such as our own writer would never write.
+//! Small AVI files for tests, put together by hand, also invalid ones.
 
 use std::io::Cursor;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-
-use super::Avi;
-use crate::{Frame, Result, Source, Status};
+use crate::avi::AviReader;
+use crate::{Frame, Result, Source, Status, picture};
 
 /// A JPEG of one grey.
 pub(crate) fn jpeg(width: u32, height: u32, shade: u8) -> Vec<u8> {
     let pixels = vec![shade; (width * height * 3) as usize];
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 90)
-        .write_image(&pixels, width, height, ExtendedColorType::Rgb8)
-        .unwrap();
+    picture::encode(&pixels, [width as usize, height as usize], 90, &mut bytes).unwrap();
     bytes
 }
 
-pub(super) fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub(in crate::avi) fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_vec();
     bytes.extend((body.len() as u32).to_le_bytes());
     bytes.extend(body);
@@ -26,15 +21,15 @@ pub(super) fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn list(id: &[u8; 4], name: &[u8; 4], bodies: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::avi) fn list(id: &[u8; 4], name: &[u8; 4], bodies: &[Vec<u8>]) -> Vec<u8> {
     chunk(id, &[name.to_vec(), bodies.concat()].concat())
 }
 
-pub(super) fn words(words: &[u32]) -> Vec<u8> {
+pub(in crate::avi) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-pub(super) fn stream(kind: &[u8; 4], fourcc: &[u8; 4], side: u32, rate: u32) -> Vec<u8> {
+pub(in crate::avi) fn stream(kind: &[u8; 4], fourcc: &[u8; 4], side: u32, rate: u32) -> Vec<u8> {
     let header = [
         kind.to_vec(),
         words(&[0, 0, 0, 0, 1, rate, 0, 0, 0, 0, 0, 0, 0]),
@@ -51,18 +46,18 @@ pub(super) fn stream(kind: &[u8; 4], fourcc: &[u8; 4], side: u32, rate: u32) -> 
 }
 
 /// A file with one video stream of 16 x 16 pixels, ten frames a second.
-pub(super) fn file(movi: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::avi) fn file(movi: &[Vec<u8>]) -> Vec<u8> {
     let headers = list(b"LIST", b"hdrl", &[stream(b"vids", b"MJPG", 16, 10)]);
     list(b"RIFF", b"AVI ", &[headers, list(b"LIST", b"movi", movi)])
 }
 
-pub(super) fn open(bytes: &[u8]) -> Result<Avi<Cursor<&[u8]>>> {
-    Avi::new(Cursor::new(bytes), "test.avi", None)
+pub(in crate::avi) fn open(bytes: &[u8]) -> Result<AviReader<Cursor<&[u8]>>> {
+    AviReader::new(Cursor::new(bytes), "test.avi", None)
 }
 
 /// What reading gives: the brightness of each frame or the text of its error, up to the end or
 /// the first error that ends the source.
-pub(super) fn read_all(bytes: &[u8]) -> Vec<Result<u8, String>> {
+pub(in crate::avi) fn read_all(bytes: &[u8]) -> Vec<Result<u8, String>> {
     let mut avi = match open(bytes) {
         Ok(avi) => avi,
         Err(error) => return vec![Err(error.to_string())],
@@ -88,10 +83,10 @@ pub(super) fn read_all(bytes: &[u8]) -> Vec<Result<u8, String>> {
     }
 }
 
-pub(super) fn grey(shade: u8) -> Vec<u8> {
+pub(in crate::avi) fn grey(shade: u8) -> Vec<u8> {
     chunk(b"00dc", &jpeg(16, 16, shade))
 }
 
-pub(super) fn error(text: &str) -> Result<u8, String> {
+pub(in crate::avi) fn error(text: &str) -> Result<u8, String> {
     Err(format!("test.avi: {text}"))
 }

@@ -1,12 +1,13 @@
-//! Picture files: which kinds both programs read, and which files below a folder are such. What is
-//! passed over is counted by its kind, so that a partly read folder is not taken for a whole one.
+//! Which files are pictures: in a folder, by a pattern, by name. What is passed over is counted by
+//! its kind, so that a partly read folder is not taken for a whole one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata};
-use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
 
 /// Endings of the files that are read, in upper or lower case.
 pub const ENDINGS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp"];
@@ -35,27 +36,6 @@ const MAX_DEPTH: usize = 32;
 /// The most kinds that a note names; the rest of them is one number.
 const SHOWN: usize = 8;
 
-/// A folder that cannot be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The system refuses.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It holds more than a folder of pictures does.
-    #[error("{}: {reason}", path.display())]
-    Limit {
-        /// Where the limit was met.
-        path: PathBuf,
-        /// What is too much.
-        reason: String,
-    },
-}
-
 /// Picture files, and what lies beside them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pictures {
@@ -83,23 +63,80 @@ struct Counted {
 }
 
 impl Pictures {
+    /// The pictures of a file, a folder or a pattern, in path order. A shell expands a pattern to
+    /// everything that a folder holds, so system folders and pipes are passed over here too.
+    ///
+    /// # Errors
+    /// As [`crate::open`]; a missing file is an [`Error::Io`] with its name.
+    pub fn of(spec: &str) -> Result<Self> {
+        let path = PathBuf::from(spec);
+        if path.is_dir() && is_set_aside(&path) {
+            let mut none = Self::default();
+            none.passed_over.folder(&path);
+            return Ok(none);
+        }
+        if let Some(pictures) = Self::of_set(spec)? {
+            return Ok(pictures);
+        }
+        let metadata = fs::metadata(&path).map_err(Error::io(&path))?;
+        Ok(Self::file(path, &metadata))
+    }
+
+    /// The pictures of a folder or a pattern; `None` if `spec` is neither.
+    pub(crate) fn of_set(spec: &str) -> Result<Option<Self>> {
+        let path = Path::new(spec);
+        if path.is_dir() {
+            return Self::below(path).map(Some);
+        }
+        // A file may be called `a[1].jpg`: only what is no file is a pattern.
+        if !path.exists() && spec.contains(['*', '?', '[']) {
+            return Self::matching(spec).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The pictures whose path matches a shell pattern (`*`, `?`, `[a-z]`, `**` for folders).
+    fn matching(pattern: &str) -> Result<Self> {
+        let options = glob::MatchOptions {
+            require_literal_leading_dot: true,
+            ..glob::MatchOptions::new()
+        };
+        let matches = glob::glob_with(pattern, options).map_err(|e| {
+            let reason = format!("not a pattern: {} at character {}", e.msg, e.pos);
+            Error::unsupported(pattern, reason)
+        })?;
+        // The folder that was named: the pattern begins after it.
+        let named = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+        let root = Path::new(named.rsplit_once('/').map_or("", |(root, _)| root));
+        let mut pictures = Self::default();
+        for path in matches {
+            let path = path.map_err(|e| Error::Io {
+                path: e.path().to_owned(),
+                source: e.into(),
+            })?;
+            pictures.offer(path, root)?;
+        }
+        pictures.paths.sort_unstable();
+        Ok(pictures)
+    }
+
     /// Every picture in `folder` and the folders below it, in path order. Passed over are: hidden
     /// files and folders (also the `._a.jpg` that macOS leaves beside a file), folders of file
     /// servers and systems such as `@eaDir`, folders that are named like a picture, other kinds of
     /// files, pipes and devices, and names that no list of lines can hold.
     ///
     /// # Errors
-    /// [`Error::Io`] for a folder that cannot be listed; [`Error::Limit`].
-    pub fn below(folder: &Path) -> Result<Self, Error> {
+    /// [`Error::Io`] for a folder that cannot be listed; [`Error::Unsupported`] for one that holds
+    /// more than a folder of pictures does.
+    pub fn below(folder: &Path) -> Result<Self> {
         let mut pictures = Self::default();
         pictures.collect(folder, 0)?;
         pictures.paths.sort_unstable();
         Ok(pictures)
     }
 
-    /// The one file at `path`, whatever its ending: what it is tells its content.
-    #[must_use]
-    pub fn file(path: PathBuf, metadata: &Metadata) -> Self {
+    /// The one file at `path`, whatever its ending: its content decides what it is.
+    fn file(path: PathBuf, metadata: &Metadata) -> Self {
         let mut pictures = Self::default();
         if pictures.passed_over.takes(&path, Some(metadata)) {
             pictures.paths.push(path);
@@ -108,11 +145,8 @@ impl Pictures {
     }
 
     /// Adds the file at `path` if [`Pictures::below`] would find it in the folder `root`, which
-    /// may be empty. For lists that come from a pattern.
-    ///
-    /// # Errors
-    /// [`Error::Limit`].
-    pub fn offer(&mut self, path: PathBuf, root: &Path) -> Result<(), Error> {
+    /// may be empty.
+    fn offer(&mut self, path: PathBuf, root: &Path) -> Result<()> {
         let folders = path.ancestors().skip(1);
         let below = folders.take_while(|folder| *folder != root && folder.starts_with(root));
         if let Some(folder) = below.filter(|folder| is_set_aside(folder)).last() {
@@ -130,19 +164,14 @@ impl Pictures {
         }
     }
 
-    fn collect(&mut self, folder: &Path, depth: usize) -> Result<(), Error> {
+    fn collect(&mut self, folder: &Path, depth: usize) -> Result<()> {
         if depth > MAX_DEPTH {
-            return Err(Error::Limit {
-                path: folder.to_owned(),
-                reason: format!("more than {MAX_DEPTH} folders deep; is it linked into itself?"),
-            });
+            let reason = format!("more than {MAX_DEPTH} folders deep; is it linked into itself?");
+            return Err(Error::unsupported(folder.to_string_lossy(), reason));
         }
-        let io = |source| Error::Io {
-            path: folder.to_owned(),
-            source,
-        };
-        for entry in fs::read_dir(folder).map_err(io)? {
-            let path = entry.map_err(io)?.path();
+        let io = Error::io(folder);
+        for entry in fs::read_dir(folder).map_err(&io)? {
+            let path = entry.map_err(&io)?.path();
             if is_hidden(&path) {
                 continue;
             }
@@ -157,17 +186,15 @@ impl Pictures {
         Ok(())
     }
 
-    /// Adds what is no folder, if it is a picture. A file that cannot be looked at is added: reading
-    /// it will say why.
-    fn add(&mut self, path: PathBuf, metadata: Option<&Metadata>) -> Result<(), Error> {
+    /// Adds what is no folder, if it is a picture. A file without metadata is added: reading it
+    /// gives the error.
+    fn add(&mut self, path: PathBuf, metadata: Option<&Metadata>) -> Result<()> {
         if !is_picture(&path) {
             self.passed_over.ending(&path);
         } else if self.passed_over.takes(&path, metadata) {
             if self.paths.len() == MAX_FILES {
-                return Err(Error::Limit {
-                    path,
-                    reason: format!("one picture more than the limit of {MAX_FILES}"),
-                });
+                let reason = format!("one picture more than the limit of {MAX_FILES}");
+                return Err(Error::unsupported(path.to_string_lossy(), reason));
             }
             self.paths.push(path);
         }
@@ -182,14 +209,14 @@ impl PassedOver {
         *self == Self::default()
     }
 
-    /// How many files should have been read, and could not: pipes, devices, and names that no list
-    /// can hold. The others are of kinds that are not expected to be read.
+    /// How many files should have been read, and could not: pipes, devices, and names that do not fit
+    /// on one line of UTF-8. The other files are of kinds that are never read.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.unnameable.number + self.no_files.number
     }
 
-    /// Adds what was passed over elsewhere.
+    /// Adds the counts of `other`.
     pub fn join(&mut self, other: Self) {
         for (ending, number) in other.endings {
             *self.endings.entry(ending).or_default() += number;
@@ -257,7 +284,7 @@ impl fmt::Display for PassedOver {
         let folders =
             folders.map(|(name, &number)| (number, format!("folder {}", name.escape_debug())));
         let mut kinds: Vec<(u64, String)> = endings.chain(folders).collect();
-        // The most frequent first, and in the order of their names where there are as many.
+        // The most frequent first, equally frequent ones by name.
         kinds.sort_by_key(|&(number, _)| std::cmp::Reverse(number));
         let more: u64 = kinds.iter().skip(SHOWN).map(|(number, _)| number).sum();
         kinds.truncate(SHOWN);
@@ -296,8 +323,8 @@ pub fn is_hidden(path: &Path) -> bool {
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether no picture of a person's own is expected in a folder of that name: those of file servers
-/// and systems, and those named like a picture, in which Synology keeps its thumbnails.
+/// Whether a folder of that name is passed over: those of file servers and systems, and those named
+/// like a picture, in which Synology keeps its thumbnails.
 #[must_use]
 pub fn is_set_aside(folder: &Path) -> bool {
     let name = folder.file_name().and_then(OsStr::to_str);

@@ -1,20 +1,22 @@
-//! Motion-JPEG AVI files out: annotated video that any player opens, and the fixtures of tests.
+//! Writes JPEG pictures into an AVI file as they arrive.
 //!
-//! Pictures go to the file as they come. Beyond a gigabyte the file goes on in OpenDML segments
-//! (`AVIX`), and the index covers the first one: players play all of it and seek in that part. A
-//! file whose writer was never finished has no index, and the counts of its last
-//! [`Writer::checkpoint`], but [`super::avi`] and ffmpeg read all its pictures.
+//! Beyond a gigabyte the file continues in OpenDML segments (`AVIX`), and the index covers the first
+//! one: players play all of it and seek in that part. A file whose writer was not finished has no
+//! index, and the counts of its last [`AviWriter::checkpoint`]; [`super::AviReader`] and ffmpeg read all
+//! its pictures.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
-use super::Rate;
+use crate::{MAX_BYTES, Rate};
 
 /// Bytes after which a new segment begins. OpenDML asks for less than 2 GB, and old readers want
 /// the first below 1 GB.
 const SEGMENT: u64 = 1 << 30;
 
-/// Bytes of the headers up to the first picture; see [`Writer::header`].
+/// Bytes of the headers up to the first picture, and of the list `odml` among them; see
+/// [`AviWriter::header`].
 const HEADER: u64 = 492;
+const ODML: u64 = 268;
 
 /// Bytes between the beginning of a segment and its first picture: `RIFF`, size, `AVIX`, `LIST`,
 /// size, `movi`.
@@ -25,7 +27,7 @@ const INDEX_PART: usize = 4096;
 
 /// Writes JPEG pictures of one size into an AVI file.
 #[derive(Debug)]
-pub struct Writer<W> {
+pub struct AviWriter<W> {
     out: W,
     width: u16,
     height: u16,
@@ -34,6 +36,8 @@ pub struct Writer<W> {
     /// Where the current segment (`RIFF`) begins.
     segment: u64,
     segment_limit: u64,
+    /// Whether the file may continue in OpenDML segments.
+    open_dml: bool,
     frames: u32,
     largest: u32,
     /// Offset (from the word `movi`) and size of each picture in the first segment.
@@ -42,20 +46,34 @@ pub struct Writer<W> {
     first: Option<(u32, u32)>,
 }
 
-impl<W: Write + Seek> Writer<W> {
+impl<W: Write + Seek> AviWriter<W> {
     /// Begins a file of `width` x `height` pixels at the start of `out`.
     ///
     /// # Errors
-    /// What `out` says.
+    /// The error of `out`.
     pub fn new(out: W, width: u16, height: u16, rate: Rate) -> io::Result<Self> {
+        Self::begin(out, [width, height], rate, true)
+    }
+
+    /// As [`AviWriter::new`], a file of one segment without the OpenDML header: 268 bytes less, at
+    /// most a gigabyte.
+    ///
+    /// # Errors
+    /// The error of `out`.
+    pub fn single_segment(out: W, width: u16, height: u16, rate: Rate) -> io::Result<Self> {
+        Self::begin(out, [width, height], rate, false)
+    }
+
+    fn begin(out: W, [width, height]: [u16; 2], rate: Rate, open_dml: bool) -> io::Result<Self> {
         let mut writer = Self {
             out,
             width,
             height,
             rate,
-            position: HEADER,
+            position: if open_dml { HEADER } else { HEADER - ODML },
             segment: 0,
             segment_limit: SEGMENT,
+            open_dml,
             frames: 0,
             largest: 0,
             index: Vec::new(),
@@ -70,17 +88,20 @@ impl<W: Write + Seek> Writer<W> {
     /// Appends a picture: a whole JPEG file, or nothing to repeat the one before.
     ///
     /// # Errors
-    /// What the output says; [`io::ErrorKind::FileTooLarge`] for a picture beyond
-    /// [`super::MAX_BYTES`] or more than 2^32 - 1 of them.
+    /// The error of the output; [`io::ErrorKind::FileTooLarge`] for a picture beyond [`MAX_BYTES`],
+    /// more than 2^32 - 1 of them, or a second segment in a file of one.
     pub fn push(&mut self, jpeg: &[u8]) -> io::Result<()> {
         let size = u32::try_from(jpeg.len())
             .ok()
-            .filter(|&size| u64::from(size) <= super::MAX_BYTES);
+            .filter(|&size| u64::from(size) <= MAX_BYTES);
         let (Some(size), Some(frames)) = (size, self.frames.checked_add(1)) else {
             return Err(io::ErrorKind::FileTooLarge.into());
         };
         let padded = 8 + u64::from(size) + u64::from(size % 2);
         if self.position + padded - self.segment > self.segment_limit && self.frames > 0 {
+            if !self.open_dml {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
             self.end_segment()?;
             self.out.seek(SeekFrom::Start(self.position))?;
             self.out.write_all(b"RIFF\0\0\0\0AVIXLIST\0\0\0\0movi")?;
@@ -96,7 +117,7 @@ impl<W: Write + Seek> Writer<W> {
         }
         if self.first.is_none() {
             // Below the segment's limit, or the only picture: fits.
-            let offset = self.position - (HEADER - 4);
+            let offset = self.position - self.movi();
             self.index.push((offset as u32, size));
         }
         self.position += padded;
@@ -111,8 +132,8 @@ impl<W: Write + Seek> Writer<W> {
         self.frames
     }
 
-    /// Bytes up to the end of the last whole picture, or of the index behind it. A [`Self::push`]
-    /// that failed may have left a part of a picture behind them.
+    /// Bytes up to the end of the last whole picture, or of the index after it. A failed
+    /// [`Self::push`] may have left a part of a picture after them.
     #[must_use]
     pub fn whole(&self) -> u64 {
         self.position
@@ -123,12 +144,12 @@ impl<W: Write + Seek> Writer<W> {
         &mut self.out
     }
 
-    /// Brings sizes and counts up to date where they stand, without an index: a writer that is
-    /// killed or dropped later leaves a file whose headers speak of the pictures up to here. Two
-    /// small writes, which need no space on the disk.
+    /// Updates sizes and counts in the headers, without an index: a writer that is killed or dropped
+    /// later leaves a file whose headers count the pictures up to here. Two small writes, which need
+    /// no space on the disk.
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn checkpoint(&mut self) -> io::Result<()> {
         if self.first.is_some() {
             self.end_segment()?;
@@ -136,10 +157,10 @@ impl<W: Write + Seek> Writer<W> {
         self.rewrite_header()
     }
 
-    /// Completes headers and index. Nothing can be pushed behind it.
+    /// Completes headers and index. Nothing can be pushed after it.
     ///
     /// # Errors
-    /// What the output says. [`Self::checkpoint`] may still work, because it needs no more space.
+    /// The error of the output. [`Self::checkpoint`] may still work: it needs no more space.
     pub fn complete(&mut self) -> io::Result<()> {
         self.end_segment()?;
         self.rewrite_header()
@@ -149,10 +170,16 @@ impl<W: Write + Seek> Writer<W> {
     /// instead leaves a file as of its last [`Self::checkpoint`].
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.complete()?;
         Ok(self.out)
+    }
+
+    /// Where the word `movi` of the first segment begins.
+    fn movi(&self) -> u64 {
+        let header = if self.open_dml { HEADER } else { HEADER - ODML };
+        header - 4
     }
 
     fn rewrite_header(&mut self) -> io::Result<()> {
@@ -166,7 +193,7 @@ impl<W: Write + Seek> Writer<W> {
     /// Writes the index of the first segment, or the sizes of a later one.
     fn end_segment(&mut self) -> io::Result<()> {
         if self.first.is_some() {
-            // The first segment again, when its index was all that there was room for.
+            // The first segment again, if only its index fitted.
             if self.segment == 0 {
                 return Ok(());
             }
@@ -178,7 +205,7 @@ impl<W: Write + Seek> Writer<W> {
             self.out.seek(SeekFrom::Start(self.position))?;
             return Ok(());
         }
-        let movi = (self.position - (HEADER - 4)) as u32;
+        let movi = (self.position - self.movi()) as u32;
         self.out.seek(SeekFrom::Start(self.position))?;
         let size = self.index.len() as u32 * 16;
         let head = [u32::from_le_bytes(*b"idx1"), size].map(u32::to_le_bytes);
@@ -199,13 +226,13 @@ impl<W: Write + Seek> Writer<W> {
         Ok(())
     }
 
-    /// The first [`HEADER`] bytes of the file as far as known: `RIFF`, `hdrl` and the beginning of
-    /// `movi`.
+    /// The bytes of the file up to the first picture, as far as known: `RIFF`, `hdrl` and the
+    /// beginning of `movi`.
     fn header(&self) -> Vec<u8> {
         let (riff, movi) = self.first.unwrap_or_else(|| match self.frames {
             0 => (0, 0),
             _ => {
-                let movi = (self.position - (HEADER - 4)) as u32;
+                let movi = (self.position - self.movi()) as u32;
                 ((self.position - 8) as u32, movi)
             }
         });
@@ -217,12 +244,13 @@ impl<W: Write + Seek> Writer<W> {
         let bytes_per_second = u64::from(self.largest) * u64::from(rate) / u64::from(scale);
         let bytes_per_second = u32::try_from(bytes_per_second).unwrap_or(u32::MAX);
         let mut header = Vec::with_capacity(HEADER as usize);
+        let odml = if self.open_dml { ODML as u32 } else { 0 };
         let mut put = |words: &[u32]| {
             header.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         };
         let name = |text: &[u8; 4]| u32::from_le_bytes(*text);
         put(&[name(b"RIFF"), riff, name(b"AVI ")]);
-        put(&[name(b"LIST"), 460, name(b"hdrl")]);
+        put(&[name(b"LIST"), 192 + odml, name(b"hdrl")]);
         // Flags: whether it has an index. One stream.
         put(&[name(b"avih"), 56, frame_time, bytes_per_second, 0, indexed]);
         put(&[self.frames, 0, 1, self.largest, width, height, 0, 0, 0, 0]);
@@ -237,9 +265,11 @@ impl<W: Write + Seek> Writer<W> {
             width.saturating_mul(height).saturating_mul(3),
         ]);
         put(&[0, 0, 0, 0]);
-        put(&[name(b"LIST"), 260, name(b"odml"), name(b"dmlh"), 248]);
-        put(&[self.frames]);
-        put(&[0; 61]);
+        if self.open_dml {
+            put(&[name(b"LIST"), 260, name(b"odml"), name(b"dmlh"), 248]);
+            put(&[self.frames]);
+            put(&[0; 61]);
+        }
         put(&[name(b"LIST"), movi, name(b"movi")]);
         header
     }
@@ -250,14 +280,14 @@ mod tests {
     use std::io::Cursor;
     use std::time::Duration;
 
-    use super::super::avi::Avi;
-    use super::super::avi::fixtures::jpeg;
-    use super::super::{Frame, Source, Status};
+    use super::super::AviReader;
+    use super::super::tests::fixtures::jpeg;
     use super::*;
+    use crate::{Frame, Source, Status};
 
     fn write(segment_limit: u64, pictures: &[Vec<u8>]) -> Vec<u8> {
         let rate = Rate::new(30_000, 1001).unwrap();
-        let mut writer = Writer::new(Cursor::new(Vec::new()), 24, 16, rate).unwrap();
+        let mut writer = AviWriter::new(Cursor::new(Vec::new()), 24, 16, rate).unwrap();
         writer.segment_limit = segment_limit;
         for picture in pictures {
             writer.push(picture).unwrap();
@@ -273,7 +303,7 @@ mod tests {
             let file = write(segment_limit, &pictures);
             let riffs = file.windows(4).filter(|word| word == b"RIFF").count();
             assert_eq!(riffs, segments, "segments of {segment_limit} bytes");
-            let mut avi = Avi::new(Cursor::new(&file), "test", None).unwrap();
+            let mut avi = AviReader::new(Cursor::new(&file), "test", None).unwrap();
             assert_eq!(avi.len(), Some(12));
             let mut frame = Frame::default();
             for at in 0..12u8 {
@@ -341,14 +371,46 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_one_segment_has_a_short_header_and_an_end() {
+        let pictures: Vec<_> = (0..3).map(|shade| jpeg(24, 16, shade * 20)).collect();
+        let out = Cursor::new(Vec::new());
+        let mut writer = AviWriter::single_segment(out, 24, 16, Rate::IMAGES).unwrap();
+        for picture in &pictures {
+            writer.push(picture).unwrap();
+        }
+        writer.segment_limit = writer.position;
+        let error = writer.push(&pictures[0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let file = writer.finish().unwrap().into_inner();
+        let long = {
+            let out = Cursor::new(Vec::new());
+            let mut writer = AviWriter::new(out, 24, 16, Rate::IMAGES).unwrap();
+            for picture in &pictures {
+                writer.push(picture).unwrap();
+            }
+            writer.finish().unwrap().into_inner()
+        };
+        assert_eq!(file.len() + ODML as usize, long.len());
+        // Index and pictures are the same.
+        assert_eq!(file[(HEADER - ODML) as usize..], long[HEADER as usize..]);
+        let mut avi = AviReader::new(Cursor::new(&file), "test", None).unwrap();
+        assert_eq!(avi.len(), Some(3));
+        let mut frame = Frame::default();
+        for _ in 0..3 {
+            assert_eq!(avi.read(&mut frame).unwrap(), Status::Frame);
+        }
+        assert_eq!(avi.read(&mut frame).unwrap(), Status::End);
+    }
+
+    #[test]
     fn an_unfinished_file_has_its_pictures() {
         let mut file = Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut file, 24, 16, Rate::IMAGES).unwrap();
+        let mut writer = AviWriter::new(&mut file, 24, 16, Rate::IMAGES).unwrap();
         for shade in 0..3 {
             writer.push(&jpeg(24, 16, shade)).unwrap();
         }
         drop(writer);
-        let mut avi = Avi::new(file, "test", None).unwrap();
+        let mut avi = AviReader::new(file, "test", None).unwrap();
         assert_eq!(avi.len(), None);
         let mut frame = Frame::default();
         for _ in 0..3 {
@@ -362,7 +424,7 @@ mod tests {
         // In the first segment, and in a later one.
         for segment_limit in [SEGMENT, 1] {
             let mut file = Cursor::new(Vec::new());
-            let mut writer = Writer::new(&mut file, 24, 16, Rate::IMAGES).unwrap();
+            let mut writer = AviWriter::new(&mut file, 24, 16, Rate::IMAGES).unwrap();
             writer.segment_limit = segment_limit;
             for shade in 0..5 {
                 writer.push(&jpeg(24, 16, shade)).unwrap();
@@ -371,7 +433,7 @@ mod tests {
                 }
             }
             drop(writer);
-            let mut avi = Avi::new(file, "test", None).unwrap();
+            let mut avi = AviReader::new(file, "test", None).unwrap();
             assert_eq!(avi.len(), Some(4));
             let mut frame = Frame::default();
             for _ in 0..5 {
@@ -386,7 +448,7 @@ mod tests {
         let pictures: Vec<_> = (0..12).map(|shade| jpeg(24, 16, shade * 20)).collect();
         for segment_limit in [SEGMENT, HEADER + 2200, 1] {
             let rate = Rate::new(30_000, 1001).unwrap();
-            let mut writer = Writer::new(Cursor::new(Vec::new()), 24, 16, rate).unwrap();
+            let mut writer = AviWriter::new(Cursor::new(Vec::new()), 24, 16, rate).unwrap();
             writer.segment_limit = segment_limit;
             for picture in &pictures {
                 writer.push(picture).unwrap();
