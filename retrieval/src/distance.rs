@@ -1,7 +1,7 @@
-//! Distances of every query to every gallery image, a few queries at a time.
+//! Distances of each query to each gallery image, a few queries at a time.
 //!
-//! The whole matrix of a benchmark would be hundreds of megabytes and is of no use in one piece: a
-//! caller gets one query's row of distances, takes from it what it needs, and the memory is reused.
+//! The whole matrix of a benchmark takes hundreds of megabytes, so a caller gets one row of it at a
+//! time, in memory that is reused.
 
 mod product;
 
@@ -12,64 +12,35 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{iter, thread};
 
-use super::Embeddings;
 use network::{Error, Result};
 
-/// How the distance of two embeddings is measured; small is alike.
+use self::product::{PLAIN, ProductKernel};
+use crate::embeddings::{Embeddings, LENGTHS};
+
+/// The distance of two embeddings; small is similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// One less the cosine of the angle between them: 0 to 2.
+    /// 1 - cosine similarity: 0 to 2.
     Cosine,
-    /// The square of their Euclidean distance. Ranks like the distance itself.
+    /// The squared Euclidean distance. Ranks like the distance itself.
     SquaredEuclidean,
 }
 
-/// Queries of which one thread computes all distances at once, at the most: each load of the gallery
-/// from memory serves so many. At 15,913 gallery images the distances take 31 MB, and 256 numbers of
-/// each query half of a second-level cache of 1 MB.
+/// The most queries of which a thread computes the distances at once: they share each load of the
+/// gallery from memory. At 15,913 gallery images the distances take 31 MB, and 256 elements of each
+/// query half of a second-level cache of 1 MB.
 const BLOCK: usize = 480;
 
-/// The Euclidean length of each row.
-///
-/// # Errors
-/// [`Error::Argument`] naming the first row that no distance can be computed of: numbers that are
-/// not finite, a zero row if `metric` divides by the length, or lengths whose square leaves f32.
-pub(super) fn lengths(what: &str, embeddings: &Embeddings, metric: Metric) -> Result<Vec<f64>> {
-    const RANGE: RangeInclusive<f64> = 1e-15..=1e15;
-    let least = match metric {
-        Metric::Cosine => *RANGE.start(),
-        Metric::SquaredEuclidean => 0.0,
-    };
-    let length = |(index, row): (usize, &[f32])| {
-        let square: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
-        let length = square.sqrt();
-        if (least..=*RANGE.end()).contains(&length) {
-            Ok(length)
-        } else {
-            Err(Error::Argument(format!(
-                "{what} row {index} has length {length:?}, wanted {least:e} to {:e}",
-                RANGE.end()
-            )))
-        }
-    };
-    embeddings
-        .as_slice()
-        .chunks_exact(embeddings.dim())
-        .enumerate()
-        .map(length)
-        .collect()
-}
-
 /// Calls `visit` with the number of each query and its distances to the whole gallery, on all cores
-/// in any order, and returns what it returned in the order of the queries.
+/// in any order, and returns its results in the order of the queries.
 ///
 /// # Errors
-/// [`Error::Argument`] if a side is empty, the lengths of embeddings differ, or a row is bad (see
-/// [`lengths`]).
+/// [`Error::Argument`] if a side is empty, the dimensions differ, or a row has no valid length (see
+/// [`Embeddings::lengths`]).
 pub(super) fn for_each_query<T: Send>(
     query: &Embeddings,
     gallery: &Embeddings,
@@ -88,8 +59,12 @@ pub(super) fn for_each_query<T: Send>(
             return Err(Error::Argument(format!("no embeddings of the {what}")));
         }
     }
-    let query_lengths = lengths("query", query, metric)?;
-    let gallery_lengths = lengths("gallery", gallery, metric)?;
+    let least = match metric {
+        Metric::Cosine => *LENGTHS.start(),
+        Metric::SquaredEuclidean => 0.0,
+    };
+    let query_lengths = query.lengths("query", least)?;
+    let gallery_lengths = gallery.lengths("gallery", least)?;
     let distance = |query: f64, gallery: f64, product: f32| match metric {
         Metric::Cosine => (1.0 - f64::from(product) / (query * gallery)).max(0.0) as f32,
         Metric::SquaredEuclidean => {
@@ -101,7 +76,7 @@ pub(super) fn for_each_query<T: Send>(
     // Blocks of one size, as many for each thread.
     let rounds = query.rows().div_ceil(threads * BLOCK);
     let block = query.rows().div_ceil(threads * rounds);
-    let kernel = product::fastest();
+    let kernel = kernels().next().unwrap_or(PLAIN);
     let buffer = || vec![0.0; block * gallery.rows()];
     let found = on_all_cores(query.rows(), block, buffer, |products, queries, done| {
         let products = &mut products[..queries.len() * gallery.rows()];
@@ -117,14 +92,32 @@ pub(super) fn for_each_query<T: Send>(
     Ok(found)
 }
 
-/// Threads that work at once.
+/// The matrix products that this processor runs, fastest first.
+fn kernels() -> impl Iterator<Item = ProductKernel> {
+    #[cfg(target_arch = "x86_64")]
+    let found = [avx512::products(), avx2::products()];
+    #[cfg(target_arch = "aarch64")]
+    let found = [neon::products()];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found: [Option<ProductKernel>; 0] = [];
+    found.into_iter().flatten().chain([PLAIN])
+}
+
+/// `each` of `0..count`, in that order, on all cores.
+pub(super) fn map_on_all_cores<T: Send>(count: usize, each: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    const BLOCK: usize = 64;
+    let work = |(): &mut (), range: Range<usize>, done: &mut Vec<T>| done.extend(range.map(&each));
+    on_all_cores(count, BLOCK, || (), work)
+}
+
+/// Number of threads.
 pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What `work` pushes for `0..count`, in that order. It is called with one `block` of numbers after
-/// the other, on all cores, and with what `start` made for its thread.
-pub(super) fn on_all_cores<S, T: Send>(
+/// What `work` pushes for `0..count`, in that order. It is called with blocks of numbers, on all cores,
+/// and with the state that `start` made for its thread.
+fn on_all_cores<S, T: Send>(
     count: usize,
     block: usize,
     start: impl Fn() -> S + Sync,

@@ -1,34 +1,30 @@
-//! Who is on an image and which camera took it, from the names of files in public data sets.
+//! Parses person and camera from file names of public data sets.
 
 use std::path::Path;
 
 use network::{Error, Result};
 
-/// The folder of the images to train with.
+/// Folder of the training images.
 pub const TRAIN: &str = "bounding_box_train";
-/// The folder of the images that are searched for.
+/// Folder of the query images.
 pub const QUERY: &str = "query";
-/// The folder of the images that are searched in.
+/// Folder of the gallery images.
 pub const GALLERY: &str = "bounding_box_test";
 
-/// Who is on an image, and where and when it was taken.
+/// Person and camera of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Label {
-    /// Number of the person; 0 is a distractor (someone, but no one who is searched for) and a
-    /// negative number is junk (a bad box, which counts neither as right nor as wrong).
+    /// Number of the person; 0 is a distractor (a person of no query) and a negative number is junk (a
+    /// bad box, which counts neither as right nor as wrong).
     pub person: i32,
     /// Number of the camera.
     pub camera: u32,
-    /// Number of the recording, where the name has one.
-    pub sequence: Option<u32>,
-    /// Number of the frame in the recording, where the name has one.
-    pub frame: Option<u32>,
 }
 
-/// What the name of an image at `path` says, in a data set that needs every image labelled.
+/// The label of the image at `path`, by its name.
 ///
 /// # Errors
-/// [`Error::Argument`] naming the path, if [`parse`] knows no such name.
+/// [`Error::Argument`] naming the path, if [`parse`] fails.
 pub fn label(path: &Path) -> Result<Label> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(parse).ok_or_else(|| {
@@ -43,8 +39,8 @@ pub fn label(path: &Path) -> Result<Label> {
 ///
 /// | data set | name | read as |
 /// |---|---|---|
-/// | Market-1501 | `0001_c1s1_000007_00.jpg` | person 1, camera 1, sequence 1, frame 7 |
-/// | DukeMTMC-reID | `0001_c1_f0044158.jpg` | person 1, camera 1, frame 44158 |
+/// | Market-1501 | `0001_c1s1_000007_00.jpg` | person 1, camera 1 |
+/// | DukeMTMC-reID | `0001_c1_f0044158.jpg` | person 1, camera 1 |
 /// | MSMT17 | `0000_000_01_0303morning_0008_0.jpg` | person **1**, camera 1 |
 ///
 /// MSMT17 counts persons from 0 and has no distractors: they are moved up by one.
@@ -53,8 +49,8 @@ pub fn parse(file_name: &str) -> Option<Label> {
     let stem = file_name.split('.').next()?;
     let fields: Vec<&str> = stem.split('_').collect();
     match fields.as_slice() {
-        // As torchreid reads it: the third field is the camera. What the others are is not
-        // documented, except for the time of the day.
+        // As in torchreid: the third field is the camera. The others are undocumented, except for
+        // the time of the day.
         [person, image, camera, time, group, part]
             if ["morning", "noon", "afternoon"]
                 .iter()
@@ -64,8 +60,6 @@ pub fn parse(file_name: &str) -> Option<Label> {
             Some(Label {
                 person: i32::try_from(number(person)?).ok()?.checked_add(1)?,
                 camera: number(camera)?,
-                sequence: None,
-                frame: None,
             })
         }
         [person, place, frame, rest @ ..] if rest.len() <= 1 => {
@@ -74,31 +68,24 @@ pub fn parse(file_name: &str) -> Option<Label> {
                 None => i32::try_from(number(person)?).ok()?,
             };
             let place = place.strip_prefix('c')?;
-            let (camera, sequence) = match place.split_once('s') {
-                Some((camera, sequence)) => (camera, Some(number(sequence)?)),
-                None => (place, None),
-            };
-            if let [detection] = rest {
-                number(detection)?;
+            let (camera, sequence) = place.split_once('s').unwrap_or((place, "0"));
+            let frame = frame.strip_prefix('f').unwrap_or(frame);
+            for digits in [sequence, frame].iter().chain(rest) {
+                number(digits)?;
             }
             Some(Label {
                 person,
                 camera: number(camera)?,
-                sequence,
-                frame: Some(number(frame.strip_prefix('f').unwrap_or(frame))?),
             })
         }
         _ => None,
     }
 }
 
-/// A number of digits only: no sign, no space.
+/// A number without sign or space.
 fn number(digits: &str) -> Option<u32> {
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    let valid = digits.bytes().all(|byte| byte.is_ascii_digit());
+    valid.then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]
@@ -118,36 +105,17 @@ mod tests {
 
     #[test]
     fn names_of_public_data_sets() {
-        let label = |person, camera, sequence, frame| {
-            Some(Label {
-                person,
-                camera,
-                sequence,
-                frame,
-            })
-        };
+        let label = |person, camera| Some(Label { person, camera });
         let cases = [
-            ("0001_c1s1_000007_00.jpg", label(1, 1, Some(1), Some(7))),
-            (
-                "1501_c6s4_013452_11.jpg",
-                label(1501, 6, Some(4), Some(13_452)),
-            ),
-            (
-                "0000_c3s2_107328_06.jpg",
-                label(0, 3, Some(2), Some(107_328)),
-            ),
-            ("-1_c2s3_000001_01.jpg", label(-1, 2, Some(3), Some(1))),
-            ("0001_c1s1_000007_00.jpg.jpg", label(1, 1, Some(1), Some(7))),
-            ("0001_c1_f0044158.jpg", label(1, 1, None, Some(44_158))),
-            ("7140_c8_f0123456.png", label(7140, 8, None, Some(123_456))),
-            (
-                "0000_000_01_0303morning_0008_0.jpg",
-                label(1, 1, None, None),
-            ),
-            (
-                "1040_017_15_0113noon_0933_2.jpg",
-                label(1041, 15, None, None),
-            ),
+            ("0001_c1s1_000007_00.jpg", label(1, 1)),
+            ("1501_c6s4_013452_11.jpg", label(1501, 6)),
+            ("0000_c3s2_107328_06.jpg", label(0, 3)),
+            ("-1_c2s3_000001_01.jpg", label(-1, 2)),
+            ("0001_c1s1_000007_00.jpg.jpg", label(1, 1)),
+            ("0001_c1_f0044158.jpg", label(1, 1)),
+            ("7140_c8_f0123456.png", label(7140, 8)),
+            ("0000_000_01_0303morning_0008_0.jpg", label(1, 1)),
+            ("1040_017_15_0113noon_0933_2.jpg", label(1041, 15)),
             ("Thumbs.db", None),
             ("", None),
             ("0001.jpg", None),

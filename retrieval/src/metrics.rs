@@ -1,9 +1,9 @@
-//! How well a ranking finds people again: CMC, mAP and mINP by the rules of Market-1501.
+//! Quality of a ranking: CMC, mAP and mINP by the rules of Market-1501.
 //!
-//! For each query the gallery is ranked by distance, ties by the order in the gallery. Images of
-//! the same person by the same camera and junk (a negative number) are taken out first; distractors
-//! (number 0) stay, as wrong answers. A query whose person no other camera saw, or which is itself
-//! a distractor or junk, is skipped and counted.
+//! For each query the gallery is ranked by distance, ties by the order in the gallery. Images of the
+//! same person by the same camera and junk (a negative number) are removed first; distractors (number
+//! 0) stay as wrong answers. A query without a right answer, or which is a distractor or junk, is
+//! skipped and counted.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use network::{Error, Result};
 /// Ranks that [`Scores::cmc`] lists.
 const CMC_RANKS: usize = 50;
 
-/// Quality of a ranking, all shares of 0 to 1.
+/// Quality of a ranking; all values are shares, 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {
     /// Share of the queries whose first answer is right.
@@ -29,16 +29,16 @@ pub struct Scores {
     /// Mean inverse negative penalty: right answers divided by the rank of the last of them (Ye et
     /// al., "Deep Learning for Person Re-identification: A Survey and Outlook", 2021).
     pub minp: f64,
-    /// Queries that the numbers are means over.
+    /// Queries in the means.
     pub queries: usize,
-    /// Queries that were left out because the gallery has no right answer.
+    /// Queries without a right answer in the gallery, which are not in the means.
     pub skipped: usize,
     /// `cmc[r - 1]`: share of the queries with a right answer among the first `r`; for 50 ranks, or
     /// as many as the gallery has images.
     pub cmc: Vec<f64>,
 }
 
-/// What one query contributes to [`Scores`].
+/// The contribution of one query to [`Scores`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Rank of the first right answer, from 1 on.
@@ -52,19 +52,32 @@ pub struct Outcome {
 /// Ranks the gallery for each query and scores it. Needs memory for the distances of at most 480
 /// queries a core.
 ///
+/// ```
+/// use retrieval::metrics::evaluate;
+/// use retrieval::{Embeddings, Labelled, Metric, market};
+///
+/// let query = Embeddings::new(2, vec![1.0, 0.0])?;
+/// let gallery = Embeddings::new(2, vec![0.0, 1.0, 0.8, 0.6])?;
+/// let labels = ["0007_c1s1_000001_00.jpg", "0003_c2s1_000002_00.jpg", "0007_c2s1_000003_00.jpg"]
+///     .map(|name| market::parse(name).expect("a name of Market-1501"));
+/// let [query, gallery] = [(&query, &labels[..1]), (&gallery, &labels[1..])]
+///     .map(|(embeddings, labels)| Labelled { embeddings, labels });
+/// let scores = evaluate(&query, &gallery, Metric::Cosine)?;
+/// assert_eq!((scores.rank1, scores.map), (1.0, 1.0));
+/// # Ok::<(), network::Error>(())
+/// ```
+///
 /// # Errors
-/// [`Error::Argument`] if a side is empty, embeddings and labels do not fit together, a row has
-/// numbers that are not finite (it is named) or is zero when the metric is cosine, or if no query
-/// has a right answer.
+/// [`Error::Argument`] if a side is empty, the numbers of embeddings and labels differ, a row (which is
+/// named) is not finite or, with cosine, zero, or if no query has a right answer.
 pub fn evaluate(query: &Labelled<'_>, gallery: &Labelled<'_>, metric: Metric) -> Result<Scores> {
     scores(&outcomes(query, gallery, metric)?, gallery.labels.len())
 }
 
-/// The same query by query, in their order, `None` for one without a right answer: what intervals
-/// around the means are drawn from.
+/// As [`evaluate`], query by query, `None` for one without a right answer: for confidence intervals.
 ///
 /// # Errors
-/// As [`evaluate`], but that no query has a right answer is none.
+/// As [`evaluate`], except that a right answer is not needed.
 pub fn outcomes(
     query: &Labelled<'_>,
     gallery: &Labelled<'_>,
@@ -110,37 +123,30 @@ pub fn evaluate_distances(distances: &[f32], query: &[Label], gallery: &[Label])
             distances[at]
         )));
     }
-    let outcomes = distance::on_all_cores(
-        query.len(),
-        64,
-        || (),
-        |(), queries, done| {
-            done.extend(queries.map(|index| {
-                let distances = &distances[index * gallery.len()..][..gallery.len()];
-                outcome(distances, query[index], gallery)
-            }));
-        },
-    );
+    let outcomes = distance::map_on_all_cores(query.len(), |index| {
+        let distances = &distances[index * gallery.len()..][..gallery.len()];
+        outcome(distances, query[index], gallery)
+    });
     scores(&outcomes, gallery.len())
 }
 
-/// An answer to a query that [`first_answers`] found.
+/// An answer of [`first_answers`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranked {
     /// Row of the gallery.
     pub image: usize,
-    /// Its distance to the query, as the metric has it.
+    /// Its distance to the query.
     pub distance: f32,
     /// Whether it shows the query's person.
     pub right: bool,
 }
 
-/// The first `count` answers to some of the queries, named by row, nearest first by the rules of
-/// [`evaluate`]: what a person looks at beside the numbers.
+/// The first `count` answers to some queries, named by row, nearest first by the rules of
+/// [`evaluate`]: for viewing.
 ///
 /// # Errors
-/// As [`evaluate`], but a query without a right answer is none; [`Error::Argument`] if a query does
-/// not exist.
+/// As [`evaluate`], except that a right answer is not needed; [`Error::Argument`] if a query does not
+/// exist.
 pub fn first_answers(
     query: &Labelled<'_>,
     gallery: &Labelled<'_>,
@@ -178,9 +184,9 @@ pub fn first_answers(
 pub(super) enum Answer {
     /// The same person, seen by another camera.
     Right,
-    /// Someone else.
+    /// Another person.
     Wrong,
-    /// Taken out before ranking: junk, or the same person by the same camera.
+    /// Removed before ranking: junk, or the same person by the same camera.
     Ignored,
 }
 
@@ -196,8 +202,8 @@ pub(super) fn answer(query: Label, gallery: Label) -> Answer {
     }
 }
 
-/// Scores one query, `None` if the gallery has no right answer. No full sort: each wrong answer is
-/// only placed among the few right ones.
+/// Scores one query, `None` if the gallery has no right answer. Instead of a full sort, each wrong
+/// answer is placed among the few right ones.
 fn outcome(distances: &[f32], query: Label, gallery: &[Label]) -> Option<Outcome> {
     let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     let mut right: Vec<(f32, usize)> = gallery
@@ -262,12 +268,7 @@ mod tests {
     use super::*;
 
     fn label(person: i32, camera: u32) -> Label {
-        Label {
-            person,
-            camera,
-            sequence: None,
-            frame: None,
-        }
+        Label { person, camera }
     }
 
     /// By hand: the query is person 1 at camera 1.

@@ -1,17 +1,11 @@
-//! Which threshold? How often a known person is missed and an unknown one is taken for somebody, by
-//! threshold.
+//! Error rates of a search by threshold: FNIR and FPIR.
 //!
-//! Two searches for each query, as in NIST's tests of face identification (Grother, Ngan and
-//! Hanaoka, "Face Recognition Vendor Test Part 2: Identification", NISTIR 8271, 2019, with one
-//! candidate, R = 1). In the *mate search* the person is in the gallery, seen by other cameras. In
-//! the *non-mate search* all images of the person are taken out: an impostor with the looks of
-//! somebody real (leave one identity out). Junk is never in the gallery, distractors always are,
-//! and those of the query's own camera stay if they show somebody else.
-//!
-//! At a threshold t on the cosine similarity
-//! - FNIR(t) is the share of mate searches that miss: the most similar image is not of this person,
-//!   or its similarity is below t;
-//! - FPIR(t) is the share of non-mate searches whose most similar image reaches t.
+//! Two searches for each query, as in NIST's tests of face identification (Grother, Ngan and Hanaoka,
+//! NISTIR 8271, 2019, with R = 1). In the *mate search* the person is in the gallery, seen by other
+//! cameras. In the *non-mate search* all images of the person are removed. Junk is never in the
+//! gallery; distractors, and other persons of the query's camera, always are. FNIR(t) is the share of
+//! mate searches whose most similar image is of another person or below t; FPIR(t) is the share of
+//! non-mate searches whose most similar image reaches t (cosine similarity).
 
 use serde::Serialize;
 
@@ -20,47 +14,47 @@ use super::{Labelled, Metric, distance};
 pub use network::metadata::OperatingPoint;
 use network::{Error, Result};
 
-/// Shares of false alarms that operators ask for.
+/// Common targets of FPIR.
 const TARGETS: [f64; 6] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.2];
 
 /// Points of [`OpenSet::curve`] at most.
 const CURVE_POINTS: usize = 101;
 
-/// The lowest threshold that keeps false alarms within a target.
+/// The operating point of a target: the lowest threshold within it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Operating {
-    /// The most that [`OperatingPoint::fpir`] may be.
+pub struct TargetPoint {
+    /// The largest allowed [`OperatingPoint::fpir`].
     pub target: f64,
-    /// What is reached; its `fpir` is a multiple of one over the number of non-mate searches.
+    /// The operating point; its `fpir` is a multiple of 1 / non-mate searches.
     pub point: OperatingPoint,
 }
 
-/// Misses and false alarms over all thresholds.
+/// FNIR and FPIR over all thresholds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OpenSet {
-    /// Searches for persons who are in the gallery.
+    /// Searches for enrolled persons.
     pub mate_searches: usize,
-    /// Searches for persons who are not.
+    /// Searches for unknown persons.
     pub non_mate_searches: usize,
-    /// Operating points at 0.1, 0.5, 1, 5, 10 and 20 % false alarms, less those that are below one
-    /// non-mate search and cannot be measured.
-    pub operating: Vec<Operating>,
-    /// Where misses and false alarms are closest to equal; the lowest such threshold.
+    /// TargetPoint points at an FPIR of 0.1, 0.5, 1, 5, 10 and 20 %, without those below one non-mate
+    /// search, which cannot be measured.
+    pub operating: Vec<TargetPoint>,
+    /// The EER operating point: FNIR and FPIR are closest to equal; the lowest such threshold.
     pub equal_error: OperatingPoint,
-    /// From all accepted to none, by ascending threshold, at most 101 points.
+    /// By ascending threshold, from all accepted to none; at most 101 points.
     pub curve: Vec<OperatingPoint>,
 }
 
-/// Scores of one query's searches.
+/// Similarities of the searches of one query.
 #[derive(Debug, Clone, Copy)]
 struct Searches {
-    /// If there is a mate: its similarity if it comes first, else nothing reaches any threshold.
+    /// If there is a mate: its similarity if it is first, else minus infinity.
     mate: Option<f32>,
-    /// If anyone else is in the gallery: the highest similarity.
+    /// If another person is in the gallery: the highest similarity.
     non_mate: Option<f32>,
 }
 
-/// Measures the curve with every query of a known person (its number is above 0).
+/// Measures the curve with every query of a labelled person (number above 0).
 ///
 /// # Errors
 /// [`Error::Argument`] as [`super::metrics::evaluate`] with cosine, or if there is no mate search
@@ -105,7 +99,7 @@ pub fn curve(query: &Labelled<'_>, gallery: &Labelled<'_>) -> Result<OpenSet> {
     from_scores(&sorted(&|s| s.mate), &sorted(&|s| s.non_mate))
 }
 
-/// The curve of ascending scores; a mate that does not come first has minus infinity.
+/// The curve of ascending similarities; a mate that is not first has minus infinity.
 fn from_scores(mates: &[f32], non_mates: &[f32]) -> Result<OpenSet> {
     let (Some(&highest_mate), Some(&highest)) = (mates.last(), non_mates.last()) else {
         return Err(Error::Argument(format!(
@@ -125,17 +119,17 @@ fn from_scores(mates: &[f32], non_mates: &[f32]) -> Result<OpenSet> {
     let operating = TARGETS
         .iter()
         .filter_map(|&target| {
-            // The margin forgives that 0.1 * 30 is a little less than 3.
+            // In floating point 0.1 * 30 is a little less than 3.
             let allowed = (target * non_mates.len() as f64 + 1e-9) as usize;
             let first_refused = non_mates.len().checked_sub(allowed + 1)?;
-            (allowed > 0).then(|| Operating {
+            (allowed > 0).then(|| TargetPoint {
                 target,
                 point: point(non_mates[first_refused].next_up()),
             })
         })
         .collect();
 
-    // Between two scores nothing changes: these are all thresholds that differ.
+    // All thresholds that differ: between two similarities nothing changes.
     let mut thresholds: Vec<f32> = mates.iter().chain(non_mates).copied().collect();
     thresholds.retain(|score| score.is_finite());
     thresholds.push(highest.max(highest_mate).next_up());
@@ -169,12 +163,7 @@ mod tests {
 
     fn labels(of: &[(i32, u32)]) -> Vec<Label> {
         of.iter()
-            .map(|&(person, camera)| Label {
-                person,
-                camera,
-                sequence: None,
-                frame: None,
-            })
+            .map(|&(person, camera)| Label { person, camera })
             .collect()
     }
 

@@ -1,13 +1,9 @@
-//! k-reciprocal re-ranking: people whose nearest neighbours are each other's move together.
+//! k-reciprocal re-ranking: images whose nearest neighbours are mutual move closer.
 //!
-//! After Zhong, Zheng, Cao and Li, "Re-ranking Person Re-identification with k-reciprocal
-//! Encoding", CVPR 2017, step by step as in their `re_ranking.py` in its common form (squared
-//! Euclidean distances, divided by the largest of each row). That code holds several matrices of
-//! all images by all images; here only what is not zero is kept: besides the result, the distances
-//! of at most 480 images a core to all others, and a few hundred numbers an image.
-//!
-//! Where that code leaves the order open, ties go to the earlier image, queries before gallery; an
-//! image is at distance 0 of itself.
+//! After Zhong, Zheng, Cao and Li, CVPR 2017, step by step as in their `re_ranking.py` (squared Euclidean
+//! distances, divided by the largest of each row). That code keeps several matrices of all images by all
+//! images; this one keeps the distances of at most 480 images a core and a few hundred elements an
+//! image. Where that code leaves the order open, ties go to the earlier image, queries first.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -18,7 +14,7 @@ use network::{Error, Result};
 /// Parameters of [`k_reciprocal`]; the default is the paper's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RerankOptions {
-    /// Size of the neighbourhoods that must hold each other, at least 1.
+    /// Size of the neighbourhoods that must contain each other, at least 1.
     pub k1: usize,
     /// Number of nearest images whose neighbourhoods are averaged, at least 1 (none but its own).
     pub k2: usize,
@@ -36,11 +32,11 @@ impl Default for RerankOptions {
     }
 }
 
-/// Numbers of a row that are not zero, by ascending column.
+/// Non-zero elements of a row, by ascending column.
 type Sparse = Vec<(u32, f32)>;
 
 /// Re-ranked distances of every query to every gallery image, `[queries, gallery]` row-major,
-/// 0 to 1. The embeddings are taken as they are: normalise them first for cosine.
+/// 0 to 1. Normalise the embeddings before for cosine.
 ///
 /// # Errors
 /// [`Error::Argument`] if a side is empty, lengths differ, a row has numbers that are not finite
@@ -71,7 +67,7 @@ pub fn k_reciprocal(
             distances[index] = 0.0;
             let largest = distances.iter().copied().fold(0.0, f32::max);
             if let Some(original) = of_query.get(index) {
-                // Nobody else writes this row: the lock only says so to the compiler.
+                // Never contended: one visit a row.
                 let mut original = original.lock().unwrap_or_else(PoisonError::into_inner);
                 for (to, from) in original.iter_mut().zip(&distances[query.rows()..]) {
                     *to = share(*from, largest);
@@ -82,7 +78,7 @@ pub fn k_reciprocal(
     drop(of_query);
 
     let neighbours: Vec<&[u32]> = rows.iter().map(|(nearest, _)| nearest.as_slice()).collect();
-    let encoded = per_image(all.rows(), |index| {
+    let encoded = distance::map_on_all_cores(all.rows(), |index| {
         let members = expanded(&neighbours, index as u32, k1);
         let weights = members.into_iter().map(|member| {
             let apart = distance::squared_euclidean(all.row(index), all.row(member as usize));
@@ -98,26 +94,13 @@ pub fn k_reciprocal(
     let encoded = if k2 == 1 {
         encoded
     } else {
-        per_image(all.rows(), |index| {
+        distance::map_on_all_cores(all.rows(), |index| {
             let near = neighbours[index];
             mean(&encoded, &near[..k2.min(near.len())])
         })
     };
 
     Ok(blended(original, &encoded, query.rows(), lambda))
-}
-
-/// What `encode` makes of each image, on all cores.
-fn per_image(count: usize, encode: impl Fn(usize) -> Sparse + Sync) -> Vec<Sparse> {
-    const BLOCK: usize = 64;
-    distance::on_all_cores(
-        count,
-        BLOCK,
-        || (),
-        |(), images, done| {
-            done.extend(images.map(&encode));
-        },
-    )
 }
 
 fn stacked(query: &Embeddings, gallery: &Embeddings) -> Result<Embeddings> {

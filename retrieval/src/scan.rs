@@ -1,27 +1,12 @@
-//! Exact top-k search over unit-length embeddings: rows and a query go in, the most similar rows come out, in a few milliseconds per 100 000 rows.
+//! Exact top-k search over unit-length embeddings.
 //!
-//! A device has no use for an approximate index: reading one byte per dimension is fast enough, and an answer that depends on a random graph cannot be tested.
-//! So the scan has two stages and is exact.
-//!
-//! 1. Every row is kept twice: as f32, and as s8 codes with a scale and the length of what the codes lose (`scan/codes.rs` derives the bound). Integer dot products
-//!    over the codes give, for every row, a number that its similarity cannot exceed.
-//! 2. Only a row whose bound reaches the worst hit so far is scored from the f32 rows, by one routine with a fixed order of additions.
-//!
-//! Stage 1 is integer arithmetic and therefore the same on every instruction set; stage 2 is one routine. The answer is, bit for bit, the answer of scoring every row,
-//! which is what the tests compare it with.
-//!
-//! One core of a Xeon with AVX-512 VNNI (Sapphire Rapids class, a shared two-core machine), best of 20, top 5 of random rows of 512 dimensions, milliseconds:
-//!
-//! | rows | scoring every row | f32 products alone | plain Rust | AVX2 | AVX-VNNI | AVX-512 VNNI |
-//! |---|---|---|---|---|---|---|
-//! | 100 000 | 42 | 27 | 12.7 | 2.5 | 2.4 | 2.3 |
-//! | 1 000 000 | 399 | 232 | 136 | 57 | 51 | 43 |
-//!
-//! The fast ones wait for memory: 51 MB of codes fit that machine's last cache, 512 MB arrive at 12 GB/s. Prefetching 8 KiB ahead made it worse (77 ms). The worst
-//! order of rows, each more similar than all before it, scores every row: 52 and 477 ms.
+//! Each row is kept as f32 and as `i8` values with a bound on their error. Integer products give an
+//! upper bound of each similarity; only rows whose bound reaches the worst hit so far are computed from
+//! f32, by one routine. So the result is the same, bit for bit, as that of computing every row, on every
+//! instruction set. docs/adr/0002-exact-scan.md has the measurements.
 
-mod codes;
 mod kernel;
+mod quantised;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -34,26 +19,41 @@ use std::cmp::{Ordering, Reverse};
 
 use heapless::binary_heap::{BinaryHeap, Min};
 
-use codes::{Codes, QueryCodes};
-use kernel::{Kernel, PLAIN};
+use kernel::{DotKernel, PLAIN};
 use network::{Error, Result};
+use quantised::{QuantisedQuery, QuantisedRows};
 
-/// The most dimensions that an embedding may have: four times the 2048 of an unreduced ResNet-50. The i32 sums of stage 1 have room for twice as many.
+/// The most dimensions of an embedding: four times the 2048 of ResNet-50. The i32 sums have room for
+/// twice as many.
 pub const MAX_DIM: usize = 8192;
 
-/// How far from 1 the length of a row or a query may be.
+/// Largest difference of the length of a row or a query from 1.
 pub const UNIT_TOLERANCE: f64 = 1e-3;
 
-/// Rows that stage 1 scores before stage 2 looks at them: small enough for the stack, large enough that the call costs nothing.
+/// Rows of one call of the kernel: few enough for the stack, enough to make the call cheap.
 const BLOCK: usize = 128;
 
-/// Embeddings of one dimension, searchable by similarity (cosine, the rows being of unit length). Rows are numbered from 0 in the order of insertion.
+/// Embeddings of one dimension and unit length, searchable by cosine similarity. Rows are numbered from 0
+/// in the order of insertion.
+///
+/// ```
+/// use retrieval::scan::Index;
+///
+/// let mut index = Index::new(2)?;
+/// for row in [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]] {
+///     index.push(&row)?;
+/// }
+/// let hits = index.top::<2>(&[0.8, 0.6])?;
+/// assert_eq!((hits[0].row, hits[1].row), (1, 0));
+/// assert!((hits[0].similarity - 0.96).abs() < 1e-6);
+/// # Ok::<(), network::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Index {
     dim: usize,
     rows: Vec<f32>,
-    codes: Codes,
-    kernel: Kernel,
+    quantised: QuantisedRows,
+    kernel: DotKernel,
 }
 
 /// A row that a search found.
@@ -86,7 +86,7 @@ impl Index {
         Ok(Self {
             dim,
             rows: Vec::new(),
-            codes: Codes::new(dim),
+            quantised: QuantisedRows::new(dim),
             kernel: fastest(),
         })
     }
@@ -94,10 +94,11 @@ impl Index {
     /// Adds a row of `dim` elements and unit length, and returns its number.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the row has another dimension, an element that is not finite, or a length further than [`UNIT_TOLERANCE`] from 1.
+    /// [`Error::Argument`] if the row has another dimension, an element that is not finite, or a length
+    /// further than [`UNIT_TOLERANCE`] from 1.
     pub fn push(&mut self, row: &[f32]) -> Result<usize> {
         self.check(row)?;
-        self.codes.push(row);
+        self.quantised.push(row);
         self.rows.extend_from_slice(row);
         Ok(self.len() - 1)
     }
@@ -124,7 +125,7 @@ impl Index {
         let last = (len - 1) * self.dim;
         self.rows.copy_within(last.., row * self.dim);
         self.rows.truncate(last);
-        self.codes.swap_remove(row);
+        self.quantised.swap_remove(row);
         Ok(())
     }
 
@@ -155,7 +156,8 @@ impl Index {
         &self.rows[row * self.dim..][..self.dim]
     }
 
-    /// The `K` rows most similar to `query`, best first, ties in the order of their numbers; fewer if the index has fewer.
+    /// The `K` rows most similar to `query`, best first, ties in the order of their numbers; fewer if the
+    /// index has fewer.
     ///
     /// # Errors
     /// [`Error::Argument`] if `query` is no unit-length embedding of the index's dimension.
@@ -165,24 +167,25 @@ impl Index {
         Ok(best.into_sorted())
     }
 
-    /// Calls `visit` with every row, in order, that may matter, and skips those that cannot: `visit` answers with the similarity that a row must reach from now on.
-    /// Rows below that may still be visited, rows at or above it always are. [`f32::NEG_INFINITY`] asks for every row. This is what [`Index::top`] is made of,
-    /// and what a caller uses who ranks groups of rows.
+    /// Calls `visit` with the rows, in order, that may reach the similarity that `visit` returned last.
+    /// All rows at or above it are visited, and some below it; [`f32::NEG_INFINITY`] visits every row.
+    /// [`Index::top`] is built on it, and rankings of groups of rows.
     ///
     /// # Errors
     /// [`Error::Argument`] if `query` is no unit-length embedding of the index's dimension.
     pub fn scan(&self, query: &[f32], mut visit: impl FnMut(Hit) -> f32) -> Result<()> {
         check(query, self.dim, "query")?;
-        let codes = QueryCodes::new(query);
+        let quantised = QuantisedQuery::new(query);
         let mut dots = [0; BLOCK];
         let mut floor = f32::NEG_INFINITY;
         for first in (0..self.len()).step_by(BLOCK) {
             let rows = first..self.len().min(first + BLOCK);
             let dots = &mut dots[..rows.len()];
-            self.kernel
-                .dots(self.codes.lines(rows.clone()), codes.lines(), dots);
-            for (row, (&dot, fit)) in rows.clone().zip(dots.iter().zip(self.codes.fits(rows))) {
-                if codes.ceiling(dot, fit) >= floor {
+            let lines = self.quantised.lines(rows.clone());
+            self.kernel.dots(lines, quantised.lines(), dots);
+            let scales = self.quantised.scales(rows.clone());
+            for (row, (&dot, scale)) in rows.zip(dots.iter().zip(scales)) {
+                if quantised.ceiling(dot, scale) >= floor {
                     let similarity = similarity(query, self.row(row));
                     floor = visit(Hit { row, similarity });
                 }
@@ -192,8 +195,9 @@ impl Index {
     }
 }
 
-/// The cosine similarity of two embeddings of unit length and equal dimension, the number that every search in this crate compares: products and sums in f64 (where
-/// a product of two f32 is exact), added in eight interleaved chains so that it vectorises, in an order that is the same on every machine.
+/// The cosine similarity of two embeddings of unit length and equal dimension, as in every search:
+/// products (which are exact) and sums in f64, in eight interleaved chains that vectorise, in the same
+/// order on every machine.
 ///
 /// # Panics
 /// If the dimensions differ.
@@ -220,19 +224,19 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 }
 
-/// The fastest routine that this processor runs.
-fn fastest() -> Kernel {
+/// The fastest kernel of this processor.
+fn fastest() -> DotKernel {
     kernels().next().unwrap_or(PLAIN)
 }
 
-/// Every routine that this processor runs, fastest first.
-fn kernels() -> impl Iterator<Item = Kernel> {
+/// All kernels of this processor, fastest first.
+fn kernels() -> impl Iterator<Item = DotKernel> {
     #[cfg(target_arch = "x86_64")]
     let found = [avx512::vnni(), avx2::vnni(), avx2::plain()];
     #[cfg(target_arch = "aarch64")]
     let found = [neon::dotprod(), neon::plain()];
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let found: [Option<Kernel>; 0] = [];
+    let found: [Option<DotKernel>; 0] = [];
     found.into_iter().flatten().chain([PLAIN])
 }
 
@@ -242,7 +246,7 @@ pub fn instruction_set() -> &'static str {
     fastest().name
 }
 
-/// Checks what `what`, of wanted dimension `dim`, must be before it is compared: finite and of unit length.
+/// Checks that `what` has dimension `dim`, finite elements and unit length.
 fn check(embedding: &[f32], dim: usize, what: &str) -> Result<()> {
     if embedding.len() != dim {
         return Err(Error::Argument(format!(
@@ -270,7 +274,8 @@ struct Best<const K: usize> {
     heap: BinaryHeap<Ranked, Min, K>,
 }
 
-/// A hit in the order of ranks: the greater is the better, and of two equally similar rows the one with the lower number.
+/// A hit ordered by rank: the greater is the better; of equally similar rows, the one with the lower
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Ranked(Hit);
 

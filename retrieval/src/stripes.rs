@@ -1,8 +1,7 @@
-//! The colours of a crop, stripe by stripe, as an embedding: what a network has to beat.
+//! Colour histograms of horizontal stripes as an embedding: the baseline of a network.
 //!
-//! Eight horizontal stripes; of each, histograms of hue, saturation and value (HSV). It knows what
-//! colours are worn at which height, and nothing of shape or pattern. Where it does well, a data set
-//! or a clip proves little.
+//! Each of eight stripes has histograms of hue, saturation and value (HSV). The embedding has colours by
+//! height, and neither shape nor pattern. A data set on which it does well proves little.
 
 use network::{Error, Result};
 
@@ -15,9 +14,9 @@ const BINS: [usize; 3] = [12, 4, 8];
 /// Length of an embedding.
 pub const DIM: usize = STRIPES * (BINS[0] + BINS[1] + BINS[2]);
 
-/// The embedding of a crop: `rgb` is `[height, width, 3]`, red first. Of each histogram the square
-/// roots, so that a scalar product is Bhattacharyya's coefficient, weighted by who is likely to be
-/// there: columns count less towards the edges. Length 1.
+/// The embedding of a crop: `rgb` is `[height, width, 3]`, red first. Elements are square roots of
+/// histograms, so that a scalar product is Bhattacharyya's coefficient. Columns towards the edges, which
+/// show less of the person, have less weight. Length 1.
 ///
 /// # Errors
 /// [`Error::Argument`] for a crop that is empty or less than [`STRIPES`] high, or another number of
@@ -40,7 +39,7 @@ pub fn embed(rgb: &[u8], width: usize, height: usize) -> Result<Vec<f32>> {
             let weight = 1.0 - aside * aside;
             let [hue, saturation, value] = hsv(*pixel);
             let bin = |share: f32, bins: usize| ((share * bins as f32) as usize).min(bins - 1);
-            // What is nearly grey has no hue to speak of.
+            // The hue of a grey is noise.
             stripe[bin(hue, hues)] += weight * saturation;
             stripe[hues + bin(saturation, saturations)] += weight;
             stripe[hues + saturations + bin(value, values)] += weight;

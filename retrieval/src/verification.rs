@@ -1,14 +1,9 @@
-//! Pairs of images: how often two persons pass for one at a threshold, and one person for two.
+//! Error rates of pairs by threshold: FMR and FNMR (ISO/IEC 19795-1:2021).
 //!
-//! The pairs are every query with every gallery image, by the rules of Market-1501. An *impostor*
-//! pair shows a known person (number above 0) and somebody else, a distractor too; a *genuine* pair
-//! shows one person by two cameras. Junk and a person's images by the query's own camera are no
-//! pairs. At a threshold t on the cosine similarity (ISO/IEC 19795-1:2021)
-//! - FMR(t), the false match rate, is the share of impostor pairs whose similarity reaches t;
-//! - FNMR(t), the false non-match rate, is the share of genuine pairs whose similarity is below t.
-//!
-//! Two networks over the same images are compared at one threshold, that of the first
-//! ([`threshold_at`]): it is in use, in a configuration or a contract, when the second takes over.
+//! The pairs are each query with each gallery image by the rules of Market-1501. An *impostor* pair
+//! shows a labelled person (number above 0) and another one, or a distractor; a *genuine* pair shows
+//! one person by two cameras. FMR(t) is the share of impostor pairs whose cosine similarity reaches t,
+//! FNMR(t) that of genuine pairs below t. Two networks are compared at the threshold of the first.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,24 +11,24 @@ use super::metrics::{Answer, answer};
 use super::{Labelled, Metric, distance};
 use network::{Error, Result};
 
-/// Pairs of one query, and how many of them are judged wrongly at a threshold.
+/// Pairs of one query, and the errors among them at a threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Pairs of two persons.
     pub impostors: u64,
-    /// Those of them that reach the threshold.
+    /// Impostor pairs that reach the threshold.
     pub false_matches: u64,
     /// Pairs of one person.
     pub genuine: u64,
-    /// Those of them that are below the threshold.
+    /// Genuine pairs below the threshold.
     pub false_non_matches: u64,
 }
 
-/// The lowest threshold at which FMR is at most `rate`. Of pairs of one similarity all are refused or
-/// none, so that fewer than the share may pass.
+/// The lowest threshold at which FMR is at most `rate`. Pairs of equal similarity pass together, so FMR
+/// may be below `rate`.
 ///
-/// Needs no memory for the pairs: their similarities are counted by the upper half of their bits,
-/// then, where the threshold must lie, by the lower half.
+/// Needs no memory for the pairs: similarities are counted by the upper half of their bits, then, in
+/// the bin of the threshold, by the lower half.
 ///
 /// # Errors
 /// [`Error::Argument`] as [`super::metrics::evaluate`] with cosine; if `rate` is not between 0 and 1,
@@ -46,7 +41,7 @@ pub fn threshold_at(query: &Labelled<'_>, gallery: &Labelled<'_>, rate: f64) -> 
     }
     let upper = counts(query, gallery, |key| Some(key >> 16))?;
     let pairs: u64 = upper.iter().sum();
-    // The margin forgives that 0.1 * 30 is a little less than 3.
+    // In floating point 0.1 * 30 is a little less than 3.
     let allowed = (rate * pairs as f64 + 1e-9) as u64;
     if allowed == 0 {
         return Err(Error::Argument(format!(
@@ -64,7 +59,7 @@ pub fn threshold_at(query: &Labelled<'_>, gallery: &Labelled<'_>, rate: f64) -> 
     Ok(of_key(high << 16 | low).next_up())
 }
 
-/// What each query contributes to the two rates at a threshold, in their order.
+/// The tally of each query at a threshold, in their order.
 ///
 /// # Errors
 /// [`Error::Argument`] as [`super::metrics::evaluate`] with cosine, or if the threshold is NaN.
@@ -93,11 +88,11 @@ enum Pair {
     Genuine,
 }
 
-/// Shows every pair of every query to `see`, and gives what it made of each query's.
+/// Folds the pairs of each query with `add`.
 fn pairs<T: Default + Send>(
     query: &Labelled<'_>,
     gallery: &Labelled<'_>,
-    see: impl Fn(&mut T, Pair, f32) + Sync,
+    add: impl Fn(&mut T, Pair, f32) + Sync,
 ) -> Result<Vec<T>> {
     query.check("queries")?;
     gallery.check("gallery")?;
@@ -115,7 +110,7 @@ fn pairs<T: Default + Send>(
                         Answer::Wrong => Pair::Impostor,
                         Answer::Ignored => continue,
                     };
-                    see(&mut made, pair, 1.0 - distance);
+                    add(&mut made, pair, 1.0 - distance);
                 }
             }
             made
@@ -123,7 +118,7 @@ fn pairs<T: Default + Send>(
     )
 }
 
-/// How many impostor pairs have each number that `bin` makes of the key of their similarity.
+/// A histogram of the impostor pairs: `bin` maps the key of a similarity to its bin.
 fn counts(
     query: &Labelled<'_>,
     gallery: &Labelled<'_>,
@@ -140,8 +135,7 @@ fn counts(
     Ok(counts.into_iter().map(AtomicU64::into_inner).collect())
 }
 
-/// The bin that holds the `number`-th item (from 0) counted from the last bin, and its number in
-/// there.
+/// The bin of the `number`-th item (from 0) counted from the last bin, and its number in the bin.
 fn place_from_above(counts: &[u64], mut number: u64) -> (u32, u64) {
     for (bin, &count) in counts.iter().enumerate().rev() {
         if number < count {
@@ -152,7 +146,7 @@ fn place_from_above(counts: &[u64], mut number: u64) -> (u32, u64) {
     unreachable!("a rate below 1 leaves a pair that does not pass")
 }
 
-/// A number that ascends as the float does.
+/// An integer in the order of the floats.
 fn key(value: f32) -> u32 {
     let bits = value.to_bits();
     if bits >> 31 == 0 {
@@ -178,12 +172,7 @@ mod tests {
 
     fn labels(of: &[(i32, u32)]) -> Vec<Label> {
         of.iter()
-            .map(|&(person, camera)| Label {
-                person,
-                camera,
-                sequence: None,
-                frame: None,
-            })
+            .map(|&(person, camera)| Label { person, camera })
             .collect()
     }
 

@@ -45,12 +45,7 @@ impl Random {
 }
 
 fn label(person: i32, camera: u32) -> Label {
-    Label {
-        person,
-        camera,
-        sequence: None,
-        frame: None,
-    }
+    Label { person, camera }
 }
 
 fn labelled<'a>(embeddings: &'a Embeddings, labels: &'a [Label]) -> Labelled<'a> {

@@ -4,16 +4,16 @@ use std::arch::x86_64::{
     __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps,
 };
 
-use super::product::{Kernel, blocked};
+use super::product::{ProductKernel, blocked};
 
 /// Rows of a tile. Its sums fill 12 of 16 registers.
 const ROWS: usize = 6;
 
-/// The routine, if the processor has AVX2 and FMA.
-pub(super) fn products() -> Option<Kernel> {
+/// The kernel, if the processor has AVX2 and FMA.
+pub(super) fn products() -> Option<ProductKernel> {
     let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    found.then_some(Kernel::new("avx2", |left, right, dim, out| {
-        // SAFETY: this closure leaves the function only where the processor has AVX2 and FMA.
+    found.then_some(ProductKernel::new("avx2", |left, right, dim, out| {
+        // SAFETY: the closure is returned only if the processor has AVX2 and FMA.
         unsafe { multiply(left, right, dim, out) }
     }))
 }
@@ -36,13 +36,13 @@ fn tile(a: &[[f32; ROWS]], b: &[[f32; 16]]) -> [[f32; 16]; ROWS] {
             sums[row][1] = _mm256_fmadd_ps(a, b[1], sums[row][1]);
         }
     }
-    // SAFETY: both are 96 numbers of 32 bits in the same order, and any bits are a number.
+    // SAFETY: both are 96 f32 in the same order.
     unsafe { std::mem::transmute(sums) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(values: &[f32; 8]) -> __m256 {
-    // SAFETY: it reads the 8 numbers of the array, at any alignment.
+    // SAFETY: it reads the 8 elements of the array, at any alignment.
     unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }

@@ -4,17 +4,20 @@ use std::arch::x86_64::{
     __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
 };
 
-use super::product::{Kernel, blocked};
+use super::product::{ProductKernel, blocked};
 
 /// Rows of a tile. Its sums fill 24 of 32 registers.
 const ROWS: usize = 12;
 
-/// The routine, if the processor has AVX-512 F.
-pub(super) fn products() -> Option<Kernel> {
-    is_x86_feature_detected!("avx512f").then_some(Kernel::new("avx512", |left, right, dim, out| {
-        // SAFETY: this closure leaves the function only where the processor has AVX-512 F.
-        unsafe { multiply(left, right, dim, out) }
-    }))
+/// The kernel, if the processor has AVX-512 F.
+pub(super) fn products() -> Option<ProductKernel> {
+    is_x86_feature_detected!("avx512f").then_some(ProductKernel::new(
+        "avx512",
+        |left, right, dim, out| {
+            // SAFETY: the closure is returned only if the processor has AVX-512 F.
+            unsafe { multiply(left, right, dim, out) }
+        },
+    ))
 }
 
 #[target_feature(enable = "avx512f")]
@@ -35,13 +38,13 @@ fn tile(a: &[[f32; ROWS]], b: &[[f32; 32]]) -> [[f32; 32]; ROWS] {
             sums[row][1] = _mm512_fmadd_ps(a, b[1], sums[row][1]);
         }
     }
-    // SAFETY: both are 384 numbers of 32 bits in the same order, and any bits are a number.
+    // SAFETY: both are 384 f32 in the same order.
     unsafe { std::mem::transmute(sums) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(values: &[f32; 16]) -> __m512 {
-    // SAFETY: it reads the 16 numbers of the array, at any alignment.
+    // SAFETY: it reads the 16 elements of the array, at any alignment.
     unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }

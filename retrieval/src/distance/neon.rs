@@ -3,17 +3,20 @@
 use std::arch::aarch64::{float32x4_t, vdupq_n_f32, vfmaq_laneq_f32, vld1q_f32};
 use std::arch::is_aarch64_feature_detected;
 
-use super::product::{Kernel, blocked};
+use super::product::{ProductKernel, blocked};
 
 /// Rows of a tile. Its sums fill 24 of 32 registers.
 const ROWS: usize = 8;
 
-/// The routine, if the processor has NEON.
-pub(super) fn products() -> Option<Kernel> {
-    is_aarch64_feature_detected!("neon").then_some(Kernel::new("neon", |left, right, dim, out| {
-        // SAFETY: this closure leaves the function only where the processor has NEON.
-        unsafe { multiply(left, right, dim, out) }
-    }))
+/// The kernel, if the processor has NEON.
+pub(super) fn products() -> Option<ProductKernel> {
+    is_aarch64_feature_detected!("neon").then_some(ProductKernel::new(
+        "neon",
+        |left, right, dim, out| {
+            // SAFETY: the closure is returned only if the processor has NEON.
+            unsafe { multiply(left, right, dim, out) }
+        },
+    ))
 }
 
 #[target_feature(enable = "neon")]
@@ -40,13 +43,13 @@ fn tile(a: &[[f32; ROWS]], b: &[[f32; 12]]) -> [[f32; 12]; ROWS] {
             sums[7][third] = vfmaq_laneq_f32::<3>(sums[7][third], b, high);
         }
     }
-    // SAFETY: both are 96 numbers of 32 bits in the same order, and any bits are a number.
+    // SAFETY: both are 96 f32 in the same order.
     unsafe { std::mem::transmute(sums) }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
 fn load(values: &[f32; 4]) -> float32x4_t {
-    // SAFETY: it reads the 4 numbers of the array.
+    // SAFETY: it reads the 4 elements of the array.
     unsafe { vld1q_f32(values.as_ptr()) }
 }

@@ -1,46 +1,33 @@
-//! Scalar products of every row of one side with every row of the other: the work of an evaluation.
-//! Blocks of rows go in, their products come out.
+//! Scalar products of each row of one matrix with each row of another, in tiles of rows.
 //!
-//! Rows are cut to [`DEPTH`] numbers, packed side by side, and multiplied a tile at a time: some rows
-//! of the left by some of the right, their sums in registers. A tile is written once for each
-//! instruction set and once in plain Rust; the fastest that the processor runs is taken.
-//!
-//! # How exact
-//! Each product of two rows is a chain of at most [`DEPTH`] f32 additions, and the chains are added.
-//! So every routine is within (`DEPTH` + ⌈dim / `DEPTH`⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ| of the true number
-//! (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1), two routines within twice
-//! that of each other: at most 3.2e-5 for unit vectors of 2048 numbers. The tests hold every routine
-//! to it.
+//! Each routine adds at most [`DEPTH`] products in a chain and then adds the chains. So it is within
+//! (`DEPTH` + ⌈dim / `DEPTH`⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ| of the exact product (Higham, "Accuracy and Stability
+//! of Numerical Algorithms", section 3.1), two routines within twice that of each other: at most 3.2e-5
+//! for unit vectors of 2048 elements. Tests check the bound.
 
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
-
-#[cfg(target_arch = "aarch64")]
-use super::neon;
-
-/// Numbers of each row that are multiplied before the next row's turn: keeps a tile's operands in
-/// the first-level cache.
+/// Elements of each row that are packed and multiplied at once: a tile's operands fit the first-level
+/// cache.
 pub(super) const DEPTH: usize = 256;
 
 /// `out[i][j]` = the scalar product of row `i` of `left` and row `j` of `right`, rows of `dim`.
 type Multiply = fn(left: &[f32], right: &[f32], dim: usize, out: &mut [f32]);
 
-/// A routine and the name of its instruction set.
+/// A matrix product and the name of its instruction set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kernel {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests say whose answer it was"))]
+pub(super) struct ProductKernel {
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests name it in messages"))]
     name: &'static str,
     multiply: Multiply,
 }
 
-/// Plain Rust: the truth that the others are compared with, and what runs where none of them does.
+/// Plain Rust: the reference of the tests, and the fallback.
 /// The sums of a tile fill 8 of the 16 registers that every x86-64 has.
-pub(super) const PLAIN: Kernel = Kernel::new("plain", |left, right, dim, out| {
+pub(super) const PLAIN: ProductKernel = ProductKernel::new("plain", |left, right, dim, out| {
     blocked::<4, 8>(left, right, dim, out, plain);
 });
 
-impl Kernel {
-    /// A routine that runs on this processor.
+impl ProductKernel {
+    /// A product that runs on this processor.
     pub(super) const fn new(name: &'static str, multiply: Multiply) -> Self {
         Self { name, multiply }
     }
@@ -53,24 +40,8 @@ impl Kernel {
     }
 }
 
-/// The fastest routine that this processor runs.
-pub(super) fn fastest() -> Kernel {
-    kernels().next().unwrap_or(PLAIN)
-}
-
-/// Every routine that this processor runs, fastest first.
-fn kernels() -> impl Iterator<Item = Kernel> {
-    #[cfg(target_arch = "x86_64")]
-    let found = [avx512::products(), avx2::products()];
-    #[cfg(target_arch = "aarch64")]
-    let found = [neon::products()];
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let found: [Option<Kernel>; 0] = [];
-    found.into_iter().flatten().chain([PLAIN])
-}
-
-/// [`Multiply`] in tiles of `R` by `C` rows. Always inlined, so that packing and adding are compiled
-/// for the instruction set of the caller as well.
+/// [`Multiply`] in tiles of `R` by `C` rows. Inlined, so that packing and adding are compiled for the
+/// instruction set of the caller as well.
 #[inline(always)]
 pub(super) fn blocked<const R: usize, const C: usize>(
     left: &[f32],
@@ -106,8 +77,8 @@ pub(super) fn blocked<const R: usize, const C: usize>(
     }
 }
 
-/// Numbers `start..start + packed.len()` of the first `N` rows, side by side; rows that are missing
-/// are left as they are, since nobody reads what comes of them.
+/// Packs elements `start..start + packed.len()` of the first `N` rows side by side. Missing rows are not
+/// written: their products are not used.
 #[inline(always)]
 fn pack<const N: usize>(rows: &[f32], dim: usize, start: usize, packed: &mut [[f32; N]]) {
     for (lane, row) in rows.chunks_exact(dim).take(N).enumerate() {
@@ -117,7 +88,7 @@ fn pack<const N: usize>(rows: &[f32], dim: usize, start: usize, packed: &mut [[f
     }
 }
 
-/// The scalar products of each of a group of packed rows with each of another.
+/// The products of each packed row of `a` with each of `b`.
 fn plain<const R: usize, const C: usize>(a: &[[f32; R]], b: &[[f32; C]]) -> [[f32; C]; R] {
     let mut sums = [[0.0f32; C]; R];
     for (a, b) in a.iter().zip(b) {
@@ -134,6 +105,7 @@ fn plain<const R: usize, const C: usize>(a: &[[f32; R]], b: &[[f32; C]]) -> [[f3
 mod tests {
     use std::time::{Duration, Instant};
 
+    use super::super::kernels;
     use super::*;
 
     /// Small whole numbers, whose products and sums are exact in any order.
@@ -212,15 +184,15 @@ mod tests {
         }
     }
 
-    /// Every routine in turn, nine times, so that what else the machine does meets all of them.
-    /// `cargo test --release -p kernels bench_products -- --ignored --nocapture`
+    /// Alternates the kernels nine times, so that other load on the machine affects all of them.
+    /// `cargo test --release -p retrieval bench_products -- --ignored --nocapture`
     #[test]
     #[ignore = "a measurement"]
     fn bench_products() {
         let (rows, columns, dim) = (240, 4_096, 2_048);
         let (left, right) = (rough(rows * dim, 1), rough(columns * dim, 2));
         let mut out = vec![0.0; rows * columns];
-        let all: Vec<Kernel> = kernels().collect();
+        let all: Vec<ProductKernel> = kernels().collect();
         let mut took = vec![Vec::<Duration>::new(); all.len()];
         for _ in 0..9 {
             for (kernel, took) in all.iter().zip(&mut took) {

@@ -1,4 +1,5 @@
-//! Integer products with AVX2, on every x86-64 since 2015, and with the VNNI that small Intel processors without AVX-512 have (N100 and the like).
+//! Integer products with AVX2, on most x86-64 since 2015, and with the VNNI of small Intel processors
+//! without AVX-512 (N100).
 
 use std::arch::x86_64::{
     __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_abs_epi8,
@@ -7,30 +8,31 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_sign_epi8,
 };
 
-use super::codes::Line;
-use super::kernel::Kernel;
+use super::kernel::DotKernel;
+use super::quantised::CacheLine;
 
-/// The routine, if the processor has AVX2.
-pub(super) fn plain() -> Option<Kernel> {
-    is_x86_feature_detected!("avx2").then_some(Kernel::new("avx2", |rows, query, out| {
-        // SAFETY: this closure leaves the function only where the processor has AVX2.
+/// The kernel, if the processor has AVX2.
+pub(super) fn plain() -> Option<DotKernel> {
+    is_x86_feature_detected!("avx2").then_some(DotKernel::new("avx2", |rows, query, out| {
+        // SAFETY: the closure is returned only if the processor has AVX2.
         unsafe { dots(rows, query, out) }
     }))
 }
 
-/// The routine, if the processor has AVX2 and the VEX form of VNNI.
-pub(super) fn vnni() -> Option<Kernel> {
+/// The kernel, if the processor has AVX2 and the VEX form of VNNI.
+pub(super) fn vnni() -> Option<DotKernel> {
     let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni");
-    found.then_some(Kernel::new("avx-vnni", |rows, query, out| {
-        // SAFETY: this closure leaves the function only where the processor has the features that `dots_vnni` is compiled for.
+    found.then_some(DotKernel::new("avx-vnni", |rows, query, out| {
+        // SAFETY: the closure is returned only if the processor has the features of `dots_vnni`.
         unsafe { dots_vnni(rows, query, out) }
     }))
 }
 
-/// `vpmaddubsw` multiplies unsigned by signed bytes and saturates its 16-bit sums of two: |x| times q with x's sign is x · q, and as no code is -128 two products are
-/// at most 2 · 127² = 32258, below the 32767 where it would saturate.
+/// `vpmaddubsw` multiplies unsigned by signed bytes and saturates its 16-bit sums of two. |x| times q
+/// with the sign of x is x · q; no value is -128, so two products are at most 2 · 127² = 32258 and do
+/// not saturate.
 #[target_feature(enable = "avx2")]
-fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
+fn dots(rows: &[CacheLine], query: &[CacheLine], out: &mut [i32]) {
     let ones = _mm256_set1_epi16(1);
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
         let mut low = _mm256_setzero_si256();
@@ -48,7 +50,7 @@ fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
 
 /// As [`dots`], with `vpdpbusd` in place of the two multiplications and the addition.
 #[target_feature(enable = "avx2,avxvnni")]
-fn dots_vnni(rows: &[Line], query: &[Line], out: &mut [i32]) {
+fn dots_vnni(rows: &[CacheLine], query: &[CacheLine], out: &mut [i32]) {
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
         let mut low = _mm256_setzero_si256();
         let mut high = _mm256_setzero_si256();
@@ -64,9 +66,9 @@ fn dots_vnni(rows: &[Line], query: &[Line], out: &mut [i32]) {
 /// The two halves of a line.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(line: &Line) -> [__m256i; 2] {
+fn load(line: &CacheLine) -> [__m256i; 2] {
     let halves = line.0.as_ptr().cast::<__m256i>();
-    // SAFETY: a `Line` is 64 bytes, aligned to 64: two halves of 32, each aligned to 32.
+    // SAFETY: a `CacheLine` is 64 bytes, aligned to 64: two halves of 32, each aligned to 32.
     unsafe { [_mm256_load_si256(halves), _mm256_load_si256(halves.add(1))] }
 }
 

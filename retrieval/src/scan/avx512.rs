@@ -1,28 +1,28 @@
-//! Integer products with AVX-512 VNNI (Ice Lake, Zen 4 and later): one `vpdpbusd` for a whole line of codes.
+//! Integer products with AVX-512 VNNI (Ice Lake, Zen 4 and later): one `vpdpbusd` a line.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_load_si512, _mm512_reduce_add_epi32,
     _mm512_set1_epi8, _mm512_setzero_si512, _mm512_xor_si512,
 };
 
-use super::codes::Line;
-use super::kernel::Kernel;
+use super::kernel::DotKernel;
+use super::quantised::CacheLine;
 
-/// The routine, if the processor has AVX-512 F, BW and VNNI.
-pub(super) fn vnni() -> Option<Kernel> {
+/// The kernel, if the processor has AVX-512 F, BW and VNNI.
+pub(super) fn vnni() -> Option<DotKernel> {
     let found = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vnni");
-    found.then_some(Kernel::new("avx512-vnni", |rows, query, out| {
-        // SAFETY: this closure leaves the function only where the processor has the features that `dots` is compiled for.
+    found.then_some(DotKernel::new("avx512-vnni", |rows, query, out| {
+        // SAFETY: the closure is returned only if the processor has the features of `dots`.
         unsafe { dots(rows, query, out) }
     }))
 }
 
-/// `vpdpbusd` multiplies unsigned by signed bytes: flipping the top bit of a code x gives x + 128 as an unsigned byte, and the surplus 128 · Σq is the same for all
-/// rows. The padding takes no part, because the query's padding is 0.
+/// `vpdpbusd` multiplies unsigned by signed bytes: flipping the top bit of x gives x + 128 as an unsigned
+/// byte, and the surplus 128 · Σq is the same for all rows. Padding has no effect: the query's is 0.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
+fn dots(rows: &[CacheLine], query: &[CacheLine], out: &mut [i32]) {
     let flip = _mm512_set1_epi8(-128);
     let ones = _mm512_set1_epi8(1);
     let mut sum = _mm512_setzero_si512();
@@ -31,7 +31,7 @@ fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
     }
     let surplus = 128 * _mm512_reduce_add_epi32(sum);
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
-        // Two chains, because a product takes five cycles before the next can be added to it.
+        // Two chains, because of the latency of five cycles.
         let mut even = _mm512_setzero_si512();
         let mut odd = _mm512_setzero_si512();
         let (row_pairs, row_rest) = row.as_chunks::<2>();
@@ -49,7 +49,7 @@ fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(line: &Line) -> __m512i {
-    // SAFETY: a `Line` is 64 bytes, aligned to 64.
+fn load(line: &CacheLine) -> __m512i {
+    // SAFETY: a `CacheLine` is 64 bytes, aligned to 64.
     unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
 }

@@ -1,4 +1,5 @@
-//! Integer products with NEON: `sdot` where the core has dotprod (Cortex-A55, A76, A78 and later), widening multiplications elsewhere (A53, A72).
+//! Integer products with NEON: `sdot` on cores with dotprod (Cortex-A55, A76, A78 and later), widening
+//! multiplications on others (A53, A72).
 
 use std::arch::aarch64::{
     int8x16_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s32, vget_low_s8, vld1q_s8, vmlal_high_s8,
@@ -6,30 +7,30 @@ use std::arch::aarch64::{
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::codes::Line;
-use super::kernel::Kernel;
+use super::kernel::DotKernel;
+use super::quantised::CacheLine;
 
-/// The routine, if the processor has dotprod.
-pub(super) fn dotprod() -> Option<Kernel> {
+/// The kernel, if the processor has dotprod.
+pub(super) fn dotprod() -> Option<DotKernel> {
     let found = is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
-    found.then_some(Kernel::new("neon-dotprod", |rows, query, out| {
-        // SAFETY: this closure leaves the function only where the processor has the features that `dots_dotprod` is compiled for.
+    found.then_some(DotKernel::new("neon-dotprod", |rows, query, out| {
+        // SAFETY: the closure is returned only if the processor has the features of `dots_dotprod`.
         unsafe { dots_dotprod(rows, query, out) }
     }))
 }
 
-/// The routine, if the processor has NEON.
-pub(super) fn plain() -> Option<Kernel> {
-    is_aarch64_feature_detected!("neon").then_some(Kernel::new("neon", |rows, query, out| {
-        // SAFETY: this closure leaves the function only where the processor has NEON.
+/// The kernel, if the processor has NEON.
+pub(super) fn plain() -> Option<DotKernel> {
+    is_aarch64_feature_detected!("neon").then_some(DotKernel::new("neon", |rows, query, out| {
+        // SAFETY: the closure is returned only if the processor has NEON.
         unsafe { dots(rows, query, out) }
     }))
 }
 
 #[target_feature(enable = "neon,dotprod")]
-fn dots_dotprod(rows: &[Line], query: &[Line], out: &mut [i32]) {
+fn dots_dotprod(rows: &[CacheLine], query: &[CacheLine], out: &mut [i32]) {
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
-        // Four chains, one per quarter of a line, because a product takes four cycles before the next can be added to it.
+        // Four chains, one per quarter of a line, because of the latency of four cycles.
         let mut sums = [vdupq_n_s32(0); 4];
         for (x, q) in row.iter().zip(query) {
             let (x, q) = (load(x), load(q));
@@ -41,9 +42,10 @@ fn dots_dotprod(rows: &[Line], query: &[Line], out: &mut [i32]) {
     }
 }
 
-/// As no code is -128, the sum of two products is at most 2 · 127² = 32258 and fits the 16 bits that `smlal2` adds in.
+/// No value is -128, so the sum of two products is at most 2 · 127² = 32258 and fits the 16 bits of
+/// `smlal2`.
 #[target_feature(enable = "neon")]
-fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
+fn dots(rows: &[CacheLine], query: &[CacheLine], out: &mut [i32]) {
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
         let mut sums = [vdupq_n_s32(0); 4];
         for (x, q) in row.iter().zip(query) {
@@ -62,7 +64,7 @@ fn dots(rows: &[Line], query: &[Line], out: &mut [i32]) {
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn sdot(mut sums: int32x4_t, x: int8x16_t, q: int8x16_t) -> int32x4_t {
-    // SAFETY: `sdot` reads and writes the three named registers and nothing else; the caller was compiled for dotprod.
+    // SAFETY: `sdot` uses the three named registers only; the caller was compiled for dotprod.
     unsafe {
         asm!(
             "sdot {sums:v}.4s, {x:v}.16b, {q:v}.16b",
@@ -78,7 +80,7 @@ fn sdot(mut sums: int32x4_t, x: int8x16_t, q: int8x16_t) -> int32x4_t {
 /// The four quarters of a line.
 #[inline]
 #[target_feature(enable = "neon")]
-fn load(line: &Line) -> [int8x16_t; 4] {
+fn load(line: &CacheLine) -> [int8x16_t; 4] {
     let (quarters, _) = line.0.as_chunks::<16>();
     std::array::from_fn(|quarter| {
         // SAFETY: a quarter is an array of the 16 bytes that are read.

@@ -133,7 +133,7 @@ fn cases() -> Vec<Case> {
     case("subnormal elements", tiny, unit(&[1e-38, 1.0, 1e-45]));
     let equal = vec![unit(&[1.0; 100]), unit(&[-1.0; 100]), unit(&[1.0; 100])];
     case(
-        "all codes at the end of the range",
+        "all values at the end of the range",
         equal,
         unit(&[1.0; 100]),
     );
@@ -168,14 +168,14 @@ fn every_instruction_set_computes_the_same_integers() {
     let mut noise = Noise(2);
     for kernel in kernels() {
         for lines in [1, 2, 3, 8, 127, 128] {
-            let mut codes = |count| -> Vec<codes::Line> {
+            let mut values = |count| -> Vec<quantised::CacheLine> {
                 let mut code = || (noise.next() * 127.4).clamp(-127.0, 127.0) as i8;
-                let mut line = || codes::Line(std::array::from_fn(|_| code()));
+                let mut line = || quantised::CacheLine(std::array::from_fn(|_| code()));
                 (0..count).map(|_| line()).collect()
             };
-            let extreme = |code| vec![codes::Line([code; codes::LINE]); lines];
-            let query = codes(lines);
-            let rows = [codes(lines), codes(lines), extreme(127), extreme(-127)].concat();
+            let extreme = |code| vec![quantised::CacheLine([code; quantised::LINE]); lines];
+            let query = values(lines);
+            let rows = [values(lines), values(lines), extreme(127), extreme(-127)].concat();
             for query in [query, extreme(127), extreme(-127)] {
                 let (mut found, mut wanted) = ([1; 4], [2; 4]);
                 kernel.dots(&rows, &query, &mut found);
@@ -190,12 +190,12 @@ fn every_instruction_set_computes_the_same_integers() {
 fn no_similarity_exceeds_its_ceiling() {
     for case in cases() {
         let index = index(case.query.len(), &case.rows);
-        let query = QueryCodes::new(&case.query);
-        for (row, fit) in index.codes.fits(0..index.len()).iter().enumerate() {
+        let query = QuantisedQuery::new(&case.query);
+        for (row, fit) in index.quantised.scales(0..index.len()).iter().enumerate() {
             let mut dot = [0];
             index
                 .kernel
-                .dots(index.codes.lines(row..row + 1), query.lines(), &mut dot);
+                .dots(index.quantised.lines(row..row + 1), query.lines(), &mut dot);
             let ceiling = query.ceiling(dot[0], fit);
             let similarity = similarity(&case.query, index.row(row));
             assert!(
@@ -329,7 +329,7 @@ fn best_of(times: usize, mut run: impl FnMut()) -> Duration {
     std::iter::repeat_n((), times).map(once).min().unwrap()
 }
 
-/// A plain product in f32, eight chains, as a scan without codes would use.
+/// A plain product in f32, eight chains, as a scan without quantised values would use.
 fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; 8];
     for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {

@@ -289,8 +289,6 @@ mod tests {
         let label = |crop: usize| Label {
             person: (crop / 4) as i32 + 1,
             camera: 1,
-            sequence: None,
-            frame: None,
         };
         (0..CROPS).map(label).collect()
     }

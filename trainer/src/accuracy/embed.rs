@@ -89,8 +89,6 @@ pub fn unlabelled(paths: &[PathBuf]) -> Vec<Image> {
         label: retrieval::Label {
             person: 0,
             camera: 0,
-            sequence: None,
-            frame: None,
         },
     };
     paths.iter().map(image).collect()

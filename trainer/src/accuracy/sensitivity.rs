@@ -159,8 +159,9 @@ mod tests {
         assert_eq!(persons, [1, 10, 20, 30]);
         assert_eq!(found.gallery.len(), 12);
         let answers = found.gallery.iter().filter(|i| i.label.person == 10);
-        let frames: Vec<_> = answers.map(|i| i.label.frame.unwrap()).collect();
-        assert_eq!(frames, [0, 2, 4]);
+        let names: Vec<_> = answers.map(|i| i.path.display().to_string()).collect();
+        let wanted = [0, 2, 4].map(|frame| format!("0010_c2s1_{frame:06}_00.jpg"));
+        assert_eq!(names, wanted);
         assert_eq!(subset(&all, usize::MAX).unwrap().query.len(), 39);
         let error = subset(&all, 3).unwrap_err().to_string();
         assert!(

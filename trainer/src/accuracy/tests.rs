@@ -8,12 +8,7 @@ use super::*;
 pub(super) fn image(person: i32, camera: u32, frame: u32) -> Image {
     Image {
         path: PathBuf::from(format!("{person:04}_c{camera}s1_{frame:06}_00.jpg")),
-        label: Label {
-            person,
-            camera,
-            sequence: Some(1),
-            frame: Some(frame),
-        },
+        label: Label { person, camera },
     }
 }
 

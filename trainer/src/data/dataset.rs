@@ -226,12 +226,7 @@ impl Dataset {
 
 /// A label of a person and a camera, nothing else known.
 fn label(person: i32, camera: u32) -> Label {
-    Label {
-        person,
-        camera,
-        sequence: None,
-        frame: None,
-    }
+    Label { person, camera }
 }
 
 #[cfg(test)]

@@ -6,12 +6,7 @@ use super::projection::projection;
 use super::*;
 
 fn label(person: i32, camera: u32) -> Label {
-    Label {
-        person,
-        camera,
-        sequence: None,
-        frame: None,
-    }
+    Label { person, camera }
 }
 
 /// Images `a.jpg`, `b.jpg` ... with two numbers, person and camera each.

@@ -6,12 +6,7 @@ use crate::evaluate::{Feature, Features, Metric, TestSet};
 use sheet::Tile;
 
 fn label(person: i32, camera: u32) -> Label {
-    Label {
-        person,
-        camera,
-        sequence: None,
-        frame: None,
-    }
+    Label { person, camera }
 }
 
 #[test]

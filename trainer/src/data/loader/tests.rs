@@ -30,8 +30,6 @@ fn street(count: usize, width: u32, height: u32) -> (TempDir, Vec<Image>) {
         let label = Label {
             person: (index / 2 + 1) as i32,
             camera: (index % 2) as u32,
-            sequence: None,
-            frame: None,
         };
         Image { path, label }
     };
