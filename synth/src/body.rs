@@ -1,18 +1,19 @@
-//! A person at a moment of their walk, as tubes: skeleton first, then flesh, clothes and bags.
+//! The mesh of a person in a pose: a skeleton, then body, clothes and bags.
 //!
-//! Lengths are shares of the person's height where a name ends in nothing, metres after `tall`.
-//! Proportions are those of drawing books: the crotch at 0.47 of the height, shoulders at 0.82, a
-//! head of 0.13.
+//! Lengths are shares of the person's height, and metres after a product with `tall`. Proportions:
+//! crotch at 0.47 of the height, shoulders at 0.82, a head of 0.13.
 
 mod clothes;
 mod head;
+
+use std::f32::consts::PI;
 
 use super::cloth::Cloth;
 use super::person::{BagKind, HairStyle, Person, Top};
 use super::raster::{Mesh, Ring};
 use super::space::{V3, v3};
 
-/// A moment of a walk.
+/// A pose of a walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pose {
     /// Of the step, radians.
@@ -25,38 +26,7 @@ pub(super) struct Pose {
     pub(super) gaze: f32,
 }
 
-/// The surfaces of a scene, known by number.
-pub(super) type Cloths = Vec<Surface>;
-
-/// What a tube shows.
-#[derive(Debug, Clone)]
-pub(super) enum Surface {
-    /// Cloth, closed all around.
-    Closed(Cloth),
-    /// Cloth that is missing within this share of the way around in front, from this place on.
-    Open(Cloth, f32),
-    /// Hair around a face: the hair's colour, half the face's share of the way around, and the
-    /// places along the head from where and to where it is open.
-    Hair(Cloth, f32, f32, f32),
-    /// A face: skin, hair, lips; whether it has a beard and glasses.
-    Face {
-        skin: V3,
-        hair: V3,
-        beard: bool,
-        glasses: bool,
-    },
-    /// A shoe and its sole.
-    Shoe(V3, V3),
-    /// The side of a car with windows: paint and where glass begins and ends, metres from the top.
-    Glazed(V3, f32, f32),
-}
-
-pub(super) fn add(cloths: &mut Cloths, surface: Surface) -> u16 {
-    cloths.push(surface);
-    (cloths.len() - 1) as u16
-}
-
-/// Where joints are, metres, in the frame of the person: x to the left, y up, z ahead.
+/// Positions of the joints, metres, in the frame of the person: x to the left, y up, z ahead.
 struct Skeleton {
     tall: f32,
     /// Hip, knee, ankle of the left and the right.
@@ -80,12 +50,7 @@ impl Skeleton {
         let mut legs = [[V3::default(); 3]; 2];
         let mut feet = [0.0; 2];
         for (i, side) in LEFT_RIGHT.into_iter().enumerate() {
-            let phase = pose.phase
-                + if side < 0.0 {
-                    std::f32::consts::PI
-                } else {
-                    0.0
-                };
+            let phase = pose.phase + if side < 0.0 { PI } else { 0.0 };
             let angle = swing * phase.sin() + 0.04;
             let knee = 0.06 + pose.walk * 0.95 * person.stride * phase.cos().max(0.0).powi(2);
             let hip = v3(side * 0.052 * tall * person.hips, 0.0, 0.0);
@@ -113,12 +78,7 @@ impl Skeleton {
             lean: person.lean,
         };
         for (i, side) in LEFT_RIGHT.into_iter().enumerate() {
-            let phase = pose.phase
-                + if side < 0.0 {
-                    0.0
-                } else {
-                    std::f32::consts::PI
-                };
+            let phase = pose.phase + if side < 0.0 { 0.0 } else { PI };
             let angle = 0.45 * pose.walk * person.stride * phase.sin() - 0.02;
             let bend = 0.22 + 0.3 * pose.walk * phase.sin().max(0.0) + pose.elbows[i];
             let aside = 0.13 + 0.12 * (person.build - 1.0) + 0.6 * person.belly;
@@ -185,7 +145,7 @@ fn girth(person: &Person, t: f32) -> [f32; 3] {
     [0, 1, 2].map(|i| a[i] + (b[i] - a[i]) * share)
 }
 
-/// A place between three joints: 0, 1 and 2 are the joints, and around 1 it goes smoothly.
+/// A point along three joints: 0, 1 and 2 are the joints, smooth around 1.
 fn along([a, b, c]: [V3; 3], s: f32) -> V3 {
     const SOFT: f32 = 0.18;
     let straight = |s: f32| {
@@ -246,7 +206,7 @@ fn limb(
 fn ball(mesh: &mut Mesh, centre: V3, half: V3, material: u16) {
     let rings: Vec<Ring> = (0..=6)
         .map(|i| {
-            let (sin, cos) = (std::f32::consts::PI * i as f32 / 6.0).sin_cos();
+            let (sin, cos) = (PI * i as f32 / 6.0).sin_cos();
             let sin = sin.max(0.0);
             Ring {
                 centre: centre + V3::UP * (half.y * cos),
@@ -295,13 +255,13 @@ fn scaled(profile: &[(f32, f32)], s: f32) -> f32 {
 }
 
 /// Adds `person` to the mesh, in their own frame, feet on the ground below the origin.
-pub(super) fn build(person: &Person, pose: &Pose, mesh: &mut Mesh, cloths: &mut Cloths) {
+pub(super) fn build(person: &Person, pose: &Pose, mesh: &mut Mesh) {
     let bones = Skeleton::new(person, pose);
-    let skin = add(cloths, Surface::Closed(Cloth::plain(person.skin)));
-    clothes::legs(person, &bones, mesh, cloths, skin);
-    clothes::top(person, &bones, &person.top, mesh, cloths);
+    let skin = mesh.plain(person.skin);
+    clothes::legs(person, &bones, mesh, skin);
+    clothes::top(person, &bones, &person.top, mesh);
     if let Some(over) = &person.over {
-        clothes::top(person, &bones, over, mesh, cloths);
+        clothes::top(person, &bones, over, mesh);
     }
     for arm in bones.arms {
         let tall = bones.tall;
@@ -315,8 +275,8 @@ pub(super) fn build(person: &Person, pose: &Pose, mesh: &mut Mesh, cloths: &mut 
         let hand = arm[2] + (arm[2] - arm[1]).unit() * (0.035 * tall);
         ball(mesh, hand, v3(0.016, 0.045, 0.024) * (tall * 0.85), skin);
     }
-    head::build(person, &bones, pose.gaze, mesh, cloths, skin);
+    head::build(person, &bones, pose.gaze, mesh, skin);
     if let Some(bag) = &person.bag {
-        clothes::bag(person, &bones, bag, mesh, cloths);
+        clothes::bag(person, &bones, bag, mesh);
     }
 }

@@ -1,34 +1,34 @@
-//! A clip of one camera: people walk in, leave and return, others come once; some wear what somebody
-//! else wears.
+//! Renders a clip of one camera: persons enter, leave and return; some wear the clothes of another.
 //!
-//! Written as `clip.avi`, `boxes.csv` (what a detector finds: a little off, at times nothing) and
-//! `truth.csv` (who is where).
+//! Written are `clip.avi`, `boxes.csv` (a detector's boxes: a little off, sometimes missing) and
+//! `truth.csv` (the persons and their boxes).
 
 use std::f32::consts::PI;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::Path;
 
+use media::Rate;
+use media::avi::AviWriter;
 use serde::Serialize;
 
-use super::avi;
 use super::body::Pose;
-use super::lens::Moment;
-use super::palette::Side;
+use super::camera::ShotVariation;
+use super::palette::Split;
 use super::person::{Domain, Person, crowd};
-use super::place::{FRAME, Light, Place};
+use super::picture::framed;
 use super::raster::Window;
 use super::scene::Scene;
-use super::shoot::framed;
+use super::site::{CameraSite, FRAME, Light};
 use super::space::{step, v3};
 use crate::random::Draw;
 use crate::{Error, Result, workers};
 
-/// Moments a second that a clip is planned in; frames are taken at some of them, or between.
+/// Ticks a second, in which a clip is planned; frames may lie between them.
 const TICKS: u32 = 10;
 
-/// Mean of the seconds between two who come, if nobody says otherwise.
+/// Default of the mean seconds between two arrivals.
 const EVERY: f64 = 4.75;
 
 /// Pixels rendered for one of the clip, each way.
@@ -37,19 +37,19 @@ const FINER: f32 = 1.25;
 /// Metres a second.
 const SPEED: f32 = 1.25;
 
-/// Share of a box that has to be in the picture for a detector to see somebody.
+/// Share of a box that has to be in the picture for a detection.
 const SEEN: f32 = 0.6;
 
-/// What a clip shows.
+/// A clip to render.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipOptions {
-    /// Persons, 1 to 500; every third comes once, the others return.
+    /// Persons, 1 to 500; every third appears once, the others return.
     pub identities: usize,
-    /// Visits of all of them, from `identities` on; at most 2,000.
+    /// Visits of all persons, `identities` to 2,000.
     pub visits: usize,
-    /// Names everything that is drawn by chance.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// Which world.
+    /// The scene.
     pub domain: Domain,
     /// Share of the persons in the clothes of another, `0.0..=1.0`.
     pub lookalikes: f64,
@@ -58,10 +58,9 @@ pub struct ClipOptions {
     pub size: [usize; 2],
     /// Frames a second, 1 to 60.
     pub rate: u32,
-    /// Quality of the JPEG pictures, 1 to 100; none for what the camera happens to have. The lower,
-    /// the smaller the file.
+    /// Quality of the JPEG pictures, 1 to 100; drawn with the camera if absent.
     pub quality: Option<u8>,
-    /// Mean of the seconds between two who come, `0.5..=60.0`.
+    /// Mean seconds between two arrivals, `0.5..=60.0`.
     pub every: f64,
 }
 
@@ -82,7 +81,7 @@ impl Default for ClipOptions {
 }
 
 impl ClipOptions {
-    /// Refuses what cannot be rendered.
+    /// Checks the ranges.
     fn check(&self) -> Result<()> {
         let Self {
             identities,
@@ -111,8 +110,8 @@ impl ClipOptions {
         }
         if !(1..=60).contains(&rate) || !(0.5..=60.0).contains(&every) {
             return Err(Error::Argument(format!(
-                "{rate} frames a second and somebody every {every} s; wanted 1 to 60 frames and 0.5 \
-                 to 60 s"
+                "{rate} frames a second and an arrival every {every} s; wanted 1 to 60 frames and \
+                 0.5 to 60 s"
             )));
         }
         match quality {
@@ -131,7 +130,7 @@ pub struct ClipSummary {
     pub frames: usize,
     /// Persons.
     pub identities: usize,
-    /// Times that somebody came.
+    /// Visits.
     pub visits: usize,
     /// Lines of `truth.csv`.
     pub sightings: usize,
@@ -139,16 +138,16 @@ pub struct ClipSummary {
     pub boxes: usize,
 }
 
-/// Somebody crosses the picture.
+/// A person crosses the picture.
 #[derive(Debug, Clone)]
 struct Visit {
     person: usize,
-    /// The tick they set out at.
+    /// The first tick.
     start: usize,
     ticks: usize,
     from: [f32; 2],
     to: [f32; 2],
-    /// Ticks for which they stand in the middle and look at the camera.
+    /// Ticks of standing in the middle, facing the camera.
     pause: usize,
 }
 
@@ -166,7 +165,7 @@ struct Sighting {
 #[derive(Debug)]
 pub struct Clip {
     options: ClipOptions,
-    place: Place,
+    site: CameraSite,
     light: Light,
     people: Vec<Person>,
     visits: Vec<Visit>,
@@ -188,13 +187,13 @@ impl Clip {
             every,
             ..
         } = *options;
-        let mut place = Place::draw(seed, domain, 0);
+        let mut site = CameraSite::draw(seed, domain, 0);
         if let Some(quality) = options.quality {
-            place.film.quality = quality;
+            site.camera.quality = quality;
         }
         let mut draw = Draw::new(seed, &format!("street clip {domain}"), &[]);
-        let light = place.light(&mut draw);
-        // Everybody once, then those who return.
+        let light = site.light(&mut draw);
+        // Every person once, then the returns.
         let returning: Vec<usize> = (0..identities)
             .filter(|person| identities < 3 || person % 3 != 2)
             .collect();
@@ -206,18 +205,18 @@ impl Clip {
         let mut planned: Vec<Visit> = Vec::with_capacity(visits);
         for person in order {
             let walk =
-                |draw: &mut Draw| draw.between(f64::from(place.near), f64::from(place.far)) as f32;
+                |draw: &mut Draw| draw.between(f64::from(site.near), f64::from(site.far)) as f32;
             let (near, far) = (walk(&mut draw), walk(&mut draw));
-            let side = if draw.chance(0.5) { 1.0 } else { -1.0 };
-            // Out of the picture with all of their width.
+            let side = draw.sign() as f32;
+            // Completely out of the picture.
             let edge = |z: f32| {
-                0.5 * FRAME[0] / place.eye.focal * (z * z + place.eye.at.y.powi(2)).sqrt() + 0.8
+                0.5 * FRAME[0] / site.view.focal * (z * z + site.view.at.y.powi(2)).sqrt() + 0.8
             };
             let (from, to) = ([-side * edge(near), near], [side * edge(far), far]);
             let pause = if draw.chance(0.35) { 18 } else { 0 };
             let long = (to[0] - from[0]).hypot(to[1] - from[1]);
             let ticks = (long / SPEED * TICKS as f32) as usize + pause;
-            // Nobody comes while they are still there.
+            // A visit begins after the last one of the same person.
             let last = planned
                 .iter()
                 .filter(|visit| visit.person == person)
@@ -234,27 +233,24 @@ impl Clip {
             start += (draw.between(25.0, 70.0) * (every / EVERY)) as usize;
         }
         Ok(Self {
-            people: crowd(seed, domain, Side::Tested, identities, lookalikes),
+            people: crowd(seed, domain, Split::Test, identities, lookalikes),
             options: options.clone(),
-            place,
+            site,
             light,
             visits: planned,
         })
     }
 
-    /// How many frames it has.
+    /// The number of frames.
     #[must_use]
     pub fn frames(&self) -> usize {
-        let ends = self
-            .visits
-            .iter()
-            .map(|visit| visit.start + visit.ticks + 5);
-        let ticks = ends.max().unwrap_or(0);
+        let ends = self.visits.iter().map(|visit| visit.start + visit.ticks);
+        let ticks = ends.max().map_or(0, |end| end + 5);
         (ticks * self.options.rate as usize).div_ceil(TICKS as usize)
     }
 
-    /// Renders it in `threads` threads (0 for one a core) into the folder `out`, which is made if it
-    /// is missing. `tick` is called after each frame.
+    /// Renders the clip in `threads` threads (0 for one a core) into the folder `out`, which is created
+    /// if it is missing. `tick` is called after each frame.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] if the folder is not empty; [`Error::Io`] if something cannot be written;
@@ -304,19 +300,22 @@ impl Clip {
         }
         let path = out.join("clip.avi");
         let file = File::create(&path).map_err(Error::io(&path))?;
-        avi::write(
-            &mut BufWriter::new(file),
-            &pictures,
-            self.options.size.map(|side| side as u16),
-            self.options.rate,
-        )
-        .map_err(Error::io(&path))?;
+        self.write_avi(BufWriter::new(file), &pictures)
+            .map_err(Error::io(&path))?;
         Ok(summary)
     }
 
-    /// A frame as JPEG, and who is in it.
+    fn write_avi(&self, out: BufWriter<File>, pictures: &[Vec<u8>]) -> io::Result<()> {
+        let [width, height] = self.options.size.map(|side| side as u16);
+        let rate = Rate::new(self.options.rate, 1).expect("at least 1 by the check of options");
+        let mut writer = AviWriter::single_segment(out, width, height, rate)?;
+        pictures.iter().try_for_each(|jpeg| writer.push(jpeg))?;
+        writer.finish().map(drop)
+    }
+
+    /// A frame as JPEG, and the persons in it.
     fn render(&self, frame: usize) -> Result<(Vec<u8>, Vec<Sighting>)> {
-        let mut scene = Scene::new(&self.place);
+        let mut scene = Scene::new(&self.site);
         let mut sightings = Vec::new();
         let tick = frame as f32 * TICKS as f32 / self.options.rate as f32;
         for (number, visit) in self.visits.iter().enumerate() {
@@ -330,7 +329,7 @@ impl Clip {
                 sightings.push(Sighting {
                     visit: number,
                     bounds,
-                    depth: (at - self.place.eye.at).length(),
+                    depth: (at - self.site.view.at).length(),
                 });
             }
         }
@@ -342,28 +341,26 @@ impl Clip {
             width: fine[0],
             height: fine[1],
         };
-        let middle = v3(0.0, 0.0, 0.5 * (self.place.near + self.place.far));
+        let middle = v3(0.0, 0.0, 0.5 * (self.site.near + self.site.far));
         let shadow = scene.shadow(self.light.to, middle, 5.5, 512);
         let image = scene.light(&self.light, &window, &shadow);
         let mut draw = Draw::new(self.options.seed, "street clip noise", &[frame as u64]);
-        let jpeg = self
-            .place
-            .film
-            .expose(&image, [fine, size, size], Moment::STEADY, &mut draw)?;
+        let jpeg = self.site.camera.expose(
+            &image,
+            [fine, size, size],
+            ShotVariation::STEADY,
+            &mut draw,
+        )?;
         Ok((jpeg, sightings))
     }
 }
 
 impl Visit {
-    /// Where somebody is `age` ticks after they set out, where they look, and how they walk.
+    /// Position, heading and pose `age` ticks after the start.
     fn moment(&self, age: f32, stride: f32) -> ([f32; 2], f32, Pose) {
         let moving = self.ticks - self.pause;
         let (half, pause) = ((moving / 2) as f32, self.pause as f32);
-        let steps = if age < half {
-            age
-        } else {
-            (age - pause).max(half)
-        };
+        let steps = age.min(half).max(age - pause);
         let standing = age >= half && age < half + pause;
         let share = steps / moving as f32;
         let at = [0, 1].map(|i| self.from[i] + (self.to[i] - self.from[i]) * share);
@@ -405,7 +402,7 @@ fn visible(bounds: [f32; 4], share: f32, size: [usize; 2]) -> Option<[usize; 4]>
     ])
 }
 
-/// Whether somebody nearer covers most of them.
+/// Whether a nearer person covers most of this one.
 fn hidden(sighting: &Sighting, all: &[Sighting]) -> bool {
     let [left, top, right, bottom] = sighting.bounds;
     all.iter().any(|other| {

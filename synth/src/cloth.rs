@@ -1,8 +1,8 @@
-//! What things are made of: the linear colour of every point on a tube.
+//! Materials: the linear colour of each point on a tube.
 
 use super::space::{V3, cell, noise, step};
 
-/// How colours are laid out on cloth. Lengths are metres.
+/// Layout of colours on cloth. Lengths are metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Pattern {
     /// One colour.
@@ -33,7 +33,7 @@ pub(super) enum Pattern {
     Seam,
 }
 
-/// A picture on the chest or on the back.
+/// A printed shape on the chest or on the back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Print {
     /// 0 disc, 1 square, 2 lines of text, 3 triangle, 4 ring, 5 cross.
@@ -43,7 +43,7 @@ pub(super) struct Print {
     /// Its place along the tube, metres.
     pub(super) at: f32,
     pub(super) colour: V3,
-    /// Whether the back has it as well.
+    /// Whether it is on the back as well.
     pub(super) back: bool,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Cloth {
     pub(super) folds: f32,
     /// How coarse its weave shows, 0..1.
     pub(super) weave: f32,
-    /// Names folds and patches.
+    /// Seed of folds and patches.
     pub(super) seed: u32,
     /// Line of buttons or a zip in front.
     pub(super) placket: bool,
@@ -131,97 +131,49 @@ impl Cloth {
         let s = u * self.around;
         // Whole repeats, so that no seam shows behind.
         let repeats = |side: f32| (self.around / side).round().max(2.0);
-        match self.pattern {
-            Pattern::Plain => self.main,
-            Pattern::Rings(period, share) => {
-                if (v / period).rem_euclid(1.0) < share {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
-            Pattern::Columns(n) => {
-                if (u * n).rem_euclid(1.0) < 0.4 {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
+        let second = match self.pattern {
+            Pattern::Plain => false,
+            Pattern::Rings(period, share) => (v / period).rem_euclid(1.0) < share,
+            Pattern::Columns(n) => (u * n).rem_euclid(1.0) < 0.4,
             Pattern::Checks(side) => {
                 let across = (u * repeats(side * 2.0) * 2.0).floor() as i32;
                 let down = (v / side).floor() as i32;
-                if (across + down) % 2 == 0 {
-                    self.main
-                } else {
-                    self.second
-                }
+                (across + down) % 2 != 0
             }
             Pattern::Tartan(side) => {
                 let across = (u * repeats(side)).rem_euclid(1.0);
                 let down = (v / side).rem_euclid(1.0);
                 let lines = u8::from(across < 0.3) + u8::from(down < 0.3);
-                match lines {
+                return match lines {
                     0 => self.main,
                     1 => self.main.mix(self.second, 0.65),
                     _ => self.third,
-                }
+                };
             }
             Pattern::Dots(side) => {
                 let row = (v / side).floor();
                 let across = (u * repeats(side) + 0.5 * row.rem_euclid(2.0)).rem_euclid(1.0) - 0.5;
                 let down = (v / side).rem_euclid(1.0) - 0.5;
-                if across * across + down * down < 0.085 {
-                    self.second
-                } else {
-                    self.main
-                }
+                across * across + down * down < 0.085
             }
-            Pattern::Halves(at) => {
-                if v < at {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
-            Pattern::Band(from, height) => {
-                if (from..from + height).contains(&v) {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
+            Pattern::Halves(at) => v < at,
+            Pattern::Band(from, height) => (from..from + height).contains(&v),
             Pattern::Patches(size) => {
-                let patch = noise(s / size, v / size, self.seed);
-                match patch {
+                return match noise(s / size, v / size, self.seed) {
                     p if p < 0.4 => self.second,
                     p if p > 0.62 => self.third,
                     _ => self.main,
-                }
+                };
             }
-            Pattern::Fade(length) => self.main.mix(self.second, step(0.05, length, v)),
+            Pattern::Fade(length) => return self.main.mix(self.second, step(0.05, length, v)),
             Pattern::Zigzag(period) => {
                 let wave = ((u * repeats(period)).rem_euclid(1.0) - 0.5).abs() * 0.8;
-                if (v / period + wave).rem_euclid(1.0) < 0.45 {
-                    self.second
-                } else {
-                    self.main
-                }
+                (v / period + wave).rem_euclid(1.0) < 0.45
             }
-            Pattern::Seam => {
-                if (u - 0.25).abs().min((u - 0.75).abs()) < 0.05 {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
-            Pattern::Side => {
-                if (0.5..0.86).contains(&u) {
-                    self.second
-                } else {
-                    self.main
-                }
-            }
-        }
+            Pattern::Seam => (u - 0.25).abs().min((u - 0.75).abs()) < 0.05,
+            Pattern::Side => (0.5..0.86).contains(&u),
+        };
+        if second { self.second } else { self.main }
     }
 
     fn printed(&self, print: &Print, u: f32, v: f32) -> Option<V3> {
@@ -250,4 +202,27 @@ impl Cloth {
         };
         inside.then_some(print.colour)
     }
+}
+
+/// The surface of a tube.
+#[derive(Debug, Clone)]
+pub(super) enum Surface {
+    /// Cloth, closed all around.
+    Closed(Cloth),
+    /// Cloth with an opening in front: half its share of the way around.
+    Open(Cloth, f32),
+    /// Hair around a face: the hair's colour, half the face's share of the way around, and the
+    /// places along the head from where and to where it is open.
+    Hair(Cloth, f32, f32, f32),
+    /// A face: skin, hair, lips; whether it has a beard and glasses.
+    Face {
+        skin: V3,
+        hair: V3,
+        beard: bool,
+        glasses: bool,
+    },
+    /// A shoe and its sole.
+    Shoe(V3, V3),
+    /// The side of a car with windows: paint and where glass begins and ends, metres from the top.
+    Glazed(V3, f32, f32),
 }

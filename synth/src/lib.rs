@@ -1,36 +1,49 @@
-//! A street that never was: people of tubes and cloth in front of cameras, rendered in software into
-//! a data set with Market-1501's layout, and into clips. Nothing is downloaded, no GPU is needed.
+//! Renders synthetic persons in front of cameras, in software, from a seed.
 //!
-//! [`Street::new`] draws the people and the cameras that a seed stands for; [`Street::write`] takes
-//! pictures of them. `person` says who somebody is, `body` makes tubes of them at a moment of their
-//! walk, `place` hangs cameras, `raster` and `scene` find the light of each pixel, `lens` makes a
+//! In: [`RenderOptions`] or [`ClipOptions`]. Out: a data set in the layout of Market-1501
+//! ([`SyntheticDataset`]), or a clip with boxes and ground truth ([`Clip`]). One seed gives the same
+//! bytes with any number of threads. `person` draws a person, `body` makes a mesh of it, `site` draws a
+//! camera and its surroundings, `raster` and `scene` compute the light of each pixel, `camera` makes a
 //! JPEG of it.
 //!
-//! What makes it hard is what makes it hard outdoors: every camera has its own colours, half the
-//! people wear black, grey or blue, and a share of them wears the clothes of somebody else. Those to
-//! learn and those to be tested share nobody, no shade of any cloth and no seed of a pattern, and
-//! the last of three or more cameras takes no picture to train with, so that its place, light and
-//! lens are new to a network.
+//! Scene `street` is outdoors in winter, scene `mall` indoors in summer. Cameras differ in colours,
+//! half of the persons wear black, grey or blue, and a share wears the clothes of another. The persons
+//! to train and to test with share no person, no colour of cloth and no seed of a pattern, and the
+//! last of three or more cameras has no training pictures.
 //!
-//! Every picture is named by seed and place in the plan, so one seed gives one data set, byte for
-//! byte, with any number of threads.
+//! ```
+//! use synth::{RenderOptions, SyntheticDataset};
+//!
+//! let options = RenderOptions {
+//!     identities: 4,
+//!     cameras: 2,
+//!     per_camera: 2,
+//!     size: [32, 32],
+//!     ..RenderOptions::default()
+//! };
+//! let dataset = SyntheticDataset::new(&options)?;
+//! # let out = std::env::temp_dir().join(format!("synth-doc-{}", std::process::id()));
+//! let written = dataset.write(&out, 1, || ())?;
+//! assert_eq!(written.train + written.query + written.gallery, dataset.pictures());
+//! # std::fs::remove_dir_all(&out).ok();
+//! # Ok::<(), synth::Error>(())
+//! ```
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod avi;
 mod body;
+mod camera;
 mod clip;
 mod cloth;
 mod error;
-mod lens;
 mod palette;
 mod person;
-mod place;
+mod picture;
 mod plan;
 pub mod random;
 mod raster;
 mod scene;
-mod shoot;
+mod site;
 mod space;
 pub mod workers;
 
@@ -45,34 +58,33 @@ pub use clip::{Clip, ClipOptions, ClipSummary};
 pub use person::Domain;
 
 pub use error::{Error, Result};
-use palette::Side;
+use palette::Split;
 use person::Person;
-use place::Place;
+use site::CameraSite;
 
-/// What is rendered.
+/// A data set to render.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// Persons, half of them (rounded down) to learn and the others to test, unless `learn_only`; 2
-    /// to 9,000.
+pub struct RenderOptions {
+    /// Persons, 2 to 9,000. Half of them (rounded down) are to train with, the others to test with,
+    /// unless `train_only`.
     pub identities: usize,
-    /// 2 to 64.
+    /// Cameras, 2 to 64.
     pub cameras: usize,
-    /// Pictures of a person by a camera that sees them; 2 to 64: one to search for, the others to
-    /// search in.
+    /// Pictures of a person by a camera that sees them, 2 to 64: one query, the others in the gallery.
     pub per_camera: usize,
     /// Height and width of a picture, pixels: 32 to 1024 each.
     pub size: [usize; 2],
-    /// Names everything that is drawn by chance.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// Which world.
+    /// The scene.
     pub domain: Domain,
     /// Share of the persons in the clothes of another, `0.0..=1.0`.
     pub lookalikes: f64,
-    /// All persons are to learn, and there is nothing to test: for who joins several streets.
-    pub learn_only: bool,
+    /// Whether all persons are to train with: for joining several data sets.
+    pub train_only: bool,
 }
 
-impl Default for Options {
+impl Default for RenderOptions {
     fn default() -> Self {
         Self {
             identities: 300,
@@ -82,15 +94,15 @@ impl Default for Options {
             seed: 0,
             domain: Domain::Street,
             lookalikes: 0.4,
-            learn_only: false,
+            train_only: false,
         }
     }
 }
 
-impl Options {
-    /// How many of the persons are to learn.
-    fn learned(&self) -> usize {
-        match self.learn_only {
+impl RenderOptions {
+    /// How many of the persons are to train with.
+    fn train_identities(&self) -> usize {
+        match self.train_only {
             true => self.identities,
             false => self.identities / 2,
         }
@@ -99,40 +111,40 @@ impl Options {
 
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// Persons to learn.
+pub struct RenderSummary {
+    /// Persons to train with.
     pub train_identities: usize,
-    /// Persons to test.
+    /// Persons to test with.
     pub test_identities: usize,
     /// Pictures to train with.
     pub train: usize,
-    /// Pictures that are searched for.
+    /// Pictures of queries.
     pub query: usize,
-    /// Pictures that are searched in, distractors and junk included.
+    /// Pictures of the gallery, distractors and junk included.
     pub gallery: usize,
-    /// Of these, pictures of nobody who is searched for.
+    /// Of these, pictures of no query person.
     pub distractors: usize,
-    /// Of these, boxes too bad to count.
+    /// Of these, boxes too inaccurate to count.
     pub junk: usize,
 }
 
-/// People and cameras, drawn and ready.
+/// A planned data set: its persons, cameras and pictures.
 #[derive(Debug)]
-pub struct Street {
-    options: Options,
-    learned: Vec<Person>,
-    /// Those who are searched for, then those who only disturb.
-    tested: Vec<Person>,
-    places: Vec<Place>,
-    takes: Vec<plan::Take>,
+pub struct SyntheticDataset {
+    options: RenderOptions,
+    train: Vec<Person>,
+    /// The persons of the queries, then the distractors.
+    test: Vec<Person>,
+    sites: Vec<CameraSite>,
+    pictures: Vec<plan::PlannedPicture>,
 }
 
-impl Street {
-    /// The street of these options.
+impl SyntheticDataset {
+    /// Plans the data set of these options.
     ///
     /// # Errors
     /// [`Error::Argument`] naming the option that is out of its range.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub fn new(options: &RenderOptions) -> Result<Self> {
         let ranges = [
             ("identities", options.identities, 2, 9000),
             ("cameras", options.cameras, 2, 64),
@@ -153,49 +165,49 @@ impl Street {
                 options.lookalikes
             )));
         }
-        let Options {
-            seed,
-            domain,
-            lookalikes,
-            ..
-        } = *options;
-        let learned = options.learned();
-        let tested = options.identities - learned;
-        let disturbing = tested.div_ceil(6);
+        let (seed, domain) = (options.seed, options.domain);
+        let train = options.train_identities();
+        let test = options.identities - train;
+        let persons = |split, count| person::crowd(seed, domain, split, count, options.lookalikes);
         Ok(Self {
-            learned: person::crowd(seed, domain, Side::Learned, learned, lookalikes),
-            tested: person::crowd(seed, domain, Side::Tested, tested + disturbing, lookalikes),
-            places: (0..options.cameras as u32)
-                .map(|number| Place::draw(seed, domain, number))
+            train: persons(Split::Train, train),
+            test: persons(Split::Test, test + test.div_ceil(6)),
+            sites: (0..options.cameras as u32)
+                .map(|number| CameraSite::draw(seed, domain, number))
                 .collect(),
-            takes: plan::takes(options, learned, tested),
+            pictures: plan::pictures(options, train, test),
             options: options.clone(),
         })
     }
 
-    /// How many pictures [`Street::write`] takes.
+    /// The number of pictures.
     #[must_use]
     pub fn pictures(&self) -> usize {
-        self.takes.len()
+        self.pictures.len()
     }
 
-    /// Takes all pictures, in `threads` threads (0 for one a core), and writes them into the folder
-    /// `out`, which is made if it is missing. `tick` is called after each.
+    /// Renders all pictures in `threads` threads (0 for one a core) into the folder `out`, which is
+    /// created if it is missing. `tick` is called after each.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] if the folder is not empty; [`Error::Io`] if something cannot be written;
     /// [`Error::Argument`] for more than 256 threads.
-    pub fn write(&self, out: &Path, threads: usize, tick: impl Fn() + Sync) -> Result<Summary> {
+    pub fn write(
+        &self,
+        out: &Path,
+        threads: usize,
+        tick: impl Fn() + Sync,
+    ) -> Result<RenderSummary> {
         let threads = workers::count(threads)?;
         workers::empty_folder(out)?;
-        let folders: BTreeSet<&str> = self.takes.iter().map(|take| take.folder).collect();
+        let folders: BTreeSet<&str> = self.pictures.iter().map(|picture| picture.folder).collect();
         for folder in folders {
             let folder = out.join(folder);
             fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         }
-        workers::each(&self.takes, threads, |take| {
-            let jpeg = self.shoot(take)?;
-            let path = out.join(take.folder).join(&take.name);
+        workers::each(&self.pictures, threads, |picture| {
+            let jpeg = self.render(picture)?;
+            let path = out.join(picture.folder).join(&picture.name);
             fs::write(&path, jpeg).map_err(Error::io(&path))?;
             tick();
             Ok(())
@@ -203,27 +215,23 @@ impl Street {
         Ok(self.summary())
     }
 
-    fn summary(&self) -> Summary {
-        let count = |folder: &str| {
-            self.takes
+    fn summary(&self) -> RenderSummary {
+        let count = |wanted: &dyn Fn(&plan::PlannedPicture) -> bool| {
+            self.pictures
                 .iter()
-                .filter(|take| take.folder == folder)
+                .filter(|&picture| wanted(picture))
                 .count()
         };
-        let starting = |prefix: &str| {
-            self.takes
-                .iter()
-                .filter(|take| take.name.starts_with(prefix))
-                .count()
-        };
-        Summary {
-            train_identities: self.options.learned(),
-            test_identities: self.options.identities - self.options.learned(),
-            train: count(market::TRAIN),
-            query: count(market::QUERY),
-            gallery: count(market::GALLERY),
-            distractors: starting("0000_"),
-            junk: starting("-1_"),
+        let folder = |folder: &str| count(&|picture| picture.folder == folder);
+        let label = |label: &str| count(&|picture| picture.name.starts_with(label));
+        RenderSummary {
+            train_identities: self.options.train_identities(),
+            test_identities: self.options.identities - self.options.train_identities(),
+            train: folder(market::TRAIN),
+            query: folder(market::QUERY),
+            gallery: folder(market::GALLERY),
+            distractors: label("0000_"),
+            junk: label("-1_"),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What colours there are to wear, and whose a shade of one is.
+//! Colours of cloth, skin and hair, and which split may use a shade of them.
 
-/// Whether a person is learned from or tested with. No person and no colour of cloth is on both sides.
+/// Whether a person is to train or to test with. The splits share no person and no colour of cloth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
-    Learned,
-    Tested,
+pub(super) enum Split {
+    Train,
+    Test,
 }
 
 /// Colours of cloth in sRGB and how often they are worn.
@@ -74,11 +74,11 @@ pub(super) const HAIRS: &[u32] = &[
     0x14110f, 0x2a1d15, 0x4a3020, 0x6b4a2c, 0x9a7444, 0xc9a766, 0x8e8a86, 0xd8d4cc, 0x7a3420,
 ];
 
-/// Whose colour this is: three numbers of 0 to 255, cells of 24.
-pub(super) fn side_of(values: [u32; 3]) -> Side {
+/// The split of a colour (three numbers of 0 to 255): cells of 24, alternating like a chessboard.
+pub(super) fn split_of(values: [u32; 3]) -> Split {
     let cells: u32 = values.iter().map(|value| value / 24).sum();
     match cells % 2 {
-        0 => Side::Learned,
-        _ => Side::Tested,
+        0 => Split::Train,
+        _ => Split::Test,
     }
 }

@@ -1,21 +1,21 @@
-//! Who walks on the street: everything that stays with a person from camera to camera.
+//! A synthetic person: everything that stays the same from camera to camera.
 //!
-//! A person is drawn by chance from a [`Domain`]'s fashion. Those to learn and those to be tested
-//! share no cloth: colours lie in cells of a chessboard over the colour cube, black cells for one
-//! [`Side`] and white ones for the other, and the seeds of patterns are even or odd. No two persons
-//! are alike: of what can be counted off ([`Person::traits`]), at least three things differ.
+//! A person is drawn from the fashion of a [`Domain`]. The persons to train and to test with share no
+//! cloth: colours lie in cells of a chessboard over the colour cube, one parity for each [`Split`], and
+//! the seeds of patterns are even or odd. Any two persons differ in at least
+//! [`MIN_DIFFERING_TRAITS`] of [`Person::traits`].
 
 use serde::Serialize;
 
 use super::cloth::{Cloth, Pattern, Print};
 use super::palette::{
-    ACCENTS, HAIRS, MALL_BOTTOMS, MALL_TOPS, Palette, SKINS, STREET_BOTTOMS, STREET_TOPS, Side,
-    side_of,
+    ACCENTS, HAIRS, MALL_BOTTOMS, MALL_TOPS, Palette, SKINS, STREET_BOTTOMS, STREET_TOPS, Split,
+    split_of,
 };
 use super::space::{V3, encode, srgb, v3};
 use crate::random::Draw;
 
-/// A world of its own: what people wear, where cameras hang and what they look at.
+/// The scene: clothes, camera positions and surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Domain {
@@ -111,7 +111,7 @@ pub(super) struct Bottom {
     pub(super) tights: Option<V3>,
 }
 
-/// Everything that stays.
+/// A person.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Person {
     pub(super) height: f32,
@@ -138,19 +138,44 @@ pub(super) struct Person {
     /// Height of boots in shares of the shin.
     pub(super) boots: f32,
     pub(super) bag: Option<Bag>,
-    /// What can be counted off: each number is a kind, a colour of a palette or a step of a size.
+    /// Discrete traits: each number is a kind, a colour of a palette or a step of a size.
     pub(super) traits: [u8; 16],
 }
 
-/// Draws of one person.
-struct Tailor<'a> {
+/// Draws one person.
+struct PersonSampler<'a> {
     draw: &'a mut Draw,
-    side: Side,
+    side: Split,
 }
 
-impl Tailor<'_> {
+impl PersonSampler<'_> {
     fn range(&mut self, low: f64, high: f64) -> f32 {
         self.draw.between(low, high) as f32
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        self.draw.chance(probability)
+    }
+
+    /// As [`PersonSampler::range`] with this probability, else 0.
+    fn sometimes(&mut self, probability: f64, low: f64, high: f64) -> f32 {
+        self.draw.sometimes(probability, low, high) as f32
+    }
+
+    /// One of two ranges.
+    fn either(&mut self, first: bool, one: [f64; 2], other: [f64; 2]) -> f32 {
+        let [low, high] = if first { one } else { other };
+        self.range(low, high)
+    }
+
+    /// A colour that shows beside `main`.
+    fn contrasting(&mut self, main: V3) -> V3 {
+        loop {
+            let (colour, _) = self.colour(ACCENTS);
+            if (colour.luma().sqrt() - main.luma().sqrt()).abs() >= 0.2 {
+                return colour;
+            }
+        }
     }
 
     fn pick(&mut self, weights: &[u8]) -> usize {
@@ -165,7 +190,7 @@ impl Tailor<'_> {
         weights.len() - 1
     }
 
-    /// A shade of a colour of the palette, of this side's cells; and which colour.
+    /// A shade of a colour of the palette, in the cells of this split; and the colour's number.
     fn colour(&mut self, palette: Palette) -> (V3, u8) {
         let weights: Vec<u8> = palette.iter().map(|&(_, weight)| weight).collect();
         let chosen = self.pick(&weights);
@@ -177,7 +202,7 @@ impl Tailor<'_> {
         self.varied(base, 0.18, 9.0)
     }
 
-    /// The same colour from another shop.
+    /// A similar shade of the same colour.
     fn again(&mut self, colour: V3) -> V3 {
         self.varied(encode(colour), 0.08, 5.0)
     }
@@ -188,31 +213,26 @@ impl Tailor<'_> {
             let values = base.map(|value| {
                 (value as f32 * light + self.range(-tint, tint)).clamp(6.0, 240.0) as u32
             });
-            if side_of(values) == self.side {
+            if split_of(values) == self.side {
                 let [r, g, b] = values;
                 return srgb(r << 16 | g << 8 | b);
             }
         }
     }
 
-    /// A seed of this side.
+    /// A seed of this split.
     fn seed(&mut self) -> u32 {
-        let odd = u32::from(self.side == Side::Tested);
+        let odd = u32::from(self.side == Split::Test);
         (self.draw.below(1 << 20) as u32) << 1 | odd
     }
 
-    /// Cloth of `main`, patterned by chance; and the kind of its pattern.
+    /// Cloth of `main` with a random pattern; and the kind of its pattern.
     fn cloth(&mut self, main: V3, patterned: f64) -> (Cloth, u8) {
-        let (mut second, _) = self.colour(ACCENTS);
-        // A pattern has to show.
-        while (second.luma().sqrt() - main.luma().sqrt()).abs() < 0.2 {
-            second = self.colour(ACCENTS).0;
-        }
+        let second = self.contrasting(main);
         let (third, _) = self.colour(ACCENTS);
-        let kind = if self.draw.chance(patterned) {
-            1 + self.pick(&[5, 4, 3, 4, 3, 4, 4, 3, 3, 3, 2])
-        } else {
-            0
+        let kind = match self.chance(patterned) {
+            true => 1 + self.pick(&[5, 4, 3, 4, 3, 4, 4, 3, 3, 3, 2]),
+            false => 0,
         };
         let pattern = match kind {
             1 => Pattern::Rings(self.range(0.045, 0.16), self.range(0.25, 0.5)),
@@ -234,7 +254,7 @@ impl Tailor<'_> {
             third,
             pattern,
             folds: self.range(0.15, 0.4),
-            weave: if self.draw.chance(0.3) {
+            weave: if self.chance(0.3) {
                 self.range(0.25, 0.7)
             } else {
                 0.08
@@ -246,16 +266,13 @@ impl Tailor<'_> {
     }
 
     fn print(&mut self, cloth: &Cloth) -> Print {
-        let (mut colour, _) = self.colour(ACCENTS);
-        while (colour.luma().sqrt() - cloth.main.luma().sqrt()).abs() < 0.2 {
-            colour = self.colour(ACCENTS).0;
-        }
+        let colour = self.contrasting(cloth.main);
         Print {
             shape: self.draw.below(6) as u8,
             size: self.range(0.05, 0.12),
             at: self.range(0.17, 0.27),
             colour,
-            back: self.draw.chance(0.5),
+            back: self.chance(0.5),
         }
     }
 }
@@ -265,27 +282,23 @@ fn steps(value: f32, low: f32, high: f32, steps: u8) -> u8 {
 }
 
 impl Person {
-    /// A person as `draw` has it. `like` is somebody whose clothes they wear as well: the same cut
-    /// and colours, but by other hands, on another body.
-    pub(super) fn draw(draw: &mut Draw, domain: Domain, side: Side, like: Option<&Self>) -> Self {
-        let mut tailor = Tailor { draw, side };
+    /// Draws a person. With `like` the clothes are similar to those of that person: the same cut and
+    /// colours in other shades, on another body.
+    pub(super) fn draw(draw: &mut Draw, domain: Domain, side: Split, like: Option<&Self>) -> Self {
+        let mut tailor = PersonSampler { draw, side };
         let t = &mut tailor;
         let cold = domain == Domain::Street;
         let (tops, bottoms) = match domain {
             Domain::Street => (STREET_TOPS, STREET_BOTTOMS),
             Domain::Mall => (MALL_TOPS, MALL_BOTTOMS),
         };
-        let woman = t.draw.chance(0.5);
+        let woman = t.chance(0.5);
         let height =
             (if woman { 1.66 } else { 1.77 } + 0.075 * t.draw.normal() as f32).clamp(1.48, 1.98);
         let build = t.range(0.82, 1.3);
         let shoulders = t.range(0.9, 1.02) + if woman { 0.0 } else { 0.1 };
         let hips = t.range(0.9, 1.06) + if woman { 0.1 } else { 0.0 };
-        let belly = if t.draw.chance(0.3) {
-            t.range(0.01, 0.035)
-        } else {
-            0.0
-        };
+        let belly = t.sometimes(0.3, 0.01, 0.035);
         let skin_kind = t.draw.below(SKINS.len());
         let hair_kind = t.pick(&[6, 5, 4, 3, 2, 2, 2, 1, 1]);
         let style = if woman {
@@ -307,26 +320,23 @@ impl Person {
                 HairStyle::Bun,
             ][t.pick(&[2, 5, 7, 2, 2, 1])]
         };
-        let hat = t.draw.chance(if cold { 0.2 } else { 0.12 }).then(|| {
+        let hat = t.chance(if cold { 0.2 } else { 0.12 }).then(|| {
             let kind = [Hat::Cap, Hat::Beanie, Hat::Brim]
                 [t.pick(if cold { &[3, 5, 1] } else { &[4, 1, 3] })];
             (kind, t.colour(ACCENTS).0)
         });
-        let scarf = (cold && t.draw.chance(0.15)).then(|| t.colour(ACCENTS).0);
+        let scarf = (cold && t.chance(0.15)).then(|| t.colour(ACCENTS).0);
 
         let (top_colour, mut top_kind) = t.colour(tops);
         let (mut top_cloth, mut pattern) = t.cloth(top_colour, 0.4);
-        let mut sleeve = if t.draw.chance(if cold { 0.85 } else { 0.2 }) {
-            t.range(1.75, 2.0)
-        } else {
-            t.range(0.3, 0.95)
-        };
-        let mut dress = woman && t.draw.chance(if cold { 0.1 } else { 0.2 });
+        let long_sleeves = t.chance(if cold { 0.85 } else { 0.2 });
+        let mut sleeve = t.either(long_sleeves, [1.75, 2.0], [0.3, 0.95]);
+        let mut dress = woman && t.chance(if cold { 0.1 } else { 0.2 });
         if let Some(like) = like {
             (top_kind, dress) = (like.traits[0], false);
             top_cloth.main = t.again(like.top.cloth.main);
             sleeve = like.top.sleeve;
-            if t.draw.chance(0.5) {
+            if t.chance(0.5) {
                 pattern = like.traits[2];
                 top_cloth = Cloth {
                     main: top_cloth.main,
@@ -334,24 +344,22 @@ impl Person {
                 };
             }
         }
-        if t.draw.chance(0.35) && pattern == 0 {
+        if t.chance(0.35) && pattern == 0 {
             top_cloth.print = Some(t.print(&top_cloth));
             pattern = 12 + top_cloth.print.map_or(0, |print| print.shape);
         }
-        let sleeves = t.draw.chance(0.16).then(|| t.colour(ACCENTS).0);
-        let hood = t.draw.chance(if cold { 0.3 } else { 0.08 });
-        top_cloth.placket = t.draw.chance(0.25);
-        let long = t.draw.chance(0.25);
+        let sleeves = t.chance(0.16).then(|| t.colour(ACCENTS).0);
+        let hood = t.chance(if cold { 0.3 } else { 0.08 });
+        top_cloth.placket = t.chance(0.25);
+        let long = t.chance(0.25);
         let top = Top {
             cloth: top_cloth,
             sleeve,
             sleeves,
-            hem: if dress {
-                t.range(0.2, 0.55)
-            } else if long {
-                t.range(0.03, 0.16)
-            } else {
-                t.range(-0.1, 0.02)
+            hem: match (dress, long) {
+                (true, _) => t.range(0.2, 0.55),
+                (false, true) => t.range(0.03, 0.16),
+                (false, false) => t.range(-0.1, 0.02),
             },
             fit: t.range(0.004, 0.035),
             hood,
@@ -365,50 +373,40 @@ impl Person {
                 like.over.clone().map(|mut over| {
                     over.hem += t.range(-0.1, 0.1);
                     over.cloth.main = t.again(over.cloth.main);
-                    over.open = if t.draw.chance(0.5) {
-                        0.0
-                    } else {
-                        t.range(0.05, 0.12)
+                    over.open = match t.chance(0.5) {
+                        true => 0.0,
+                        false => t.range(0.05, 0.12),
                     };
                     over
                 })
             }
             Some(_) => None,
-            None => t.draw.chance(if cold { 0.55 } else { 0.15 }).then(|| {
+            None => t.chance(if cold { 0.55 } else { 0.15 }).then(|| {
                 let (colour, kind) = t.colour(tops);
                 over_kind = kind + 1;
                 let (mut cloth, _) = t.cloth(colour, 0.18);
                 cloth.placket = true;
-                let coat = cold && t.draw.chance(0.35);
+                let coat = cold && t.chance(0.35);
                 Top {
                     cloth,
-                    sleeve: if t.draw.chance(0.1) {
-                        0.02
-                    } else {
-                        t.range(1.85, 2.0)
+                    sleeve: match t.chance(0.1) {
+                        true => 0.02,
+                        false => t.range(1.85, 2.0),
                     },
-                    sleeves: t.draw.chance(0.1).then(|| t.colour(ACCENTS).0),
-                    hem: if coat {
-                        t.range(0.15, 0.45)
-                    } else {
-                        t.range(-0.1, 0.08)
-                    },
+                    sleeves: t.chance(0.1).then(|| t.colour(ACCENTS).0),
+                    hem: t.either(coat, [0.15, 0.45], [-0.1, 0.08]),
                     fit: t.range(0.02, 0.05),
-                    hood: t.draw.chance(0.35),
-                    open: if t.draw.chance(0.6) {
-                        t.range(0.05, 0.13)
-                    } else {
-                        0.0
-                    },
+                    hood: t.chance(0.35),
+                    open: t.sometimes(0.6, 0.05, 0.13),
                 }
             }),
         };
 
         let (mut bottom_colour, mut bottom_kind) = t.colour(bottoms);
-        let mut skirt = dress || woman && t.draw.chance(if cold { 0.12 } else { 0.3 });
+        let mut skirt = dress || woman && t.chance(if cold { 0.12 } else { 0.3 });
         let mut length = if skirt {
             t.range(0.55, 1.6)
-        } else if t.draw.chance(if cold { 0.06 } else { 0.4 }) {
+        } else if t.chance(if cold { 0.06 } else { 0.4 }) {
             t.range(0.45, 1.3)
         } else {
             t.range(1.85, 2.0)
@@ -421,7 +419,7 @@ impl Person {
         let (mut bottom_cloth, bottom_pattern) =
             t.cloth(bottom_colour, if skirt { 0.4 } else { 0.1 });
         if !skirt && bottom_pattern > 2 {
-            // Trousers have stripes along the leg or nothing.
+            // Trousers have a stripe along the leg or no pattern.
             bottom_cloth.pattern = Pattern::Seam;
         }
         let bottom = Bottom {
@@ -429,22 +427,14 @@ impl Person {
             skirt,
             length,
             width: t.range(0.0, 1.0),
-            tights: (skirt && t.draw.chance(if cold { 0.7 } else { 0.15 }))
-                .then(|| t.shade(0x1c1c20)),
+            tights: (skirt && t.chance(if cold { 0.7 } else { 0.15 })).then(|| t.shade(0x1c1c20)),
         };
         let (shoes, shoe_kind) = t.colour(ACCENTS);
-        let soles = if t.draw.chance(0.5) {
-            t.shade(0xd8d6d0)
-        } else {
-            t.shade(0x202022)
-        };
-        let boots = if t.draw.chance(if cold { 0.3 } else { 0.05 }) {
-            t.range(0.15, 0.75)
-        } else {
-            0.0
-        };
+        let bright_soles = t.chance(0.5);
+        let soles = t.shade(if bright_soles { 0xd8d6d0 } else { 0x202022 });
+        let boots = t.sometimes(if cold { 0.3 } else { 0.05 }, 0.15, 0.75);
         let mut bag_kind = 0;
-        let bag = t.draw.chance(0.55).then(|| {
+        let bag = t.chance(0.55).then(|| {
             let kind = [BagKind::Backpack, BagKind::Shoulder, BagKind::Hand][t.pick(&[4, 4, 2])];
             let (colour, shade) = t.colour(ACCENTS);
             bag_kind = 1 + kind as u8 * 16 + shade;
@@ -452,18 +442,17 @@ impl Person {
             Bag {
                 kind,
                 cloth,
-                side: if t.draw.chance(0.5) { 1.0 } else { -1.0 },
+                side: t.draw.sign() as f32,
                 size: t.range(0.75, 1.3),
-                across: t.draw.chance(0.5),
+                across: t.chance(0.5),
             }
         });
         let skin = t.shade(SKINS[skin_kind]);
         let hair = t.shade(HAIRS[hair_kind]);
         let legs = t.range(0.96, 1.05);
-        let hair_trait = if style == HairStyle::Bald {
-            0
-        } else {
-            hair_kind as u8
+        let hair_trait = match style {
+            HairStyle::Bald => 0,
+            _ => hair_kind as u8,
         };
         let traits = [
             top_kind,
@@ -498,8 +487,8 @@ impl Person {
             skin,
             hair,
             style,
-            beard: !woman && t.draw.chance(0.3),
-            glasses: t.draw.chance(0.2),
+            beard: !woman && t.chance(0.3),
+            glasses: t.chance(0.2),
             hat,
             scarf,
             top,
@@ -513,43 +502,44 @@ impl Person {
         }
     }
 
-    /// How many traits differ.
-    pub(super) fn unlike(&self, other: &Self) -> usize {
+    /// The number of traits that differ.
+    pub(super) fn differing_traits(&self, other: &Self) -> usize {
         let pairs = self.traits.iter().zip(&other.traits);
         pairs.filter(|(a, b)| a != b).count()
     }
 }
 
-/// Traits in which any two persons differ at the least.
-pub(super) const UNLIKE: usize = 3;
+/// The least number of traits in which two persons differ.
+pub(super) const MIN_DIFFERING_TRAITS: usize = 3;
 
-/// `count` persons of one side, no two alike, `lookalikes` (0..1) of them in the clothes of the one
+/// `count` different persons of one split, a share `lookalikes` of them in the clothes of the one
 /// before.
 pub(super) fn crowd(
     seed: u64,
     domain: Domain,
-    side: Side,
+    split: Split,
     count: usize,
     lookalikes: f64,
 ) -> Vec<Person> {
     let mut all: Vec<Person> = Vec::with_capacity(count);
     let purpose = format!("street person {domain}");
     for index in 0..count {
-        let mut draw = Draw::new(seed, &purpose, &[side as u64, index as u64]);
+        let mut draw = Draw::new(seed, &purpose, &[split as u64, index as u64]);
         let like = draw.chance(lookalikes);
-        loop {
-            let like = if like { all.last() } else { None };
-            let person = Person::draw(&mut draw, domain, side, like);
-            if all.iter().all(|other| person.unlike(other) >= UNLIKE) {
-                all.push(person);
-                break;
+        let like = if like { all.last() } else { None };
+        let person = loop {
+            let person = Person::draw(&mut draw, domain, split, like);
+            let differs = |other: &Person| person.differing_traits(other) >= MIN_DIFFERING_TRAITS;
+            if all.iter().all(differs) {
+                break person;
             }
-        }
+        };
+        all.push(person);
     }
     all
 }
 
-/// Skin, before a sun that browns nobody here.
+/// The colour of lips.
 pub(super) fn lips(skin: V3) -> V3 {
     skin.times(v3(0.8, 0.5, 0.5))
 }

@@ -1,10 +1,9 @@
-//! Chance that can be repeated: one seed gives the same draws on every machine, whatever was drawn
-//! elsewhere.
+//! Reproducible random draws: one seed gives the same draws on every machine.
 //!
-//! A [`Draw`] is named by the seed of the run and by what it is for (the image of an epoch, the
-//! weights of a layer), so nothing has to be kept between two of them, and a run that is resumed
-//! goes on with the same chance. `ChaCha` with 8 rounds, whose stream is fixed by its definition;
-//! what is made of its bits is written here, so that no release of a crate changes a run.
+//! The seed of the run and a purpose (the image of an epoch, the weights of a layer) name a [`Draw`],
+//! so no state is kept between two of them, and a resumed run continues with the same draws. The bits
+//! are those of `ChaCha` with 8 rounds; the distributions are written here, so that no release of a
+//! crate changes a run.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -49,6 +48,20 @@ impl Draw {
     /// Whether something of this probability happens.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
+    }
+
+    /// As [`Draw::between`] with this probability, else 0.
+    pub fn sometimes(&mut self, probability: f64, low: f64, high: f64) -> f64 {
+        if self.chance(probability) {
+            self.between(low, high)
+        } else {
+            0.0
+        }
+    }
+
+    /// 1 or -1.
+    pub fn sign(&mut self) -> f64 {
+        if self.chance(0.5) { 1.0 } else { -1.0 }
     }
 
     /// Uniform in `0..n`.

@@ -1,9 +1,10 @@
-//! Tubes in, what each pixel sees out: meshes of lofted rings and a rasteriser with a depth buffer.
+//! Meshes of tubes, and a rasteriser with a depth buffer.
 //!
-//! Everything solid in the street is a tube: rings, each an ellipse or a rounded rectangle, joined
-//! into triangles. A body, a skirt, a bag, a pole and a car differ in their rings only. Triangles
-//! are a few pixels small, so that numbers are interpolated on the screen.
+//! Everything solid is a tube: rings, each an ellipse or a rounded rectangle, joined into triangles. A
+//! body, a skirt, a bag and a car differ in their rings only. Triangles are a few pixels large, so
+//! attributes are interpolated linearly on the screen.
 
+use super::cloth::{Cloth, Surface};
 use super::space::{V3, v3};
 
 /// One cross-section of a tube.
@@ -14,7 +15,7 @@ pub(super) struct Ring {
     pub(super) side: V3,
     /// From the centre to the front (u = 0.5), metres.
     pub(super) front: V3,
-    /// Place along the tube, metres.
+    /// Position along the tube, metres.
     pub(super) v: f32,
 }
 
@@ -29,14 +30,48 @@ struct Vertex {
     v: f32,
 }
 
-/// Triangles, each of a material that is known by number.
+/// Triangles, each with the number of its surface.
 #[derive(Debug, Default)]
 pub(super) struct Mesh {
     vertices: Vec<Vertex>,
     triangles: Vec<([u32; 3], u16)>,
+    surfaces: Vec<Surface>,
+}
+
+impl Ring {
+    /// A level ring of half width `wide` and half depth `deep`.
+    pub(super) fn level(centre: V3, wide: f32, deep: f32, v: f32) -> Self {
+        Self {
+            centre,
+            side: v3(wide, 0.0, 0.0),
+            front: v3(0.0, 0.0, deep),
+            v,
+        }
+    }
 }
 
 impl Mesh {
+    /// Adds a surface; returns its number.
+    pub(super) fn surface(&mut self, surface: Surface) -> u16 {
+        self.surfaces.push(surface);
+        (self.surfaces.len() - 1) as u16
+    }
+
+    /// Adds a surface of cloth, closed all around.
+    pub(super) fn cloth(&mut self, cloth: Cloth) -> u16 {
+        self.surface(Surface::Closed(cloth))
+    }
+
+    /// Adds a surface of one colour.
+    pub(super) fn plain(&mut self, colour: V3) -> u16 {
+        self.cloth(Cloth::plain(colour))
+    }
+
+    /// The surface of this number.
+    pub(super) fn surface_of(&self, material: u16) -> &Surface {
+        &self.surfaces[usize::from(material)]
+    }
+
     /// Joins `rings`. `round` is 1 for ellipses and below for rounded rectangles.
     pub(super) fn tube(&mut self, rings: &[Ring], segments: usize, round: f32, material: u16) {
         if rings.len() < 2 {
@@ -47,12 +82,9 @@ impl Mesh {
             .map(|i| {
                 let u = i as f32 / segments as f32;
                 let (sin, cos) = ((u - 0.5) * std::f32::consts::TAU).sin_cos();
-                let bend = |x: f32| {
-                    if round == 1.0 {
-                        x
-                    } else {
-                        x.abs().powf(round).copysign(x)
-                    }
+                let bend = |x: f32| match round == 1.0 {
+                    true => x,
+                    false => x.abs().powf(round).copysign(x),
                 };
                 (u, bend(sin), bend(cos))
             })
@@ -68,7 +100,7 @@ impl Mesh {
                 let at = place(ring, i);
                 let next = if i == segments { 1 } else { i + 1 };
                 let last = if i == 0 { segments - 1 } else { i - 1 };
-                // A ring without an extent has the directions of its neighbour.
+                // A ring of size 0 has the directions of its neighbour.
                 let wide = [ring, before, after]
                     .into_iter()
                     .find(|ring| ring.side.length() > 1e-4)
@@ -148,7 +180,7 @@ impl Mesh {
         self.tube(&rings, 16, round, material);
     }
 
-    /// How many corners there are: a mark for [`Mesh::place`].
+    /// The number of corners: a mark for [`Mesh::place`].
     pub(super) fn mark(&self) -> usize {
         self.vertices.len()
     }
@@ -163,10 +195,10 @@ impl Mesh {
 
     /// Left, top, right and bottom of the corners from `from` to `to`, in pixels of the camera's
     /// picture; `None` if some are behind the camera.
-    pub(super) fn bounds(&self, eye: &Eye, from: usize, to: usize) -> Option<[f32; 4]> {
+    pub(super) fn bounds(&self, view: &Viewpoint, from: usize, to: usize) -> Option<[f32; 4]> {
         let mut bounds = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
         for vertex in &self.vertices[from..to] {
-            let [x, y, inverse] = eye.project(vertex.at);
+            let [x, y, inverse] = view.project(vertex.at);
             if inverse <= 0.0 {
                 return None;
             }
@@ -179,9 +211,9 @@ impl Mesh {
     }
 }
 
-/// From where the street is seen: pixels of an image are `focal * x / z`, counted from its centre.
+/// A pinhole camera: pixels are `focal * x / z` from the centre of the image.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Eye {
+pub(super) struct Viewpoint {
     pub(super) at: V3,
     right: V3,
     up: V3,
@@ -192,7 +224,7 @@ pub(super) struct Eye {
     pub(super) centre: [f32; 2],
 }
 
-impl Eye {
+impl Viewpoint {
     /// At `at`, looking down by `tilt` and aside by `pan`, rolled by `roll`; radians.
     pub(super) fn new(at: V3, tilt: f32, pan: f32, roll: f32, focal: f32) -> Self {
         let forward = v3(0.0, -tilt.sin(), tilt.cos()).turned(pan);
@@ -209,7 +241,7 @@ impl Eye {
         }
     }
 
-    /// x and y in pixels, and one by the depth (0 behind the camera).
+    /// x and y in pixels, and 1 / depth (0 behind the camera).
     pub(super) fn project(&self, point: V3) -> [f32; 3] {
         let from = point - self.at;
         let depth = from.dot(self.forward);
@@ -224,7 +256,7 @@ impl Eye {
         ]
     }
 
-    /// What a pixel looks at: a direction whose part along the axis is 1.
+    /// The direction of a pixel; its part along the axis is 1.
     pub(super) fn ray(&self, x: f32, y: f32) -> V3 {
         let scale = 1.0 / self.focal;
         self.forward
@@ -233,10 +265,10 @@ impl Eye {
     }
 }
 
-/// What a pixel sees.
+/// The surface that a pixel shows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Texel {
-    /// One by the depth; 0 for nothing.
+pub(super) struct Fragment {
+    /// 1 / depth; 0 for nothing.
     pub(super) inverse: f32,
     pub(super) normal: V3,
     pub(super) u: f32,
@@ -244,7 +276,7 @@ pub(super) struct Texel {
     pub(super) material: u16,
 }
 
-const NOTHING: Texel = Texel {
+const NOTHING: Fragment = Fragment {
     inverse: 0.0,
     normal: v3(0.0, 0.0, 0.0),
     u: 0.0,
@@ -252,7 +284,7 @@ const NOTHING: Texel = Texel {
     material: 0,
 };
 
-/// A part of the camera's picture, looked at with pixels of another size.
+/// A part of the camera's picture at another resolution.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     /// Left and top in pixels of the camera's picture.
@@ -263,19 +295,20 @@ pub(super) struct Window {
     pub(super) height: usize,
 }
 
-/// Which triangle each pixel of `window` sees. `open` says whether a material has a hole at (u, v).
+/// The nearest surface of each pixel of `window`. `open` decides whether a material has a hole at (u,
+/// v).
 pub(super) fn rasterise(
     mesh: &Mesh,
-    eye: &Eye,
+    view: &Viewpoint,
     window: &Window,
     open: impl Fn(u16, f32, f32) -> bool,
-) -> Vec<Texel> {
-    let mut texels = vec![NOTHING; window.width * window.height];
+) -> Vec<Fragment> {
+    let mut fragments = vec![NOTHING; window.width * window.height];
     let corners: Vec<[f32; 3]> = mesh
         .vertices
         .iter()
         .map(|vertex| {
-            let [x, y, inverse] = eye.project(vertex.at);
+            let [x, y, inverse] = view.project(vertex.at);
             [
                 (x - window.corner[0]) * window.scale[0],
                 (y - window.corner[1]) * window.scale[1],
@@ -288,21 +321,21 @@ pub(super) fn rasterise(
         if a[2] <= 0.0 || b[2] <= 0.0 || c[2] <= 0.0 {
             continue;
         }
-        let Some(pixels) = Cover::of([a, b, c], window.width, window.height) else {
+        let Some(pixels) = Coverage::of([a, b, c], window.width, window.height) else {
             continue;
         };
         let [p, q, r] = indices.map(|i| &mesh.vertices[i as usize]);
         pixels.each(|at, [i, j, k]| {
             let inverse = a[2] * i + b[2] * j + c[2] * k;
-            let texel = &mut texels[at];
-            if inverse <= texel.inverse {
+            let fragment = &mut fragments[at];
+            if inverse <= fragment.inverse {
                 return;
             }
             let (u, v) = (p.u * i + q.u * j + r.u * k, p.v * i + q.v * j + r.v * k);
             if open(*material, u, v) {
                 return;
             }
-            *texel = Texel {
+            *fragment = Fragment {
                 inverse,
                 normal: p.normal * i + q.normal * j + r.normal * k,
                 u,
@@ -311,11 +344,11 @@ pub(super) fn rasterise(
             };
         });
     }
-    texels
+    fragments
 }
 
 /// The pixels of a triangle that faces the viewer.
-struct Cover {
+struct Coverage {
     left: usize,
     right: usize,
     top: usize,
@@ -325,7 +358,7 @@ struct Cover {
     area: f32,
 }
 
-impl Cover {
+impl Coverage {
     fn of(corners: [[f32; 3]; 3], width: usize, height: usize) -> Option<Self> {
         let [a, b, c] = corners;
         let area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
@@ -373,7 +406,7 @@ impl Cover {
     }
 }
 
-/// What a distant light sees: depths over a square of the street.
+/// A shadow map: depths seen from a distant light.
 #[derive(Debug)]
 pub(super) struct Shadow {
     /// Nearest to the light; larger is nearer.
@@ -388,8 +421,7 @@ pub(super) struct Shadow {
 }
 
 impl Shadow {
-    /// Shadows within `reach` metres of `centre`; `light` points to the light. Seen
-    /// with `pixels` x `pixels`.
+    /// The map within `reach` metres of `centre`, of `pixels` x `pixels`; `light` points to the light.
     pub(super) fn cast(mesh: &Mesh, light: V3, centre: V3, reach: f32, pixels: usize) -> Self {
         let side = V3::UP.cross(light + v3(1e-3, 0.0, 0.0)).unit();
         let mut shadow = Self {
@@ -404,12 +436,12 @@ impl Shadow {
         let corners: Vec<[f32; 3]> = mesh.vertices.iter().map(|v| shadow.seen(v.at)).collect();
         for (indices, _) in &mesh.triangles {
             let corners = indices.map(|i| corners[i as usize]);
-            let Some(cover) = Cover::of(corners, pixels, pixels) else {
+            let Some(coverage) = Coverage::of(corners, pixels, pixels) else {
                 continue;
             };
             let [a, b, c] = corners;
             let depths = &mut shadow.depths;
-            cover.each(|at, [i, j, k]| {
+            coverage.each(|at, [i, j, k]| {
                 depths[at] = depths[at].max(a[2] * i + b[2] * j + c[2] * k);
             });
         }

@@ -1,36 +1,35 @@
-//! A place with people in it, and the light that comes from each point of it to the camera.
+//! A site with persons, and the light of each pixel of the camera.
 
-use super::body::{self, Cloths, Pose, Surface};
+use super::body::{self, Pose};
+use super::cloth::Surface;
 use super::person::{Person, lips};
-use super::place::{Light, Place};
-use super::raster::{Mesh, Shadow, Texel, Window, rasterise};
+use super::raster::{Fragment, Mesh, Shadow, Window, rasterise};
+use super::site::{CameraSite, Light};
 use super::space::{V3, v3};
 
-/// Everything in front of a camera at one moment.
+/// Everything in front of a camera in one picture.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
-    place: &'a Place,
+    site: &'a CameraSite,
     pub(super) mesh: Mesh,
-    pub(super) cloths: Cloths,
-    /// Where people stand.
+    /// Positions of the persons.
     feet: Vec<V3>,
 }
 
 impl<'a> Scene<'a> {
-    /// The place and what always stands there.
-    pub(super) fn new(place: &'a Place) -> Self {
+    /// The site with its objects.
+    pub(super) fn new(site: &'a CameraSite) -> Self {
         let mut scene = Self {
-            place,
+            site,
             mesh: Mesh::default(),
-            cloths: Vec::new(),
             feet: Vec::new(),
         };
-        place.furnish(&mut scene.mesh, &mut scene.cloths);
+        site.furnish(&mut scene.mesh);
         scene
     }
 
-    /// Adds a person who stands at `at` and looks along `heading`: left, top, right and bottom in
-    /// the camera's picture; `None` if they are not all in front of the camera.
+    /// Adds a person at `at`, facing `heading`; returns left, top, right and bottom in the camera's
+    /// picture, `None` if a part is behind the camera.
     pub(super) fn add(
         &mut self,
         person: &Person,
@@ -39,21 +38,21 @@ impl<'a> Scene<'a> {
         heading: f32,
     ) -> Option<[f32; 4]> {
         let mark = self.mesh.mark();
-        body::build(person, pose, &mut self.mesh, &mut self.cloths);
+        body::build(person, pose, &mut self.mesh);
         self.mesh.place(mark, heading, at);
         self.feet.push(at);
-        self.mesh.bounds(&self.place.eye, mark, self.mesh.mark())
+        self.mesh.bounds(&self.site.view, mark, self.mesh.mark())
     }
 
-    /// Shadows within `reach` metres of `around`, seen with `side` x `side` pixels.
+    /// The shadow map within `reach` metres of `around`, of `side` x `side` pixels.
     pub(super) fn shadow(&self, to: V3, around: V3, reach: f32, side: usize) -> Shadow {
         Shadow::cast(&self.mesh, to, around + V3::UP * 0.8, reach, side)
     }
 
-    /// The light that each pixel of `window` gets.
+    /// The light of each pixel of `window`.
     pub(super) fn light(&self, light: &Light, window: &Window, shadow: &Shadow) -> Vec<V3> {
-        let eye = &self.place.eye;
-        let open = |material: u16, u: f32, v: f32| match &self.cloths[usize::from(material)] {
+        let view = &self.site.view;
+        let open = |material: u16, u: f32, v: f32| match self.mesh.surface_of(material) {
             Surface::Open(_, half) => (u - 0.5).abs() < half * (0.5 + v.min(0.5)),
             Surface::Hair(_, half, from, to) => {
                 (*from..*to).contains(&v)
@@ -61,25 +60,25 @@ impl<'a> Scene<'a> {
             }
             _ => false,
         };
-        let texels = rasterise(&self.mesh, eye, window, open);
+        let fragments = rasterise(&self.mesh, view, window, open);
         let (width, height) = (window.width, window.height);
         let reach = (width / 40).max(2);
-        let mut image = Vec::with_capacity(texels.len());
-        for (at, texel) in texels.iter().enumerate() {
+        let mut image = Vec::with_capacity(fragments.len());
+        for (at, fragment) in fragments.iter().enumerate() {
             let (column, row) = (at % width, at / width);
-            let ray = eye.ray(
+            let ray = view.ray(
                 window.corner[0] + (column as f32 + 0.5) / window.scale[0],
                 window.corner[1] + (row as f32 + 0.5) / window.scale[1],
             );
-            if texel.inverse <= 0.0 {
-                image.push(self.behind(ray, light, shadow));
+            if fragment.inverse <= 0.0 {
+                image.push(self.background(ray, light, shadow));
                 continue;
             }
-            let point = eye.at + ray * (1.0 / texel.inverse);
-            let normal = texel.normal.unit();
-            let nook = nook(&texels, width, height, column, row, reach);
-            let (colour, shine) = colour(&self.cloths[usize::from(texel.material)], texel, normal);
-            let lit = lit(light, normal, || shadow.light_at(point, normal), nook);
+            let point = view.at + ray * (1.0 / fragment.inverse);
+            let normal = fragment.normal.unit();
+            let openness = openness(&fragments, [width, height], [column, row], reach);
+            let (colour, shine) = colour(self.mesh.surface_of(fragment.material), fragment, normal);
+            let lit = lit(light, normal, || shadow.light_at(point, normal), openness);
             let mut out = colour.times(lit);
             if shine > 0.0 {
                 let half = (light.to - ray.unit()).unit();
@@ -90,59 +89,58 @@ impl<'a> Scene<'a> {
         image
     }
 
-    fn behind(&self, ray: V3, light: &Light, shadow: &Shadow) -> V3 {
-        let (surface, sky) = self.place.backdrop(ray);
+    fn background(&self, ray: V3, light: &Light, shadow: &Shadow) -> V3 {
+        let (surface, sky) = self.site.backdrop(ray);
         let Some((point, normal, colour)) = surface else {
             return sky;
         };
-        let mut nook = 1.0;
+        let mut openness = 1.0;
         if normal.y > 0.5 {
             for feet in &self.feet {
                 let off = point - *feet;
-                nook *= 1.0 - 0.55 * (-(off.x * off.x + off.z * off.z) * 9.0).exp();
+                openness *= 1.0 - 0.55 * (-(off.x * off.x + off.z * off.z) * 9.0).exp();
             }
         }
         let shadow = || shadow.light_at(point, normal);
-        colour.times(lit(light, normal, shadow, nook))
+        colour.times(lit(light, normal, shadow, openness))
     }
 }
 
-/// The light on a surface; `shadow` and `nook` say how much of the sun's and of the sky's gets there.
-fn lit(light: &Light, normal: V3, shadow: impl Fn() -> f32, nook: f32) -> V3 {
+/// The light on a surface; `shadow` is the share of the sun's light that reaches it, `openness` that of
+/// the sky's.
+fn lit(light: &Light, normal: V3, shadow: impl Fn() -> f32, openness: f32) -> V3 {
     let above = 0.5 + 0.5 * normal.y;
-    let sky = (light.sky * (0.35 + 0.65 * above) + light.ground * (1.0 - above)) * nook;
+    let sky = (light.sky * (0.35 + 0.65 * above) + light.ground * (1.0 - above)) * openness;
     let facing = normal.dot(light.to);
     if facing <= 0.0 {
         return sky;
     }
-    sky + light.sun * (facing * shadow() * (0.5 + 0.5 * nook))
+    sky + light.sun * (facing * shadow() * (0.5 + 0.5 * openness))
 }
 
-/// How open a place is to the sky: less where something a little nearer is beside it.
-fn nook(
-    texels: &[Texel],
-    width: usize,
-    height: usize,
-    column: usize,
-    row: usize,
+/// Ambient occlusion as the open share of the sky: less where something a little nearer is beside it.
+fn openness(
+    fragments: &[Fragment],
+    [width, height]: [usize; 2],
+    [column, row]: [usize; 2],
     reach: usize,
 ) -> f32 {
-    let inverse = texels[row * width + column].inverse;
+    let inverse = fragments[row * width + column].inverse;
     let depth = 1.0 / inverse;
     let mut shut = 0.0;
+    let left = |by: usize| column.saturating_sub(by);
+    let right = |by: usize| (column + by).min(width - 1);
+    let above = row.saturating_sub(reach);
     let beside = [
-        (column.saturating_sub(reach), row),
-        ((column + reach).min(width - 1), row),
-        (column, row.saturating_sub(reach)),
+        (left(reach), row),
+        (right(reach), row),
+        (column, above),
         (column, (row + reach).min(height - 1)),
-        (column.saturating_sub(reach / 2), row.saturating_sub(reach)),
-        (
-            (column + reach / 2).min(width - 1),
-            row.saturating_sub(reach),
-        ),
+        (left(reach / 2), above),
+        (right(reach / 2), above),
     ];
     for (column, row) in beside {
-        let other = texels[row * width + column].inverse;
+        let other = fragments[row * width + column].inverse;
         if other > inverse * 1.002 {
             let nearer = depth - 1.0 / other;
             if nearer < 0.4 {
@@ -153,9 +151,9 @@ fn nook(
     1.0 - 0.13 * shut
 }
 
-/// The colour of a surface and how much it shines.
-fn colour(surface: &Surface, texel: &Texel, normal: V3) -> (V3, f32) {
-    let (u, v) = (texel.u, texel.v);
+/// The colour of a surface and its specular share.
+fn colour(surface: &Surface, fragment: &Fragment, normal: V3) -> (V3, f32) {
+    let (u, v) = (fragment.u, fragment.v);
     match surface {
         Surface::Closed(cloth) | Surface::Open(cloth, _) => (cloth.colour(u, v), 0.02),
         Surface::Hair(cloth, ..) => (cloth.colour(u, v), 0.08),

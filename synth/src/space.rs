@@ -1,4 +1,4 @@
-//! Points, directions and linear colours of three numbers, and noise that is a function of place.
+//! Vectors of three numbers for points, directions and linear colours; noise as a function of position.
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 

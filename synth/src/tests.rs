@@ -2,21 +2,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::palette::Side;
-use super::palette::side_of;
-use super::person::{Bag, Top, UNLIKE, crowd};
+use super::palette::Split;
+use super::palette::split_of;
+use super::person::{Bag, MIN_DIFFERING_TRAITS, Top, crowd};
 use super::space::{V3, encode};
 use super::*;
 use crate::random::Draw;
 
-fn small(seed: u64) -> Options {
-    Options {
+fn small(seed: u64) -> RenderOptions {
+    RenderOptions {
         identities: 8,
         cameras: 3,
         per_camera: 3,
         size: [64, 32],
         seed,
-        ..Options::default()
+        ..RenderOptions::default()
     }
 }
 
@@ -38,21 +38,21 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-fn written(options: &Options, threads: usize) -> BTreeMap<String, Vec<u8>> {
+fn written(options: &RenderOptions, threads: usize) -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let street = Street::new(options).unwrap();
-    street.write(folder.path(), threads, || ()).unwrap();
+    let dataset = SyntheticDataset::new(options).unwrap();
+    dataset.write(folder.path(), threads, || ()).unwrap();
     let files = files(folder.path());
-    assert_eq!(files.len(), street.pictures());
+    assert_eq!(files.len(), dataset.pictures());
     files
 }
 
 #[test]
-fn one_seed_is_one_street_with_any_number_of_threads() {
+fn one_seed_gives_one_data_set_with_any_number_of_threads() {
     let once = written(&small(1), 1);
     assert!(once == written(&small(1), 3), "threads show");
     let other = written(&small(2), 2);
-    let mall = Options {
+    let mall = RenderOptions {
         domain: Domain::Mall,
         ..small(1)
     };
@@ -70,35 +70,35 @@ fn options_out_of_range_are_named() {
     let base = small(0);
     let cases = [
         (
-            Options {
+            RenderOptions {
                 identities: 1,
                 ..base.clone()
             },
             "identities: 1, wanted 2 to 9000",
         ),
         (
-            Options {
+            RenderOptions {
                 cameras: 1,
                 ..base.clone()
             },
             "cameras: 1, wanted 2 to 64",
         ),
         (
-            Options {
+            RenderOptions {
                 per_camera: 1,
                 ..base.clone()
             },
             "pictures per camera: 1, wanted 2 to 64",
         ),
         (
-            Options {
+            RenderOptions {
                 size: [16, 64],
                 ..base.clone()
             },
             "height: 16, wanted 32 to 1024",
         ),
         (
-            Options {
+            RenderOptions {
                 lookalikes: f64::NAN,
                 ..base
             },
@@ -106,7 +106,10 @@ fn options_out_of_range_are_named() {
         ),
     ];
     for (options, wanted) in cases {
-        assert_eq!(Street::new(&options).unwrap_err().to_string(), wanted);
+        assert_eq!(
+            SyntheticDataset::new(&options).unwrap_err().to_string(),
+            wanted
+        );
     }
     let base = ClipOptions::default;
     let cases = [
@@ -145,7 +148,7 @@ fn options_out_of_range_are_named() {
                 every: f64::NAN,
                 ..base()
             },
-            "10 frames a second and somebody every NaN s",
+            "10 frames a second and an arrival every NaN s",
         ),
     ];
     for (options, wanted) in cases {
@@ -185,14 +188,14 @@ fn wardrobe(person: &Person) -> (Vec<V3>, Vec<u32>) {
 }
 
 #[test]
-fn the_two_sides_share_no_cloth_and_nobody() {
+fn the_splits_share_no_cloth_and_no_person() {
     for domain in [Domain::Street, Domain::Mall] {
-        for side in [Side::Learned, Side::Tested] {
+        for side in [Split::Train, Split::Test] {
             let people = crowd(5, domain, side, 120, 0.5);
             for person in &people {
                 let (colours, seeds) = wardrobe(person);
                 for colour in colours {
-                    assert_eq!(side_of(encode(colour)), side, "{domain}, {colour:?}");
+                    assert_eq!(split_of(encode(colour)), side, "{domain}, {colour:?}");
                 }
                 for seed in seeds {
                     assert_eq!(seed % 2, side as u32, "{domain}");
@@ -201,7 +204,7 @@ fn the_two_sides_share_no_cloth_and_nobody() {
             for (i, one) in people.iter().enumerate() {
                 for other in &people[..i] {
                     assert!(
-                        one.unlike(other) >= UNLIKE,
+                        one.differing_traits(other) >= MIN_DIFFERING_TRAITS,
                         "{domain}: {one:?} and {other:?}"
                     );
                 }
@@ -220,7 +223,7 @@ fn boxes_are_a_little_off_and_hold_the_person() {
     let bounds = [100.0, 50.0, 160.0, 250.0];
     let mut off = 0.0;
     for i in 0..2000 {
-        let [left, top, right, bottom] = shoot::framed(bounds, &mut Draw::new(6, "test", &[i]));
+        let [left, top, right, bottom] = picture::framed(bounds, &mut Draw::new(6, "test", &[i]));
         let wide = (right.min(160.0) - left.max(100.0)).max(0.0);
         let tall = (bottom.min(250.0) - top.max(50.0)).max(0.0);
         let held = wide * tall / (60.0 * 200.0);
@@ -282,7 +285,7 @@ fn a_clip_has_its_boxes_and_its_truth() {
             .iter()
             .all(|row| row[0] < summary.frames && inside(&row[1..]))
     );
-    // Every box is somebody's, and nearly everybody is found.
+    // Every box is that of a person, and nearly all persons are found.
     let union = |a: &[usize], b: &[usize]| {
         let side = |i: usize| {
             let end = (a[i] + a[i + 2]).min(b[i] + b[i + 2]);
@@ -297,7 +300,7 @@ fn a_clip_has_its_boxes_and_its_truth() {
             .filter(|row| row[0] == found[0])
             .map(|row| union(&row[3..], &found[1..]));
         let best = best.fold(0.0, f64::max);
-        assert!(best > 0.3, "{found:?} is nobody, nearest {best}");
+        assert!(best > 0.3, "{found:?} shows no person, nearest {best}");
     }
     assert!(
         boxes.len() * 10 > truth.len() * 7,
@@ -305,7 +308,7 @@ fn a_clip_has_its_boxes_and_its_truth() {
         boxes.len(),
         truth.len()
     );
-    // Somebody left and came back: two visits, frames without them in between.
+    // A person left and returned: two visits, frames without the person in between.
     let mut visits: BTreeMap<usize, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
     for row in &truth {
         visits
@@ -336,15 +339,15 @@ fn a_clip_has_its_boxes_and_its_truth() {
 fn bench_pictures_a_second() {
     for threads in [1, 2] {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options {
+        let options = RenderOptions {
             identities: 60,
-            ..Options::default()
+            ..RenderOptions::default()
         };
-        let street = Street::new(&options).unwrap();
+        let dataset = SyntheticDataset::new(&options).unwrap();
         let started = std::time::Instant::now();
-        street.write(folder.path(), threads, || ()).unwrap();
+        dataset.write(folder.path(), threads, || ()).unwrap();
         let seconds = started.elapsed().as_secs_f64();
-        let rate = street.pictures() as f64 / seconds;
+        let rate = dataset.pictures() as f64 / seconds;
         println!("{threads} threads: {rate:.0} pictures of 128 x 64 a second");
     }
 }

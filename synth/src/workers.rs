@@ -1,4 +1,4 @@
-//! Work shared out among threads, and the folder that its results go into.
+//! Shares work among threads, and checks the folder for its results.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::{Error, Result};
 
-/// How many threads: one a core for 0.
+/// The number of threads: one a core for 0.
 ///
 /// # Errors
 /// [`Error::Argument`] for more than 256.
@@ -20,8 +20,8 @@ pub fn count(wanted: usize) -> Result<usize> {
     }
 }
 
-/// `work` on every item in `threads` threads; the results in the order of the items. Stops at an
-/// error.
+/// Calls `work` with every item in `threads` threads; returns the results in the order of the items.
+/// Stops at an error.
 ///
 /// # Errors
 /// The first one of `work`.
@@ -62,7 +62,7 @@ pub fn each<T: Sync, R: Send, E: Send>(
     Ok(all.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Makes sure that nothing is overwritten: a folder that is empty, made if it is missing.
+/// Checks that the folder `out` is empty, so that nothing is overwritten; creates it if it is missing.
 ///
 /// # Errors
 /// [`Error::NotEmpty`]; [`Error::Io`] if it cannot be read or made.

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use synth::{Options, Street};
+use synth::{RenderOptions, SyntheticDataset};
 use trainer::data::picture::Picture;
 use trainer::data::{Dataset, Image, dataset};
 
-fn small(seed: u64) -> Options {
-    Options {
+fn small(seed: u64) -> RenderOptions {
+    RenderOptions {
         identities: 8,
         cameras: 3,
         per_camera: 3,
         size: [64, 32],
         seed,
-        ..Options::default()
+        ..RenderOptions::default()
     }
 }
 
@@ -22,14 +22,14 @@ fn small(seed: u64) -> Options {
 fn the_layout_is_read_as_it_was_meant() {
     let folder = tempfile::tempdir().unwrap();
     let options = small(3);
-    let street = Street::new(&options).unwrap();
+    let rendered = SyntheticDataset::new(&options).unwrap();
     let ticks = AtomicUsize::new(0);
-    let summary = street
+    let summary = rendered
         .write(folder.path(), 2, || {
             ticks.fetch_add(1, Ordering::Relaxed);
         })
         .unwrap();
-    assert_eq!(ticks.into_inner(), street.pictures());
+    assert_eq!(ticks.into_inner(), rendered.pictures());
     let dataset = Dataset::open(folder.path(), &dataset::DatasetOptions::default()).unwrap();
     let found = [
         dataset.train.len(),
@@ -64,21 +64,23 @@ fn the_layout_is_read_as_it_was_meant() {
         picture.read(&image.path).unwrap();
         assert_eq!([picture.height(), picture.width()], options.size);
     }
-    let again = street.write(folder.path(), 1, || ()).unwrap_err();
+    let again = rendered.write(folder.path(), 1, || ()).unwrap_err();
     assert!(again.to_string().contains("not empty"), "{again}");
 }
 
 #[test]
-fn a_street_to_learn_from_alone_has_everybody_and_nobody_to_test() {
+fn a_data_set_to_train_with_alone_has_no_test_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        learn_only: true,
+    let options = RenderOptions {
+        train_only: true,
         ..small(3)
     };
-    let street = Street::new(&options).unwrap();
-    let written = street.write(&folder.path().join("more"), 2, || ()).unwrap();
+    let rendered = SyntheticDataset::new(&options).unwrap();
+    let written = rendered
+        .write(&folder.path().join("more"), 2, || ())
+        .unwrap();
     assert_eq!((written.train_identities, written.test_identities), (8, 0));
-    assert_eq!(written.train, street.pictures());
+    assert_eq!(written.train, rendered.pictures());
     let read = Dataset::open(&folder.path().join("more"), &Default::default()).unwrap();
     assert_eq!(read.classes().1, 8);
     assert!(read.query.is_empty() && read.gallery.is_empty());

@@ -1,21 +1,18 @@
-//! What is worn: trousers and skirts, shirts and coats, shoes, bags.
+//! Meshes of trousers and skirts, shirts and coats, shoes, bags.
 
 use super::{
-    BagKind, Cloth, Cloths, LEFT_RIGHT, Mesh, Person, Ring, Skeleton, Surface, Top, add, along,
-    arm_radius, ball, girth, leg_radius, limb,
+    BagKind, Cloth, LEFT_RIGHT, Mesh, Person, Ring, Skeleton, Top, along, arm_radius, ball, girth,
+    leg_radius, limb,
 };
+use crate::cloth::Surface;
 use crate::person::Bag;
 use crate::space::{V3, v3};
 
 /// A ring of the trunk, `wider` metres larger than the body.
 fn trunk(person: &Person, bones: &Skeleton, t: f32, wider: f32, v: f32) -> Ring {
     let [a, b, ahead] = girth(person, t);
-    Ring {
-        centre: bones.torso(t, v3(0.0, 0.0, ahead)),
-        side: v3(a * bones.tall + wider, 0.0, 0.0),
-        front: v3(0.0, 0.0, b * bones.tall + wider),
-        v,
-    }
+    let [wide, deep] = [a, b].map(|half| half * bones.tall + wider);
+    Ring::level(bones.torso(t, v3(0.0, 0.0, ahead)), wide, deep, v)
 }
 
 /// A ring around both legs, `below` metres under the crotch.
@@ -27,39 +24,23 @@ fn around_legs(person: &Person, bones: &Skeleton, below: f32, wider: f32, v: f32
     let middle = left.mix(right, 0.5);
     let apart = (left.z - right.z).abs() * 0.5;
     let aside = (left.x - right.x).abs() * 0.5;
-    Ring {
-        centre: v3(middle.x, bones.base - below, middle.z * 0.8),
-        side: v3(
-            (aside + radius).max(hips * bones.tall * 0.85) + wider,
-            0.0,
-            0.0,
-        ),
-        front: v3(
-            0.0,
-            0.0,
-            (apart + radius).max(depth * bones.tall * 0.8) + wider,
-        ),
-        v,
-    }
+    let wide = (aside + radius).max(hips * bones.tall * 0.85) + wider;
+    let deep = (apart + radius).max(depth * bones.tall * 0.8) + wider;
+    let centre = v3(middle.x, bones.base - below, middle.z * 0.8);
+    Ring::level(centre, wide, deep, v)
 }
 
 /// Everything below the belt, shoes included.
-pub(super) fn legs(
-    person: &Person,
-    bones: &Skeleton,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-    skin: u16,
-) {
+pub(super) fn legs(person: &Person, bones: &Skeleton, mesh: &mut Mesh, skin: u16) {
     let tall = bones.tall;
     let bottom = &person.bottom;
     let below = match bottom.tights {
-        Some(colour) => add(cloths, Surface::Closed(Cloth::plain(colour))),
+        Some(colour) => mesh.plain(colour),
         None => skin,
     };
     let waist = 0.42;
     if bottom.skirt {
-        let material = add(cloths, Surface::Closed(bottom.cloth.around(0.95)));
+        let material = mesh.cloth(bottom.cloth.around(0.95));
         let long = bottom.length * 0.245 * tall;
         let wide = |share: f32| 0.01 + (0.01 + 0.09 * bottom.width) * share;
         let mut rings = vec![trunk(person, bones, waist, 0.004, 0.0)];
@@ -74,11 +55,11 @@ pub(super) fn legs(
         mesh.tube(&rings, 18, 0.95, material);
     } else {
         let cloth = bottom.cloth.around(0.5);
-        let hips = add(cloths, Surface::Closed(bottom.cloth.bare().around(0.95)));
+        let hips = mesh.cloth(bottom.cloth.bare().around(0.95));
         let rings = [waist, 0.3, 0.16, 0.0, -0.03]
             .map(|t| trunk(person, bones, t.max(0.0), 0.006, (waist - t) * 0.375 * tall));
         mesh.tube(&rings, 16, 0.95, hips);
-        let material = add(cloths, Surface::Closed(cloth));
+        let material = mesh.cloth(cloth);
         let loose = 0.004 + 0.012 * bottom.width;
         for leg in bones.legs {
             let radius = |s: f32| {
@@ -89,7 +70,7 @@ pub(super) fn legs(
             limb(mesh, leg, [-0.05, bottom.length], radius, material);
         }
     }
-    let shoe = add(cloths, Surface::Shoe(person.shoes, person.soles));
+    let shoe = mesh.surface(Surface::Shoe(person.shoes, person.soles));
     for (i, leg) in bones.legs.into_iter().enumerate() {
         if bottom.skirt || bottom.length < 1.8 {
             limb(
@@ -102,7 +83,7 @@ pub(super) fn legs(
         }
         if person.boots > 0.0 {
             let radius = |s: f32| leg_radius(person, s) * tall + 0.011;
-            let boot = add(cloths, Surface::Closed(Cloth::plain(person.shoes)));
+            let boot = mesh.plain(person.shoes);
             limb(mesh, leg, [2.0 - person.boots, 2.02], radius, boot);
         }
         foot(leg, bones.feet[i], LEFT_RIGHT[i], tall, mesh, shoe);
@@ -137,21 +118,15 @@ fn foot(leg: [V3; 3], lean: f32, side: f32, tall: f32, mesh: &mut Mesh, material
 }
 
 /// A shirt or a coat with its sleeves.
-pub(super) fn top(
-    person: &Person,
-    bones: &Skeleton,
-    top: &Top,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-) {
+pub(super) fn top(person: &Person, bones: &Skeleton, top: &Top, mesh: &mut Mesh) {
     let tall = bones.tall;
     let [chest, ..] = girth(person, 0.74);
     let cloth = top.cloth.around(chest * tall * 5.4);
-    let material = if top.open > 0.0 {
-        add(cloths, Surface::Open(cloth, top.open))
-    } else {
-        add(cloths, Surface::Closed(cloth))
+    let surface = match top.open > 0.0 {
+        true => Surface::Open(cloth, top.open),
+        false => Surface::Closed(cloth),
     };
+    let material = mesh.surface(surface);
     let trunk_long = 0.375 * tall;
     let mut rings = vec![];
     for t in [
@@ -161,19 +136,13 @@ pub(super) fn top(
             break;
         }
         let loose = if t > 0.9 { 0.5 * top.fit } else { top.fit } + 0.006;
-        // Cloth hangs from the widest place instead of going in.
-        let hang = if t < 0.7 {
-            0.25 * top.fit.min(0.03)
-        } else {
-            0.0
+        // Cloth hangs from the widest place.
+        let hang = match t < 0.7 {
+            true => 0.25 * top.fit.min(0.03),
+            false => 0.0,
         };
-        rings.push(trunk(
-            person,
-            bones,
-            t,
-            loose + hang,
-            (1.0 - t) * trunk_long,
-        ));
+        let v = (1.0 - t) * trunk_long;
+        rings.push(trunk(person, bones, t, loose + hang, v));
     }
     let hem = if top.hem <= 0.0 {
         trunk(
@@ -199,7 +168,7 @@ pub(super) fn top(
         )
     };
     rings.push(hem);
-    // Closed below, so that nothing is seen through it.
+    // Closed below.
     rings.push(Ring {
         side: V3::default(),
         front: V3::default(),
@@ -211,14 +180,12 @@ pub(super) fn top(
     let sleeve = match top.sleeves {
         Some(colour) => Cloth {
             main: colour,
-            ..Cloth {
-                pattern: super::super::cloth::Pattern::Plain,
-                ..top.cloth.bare()
-            }
+            pattern: crate::cloth::Pattern::Plain,
+            ..top.cloth.bare()
         },
         None => top.cloth.bare(),
     };
-    let sleeve = add(cloths, Surface::Closed(sleeve.around(0.3)));
+    let sleeve = mesh.cloth(sleeve.around(0.3));
     for arm in bones.arms {
         let radius = |s: f32| arm_radius(person, s) * tall + 0.004 + top.fit * 0.45;
         ball(mesh, arm[0], V3::grey(radius(0.0)), sleeve);
@@ -227,13 +194,10 @@ pub(super) fn top(
         }
     }
     if top.hood {
-        let hood = add(
-            cloths,
-            Surface::Closed(Cloth {
-                folds: 0.4,
-                ..Cloth::plain(top.cloth.main * 0.92)
-            }),
-        );
+        let hood = mesh.cloth(Cloth {
+            folds: 0.4,
+            ..Cloth::plain(top.cloth.main * 0.92)
+        });
         let centre = bones.torso(0.97, v3(0.0, 0.012, -0.045));
         ball(mesh, centre, v3(0.062, 0.04, 0.036) * tall, hood);
     }
@@ -257,21 +221,15 @@ fn strap(mesh: &mut Mesh, points: &[V3], half: f32, material: u16) {
     mesh.tube(&rings, 6, 1.0, material);
 }
 
-pub(super) fn bag(
-    person: &Person,
-    bones: &Skeleton,
-    bag: &Bag,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-) {
+pub(super) fn bag(person: &Person, bones: &Skeleton, bag: &Bag, mesh: &mut Mesh) {
     let tall = bones.tall;
     let worn = person
         .over
         .as_ref()
         .map_or(person.top.fit, |over| over.fit.max(person.top.fit))
         + 0.012;
-    let material = add(cloths, Surface::Closed(bag.cloth.around(0.9)));
-    let leather = add(cloths, Surface::Closed(Cloth::plain(bag.cloth.main * 0.7)));
+    let material = mesh.cloth(bag.cloth.around(0.9));
+    let leather = mesh.plain(bag.cloth.main * 0.7);
     // A point on the trunk's surface: `angle` from the front towards the left.
     let on = |t: f32, angle: f32, away: f32| {
         let [a, b, ahead] = girth(person, t);
@@ -315,12 +273,9 @@ pub(super) fn bag(
             mesh.block(at, half, 0.0, 0.5, material);
             let from = if bag.across { -bag.side } else { bag.side };
             for back in [0.0, 1.0] {
-                let turn = |angle: f32| {
-                    if back > 0.0 {
-                        std::f32::consts::PI - angle
-                    } else {
-                        angle
-                    }
+                let turn = |angle: f32| match back > 0.0 {
+                    true => std::f32::consts::PI - angle,
+                    false => angle,
                 };
                 let points = [
                     on(0.96, 1.57 * from, 0.006),

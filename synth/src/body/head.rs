@@ -1,27 +1,16 @@
 //! Head, face, hair, hats and scarves.
 
-use super::{Cloth, Cloths, HairStyle, Mesh, Person, Ring, Skeleton, Surface, add, ball};
+use super::{Cloth, HairStyle, Mesh, Person, Ring, Skeleton, ball};
+use crate::cloth::Surface;
 use crate::person::Hat;
 use crate::space::{V3, v3};
 
-pub(super) fn build(
-    person: &Person,
-    bones: &Skeleton,
-    gaze: f32,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-    skin: u16,
-) {
+pub(super) fn build(person: &Person, bones: &Skeleton, gaze: f32, mesh: &mut Mesh, skin: u16) {
     let tall = bones.tall;
     let size = tall * person.head;
     let neck = bones.torso(1.0, V3::default());
     let centre = bones.torso(1.0, v3(0.0, 0.085, 0.016 + person.lean * 0.1));
-    let ring = |centre: V3, a: f32, b: f32, v: f32| Ring {
-        centre,
-        side: v3(a, 0.0, 0.0),
-        front: v3(0.0, 0.0, b),
-        v,
-    };
+    let ring = Ring::level;
     let throat = [
         ring(
             neck - V3::UP * (0.03 * tall),
@@ -34,14 +23,11 @@ pub(super) fn build(
     ];
     mesh.tube(&throat, 10, 1.0, skin);
     if let Some(scarf) = person.scarf {
-        let wool = add(
-            cloths,
-            Surface::Closed(Cloth {
-                weave: 0.5,
-                folds: 0.4,
-                ..Cloth::plain(scarf)
-            }),
-        );
+        let wool = mesh.cloth(Cloth {
+            weave: 0.5,
+            folds: 0.4,
+            ..Cloth::plain(scarf)
+        });
         let low = neck - V3::UP * (0.025 * tall);
         let rings = [
             ring(low, 0.05 * tall, 0.05 * tall, 0.0),
@@ -63,15 +49,12 @@ pub(super) fn build(
             (1.0 - y) * 0.5,
         )
     };
-    let face = add(
-        cloths,
-        Surface::Face {
-            skin: person.skin,
-            hair: person.hair,
-            beard: person.beard,
-            glasses: person.glasses,
-        },
-    );
+    let face = mesh.surface(Surface::Face {
+        skin: person.skin,
+        hair: person.hair,
+        beard: person.beard,
+        glasses: person.glasses,
+    });
     let shape = [
         skull(1.0, 0.0, 0.0, -0.004),
         skull(0.93, 0.022, 0.027, -0.004),
@@ -99,20 +82,14 @@ pub(super) fn build(
             skin,
         );
     }
-    hair(person, size, mesh, cloths, &skull);
+    hair(person, size, mesh, &skull);
     if let Some((kind, colour)) = person.hat {
-        hat(kind, colour, mesh, cloths, &skull);
+        hat(kind, colour, mesh, &skull);
     }
     mesh.place(mark, gaze, centre);
 }
 
-fn hair(
-    person: &Person,
-    size: f32,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-    skull: &impl Fn(f32, f32, f32, f32) -> Ring,
-) {
+fn hair(person: &Person, size: f32, mesh: &mut Mesh, skull: &impl Fn(f32, f32, f32, f32) -> Ring) {
     let strands = Cloth {
         folds: 0.55,
         weave: 0.5,
@@ -130,7 +107,7 @@ fn hair(
         HairStyle::Tail | HairStyle::Bun => (1.07, -0.4, 0.21, 0.22),
         HairStyle::Cloud => (1.55, -0.6, 0.17, 0.36),
     };
-    let material = add(cloths, Surface::Hair(strands.clone(), face, brow, 2.0));
+    let material = mesh.surface(Surface::Hair(strands.clone(), face, brow, 2.0));
     let back = -0.006;
     let cap = [
         skull(0.98 + 0.3 * (puff - 1.0) * 2.0, 0.0, 0.0, back),
@@ -147,62 +124,47 @@ fn hair(
         skull(low.min(-0.12) - 0.08, 0.0, 0.0, back),
     ];
     mesh.tube(&cap, 14, 1.0, material);
-    let solid = add(cloths, Surface::Closed(strands));
-    let fall = |y: f32, wide: f32, deep: f32, z: f32| Ring {
-        centre: v3(0.0, y, z) * size,
-        side: v3(wide * size, 0.0, 0.0),
-        front: v3(0.0, 0.0, deep * size),
-        v: -y * size,
+    let solid = mesh.cloth(strands);
+    let fall = |[y, wide, deep, z]: [f32; 4]| {
+        Ring::level(v3(0.0, y, z) * size, wide * size, deep * size, -y * size)
     };
     match person.style {
-        HairStyle::Long => mesh.tube(
-            &[
-                fall(0.0, 0.046, 0.03, -0.032),
-                fall(-0.06, 0.054, 0.026, -0.036),
-                fall(-0.12, 0.062, 0.022, -0.05),
-                fall(-0.19, 0.052, 0.018, -0.062),
-                fall(-0.22, 0.0, 0.0, -0.06),
-            ],
-            12,
-            0.8,
-            solid,
-        ),
-        HairStyle::Tail => mesh.tube(
-            &[
-                fall(0.04, 0.0, 0.0, -0.055),
-                fall(0.035, 0.016, 0.014, -0.062),
-                fall(0.0, 0.02, 0.018, -0.078),
-                fall(-0.08, 0.021, 0.015, -0.076),
-                fall(-0.15, 0.008, 0.008, -0.072),
-                fall(-0.16, 0.0, 0.0, -0.072),
-            ],
-            10,
-            1.0,
-            solid,
-        ),
-        HairStyle::Bun => ball(
-            mesh,
-            v3(0.0, 0.055, -0.045) * size,
-            v3(0.028, 0.026, 0.026) * size,
-            solid,
-        ),
+        HairStyle::Long => {
+            let rings = [
+                [0.0, 0.046, 0.03, -0.032],
+                [-0.06, 0.054, 0.026, -0.036],
+                [-0.12, 0.062, 0.022, -0.05],
+                [-0.19, 0.052, 0.018, -0.062],
+                [-0.22, 0.0, 0.0, -0.06],
+            ];
+            mesh.tube(&rings.map(fall), 12, 0.8, solid);
+        }
+        HairStyle::Tail => {
+            let rings = [
+                [0.04, 0.0, 0.0, -0.055],
+                [0.035, 0.016, 0.014, -0.062],
+                [0.0, 0.02, 0.018, -0.078],
+                [-0.08, 0.021, 0.015, -0.076],
+                [-0.15, 0.008, 0.008, -0.072],
+                [-0.16, 0.0, 0.0, -0.072],
+            ];
+            mesh.tube(&rings.map(fall), 10, 1.0, solid);
+        }
+        HairStyle::Bun => {
+            let half = v3(0.028, 0.026, 0.026) * size;
+            ball(mesh, v3(0.0, 0.055, -0.045) * size, half, solid);
+        }
         _ => {}
     }
 }
 
-fn hat(
-    kind: Hat,
-    colour: V3,
-    mesh: &mut Mesh,
-    cloths: &mut Cloths,
-    skull: &impl Fn(f32, f32, f32, f32) -> Ring,
-) {
+fn hat(kind: Hat, colour: V3, mesh: &mut Mesh, skull: &impl Fn(f32, f32, f32, f32) -> Ring) {
     let felt = Cloth {
         weave: if kind == Hat::Beanie { 0.7 } else { 0.1 },
         around: 0.55,
         ..Cloth::plain(colour)
     };
-    let material = add(cloths, Surface::Closed(felt));
+    let material = mesh.cloth(felt);
     let top = if kind == Hat::Beanie { 1.35 } else { 1.2 };
     let crown = [
         skull(top, 0.0, 0.0, -0.006),

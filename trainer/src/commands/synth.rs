@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use synth::{Clip, ClipOptions, ClipSummary, Domain, Options, Street, Summary};
+use synth::{
+    Clip, ClipOptions, ClipSummary, Domain, RenderOptions, RenderSummary, SyntheticDataset,
+};
 
 /// Render a synthetic data set with the layout of Market-1501
 #[derive(Debug, Args)]
@@ -14,22 +16,22 @@ pub(super) struct Synth {
     #[arg(value_name = "OUT")]
     out: PathBuf,
     /// Persons: half of them for training, half for the test
-    #[arg(long, value_name = "N", default_value_t = Options::default().identities)]
+    #[arg(long, value_name = "N", default_value_t = RenderOptions::default().identities)]
     identities: usize,
     /// Cameras; with three or more, the last has no training images
-    #[arg(long, value_name = "N", default_value_t = Options::default().cameras)]
+    #[arg(long, value_name = "N", default_value_t = RenderOptions::default().cameras)]
     cameras: usize,
     /// Images of a person by each camera that sees it, at least 2
-    #[arg(long, value_name = "N", default_value_t = Options::default().per_camera)]
+    #[arg(long, value_name = "N", default_value_t = RenderOptions::default().per_camera)]
     per_camera: usize,
     /// Seed of all random numbers
-    #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = RenderOptions::default().seed)]
     seed: u64,
     /// Scene: street (outdoors, winter clothes) or mall (indoors, summer clothes)
-    #[arg(long, value_name = "DOMAIN", default_value_t = Options::default().domain)]
+    #[arg(long, value_name = "DOMAIN", default_value_t = RenderOptions::default().domain)]
     domain: Domain,
     /// Share of the persons with the same clothes as another person, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = Options::default().lookalikes)]
+    #[arg(long, value_name = "SHARE", default_value_t = RenderOptions::default().lookalikes)]
     lookalikes: f64,
     /// Use all persons for training, without a test set; several such sets can be joined
     #[arg(long)]
@@ -60,14 +62,14 @@ struct Report {
     domain: Domain,
     seed: u64,
     #[serde(flatten)]
-    written: Summary,
+    written: RenderSummary,
     seconds: f64,
     per_second: f64,
 }
 
 impl Synth {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let options = Options {
+        let options = RenderOptions {
             identities: self.identities,
             cameras: self.cameras,
             per_camera: self.per_camera,
@@ -75,12 +77,12 @@ impl Synth {
             seed: self.seed,
             domain: self.domain,
             lookalikes: self.lookalikes,
-            learn_only: self.train_only,
+            train_only: self.train_only,
         };
-        let street = Street::new(&options)?;
-        let bar = cli::progress(Some(street.pictures() as u64), "pictures");
+        let dataset = SyntheticDataset::new(&options)?;
+        let bar = cli::progress(Some(dataset.pictures() as u64), "pictures");
         let started = std::time::Instant::now();
-        let written = street.write(&self.out, self.threads, || bar.inc(1))?;
+        let written = dataset.write(&self.out, self.threads, || bar.inc(1))?;
         bar.finish_and_clear();
         let seconds = started.elapsed().as_secs_f64();
         let report = Report {
@@ -89,12 +91,12 @@ impl Synth {
             seed: self.seed,
             written,
             seconds,
-            per_second: street.pictures() as f64 / seconds.max(1e-9),
+            per_second: dataset.pictures() as f64 / seconds.max(1e-9),
         };
         if self.json {
             return cli::json(&report);
         }
-        let Summary {
+        let RenderSummary {
             train_identities,
             test_identities,
             train,

@@ -1,6 +1,6 @@
 use std::fs;
 
-use retrieval::open_set::{Operating, OperatingPoint};
+use retrieval::open_set::{OperatingPoint, TargetPoint};
 use serde_json::Value;
 
 use super::*;
@@ -97,7 +97,7 @@ fn report() -> AccuracyReport {
         open_set: Some(OpenSet {
             mate_searches: 1234,
             non_mate_searches: 1240,
-            operating: vec![Operating {
+            operating: vec![TargetPoint {
                 target: 0.01,
                 point: point(0.5625, 0.0097, 0.1123),
             }],

@@ -1,17 +1,16 @@
-//! One picture of somebody: where they walk, what is around them, and the box that a detector would
-//! draw.
+//! Renders one picture: the person on their walk, the surroundings, and the box of a detector.
 
 use std::f32::consts::PI;
 use std::f64::consts::TAU;
 
-use super::Street;
+use super::SyntheticDataset;
 use super::body::Pose;
-use super::palette::Side;
+use super::palette::Split;
 use super::person::Person;
-use super::place::{Place, Prop};
-use super::plan::{Subject, Take};
+use super::plan::{PlannedPicture, Subject};
 use super::raster::Window;
 use super::scene::Scene;
+use super::site::{CameraSite, Prop};
 use super::space::{V3, v3};
 use crate::Result;
 use crate::random::Draw;
@@ -28,30 +27,23 @@ struct Walk {
 }
 
 impl Walk {
-    fn draw(place: &Place, mut draw: Draw) -> Self {
+    fn draw(site: &CameraSite, mut draw: Draw) -> Self {
         let d = &mut draw;
         let at = v3(
             d.between(-1.9, 1.9) as f32,
             0.0,
-            d.between(f64::from(place.near), f64::from(place.far)) as f32,
+            d.between(f64::from(site.near), f64::from(site.far)) as f32,
         );
         let back = if d.chance(0.5) { PI } else { 0.0 };
-        let heading = place.flow + back + 0.45 * d.normal() as f32;
+        let heading = site.flow + back + 0.45 * d.normal() as f32;
         let stands = d.chance(0.18);
-        let elbow = |d: &mut Draw| {
-            if d.chance(0.14) {
-                d.between(0.7, 1.7) as f32
-            } else {
-                0.0
-            }
-        };
+        let elbow = |d: &mut Draw| d.sometimes(0.14, 0.7, 1.7) as f32;
         let pose = Pose {
             phase: d.between(0.0, TAU) as f32,
-            walk: if stands {
-                d.between(0.0, 0.15) as f32
-            } else {
-                d.between(0.7, 1.05) as f32
-            },
+            walk: match stands {
+                true => d.between(0.0, 0.15),
+                false => d.between(0.7, 1.05),
+            } as f32,
             elbows: [elbow(d), elbow(d)],
             gaze: 0.3 * d.normal() as f32,
         };
@@ -63,7 +55,7 @@ impl Walk {
         }
     }
 
-    /// Where one is at the picture `shot` of it.
+    /// Position, heading and pose in picture `shot` of the walk.
     fn moment(&self, shot: u64) -> (V3, f32, Pose) {
         let way = 0.45 * shot as f32 * self.pose.walk;
         let heading = self.heading + 0.12 * shot as f32;
@@ -76,48 +68,45 @@ impl Walk {
     }
 }
 
-impl Street {
-    fn person(&self, side: Side, index: usize) -> &Person {
-        match side {
-            Side::Learned => &self.learned[index % self.learned.len()],
-            Side::Tested => &self.tested[index % self.tested.len()],
-        }
+impl SyntheticDataset {
+    fn person(&self, split: Split, index: usize) -> &Person {
+        let persons = match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        };
+        &persons[index % persons.len()]
     }
 
-    /// A JPEG of what `take` wants.
-    pub(super) fn shoot(&self, take: &Take) -> Result<Vec<u8>> {
-        let place = &self.places[take.camera];
-        let (kind, side, index) = match take.subject {
+    /// The JPEG of a planned picture.
+    pub(super) fn render(&self, picture: &PlannedPicture) -> Result<Vec<u8>> {
+        let site = &self.sites[picture.camera];
+        let (kind, side, index) = match picture.subject {
             Subject::Person(side, index) => (0, side, index),
-            Subject::Junk(index) => (1, Side::Tested, index),
-            Subject::Nobody => (2, Side::Tested, 0),
+            Subject::Junk(index) => (1, Split::Test, index),
+            Subject::Background => (2, Split::Test, 0),
         };
         let purpose = format!("street picture {}", self.options.domain);
-        let who = [
-            kind,
-            side as u64,
-            index as u64,
-            take.camera as u64,
-            take.track,
-        ];
-        let named = |parts: &[u64]| Draw::new(self.options.seed, &purpose, &[&who, parts].concat());
-        let mut walk = Walk::draw(place, named(&[]));
-        let light = place.light(&mut walk.draw);
-        let mut draw = named(&[take.shot]);
-        let (at, heading, pose) = walk.moment(take.shot);
-        let mut scene = Scene::new(place);
-        let bounds = match take.subject {
-            Subject::Nobody => None,
+        let (camera, track) = (picture.camera as u64, picture.track);
+        let subject = [kind, side as u64, index as u64, camera, track];
+        let named =
+            |parts: &[u64]| Draw::new(self.options.seed, &purpose, &[&subject, parts].concat());
+        let mut walk = Walk::draw(site, named(&[]));
+        let light = site.light(&mut walk.draw);
+        let mut draw = named(&[picture.shot]);
+        let (at, heading, pose) = walk.moment(picture.shot);
+        let mut scene = Scene::new(site);
+        let bounds = match picture.subject {
+            Subject::Background => None,
             _ => scene.add(self.person(side, index), &pose, at, heading),
         };
         let bounds = bounds.unwrap_or_else(|| {
-            // A box where somebody could have been.
-            let [x, foot, inverse] = place.eye.project(at);
-            let tall = 1.75 * place.eye.focal * inverse;
+            // A box where a person could be.
+            let [x, foot, inverse] = site.view.project(at);
+            let tall = 1.75 * site.view.focal * inverse;
             [x - 0.22 * tall, foot - tall, x + 0.22 * tall, foot]
         });
         self.surround(&mut scene, at, side, &mut draw);
-        let framed = match take.subject {
+        let framed = match picture.subject {
             Subject::Junk(_) => missed(bounds, &mut draw),
             _ => framed(bounds, &mut draw),
         };
@@ -132,9 +121,9 @@ impl Street {
             height: (height as f32 * FINER) as usize,
         };
         let image = scene.light(&light, &window, &scene.shadow(light.to, at, 1.7, 112));
-        // Who is farther away has fewer pixels.
-        let middle = 0.5 * (place.near + place.far);
-        let share = place.film.sharpness * (middle / at.z.max(1.0)).clamp(0.7, 1.15);
+        // A person farther away has fewer pixels.
+        let middle = 0.5 * (site.near + site.far);
+        let share = site.camera.sharpness * (middle / at.z.max(1.0)).clamp(0.7, 1.15);
         let sensor = [width, height].map(|side| {
             let pixels = side as f32 * share;
             if pixels > side as f32 * 0.97 {
@@ -143,13 +132,13 @@ impl Street {
                 pixels.max(20.0) as usize
             }
         });
-        let moment = place.film.moment(&mut draw);
+        let variation = site.camera.variation(&mut draw);
         let sizes = [[window.width, window.height], sensor, [width, height]];
-        place.film.expose(&image, sizes, moment, &mut draw)
+        site.camera.expose(&image, sizes, variation, &mut draw)
     }
 
-    /// Other people and things around somebody at `at`.
-    fn surround(&self, scene: &mut Scene<'_>, at: V3, side: Side, draw: &mut Draw) {
+    /// Adds other persons and things around a person at `at`.
+    fn surround(&self, scene: &mut Scene<'_>, at: V3, side: Split, draw: &mut Draw) {
         let count = match draw.unit() {
             x if x < 0.72 => 0,
             x if x < 0.94 => 1,
@@ -157,7 +146,7 @@ impl Street {
         };
         for _ in 0..count {
             let other = self.person(side, draw.below(1 << 20));
-            let aside = draw.between(0.38, 1.0) as f32 * if draw.chance(0.5) { 1.0 } else { -1.0 };
+            let aside = draw.between(0.38, 1.0) as f32 * draw.sign() as f32;
             let ahead = draw.between(-0.5, 1.8) as f32;
             let pose = Pose {
                 phase: draw.between(0.0, TAU) as f32,
@@ -172,7 +161,7 @@ impl Street {
             let prop = Prop::obstacle(draw, self.options.domain);
             let aside = draw.between(-0.4, 0.4) as f32;
             let aside = match prop {
-                // Never right in front of the middle.
+                // Not in front of the middle.
                 Prop::Pole(_) | Prop::Plant(_) | Prop::Sign(_) => aside + 0.25_f32.copysign(aside),
                 Prop::Car(_) => aside * 4.0,
                 _ => aside,
@@ -182,21 +171,15 @@ impl Street {
             } else {
                 draw.between(0.6, 1.1) as f32
             };
-            prop.build(
-                v3(
-                    at.x * (1.0 - near / at.z.max(2.0)) + aside,
-                    0.0,
-                    at.z - near,
-                ),
-                &mut scene.mesh,
-                &mut scene.cloths,
-            );
+            let x = at.x * (1.0 - near / at.z.max(2.0)) + aside;
+            let at = v3(x, 0.0, at.z - near);
+            prop.build(at, &mut scene.mesh);
         }
     }
 }
 
-/// The box that a detector draws around somebody at `bounds`: left, top, right, bottom. A little
-/// off, at times without feet or head, at least a third as wide as high.
+/// The box of a detector around a person at `bounds`: left, top, right, bottom. It is a little off,
+/// sometimes without feet or head, and at least a third as wide as high.
 pub(super) fn framed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [f32; 4] {
     let tall = bottom - top;
     let mut off = |deviation: f32| deviation * tall * (draw.normal() as f32).clamp(-2.5, 2.5);
@@ -214,10 +197,10 @@ pub(super) fn framed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [
     [x - 0.5 * wide, top, x + 0.5 * wide, bottom]
 }
 
-/// A box that misses somebody at `bounds`.
+/// A box that misses the person at `bounds`.
 fn missed([left, top, right, bottom]: [f32; 4], draw: &mut Draw) -> [f32; 4] {
     let (wide, tall) = ((right - left).max(0.35 * (bottom - top)), bottom - top);
-    let side = if draw.chance(0.5) { 1.0 } else { -1.0 };
+    let side = draw.sign() as f32;
     let x = 0.5 * (left + right) + side * wide * draw.between(0.6, 1.0) as f32;
     let y = 0.5 * (top + bottom) + tall * draw.between(-0.35, 0.35) as f32;
     let size = draw.between(0.4, 0.8) as f32;

@@ -1,23 +1,22 @@
-//! Where cameras hang: each has a spot, a lens, light, ground, walls and things that stand about.
+//! A camera's site: its position, light, ground, walls and objects.
 //!
-//! A place is drawn by chance from its [`Domain`]: streets have sun, asphalt, bricks, parked cars;
-//! malls have lamps, tiles, shop windows, plants. Whoever walks in front of a camera of the same
-//! number, seed and domain walks in front of the same walls, in the same light up to clouds.
+//! A site is drawn from its [`Domain`]: a street has sun, asphalt, bricks and parked cars, a mall has
+//! lamps, tiles, shop windows and plants. Seed, domain and number of a camera give the same site; only
+//! clouds change its light.
 
 use std::f64::consts::PI;
 
-use super::body::{Cloths, Surface, add};
-use super::cloth::{Cloth, Pattern};
-use super::lens::Film;
+use super::camera::CameraModel;
+use super::cloth::{Cloth, Pattern, Surface};
 use super::person::Domain;
-use super::raster::{Eye, Mesh, Ring};
+use super::raster::{Mesh, Ring, Viewpoint};
 use super::space::{V3, cell, noise, srgb, step, v3};
 use crate::random::Draw;
 
-/// Height of the picture a camera takes, pixels; its width is 16 to 9 of it.
+/// Width and height of a camera's picture, pixels.
 pub(super) const FRAME: [f32; 2] = [1280.0, 720.0];
 
-/// What falls on the street.
+/// The light of a scene.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Light {
     /// To the sun, or to the nearest lamp.
@@ -29,34 +28,34 @@ pub(super) struct Light {
     pub(super) ground: V3,
 }
 
-/// A camera and what it looks at.
+/// A camera and its surroundings.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) eye: Eye,
-    pub(super) film: Film,
+pub(super) struct CameraSite {
+    pub(super) view: Viewpoint,
+    pub(super) camera: CameraModel,
     light: Light,
-    /// How much clouds take of the sun, 0..1.
+    /// Share of the sun's light that clouds can take, 0..1.
     clouds: f32,
-    /// The direction people mostly walk in, radians; half of them come back.
+    /// The main direction of walking, radians; half of the persons walk the other way.
     pub(super) flow: f32,
-    /// How near and how far people walk, metres from below the camera.
+    /// Nearest and farthest walks, metres from below the camera.
     pub(super) near: f32,
     pub(super) far: f32,
-    /// Where the wall is and how high.
+    /// Distance and height of the wall.
     wall: f32,
     wall_height: f32,
-    /// How wide a piece of wall is.
+    /// Width of a piece of wall.
     piece: f32,
     ground: u8,
     tones: [V3; 4],
     beyond: V3,
     seed: u32,
     domain: Domain,
-    /// Left edge and front edge of things that stand about, and which they are.
+    /// Objects with their left and front edges.
     props: Vec<(f32, f32, Prop)>,
 }
 
-/// Something that stands about, or in the way.
+/// An object on the ground.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Prop {
     Pole(f32),
@@ -67,7 +66,7 @@ pub(super) enum Prop {
     Sign(V3),
 }
 
-impl Place {
+impl CameraSite {
     /// Camera `number` (from 0) of a domain.
     pub(super) fn draw(seed: u64, domain: Domain, number: u32) -> Self {
         let mut draw = Draw::new(
@@ -76,66 +75,58 @@ impl Place {
             &[u64::from(number)],
         );
         let outdoors = domain == Domain::Street;
-        let mut range = |low: f64, high: f64| draw.between(low, high) as f32;
-        let high = if outdoors {
-            range(2.2, 4.8)
-        } else {
-            range(2.4, 3.6)
-        };
-        let near = range(3.4, 5.0) + 0.35 * (high - 2.2);
-        let far = near + range(2.5, 4.0);
-        let tilt = ((high - 0.9) / (0.5 * (near + far))).atan() + range(-0.05, 0.05);
-        let focal = range(760.0, 1150.0);
-        let mut eye = Eye::new(v3(0.0, high, 0.0), tilt, 0.0, range(-0.03, 0.03), focal);
-        eye.centre = FRAME.map(|side| side * 0.5);
-        let azimuth = range(-PI, PI);
-        let climb = if outdoors {
-            range(0.4, 1.1)
-        } else {
-            range(1.0, 1.5)
-        };
+        let by_scene = |street: [f64; 2], mall: [f64; 2]| if outdoors { street } else { mall };
+        let mut range = |[low, high]: [f64; 2]| draw.between(low, high) as f32;
+        let high = range(by_scene([2.2, 4.8], [2.4, 3.6]));
+        let near = range([3.4, 5.0]) + 0.35 * (high - 2.2);
+        let far = near + range([2.5, 4.0]);
+        let tilt = ((high - 0.9) / (0.5 * (near + far))).atan() + range([-0.05, 0.05]);
+        let focal = range([760.0, 1150.0]);
+        let mut view = Viewpoint::new(v3(0.0, high, 0.0), tilt, 0.0, range([-0.03, 0.03]), focal);
+        view.centre = FRAME.map(|side| side * 0.5);
+        let azimuth = range([-PI, PI]);
+        let climb = range(by_scene([0.4, 1.1], [1.0, 1.5]));
         let to = v3(
             azimuth.sin() * climb.cos(),
             climb.sin(),
             azimuth.cos() * climb.cos(),
         );
-        // Sun warm, sky blue; lamps from warm white to cold.
-        let warm = range(-0.12, 0.16);
+        // Warm sun and blue sky; lamps from warm to cold white.
+        let warm = range([-0.12, 0.16]);
         let tint = v3(1.0 + warm, 1.0 + 0.1 * warm, 1.0 - 1.2 * warm);
         let (sun, sky) = if outdoors {
-            (range(0.9, 1.9), v3(0.86, 0.96, 1.12) * range(0.42, 0.62))
+            (
+                range([0.9, 1.9]),
+                v3(0.86, 0.96, 1.12) * range([0.42, 0.62]),
+            )
         } else {
-            (range(0.35, 0.7), tint * range(0.6, 0.85))
+            (range([0.35, 0.7]), tint * range([0.6, 0.85]))
         };
-        let clouds = if outdoors { range(0.1, 0.9) } else { 0.1 };
-        let ground = range(0.0, 5.999) as u8;
+        let clouds = if outdoors { range([0.1, 0.9]) } else { 0.1 };
+        let ground = range([0.0, 5.999]) as u8;
         let greys = [0x8a8a88, 0xa39a8c, 0x6f7072, 0xb8b2a6, 0x7d7468, 0x9aa0a4];
         let walls = [
             0x9c6a54, 0xc9bfa8, 0x7d8288, 0xd6d4ce, 0xa8947a, 0x5f6a72, 0xb9a58f, 0x4d5550,
         ];
         let mut tone = |of: &[u32]| {
-            let at = (range(0.0, 0.9999) * of.len() as f32) as usize;
-            srgb(of[at]) * range(0.6, 1.25)
+            let at = (range([0.0, 0.9999]) * of.len() as f32) as usize;
+            srgb(of[at]) * range([0.6, 1.25])
         };
         let tones = [tone(&greys), tone(&greys), tone(&walls), tone(&walls)];
-        let wall = far + range(0.8, 5.0);
-        let wall_height = if outdoors {
-            range(3.0, 7.0)
-        } else {
-            range(3.0, 4.2)
-        };
-        let piece = range(1.8, 4.0);
+        let wall = far + range([0.8, 5.0]);
+        let wall_height = range(by_scene([3.0, 7.0], [3.0, 4.2]));
+        let piece = range([1.8, 4.0]);
         let beyond = if outdoors {
-            v3(0.75, 0.85, 1.0) * range(0.7, 1.3)
+            v3(0.75, 0.85, 1.0) * range([0.7, 1.3])
         } else {
-            V3::grey(range(0.5, 0.9))
+            V3::grey(range([0.5, 0.9]))
         };
-        let flow = range(-PI, PI);
-        let film = Film::draw(&mut draw, 0.75 * sky.luma() + 0.35 * sun);
+        let flow = range([-PI, PI]);
+        let camera = CameraModel::draw(&mut draw, 0.75 * sky.luma() + 0.35 * sun);
         let count = 2 + draw.below(2);
         let props = (0..count)
             .map(|i| {
-                // Side by side, so that no car stands in another.
+                // Split by side, so that no car stands in another.
                 let room = 9.0 / count as f64;
                 let x = (room * (i as f64 + draw.between(0.3, 0.7)) - 4.5) as f32;
                 let z = far + draw.between(0.4, f64::from((wall - far).max(0.6))) as f32;
@@ -143,8 +134,8 @@ impl Place {
             })
             .collect();
         Self {
-            eye,
-            film,
+            view,
+            camera,
             light: Light {
                 to,
                 sun: tint * sun,
@@ -167,7 +158,7 @@ impl Place {
         }
     }
 
-    /// The light of one moment.
+    /// The light of one picture.
     pub(super) fn light(&self, draw: &mut Draw) -> Light {
         let cloud = (1.0 - self.clouds * draw.unit() as f32).max(0.08);
         let turn = 0.25 * draw.normal() as f32;
@@ -187,26 +178,24 @@ impl Place {
         }
     }
 
-    /// Adds what always stands there.
-    pub(super) fn furnish(&self, mesh: &mut Mesh, cloths: &mut Cloths) {
+    /// Adds the objects of the site.
+    pub(super) fn furnish(&self, mesh: &mut Mesh) {
         for &(x, z, prop) in &self.props {
-            prop.build(v3(x, 0.0, z), mesh, cloths);
+            prop.build(v3(x, 0.0, z), mesh);
         }
     }
 
-    /// What is seen along `ray` where nothing stands: where it is, its normal and its colour;
-    /// `None` for the sky, whose light is the second value.
+    /// Position, normal and colour of the background along `ray`; `None` for the sky, whose light is
+    /// the second value.
     pub(super) fn backdrop(&self, ray: V3) -> (Option<(V3, V3, V3)>, V3) {
-        let from = self.eye.at;
-        let to_wall = if ray.z > 1e-3 {
-            (self.wall - from.z) / ray.z
-        } else {
-            f32::MAX
+        let from = self.view.at;
+        let to_wall = match ray.z > 1e-3 {
+            true => (self.wall - from.z) / ray.z,
+            false => f32::MAX,
         };
-        let to_ground = if ray.y < -1e-3 {
-            -from.y / ray.y
-        } else {
-            f32::MAX
+        let to_ground = match ray.y < -1e-3 {
+            true => -from.y / ray.y,
+            false => f32::MAX,
         };
         if to_ground < to_wall {
             let at = from + ray * to_ground;
@@ -217,10 +206,8 @@ impl Place {
             let shade = 1.0 + 0.15 * noise(at.x * 0.3, at.y * 0.3, self.seed);
             return (None, self.beyond * shade);
         }
-        (
-            Some((at, v3(0.0, 0.0, -1.0), self.facade(at))),
-            V3::default(),
-        )
+        let wall = (at, v3(0.0, 0.0, -1.0), self.facade(at));
+        (Some(wall), V3::default())
     }
 
     fn floor(&self, at: V3) -> V3 {
@@ -421,22 +408,16 @@ impl Prop {
     }
 
     /// Adds it, standing at `at`.
-    pub(super) fn build(self, at: V3, mesh: &mut Mesh, cloths: &mut Cloths) {
-        let mut plain = |colour: V3| add(cloths, Surface::Closed(Cloth::plain(colour)));
+    pub(super) fn build(self, at: V3, mesh: &mut Mesh) {
         match self {
             Self::Pole(radius) => {
-                let metal = plain(V3::grey(0.12));
-                let ring = |y: f32| Ring {
-                    centre: at + V3::UP * y,
-                    side: v3(radius, 0.0, 0.0),
-                    front: v3(0.0, 0.0, radius),
-                    v: y,
-                };
+                let metal = mesh.plain(V3::grey(0.12));
+                let ring = |y: f32| Ring::level(at + V3::UP * y, radius, radius, y);
                 mesh.tube(&[ring(4.5), ring(0.3), ring(0.0)], 10, 1.0, metal);
             }
             Self::Bench => {
-                let wood = plain(srgb(0x7a5636));
-                let metal = plain(V3::grey(0.08));
+                let wood = mesh.plain(srgb(0x7a5636));
+                let metal = mesh.plain(V3::grey(0.08));
                 for (y, z) in [(0.45, 0.0), (0.45, 0.16), (0.45, 0.32)] {
                     mesh.block(at + v3(0.0, y, z), v3(0.8, 0.025, 0.06), 0.0, 0.3, wood);
                 }
@@ -448,17 +429,12 @@ impl Prop {
                 }
             }
             Self::Car(paint) => {
-                let rubber = plain(V3::grey(0.02));
-                let body = plain(paint);
-                let cabin = add(cloths, Surface::Glazed(paint, 0.08, 0.42));
+                let rubber = mesh.plain(V3::grey(0.02));
+                let body = mesh.plain(paint);
+                let cabin = mesh.surface(Surface::Glazed(paint, 0.08, 0.42));
                 mesh.block(at + v3(0.0, 0.55, 0.0), v3(2.1, 0.3, 0.85), 0.0, 0.35, body);
-                mesh.block(
-                    at + v3(-0.2, 1.08, 0.0),
-                    v3(1.2, 0.3, 0.72),
-                    0.0,
-                    0.5,
-                    cabin,
-                );
+                let above = at + v3(-0.2, 1.08, 0.0);
+                mesh.block(above, v3(1.2, 0.3, 0.72), 0.0, 0.5, cabin);
                 for x in [-1.3, 1.3] {
                     for z in [-0.7, 0.7] {
                         let ring = |z: f32, radius: f32| Ring {
@@ -467,21 +443,14 @@ impl Prop {
                             front: v3(0.0, radius, 0.0),
                             v: z,
                         };
-                        mesh.tube(
-                            &[
-                                ring(z - 0.17, 0.0),
-                                ring(z - 0.16, 0.31),
-                                ring(z + 0.16, 0.31),
-                            ],
-                            14,
-                            1.0,
-                            rubber,
-                        );
+                        let rings = [(-0.17, 0.0), (-0.16, 0.31), (0.16, 0.31)];
+                        let rings = rings.map(|(ahead, radius)| ring(z + ahead, radius));
+                        mesh.tube(&rings, 14, 1.0, rubber);
                     }
                 }
             }
             Self::Plant(size) => {
-                let pot = plain(srgb(0x8a5a40));
+                let pot = mesh.plain(srgb(0x8a5a40));
                 let leaves = Cloth {
                     second: srgb(0x1f3318),
                     third: srgb(0x6a8848),
@@ -489,7 +458,7 @@ impl Prop {
                     around: 2.0 * size,
                     ..Cloth::plain(srgb(0x3f5f2c))
                 };
-                let leaves = add(cloths, Surface::Closed(leaves));
+                let leaves = mesh.cloth(leaves);
                 mesh.block(at + V3::UP * 0.2, v3(0.2, 0.2, 0.2) * size, 0.0, 1.0, pot);
                 for i in 0..4 {
                     let spread = v3(
@@ -498,17 +467,12 @@ impl Prop {
                         cell(i, 2, 40) - 0.5,
                     );
                     let half = v3(0.32, 0.36, 0.32) * size;
-                    mesh.block(
-                        at + spread * size + V3::UP * 0.3,
-                        half,
-                        cell(i, 3, 40),
-                        1.0,
-                        leaves,
-                    );
+                    let at = at + spread * size + V3::UP * 0.3;
+                    mesh.block(at, half, cell(i, 3, 40), 1.0, leaves);
                 }
             }
             Self::Bin(colour) => {
-                let paint = plain(colour);
+                let paint = mesh.plain(colour);
                 mesh.block(at + V3::UP * 0.5, v3(0.27, 0.5, 0.27), 0.0, 0.6, paint);
             }
             Self::Sign(colour) => {
@@ -517,7 +481,7 @@ impl Prop {
                     pattern: Pattern::Band(0.2, 0.3),
                     ..Cloth::plain(colour)
                 };
-                let paint = add(cloths, Surface::Closed(paint));
+                let paint = mesh.cloth(paint);
                 mesh.block(at + V3::UP * 0.5, v3(0.3, 0.5, 0.05), 0.2, 0.3, paint);
             }
         }

@@ -1,15 +1,14 @@
-//! From light to a picture: what a camera's lens, sensor and encoder make of it.
+//! A camera's optics, sensor and encoder: light in, JPEG out.
 
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
+use media::picture;
 
 use super::space::{V3, gamma, v3};
 use crate::random::Draw;
 use crate::{Error, Result};
 
-/// How one camera renders colours, and what it loses.
+/// The colours, noise and blur of one camera.
 #[derive(Debug, Clone)]
-pub(super) struct Film {
+pub(super) struct CameraModel {
     /// Rows of a colour matrix: white balance, cross-talk, saturation.
     rows: [V3; 3],
     exposure: f32,
@@ -27,19 +26,19 @@ pub(super) struct Film {
     pub(super) sharpness: f32,
 }
 
-/// What differs from one picture of a camera to the next.
+/// What differs between pictures of one camera.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// Beside the camera's own.
+pub(super) struct ShotVariation {
+    /// Factor on the camera's own exposure.
     exposure: f32,
-    /// Pixels of the sensor beside its own blur: out of focus.
+    /// Deviation of the blur out of focus, pixels of the sensor, added to its own.
     blur: f32,
-    /// Pixels of the sensor: shaken.
+    /// Length of the motion blur, pixels of the sensor.
     motion: f32,
 }
 
-impl Moment {
-    /// On a tripod.
+impl ShotVariation {
+    /// A fixed camera.
     pub(super) const STEADY: Self = Self {
         exposure: 1.0,
         blur: 0.0,
@@ -49,8 +48,8 @@ impl Moment {
 
 const BRIGHTEST: f32 = 1.6;
 
-impl Film {
-    /// A camera that sets itself to light of `bright`, roughly.
+impl CameraModel {
+    /// A camera exposed for light of `bright`, roughly.
     pub(super) fn draw(draw: &mut Draw, bright: f32) -> Self {
         let mut range = |low: f64, high: f64| draw.between(low, high) as f32;
         // White balance from too cold to too warm, and from green to magenta.
@@ -79,7 +78,7 @@ impl Film {
         let curve = (0..=1024)
             .map(|i| {
                 let linear = i as f32 / 1024.0 * BRIGHTEST;
-                // A shoulder instead of a clip.
+                // Highlights are compressed, not clipped.
                 let soft = linear * (1.0 + linear * 0.25) / (1.0 + linear * 0.65);
                 let value = gamma(soft.min(1.0)).powf(power);
                 let curved = value * value * (3.0 - 2.0 * value);
@@ -99,22 +98,22 @@ impl Film {
         }
     }
 
-    /// How it happens to be held at a moment.
-    pub(super) fn moment(&self, draw: &mut Draw) -> Moment {
-        let mut moment = Moment {
+    /// Draws the variation of one picture.
+    pub(super) fn variation(&self, draw: &mut Draw) -> ShotVariation {
+        let mut variation = ShotVariation {
             exposure: (0.1 * draw.normal() as f32).exp(),
-            ..Moment::STEADY
+            ..ShotVariation::STEADY
         };
         if draw.chance(self.shake) {
-            moment.motion = draw.between(1.0, 2.8) as f32;
+            variation.motion = draw.between(1.0, 2.8) as f32;
         }
         if draw.chance(self.shake * 0.5) {
-            moment.blur = draw.between(0.2, 0.6) as f32;
+            variation.blur = draw.between(0.2, 0.6) as f32;
         }
-        moment
+        variation
     }
 
-    /// One pixel.
+    /// The sRGB values of one pixel, 0 to 255.
     fn develop(&self, light: V3, exposure: f32) -> V3 {
         let light = light * exposure;
         let channel = |row: V3| {
@@ -122,11 +121,8 @@ impl Film {
             let low = (at as usize).min(1023);
             self.curve[low] + (self.curve[low + 1] - self.curve[low]) * (at - low as f32)
         };
-        v3(
-            channel(self.rows[0]),
-            channel(self.rows[1]),
-            channel(self.rows[2]),
-        )
+        let [r, g, b] = self.rows.map(channel);
+        v3(r, g, b)
     }
 
     /// A JPEG of `size` (width, height) of the light in `image`, by a sensor of `sensor` pixels.
@@ -134,13 +130,18 @@ impl Film {
         &self,
         image: &[V3],
         [from, sensor, size]: [[usize; 2]; 3],
-        moment: Moment,
+        variation: ShotVariation,
         draw: &mut Draw,
     ) -> Result<Vec<u8>> {
         let mut image = resample(image, from, sensor);
-        let exposure = self.exposure * moment.exposure;
-        soften(&mut image, sensor, self.blur + moment.blur, moment.motion);
-        let mut grain = Grain(draw.below(1 << 30) as u64);
+        let exposure = self.exposure * variation.exposure;
+        soften(
+            &mut image,
+            sensor,
+            self.blur + variation.blur,
+            variation.motion,
+        );
+        let mut grain = NoiseGenerator(draw.below(1 << 30) as u64);
         for pixel in &mut image {
             let value = self.develop(*pixel, exposure);
             let share = value.y / 255.0;
@@ -159,24 +160,17 @@ impl Film {
             );
         }
         let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, self.quality)
-            .encode(
-                &bytes,
-                size[0] as u32,
-                size[1] as u32,
-                ExtendedColorType::Rgb8,
-            )
-            .map_err(|error| {
-                Error::Argument(format!("an image of {} x {}: {error}", size[0], size[1]))
-            })?;
+        picture::encode(&bytes, size, self.quality, &mut jpeg).map_err(|error| {
+            Error::Argument(format!("an image of {} x {}: {error}", size[0], size[1]))
+        })?;
         Ok(jpeg)
     }
 }
 
-/// Noise of mean 0 and deviation 1, cheap: four uniform numbers.
-struct Grain(u64);
+/// Noise of mean 0 and deviation 1: the sum of four uniform numbers.
+struct NoiseGenerator(u64);
 
-impl Grain {
+impl NoiseGenerator {
     fn next(&mut self) -> f32 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -190,7 +184,7 @@ impl Grain {
     }
 }
 
-/// Resized with a triangle as wide as a pixel of the coarser image.
+/// Resizes with a triangle filter as wide as a pixel of the coarser image.
 fn resample(
     image: &[V3],
     [width, height]: [usize; 2],
@@ -240,13 +234,13 @@ fn weights(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
         .collect()
 }
 
-/// Blurs by a bell of deviation `blur`, and along rows by `motion` pixels.
+/// Blurs by a Gaussian of deviation `blur`, and along rows by `motion` pixels.
 fn soften(image: &mut [V3], [width, height]: [usize; 2], blur: f32, motion: f32) {
     let kernel = |motion: f32| {
         let reach = (2.5 * blur + 0.5 * motion).ceil() as isize;
         let mut kernel: Vec<f32> = (-reach..=reach)
             .map(|i| {
-                // The bell, spread over the way of the motion.
+                // The Gaussian, spread along the motion.
                 let parts = (motion.ceil() as usize).max(1);
                 let at = |k: usize| ((k as f32 + 0.5) / parts as f32 - 0.5) * motion;
                 (0..parts)
