@@ -1,26 +1,31 @@
-//! What both programs say to people and machines, and how both are told: progress on stderr, tables
-//! and JSON on stdout, files that are [`private`], [`settings`] as TOML.
+//! The command line that both programs share: arguments in; tables and JSON on stdout, messages and
+//! progress on stderr out. Also [`settings`] as TOML and files that are [`private`].
 //!
-//! This crate is the border to the terminal: all text is made [`printable()`], and a stdout or stderr
-//! that cannot be written to is an error or is passed over, never a panic as with `println!`.
+//! All text becomes [`printable()`] here. A stdout that cannot be written to is an error, a stderr
+//! that cannot be written to is ignored; neither panics, as `println!` would.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod docs;
 mod errors;
+mod log;
 mod printable;
 pub mod private;
 mod replace;
 pub mod settings;
 
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
+pub use docs::DocsCommand;
 pub use errors::{closed_pipe, one_line};
+pub use log::{LogOptions, say_above_bar, say_line};
 pub use printable::{is_unprintable, printable, without_passwords};
 pub use replace::{Replacement, replace_file, sync_folder};
 
 use self::printable::{PrintableJson, columns, shortened};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 /// A progress bar on stderr, which draws nothing unless that is a terminal.
@@ -34,15 +39,20 @@ pub fn progress(len: Option<u64>, what: &'static str) -> ProgressBar {
         Some(_) => "{bar:32} {pos}/{len} {msg}, {per_sec}, {eta} left",
         None => "{spinner} {pos} {msg}, {per_sec}",
     };
-    bar.with_style(style(template)).with_message(what)
+    let bar = bar.with_style(style(template)).with_message(what);
+    if log::is_json() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    log::keep_above(&bar);
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("templates are constants")
 }
 
-/// The command line, parsed. If it is wrong, or asks for help, this says so and ends the program:
-/// with 2, or with 0.
+/// The command line, parsed. If it is wrong, or asks for help, this writes the message and ends the
+/// program: with 2, or with 0.
 #[must_use]
 pub fn parse<C: clap::Parser>() -> C {
     C::try_parse().unwrap_or_else(|error| {
@@ -60,20 +70,17 @@ pub fn parse<C: clap::Parser>() -> C {
     })
 }
 
-/// One line on stderr, formatted as by `eprintln!`. If stderr cannot be written to, the program goes on:
-/// what it does is worth more than what it says of it.
-#[macro_export]
-macro_rules! say {
-    ($($text:tt)*) => {
-        $crate::say_line(&::std::format!($($text)*))
-    };
-}
-
-/// What [`say!`] calls.
-pub fn say_line(text: &str) {
-    let line = format!("{}\n", printable(text));
-    // In one piece, so that lines of several threads and programs are not mixed.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+/// The exit code of a program: an error is written to stderr and is 1, a reader of stdout that has gone
+/// is no error.
+pub fn exit_code(result: anyhow::Result<impl Into<ExitCode>>) -> ExitCode {
+    match result {
+        Ok(code) => code.into(),
+        Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", one_line(error.chain()));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// One JSON document on stdout.
@@ -85,8 +92,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One JSON document and the end of its line; its strings keep their values, and nothing in them is
-/// an order to a terminal.
+/// One JSON document and the end of its line; control characters in its strings are escaped.
 ///
 /// # Errors
 /// If it cannot be written.

@@ -29,6 +29,8 @@ use self::interrupt::Interrupt;
 #[derive(Debug, Parser)]
 #[command(name = "reid", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: cli::LogOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,6 +62,8 @@ enum Command {
     Model(model::ModelCommand),
     Doctor(doctor::Doctor),
     Config(config::ConfigCommand),
+    #[command(flatten)]
+    Docs(cli::DocsCommand),
 }
 
 /// How a command ended, if not with an error.
@@ -95,6 +99,7 @@ impl Cli {
             Command::Model(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Config(command) => command.run(),
+            Command::Docs(command) => command.run::<Self>().map(|()| Outcome::Done),
         }
     }
 }
@@ -138,7 +143,7 @@ impl ModelArgs {
     fn open(&self) -> anyhow::Result<Model> {
         let model = self.read()?;
         for warning in &model.warnings {
-            cli::say!("reid: note: {warning}");
+            tracing::warn!("{warning}");
         }
         Ok(model)
     }
@@ -161,10 +166,10 @@ impl DeviceArgs {
         let embedder = runtime::embed::open(model, &self.options())?;
         let chosen = embedder.chosen();
         for reason in &chosen.refused {
-            cli::say!("reid: warning: refused {reason}");
+            tracing::warn!("refused {reason}");
         }
-        cli::say!(
-            "reid: embedding on {} ({}, {}): {}",
+        tracing::info!(
+            "embedding on {} ({}, {}): {}",
             chosen.device,
             chosen.backend,
             cli::count(chosen.threads, "thread"),
@@ -172,7 +177,7 @@ impl DeviceArgs {
         );
         if let Some(Proof { passed, cached }) = &chosen.self_test {
             let when = if *cached { ", by an earlier run" } else { "" };
-            cli::say!("reid: receipt reproduced{when}: {passed}");
+            tracing::info!("self-test passed{when}: {passed}");
         }
         Ok(embedder)
     }

@@ -1,4 +1,4 @@
-//! The program `reid`: who is in front of this camera, again?
+//! The program `reid`: reports which persons a camera has seen before.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -6,16 +6,8 @@ mod commands;
 
 use std::process::ExitCode;
 
-use cli::{closed_pipe, one_line};
-
 fn main() -> ExitCode {
     let command = cli::parse::<commands::Cli>();
-    match command.run() {
-        Ok(outcome) => outcome.into(),
-        Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
-        Err(error) => {
-            cli::say!("reid: {}", one_line(error.chain()));
-            ExitCode::FAILURE
-        }
-    }
+    command.log.start("reid");
+    cli::exit_code(command.run())
 }

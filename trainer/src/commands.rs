@@ -22,6 +22,8 @@ use trainer::data::Dataset;
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: cli::LogOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,6 +63,8 @@ enum Command {
     Eval(not_built::NotBuilt),
     Import(import::Import),
     Export(Box<export::Export>),
+    #[command(flatten)]
+    Docs(cli::DocsCommand),
 }
 
 impl Cli {
@@ -80,6 +84,7 @@ impl Cli {
             Command::Eval(eval) => eval.refuse("eval"),
             Command::Import(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Docs(command) => command.run::<Self>(),
         }
     }
 }

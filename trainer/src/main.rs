@@ -6,8 +6,6 @@ mod commands;
 
 use std::process::ExitCode;
 
-use cli::{closed_pipe, one_line};
-
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let arguments: Vec<String> = arguments
@@ -17,12 +15,7 @@ fn main() -> ExitCode {
         cli::say!("trainer: {reason}");
         return ExitCode::from(2);
     }
-    match cli::parse::<commands::Cli>().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if closed_pipe(error.chain()) => ExitCode::SUCCESS,
-        Err(error) => {
-            cli::say!("trainer: {}", one_line(error.chain()));
-            ExitCode::FAILURE
-        }
-    }
+    let command = cli::parse::<commands::Cli>();
+    command.log.start("trainer");
+    cli::exit_code(command.run().map(|()| ExitCode::SUCCESS))
 }

@@ -47,7 +47,7 @@ pub(super) fn embed(
         match result {
             Ok(()) => kept.push(path),
             Err(error) => {
-                bar.suspend(|| cli::say!("reid: skipped: {}", one_line(error.chain())));
+                tracing::warn!("skipped: {}", one_line(error.chain()));
                 crops.truncate(at);
                 unreadable += 1;
             }
@@ -81,7 +81,7 @@ fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<
     let mut kept = (Vec::new(), Vec::new());
     for (path, row) in paths.into_iter().zip(rows.chunks_exact(dim.max(1))) {
         if embed::is_empty(row) {
-            cli::say!("reid: skipped: {path}: the network sees nothing in it");
+            tracing::warn!("skipped: {path}: the network finds no feature in it");
             *without += 1;
         } else {
             kept.0.push(path);
@@ -100,7 +100,7 @@ fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
         let pictures = media::pictures::Pictures::of(spec)?;
         let passed_over = pictures.passed_over;
         if !passed_over.is_empty() {
-            cli::say!("reid: note: {spec}: {passed_over}");
+            tracing::warn!("{spec}: {passed_over}");
         }
         lost += passed_over.lost() as usize;
         let text = |path: PathBuf| path.into_os_string().into_string().ok();
