@@ -36,7 +36,7 @@ fn allocations(people: People) -> u64 {
     let settings = Settings {
         tracks,
         gates: Gates {
-            sharpness: 0.0,
+            min_sharpness: 0.0,
             ..Gates::default()
         },
     };

@@ -38,7 +38,7 @@ fn boxes(shots: &[Shot]) -> People {
 fn settings() -> Settings {
     // Colours have no edges and stand where they stand.
     let gates = Gates {
-        sharpness: 0.0,
+        min_sharpness: 0.0,
         ..Gates::default()
     };
     Settings {

@@ -1,8 +1,8 @@
-//! Settings as TOML: one key put over a file, and keys that nobody knows.
+//! Settings as TOML: one key that overrides a file, and refusal of keys that are unknown or renamed.
 
 use toml::{Table, Value};
 
-/// What a person typed for a value, as TOML if it is any, else as text.
+/// A value from the command line or the environment: parsed as TOML if it is TOML, else text.
 #[must_use]
 pub fn value(text: &str) -> Value {
     let parsed: Result<Table, _> = format!("value = {text}").parse();
@@ -10,10 +10,10 @@ pub fn value(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Puts a value at a path with dots, `gallery.retention`.
+/// Sets the value at a path with dots, `gallery.retention`.
 ///
 /// # Errors
-/// What stands where the path wants a table.
+/// The value that stands where the path needs a table.
 pub fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
     let Some((section, rest)) = path.split_once('.') else {
         table.insert(path.to_owned(), value);
@@ -30,8 +30,26 @@ pub fn put(table: &mut Table, path: &str, value: Value) -> Result<(), String> {
     }
 }
 
-/// Refuses keys that are not among `keys` (paths with dots), with the nearest one that is. What is
-/// below a path of `open` is anybody's. An array of tables has its keys below its own path.
+/// Refuses a key of an older version; `renamed` has old and new paths.
+///
+/// # Errors
+/// The first old key that is in the table, and its new name.
+pub fn refuse_renamed(table: &Table, renamed: &[(&str, &str)]) -> Result<(), String> {
+    for (old, new) in renamed {
+        let (sections, key) = old.rsplit_once('.').unwrap_or(("", old));
+        let section = sections
+            .split('.')
+            .filter(|name| !name.is_empty())
+            .try_fold(table, |table, name| table.get(name)?.as_table());
+        if section.is_some_and(|section| section.contains_key(key)) {
+            return Err(format!("key `{old}` is now called `{new}`"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses keys that are not among `keys` (paths with dots), and names the nearest one. Keys below a
+/// path of `open` are free. An array of tables has its keys below its own path.
 ///
 /// # Errors
 /// The unknown key and the nearest known one.

@@ -1,217 +1,94 @@
-//! What a device is told once: `reid.toml`, and `REID_...` variables over it.
+//! The configuration of a device: `reid.toml`, and `REID_...` environment variables that override it.
 //!
-//! [`KEYS`] is the one list of what can be said: it documents every key, finds the nearest one to a
-//! misspelt one, names the environment variables, and is compared with the commented example in
-//! `configs/reid.toml` by a test. [`Config`] is what was said; its ranges are checked by whoever
-//! uses a value, with the key's name.
+//! `configs/reid.toml`, the commented example, is the one list of keys: [`KEYS`] is read from it. [`Config`]
+//! holds what a file states; ranges are checked where a value is used, with the key's name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use cli::settings;
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
-/// A key of the file, and what it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The commented example.
+const EXAMPLE: &str = include_str!("../../configs/reid.toml");
+
+/// A key of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Where it stands, with dots: `gallery.retention`; keys of each camera begin with `camera.`.
-    pub path: &'static str,
-    /// What holds without it.
-    pub default: &'static str,
-    /// What it says, with unit and range.
-    pub meaning: &'static str,
+    /// Its path with dots: `gallery.retention`; keys of each camera begin with `camera.`.
+    pub path: String,
+    /// What is used without it.
+    pub default: String,
+    /// Meaning, with unit and range.
+    pub meaning: String,
 }
 
-const fn key(path: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        path,
-        default,
-        meaning,
-    }
-}
+/// Every key, in the order of the example.
+pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys(EXAMPLE));
 
-/// Every key there is.
-pub const KEYS: &[Key] = &[
-    key("model", "none", "the model, an ONNX file"),
-    key(
-        "sidecar",
-        "MODEL.toml beside the model",
-        "what the model says nothing of",
-    ),
-    key("device", "auto", "what computes: auto, gpu, cpu or tract"),
-    key(
-        "threads",
-        "0",
-        "threads that compute, 0 to 256; 0 takes one a core",
-    ),
-    key("batch", "1", "crops computed at once, 1 to 256"),
-    key(
-        "threshold",
-        "the model's own",
-        "cosine similarities at or above it mean the same person, -1 to 1",
-    ),
-    key(
-        "boxes",
-        "motion",
-        "where people are: motion, whole, a file of boxes, or a detector (.onnx)",
-    ),
-    key(
-        "quality.height",
-        "96",
-        "least height of a crop worth embedding, in pixels",
-    ),
-    key(
-        "quality.border",
-        "0.03",
-        "how near to the edge a box may end, as a share of its size; below 0 lets all through",
-    ),
-    key(
-        "quality.squat",
-        "0.65",
-        "greatest width of a box for a height of 1",
-    ),
-    key(
-        "quality.overlap",
-        "0.4",
-        "largest share of a box that another may cover, 0 to 1",
-    ),
-    key(
-        "quality.sharpness",
-        "20",
-        "least variance of the Laplacian of a crop",
-    ),
-    key(
-        "tracks.crops",
-        "3",
-        "good crops of a visit that decide who it is, 1 to 8",
-    ),
-    key(
-        "tracks.contradictions",
-        "3",
-        "crops in a row that take a decision back, 1 to 8",
-    ),
-    key(
-        "tracks.max_gap",
-        "3s",
-        "how long somebody may be out of sight within a visit",
-    ),
-    key(
-        "tracks.interval",
-        "200ms",
-        "time between two crops of somebody not yet decided",
-    ),
-    key(
-        "tracks.recheck",
-        "2s",
-        "time between two crops of somebody decided",
-    ),
-    key(
-        "tracks.per_frame",
-        "8",
-        "most crops embedded of one frame, 1 to 64",
-    ),
-    key(
-        "tracks.sure",
-        "0.5",
-        "detector scores from which on a box may begin a visit",
-    ),
-    key(
-        "gallery.file",
-        "none, all is forgotten at the end",
-        "where identities are kept",
-    ),
-    key(
-        "gallery.retention",
-        "24h",
-        "how long somebody generated is remembered after the last visit; 0s for ever",
-    ),
-    key(
-        "gallery.max_identities",
-        "10000",
-        "most generated identities; the one not seen for longest goes first",
-    ),
-    key(
-        "gallery.max_exemplars",
-        "8",
-        "most exemplars of one identity, 1 to 256",
-    ),
-    key(
-        "gallery.novelty",
-        "0.9",
-        "an observation less similar than this to all exemplars becomes one, -1 to 1",
-    ),
-    key(
-        "output.json",
-        "false",
-        "one JSON line an observation on stdout",
-    ),
-    key("output.video", "none", "an annotated Motion-JPEG file"),
-    key("output.report", "none", "an HTML page about the run"),
-    key(
-        "output.crops",
-        "none",
-        "a folder that keeps the crops behind the exemplars",
-    ),
-    key(
-        "camera.source",
-        "needed",
-        "what to watch: /dev/video0, camera:NAME, a file, a folder, a named pipe, or - for standard input",
-    ),
-    key(
-        "camera.name",
-        "the source",
-        "what the source is called in the output",
-    ),
-    key(
-        "camera.boxes",
-        "as above",
-        "where people are, for this camera",
-    ),
-    key(
-        "camera.fps",
-        "the source's",
-        "frames a second: asked of a camera, assumed for files",
-    ),
-    key(
-        "camera.width",
-        "the camera's",
-        "width to ask the camera for, in pixels",
-    ),
-    key(
-        "camera.height",
-        "the camera's",
-        "height to ask the camera for, in pixels",
-    ),
-    key(
-        "camera.format",
-        "MJPG, else what there is",
-        "pixels to ask the camera for: MJPG, YUYV, NV12 or GREY",
-    ),
-    key(
-        "camera.controls",
-        "as the camera is",
-        "a table of the camera's controls and their values",
-    ),
-    key(
-        "camera.zones",
-        "everywhere",
-        "polygons in which people count, each 'x,y x,y x,y' in shares of the picture",
-    ),
-    key(
-        "camera.masks",
-        "none",
-        "polygons that are not looked at, in the same form",
-    ),
+/// Keys of older versions, and the names that they have now.
+const RENAMED: [(&str, &str); 12] = [
+    ("quality.height", "quality.min_height"),
+    ("quality.border", "quality.min_edge_distance"),
+    ("quality.squat", "quality.max_aspect"),
+    ("quality.overlap", "quality.max_overlap"),
+    ("quality.sharpness", "quality.min_sharpness"),
+    ("tracks.interval", "tracks.crop_interval"),
+    ("tracks.recheck", "tracks.recheck_interval"),
+    ("tracks.per_frame", "tracks.max_crops_per_frame"),
+    ("tracks.sure", "tracks.min_start_score"),
+    ("gallery.novelty", "gallery.max_exemplar_similarity"),
+    ("output.video", "output.save_video"),
+    ("output.crops", "output.save_crops"),
 ];
+
+/// Reads the keys of an example: the comment above a key is its meaning, a line `#:` shows a key whose
+/// default is named at the end of the comment.
+fn keys(example: &str) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let (mut section, mut comment) = (String::new(), String::new());
+    for line in example.lines() {
+        if let Some(text) = line.strip_prefix("# ") {
+            text.clone_into(&mut comment);
+            continue;
+        }
+        let uncommented = line.strip_prefix("#:");
+        let (path, value) = match uncommented.unwrap_or(line).split_once(" = ") {
+            _ if OPEN.contains(&section.as_str()) => continue,
+            Some((name, value)) if section.is_empty() => (name.to_owned(), value),
+            Some((name, value)) => (format!("{section}.{name}"), value),
+            None if line.is_empty() => continue,
+            None => {
+                let header = uncommented.unwrap_or(line);
+                header.trim_matches(['[', ']']).clone_into(&mut section);
+                if !OPEN.contains(&section.as_str()) {
+                    continue;
+                }
+                (section.clone(), "")
+            }
+        };
+        let (meaning, default) = match comment.split_once(" Default: ") {
+            Some((meaning, default)) => (meaning, default),
+            None => (comment.as_str(), value.trim_matches('"')),
+        };
+        keys.push(Key {
+            path,
+            default: default.trim_end_matches('.').to_owned(),
+            meaning: meaning.trim_end_matches('.').to_owned(),
+        });
+    }
+    keys
+}
 
 /// Keys whose value is a table with keys of the user's own.
 const OPEN: &[&str] = &["camera.controls"];
 
-/// What was said. Everything may be missing.
+/// What a file and the environment state. Everything may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Config {
     pub model: Option<PathBuf>,
@@ -230,19 +107,19 @@ pub struct Config {
 
 /// `[quality]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Quality {
-    pub height: Option<f32>,
-    pub border: Option<f32>,
-    pub squat: Option<f32>,
-    pub overlap: Option<f32>,
-    pub sharpness: Option<f32>,
+    pub min_height: Option<f32>,
+    pub min_edge_distance: Option<f32>,
+    pub max_aspect: Option<f32>,
+    pub max_overlap: Option<f32>,
+    pub min_sharpness: Option<f32>,
 }
 
 /// `[tracks]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Tracks {
     pub crops: Option<usize>,
@@ -250,16 +127,16 @@ pub struct Tracks {
     #[serde(deserialize_with = "duration")]
     pub max_gap: Option<Duration>,
     #[serde(deserialize_with = "duration")]
-    pub interval: Option<Duration>,
+    pub crop_interval: Option<Duration>,
     #[serde(deserialize_with = "duration")]
-    pub recheck: Option<Duration>,
-    pub per_frame: Option<usize>,
-    pub sure: Option<f32>,
+    pub recheck_interval: Option<Duration>,
+    pub max_crops_per_frame: Option<usize>,
+    pub min_start_score: Option<f32>,
 }
 
 /// `[gallery]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Gallery {
     pub file: Option<PathBuf>,
@@ -267,22 +144,23 @@ pub struct Gallery {
     pub retention: Option<Duration>,
     pub max_identities: Option<usize>,
     pub max_exemplars: Option<usize>,
-    pub novelty: Option<f32>,
+    pub max_exemplar_similarity: Option<f32>,
 }
 
 /// `[output]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Output {
     pub json: bool,
-    pub video: Option<PathBuf>,
+    pub save_video: Option<PathBuf>,
     pub report: Option<PathBuf>,
-    pub crops: Option<PathBuf>,
+    pub save_crops: Option<PathBuf>,
 }
 
 /// One `[[camera]]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Camera {
     pub source: String,
@@ -325,8 +203,8 @@ pub enum Error {
 }
 
 impl Config {
-    /// Reads a file, with the environment variables that `env` gives over it: pairs of names and
-    /// values, of which those that stand for a key count ([`variable`]).
+    /// Reads a file; `env`, pairs of names and values, overrides its keys with the variables that stand
+    /// for them ([`variable`]).
     ///
     /// # Errors
     /// [`Error`] with the file or the variable, and the key.
@@ -360,15 +238,16 @@ impl Config {
                 .map_or(1, |span| text[..span.start].lines().count().max(1));
             malformed(format!("line {line}: {}", error.message()))
         })?;
-        let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
+        settings::refuse_renamed(&table, &RENAMED).map_err(malformed)?;
+        let keys: Vec<&str> = KEYS.iter().map(|key| key.path.as_str()).collect();
         settings::check(&table, &keys, OPEN).map_err(malformed)?;
-        // Each alone first, so that a wrong value is told with its own origin.
+        // Each alone first, so that the message names the origin of a wrong value.
         from(table.clone(), origin)?;
         let env: BTreeMap<String, String> = env.into_iter().collect();
         for key in variable_keys() {
-            let name = variable(key.path);
+            let name = variable(&key.path);
             if let Some(value) = env.get(&name) {
-                settings::put(&mut table, key.path, settings::value(value)).map_err(malformed)?;
+                settings::put(&mut table, &key.path, settings::value(value)).map_err(malformed)?;
                 from(table.clone(), &name)?;
             }
         }
@@ -424,10 +303,20 @@ fn variable_keys() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(|key| !key.path.starts_with("camera."))
 }
 
-/// Refuses a variable that begins like one of ours and is none: it would be passed over otherwise,
-/// and the run would not be what was asked for.
+/// Refuses a variable that begins like ours and stands for no key: a run that ignored it would not be
+/// what was asked for.
 fn check_variable(name: &str) -> Result<(), Error> {
-    let known = || variable_keys().map(|key| variable(key.path));
+    let refused = |reason| {
+        Err(Error::Malformed {
+            origin: "environment".to_owned(),
+            reason,
+        })
+    };
+    if let Some((_, new)) = RENAMED.iter().find(|(old, _)| variable(old) == name) {
+        let new = variable(new);
+        return refused(format!("the variable `{name}` is now called `{new}`"));
+    }
+    let known = || variable_keys().map(|key| variable(&key.path));
     let other = |other: &str| name == other || other.ends_with('_') && name.starts_with(other);
     if !name.starts_with("REID_")
         || known().any(|known| known == name)
@@ -435,11 +324,10 @@ fn check_variable(name: &str) -> Result<(), Error> {
     {
         return Ok(());
     }
-    let nearest = settings::nearest(name, known()).unwrap_or_default();
-    Err(Error::Malformed {
-        origin: "environment".to_owned(),
-        reason: format!("no key has the variable `{name}`; the nearest is `{nearest}`"),
-    })
+    let nearest = settings::nearest(name, known()).expect("there are keys");
+    refused(format!(
+        "no key has the variable `{name}`; the nearest is `{nearest}`"
+    ))
 }
 
 fn from(table: Table, origin: &str) -> Result<Config, Error> {

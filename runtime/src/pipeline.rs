@@ -14,7 +14,7 @@ use crate::embed::{self, Embedder};
 use crate::event::{Evidence, Observation, SCHEMA, Sink, State};
 use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
 use crate::people::{MAX_PEOPLE, People, Persons};
-use crate::quality::Gates;
+use crate::quality::{Flaw, Gates};
 use crate::show::crops::{self, Taken};
 use crate::track::{self, Best, Decision, MAX_CROPS, Numbers, Tracks};
 use crate::{Error, Result};
@@ -265,7 +265,8 @@ impl<'a> Pipeline<'a> {
         let view = View::new(&frame.rgb, frame.width, frame.height)?;
         let all = persons.len();
         persons.retain(|person| person.bbox.clipped(view.width(), view.height()).is_some());
-        self.summary.flaws.outside += (all - persons.len()) as u64;
+        let outside = (all - persons.len()) as u64;
+        self.summary.flaws.count(Flaw::Outside, outside);
         if *alone {
             tracks.finish();
         }
@@ -280,10 +281,10 @@ impl<'a> Pipeline<'a> {
             if *alone {
                 return true;
             }
-            let judged = self.settings.gates.judge(view, persons, index);
+            let judged = self.settings.gates.evaluate(view, persons, index);
             match judged {
                 Ok(quality) => found[index].quality = quality.sharpness,
-                Err(flaw) => flaws.count(flaw),
+                Err(flaw) => flaws.count(flaw, 1),
             }
             judged.is_ok()
         });

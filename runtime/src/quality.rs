@@ -1,8 +1,8 @@
-//! Whether a crop is worth embedding: a frame and the boxes of its people come in, the reason why
-//! not goes out.
+//! Whether a crop is good enough to be embedded: a frame and the boxes of its persons in, the first
+//! flaw of a crop out.
 //!
-//! An embedding of half a person resembles other halves more than the whole. Given the edge of the
-//! picture, a crowd and motion, most bad matches are gone before the network has seen them.
+//! An embedding of half a person is more similar to other halves than to the whole person. Gates on
+//! the edge of the frame, on overlap and on blur prevent most false matches before the network runs.
 
 use network::preprocess::{BBox, View};
 use serde::Serialize;
@@ -11,65 +11,64 @@ use crate::people::Person;
 use crate::track::intersection;
 use crate::{Error, Result};
 
-/// At most as many pixels of a crop are looked at for its sharpness: of larger ones every second,
+/// At most as many pixels of a crop are read for its sharpness: of larger ones every second,
 /// third ... row and column.
 const SAMPLES: usize = 4_096;
 
-/// What a crop must be.
+/// The limits that a good crop keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gates {
-    /// The least height in pixels.
-    pub height: f32,
-    /// How near to the left, right and lower edge of the picture a box may end, as a share of its
-    /// width or height. Who walks in is cut off there. The upper edge cuts hair at most. Less than
-    /// 0 lets everybody through: for cameras that see nobody's feet.
-    pub border: f32,
-    /// The greatest width for a height of 1: a box of half a person is squat, and so is one of two
-    /// people.
-    pub squat: f32,
-    /// The largest share of a box that another box may cover, 0 to 1.
-    pub overlap: f32,
-    /// The least [`sharpness`].
-    pub sharpness: f32,
+    /// Minimum height in pixels.
+    pub min_height: f32,
+    /// Minimum distance to the left, right and lower edge of the frame, as a share of its width or
+    /// height: a person who walks in is cut off there. At the upper edge little is cut off. Less
+    /// than 0 disables the check: for cameras that never see feet.
+    pub min_edge_distance: f32,
+    /// Maximum width divided by height: a box of half a person is wide, and so is one of two
+    /// persons.
+    pub max_aspect: f32,
+    /// Maximum share of a box that another box covers, 0 to 1.
+    pub max_overlap: f32,
+    /// Minimum [`sharpness`].
+    pub min_sharpness: f32,
 }
 
 impl Default for Gates {
-    /// Measured on people of 350 to 410 pixels in a frame of 768 x 432, by the similarity of the
-    /// spoilt crop's embedding to the crop's own (OSNet x0.25, whose strangers have up to 0.97
-    /// there):
+    /// Measured on persons of 350 to 410 pixels in a frame of 768 x 432, by the similarity of the
+    /// degraded crop's embedding to the crop's own (OSNet x0.25; other persons reach 0.97 there):
     ///
-    /// - `height` 96: shrunk to 192, 128, 96, 64, 48 pixels the mean is 0.96, 0.92, 0.90, 0.86,
+    /// - `min_height` 96: shrunk to 192, 128, 96, 64, 48 pixels the mean is 0.96, 0.92, 0.90, 0.86,
     ///   0.83.
-    /// - `sharpness` 20: crops have 160 to 601. Gaussian blur of 1 and 2 pixels leaves 25 to 69 and
+    /// - `min_sharpness` 20: crops have 160 to 601. Gaussian blur of 1 and 2 pixels leaves 25 to 69 and
     ///   6 to 12 (means 0.97 and 0.90); motion blur of 8, 12 and 24 pixels leaves a median of 54,
     ///   37 and 21 (means 0.94, 0.92 and 0.86).
-    /// - `border` 0.03: the nine boxes that end nearer to the edge are of people who walk in, most
+    /// - `min_edge_distance` 0.03: the nine boxes nearer to the edge are of persons who walk in, most
     ///   of them cut at the legs or above.
-    /// - `squat` 0.65: people who stand have 0.34 to 0.52, who walk 0.48 to 0.58, a long step 0.70,
-    ///   half a person 0.61 to 1.36.
-    /// - `overlap` 0.4 is a guess: there was one person at a time.
+    /// - `max_aspect` 0.65: standing persons have 0.34 to 0.52, walking ones 0.48 to 0.58, a long
+    ///   step 0.70, half a person 0.61 to 1.36.
+    /// - `max_overlap` 0.4 is a guess: there was one person at a time.
     fn default() -> Self {
         Self {
-            height: 96.0,
-            border: 0.03,
-            squat: 0.65,
-            overlap: 0.4,
-            sharpness: 20.0,
+            min_height: 96.0,
+            min_edge_distance: 0.03,
+            max_aspect: 0.65,
+            max_overlap: 0.4,
+            min_sharpness: 20.0,
         }
     }
 }
 
 impl Gates {
     /// # Errors
-    /// [`Error::Argument`] with a number that no crop could be compared with.
+    /// [`Error::Argument`] with the key of a limit that is out of its range.
     pub fn check(&self) -> Result<()> {
         const MAX: f32 = 16_384.0;
         let all = [
-            ("height", self.height, 0.0..=MAX),
-            ("border", self.border, -1.0..=1.0),
-            ("squat", self.squat, 0.0..=MAX),
-            ("overlap", self.overlap, 0.0..=1.0),
-            ("sharpness", self.sharpness, 0.0..=f32::MAX),
+            ("min_height", self.min_height, 0.0..=MAX),
+            ("min_edge_distance", self.min_edge_distance, -1.0..=1.0),
+            ("max_aspect", self.max_aspect, 0.0..=MAX),
+            ("max_overlap", self.max_overlap, 0.0..=1.0),
+            ("min_sharpness", self.min_sharpness, 0.0..=f32::MAX),
         ];
         match all
             .into_iter()
@@ -85,90 +84,88 @@ impl Gates {
     }
 }
 
-/// What is known of a good crop.
+/// Measurements of a good crop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quality {
     /// Height in pixels.
     pub height: f32,
-    /// Share that the other box covers which covers most, 0 to 1.
+    /// Largest share that another box covers, 0 to 1.
     pub overlap: f32,
     /// [`sharpness`].
     pub sharpness: f32,
 }
 
-/// Why a crop is not worth embedding.
+/// Why a crop is not embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// It lies outside of the frame.
+    /// The box lies outside of the frame.
     Outside,
-    /// It is lower than it should be.
-    Low,
-    /// The edge of the picture cuts it.
-    Cut,
-    /// It is too wide for a person who stands.
-    Squat,
-    /// Somebody else covers too much of it.
-    Covered,
-    /// It is blurred.
+    /// The box is lower than [`Gates::min_height`].
+    TooSmall,
+    /// The edge of the frame cuts the person off.
+    Truncated,
+    /// The box is wider than [`Gates::max_aspect`] allows.
+    TooWide,
+    /// Another box covers more than [`Gates::max_overlap`].
+    Occluded,
+    /// The crop has less than [`Gates::min_sharpness`].
     Blurred,
 }
 
-/// How many crops were not worth embedding, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Flaws {
-    /// [`Flaw::Outside`].
-    pub outside: u64,
-    /// [`Flaw::Low`].
-    pub low: u64,
-    /// [`Flaw::Cut`].
-    pub cut: u64,
-    /// [`Flaw::Squat`].
-    pub squat: u64,
-    /// [`Flaw::Covered`].
-    pub covered: u64,
-    /// [`Flaw::Blurred`].
-    pub blurred: u64,
+impl Flaw {
+    /// All flaws, in the order in which they are checked.
+    pub const ALL: [Self; 6] = [
+        Self::Outside,
+        Self::TooSmall,
+        Self::Truncated,
+        Self::TooWide,
+        Self::Occluded,
+        Self::Blurred,
+    ];
+
+    /// The reason as it stands in reports.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Outside => "box outside of its frame",
+            Self::TooSmall => "box below quality.min_height",
+            Self::Truncated => "person cut off by the edge of the frame",
+            Self::TooWide => "box wider than quality.max_aspect",
+            Self::Occluded => "person covered by another",
+            Self::Blurred => "blurred crop",
+        }
+    }
 }
 
+/// How many crops were not embedded, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Flaws([u64; Flaw::ALL.len()]);
+
 impl Flaws {
-    /// Counts one more.
-    pub fn count(&mut self, flaw: Flaw) {
-        *match flaw {
-            Flaw::Outside => &mut self.outside,
-            Flaw::Low => &mut self.low,
-            Flaw::Cut => &mut self.cut,
-            Flaw::Squat => &mut self.squat,
-            Flaw::Covered => &mut self.covered,
-            Flaw::Blurred => &mut self.blurred,
-        } += 1;
+    /// Counts `n` more crops with a flaw.
+    pub fn count(&mut self, flaw: Flaw, n: u64) {
+        self.0[flaw as usize] += n;
     }
 
     /// Adds those of another source.
     pub fn add(&mut self, other: Self) {
-        let Self {
-            outside,
-            low,
-            cut,
-            squat,
-            covered,
-            blurred,
-        } = other;
-        self.outside += outside;
-        self.low += low;
-        self.cut += cut;
-        self.squat += squat;
-        self.covered += covered;
-        self.blurred += blurred;
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own += other;
+        }
+    }
+
+    /// Every flaw with its number of crops.
+    pub fn iter(&self) -> impl Iterator<Item = (Flaw, u64)> {
+        Flaw::ALL.into_iter().zip(self.0)
     }
 }
 
 impl Gates {
-    /// Judges the crop of the person at `index`. Cheap questions come first; the pixels are asked
-    /// last.
+    /// Measures the crop of the person at `index`; the pixels are read last.
     ///
     /// # Errors
-    /// The first [`Flaw`] in the order of their declaration.
-    pub fn judge(
+    /// The first [`Flaw`] in the order of [`Flaw::ALL`].
+    pub fn evaluate(
         &self,
         frame: View<'_>,
         persons: &[Person],
@@ -178,21 +175,23 @@ impl Gates {
         let pixels = bbox
             .clipped(frame.width(), frame.height())
             .ok_or(Flaw::Outside)?;
-        if bbox.h < self.height {
-            return Err(Flaw::Low);
-        }
-        if self.cuts(bbox, frame) {
-            return Err(Flaw::Cut);
-        }
-        if bbox.w > bbox.h * self.squat {
-            return Err(Flaw::Squat);
-        }
         let overlap = covered(persons, index);
-        if overlap > self.overlap {
-            return Err(Flaw::Covered);
+        let flaw = if bbox.h < self.min_height {
+            Some(Flaw::TooSmall)
+        } else if self.truncates(bbox, frame) {
+            Some(Flaw::Truncated)
+        } else if bbox.w > bbox.h * self.max_aspect {
+            Some(Flaw::TooWide)
+        } else if overlap > self.max_overlap {
+            Some(Flaw::Occluded)
+        } else {
+            None
+        };
+        if let Some(flaw) = flaw {
+            return Err(flaw);
         }
         let sharpness = sharpness(frame, pixels);
-        if sharpness < self.sharpness {
+        if sharpness < self.min_sharpness {
             return Err(Flaw::Blurred);
         }
         Ok(Quality {
@@ -202,15 +201,15 @@ impl Gates {
         })
     }
 
-    fn cuts(&self, bbox: BBox, frame: View<'_>) -> bool {
+    fn truncates(&self, bbox: BBox, frame: View<'_>) -> bool {
         let (width, height) = (frame.width() as f32, frame.height() as f32);
-        let (side, foot) = (width * self.border, height * self.border);
-        self.border >= 0.0
+        let (side, foot) = (width * self.min_edge_distance, height * self.min_edge_distance);
+        self.min_edge_distance >= 0.0
             && (bbox.x < side || bbox.x + bbox.w > width - side || bbox.y + bbox.h > height - foot)
     }
 }
 
-/// Share of a person's box that the other box covers which covers most, 0 to 1.
+/// Largest share of a person's box that another box covers, 0 to 1.
 fn covered(persons: &[Person], index: usize) -> f32 {
     let own = persons[index].bbox;
     let others = persons.iter().enumerate().filter(|(i, _)| *i != index);
@@ -301,13 +300,13 @@ mod tests {
                 "low",
                 &sharp,
                 &[person(100.0, 50.0, 25.0, 63.0)],
-                Err(Flaw::Low),
+                Err(Flaw::TooSmall),
             ),
             (
                 "at the left",
                 &sharp,
                 &[person(11.0, 50.0, 60.0, 150.0)],
-                Err(Flaw::Cut),
+                Err(Flaw::Truncated),
             ),
             (
                 "just off the left",
@@ -319,13 +318,13 @@ mod tests {
                 "at the right",
                 &sharp,
                 &[person(330.0, 50.0, 60.0, 150.0)],
-                Err(Flaw::Cut),
+                Err(Flaw::Truncated),
             ),
             (
                 "at the foot",
                 &sharp,
                 &[person(100.0, 142.0, 60.0, 150.0)],
-                Err(Flaw::Cut),
+                Err(Flaw::Truncated),
             ),
             (
                 "just off the foot",
@@ -340,10 +339,10 @@ mod tests {
                 Ok(0.0),
             ),
             (
-                "squat",
+                "too wide",
                 &sharp,
                 &[person(100.0, 50.0, 100.0, 150.0)],
-                Err(Flaw::Squat),
+                Err(Flaw::TooWide),
             ),
             (
                 "beside",
@@ -361,14 +360,14 @@ mod tests {
                 "covered",
                 &sharp,
                 &[good, person(130.0, 50.0, 60.0, 150.0)],
-                Err(Flaw::Covered),
+                Err(Flaw::Occluded),
             ),
-            ("twice there", &sharp, &[good, good], Err(Flaw::Covered)),
+            ("twice there", &sharp, &[good, good], Err(Flaw::Occluded)),
             ("blurred", &flat, &[good], Err(Flaw::Blurred)),
         ];
         for (name, rgb, persons, wanted) in cases {
             let view = View::new(rgb, WIDTH, HEIGHT).unwrap();
-            let found = Gates::default().judge(view, persons, 0);
+            let found = Gates::default().evaluate(view, persons, 0);
             match (found, wanted) {
                 (Ok(found), Ok(overlap)) => {
                     assert!((found.overlap - overlap).abs() < 1e-6, "{name}: {found:?}");
@@ -376,44 +375,27 @@ mod tests {
                 (found, wanted) => assert_eq!(found.err(), wanted.err(), "{name}"),
             }
         }
-        // A camera that sees nobody's feet.
+        // A camera that never sees feet.
         let view = View::new(&sharp, WIDTH, HEIGHT).unwrap();
         let gates = Gates {
-            border: -1.0,
+            min_edge_distance: -1.0,
             ..Gates::default()
         };
         let cut = [person(100.0, 160.0, 60.0, 150.0)];
-        assert!(gates.judge(view, &cut, 0).is_ok());
+        assert!(gates.evaluate(view, &cut, 0).is_ok());
     }
 
     #[test]
     fn flaws_are_counted() {
         let mut flaws = Flaws::default();
-        let all = [
-            Flaw::Outside,
-            Flaw::Low,
-            Flaw::Cut,
-            Flaw::Squat,
-            Flaw::Covered,
-            Flaw::Blurred,
-        ];
-        for (times, flaw) in all.into_iter().enumerate() {
-            for _ in 0..=times {
-                flaws.count(flaw);
-            }
+        for (times, flaw) in (1..).zip(Flaw::ALL) {
+            flaws.count(flaw, times - 1);
+            flaws.count(flaw, 1);
         }
-        let Flaws {
-            outside,
-            low,
-            cut,
-            squat,
-            covered,
-            blurred,
-        } = flaws;
-        assert_eq!(
-            [outside, low, cut, squat, covered, blurred],
-            [1, 2, 3, 4, 5, 6]
-        );
+        let mut twice = flaws;
+        twice.add(flaws);
+        let wanted = Flaw::ALL.into_iter().zip([2, 4, 6, 8, 10, 12]);
+        assert!(twice.iter().eq(wanted), "{twice:?}");
     }
 
     #[test]

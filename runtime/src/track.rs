@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! tracks.associate(&persons, frame.stream_time);
-//! for index in tracks.due(|index| good crop?) {          // as quality::Gates judge
+//! for index in tracks.due(|index| good crop?) {          // by quality::Gates
 //!     match tracks.vote(index, embedding, best match) {  // whom the gallery finds most similar
 //!         Decision::Born { exemplars } => tracks.born(index, new identity of the gallery),
 //!         ...

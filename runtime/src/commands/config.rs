@@ -1,4 +1,4 @@
-//! `reid config`: is what a device was told possible?
+//! `reid config`: checks a configuration, lists its keys.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Outcome, run};
 
-/// Look at what a device is told once.
+/// Check a configuration, or list its keys.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct ConfigCommand {
@@ -25,18 +25,18 @@ enum Command {
     Keys(Keys),
 }
 
-/// Read a config as `reid run --config` would, variables included, and say whether it is possible.
+/// Read a configuration as `reid run --config` does, environment variables included, and check it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 struct Check {
-    /// The config
+    /// The configuration, a TOML file
     file: PathBuf,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Every key that a config can have, its default, and the variable that stands over it.
+/// List every key with its default, its meaning and, with --json, its environment variable.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid config keys")]
 struct Keys {
@@ -81,7 +81,7 @@ impl ConfigCommand {
                     })?;
                 } else {
                     let cameras = cli::count(cameras, "camera");
-                    cli::lines([format!("{}: possible, {cameras}", file.display())])?;
+                    cli::lines([format!("{}: valid, {cameras}", file.display())])?;
                 }
             }
             Command::Keys(Keys { json }) => {
@@ -90,16 +90,9 @@ impl ConfigCommand {
                     cli::json(&Known { schema: 1, keys })?;
                 } else {
                     let header = ["key", "default", "meaning"].map(str::to_owned).to_vec();
-                    let row = |key: &Entry| {
-                        vec![
-                            key.path.to_owned(),
-                            key.default.to_owned(),
-                            key.meaning.to_owned(),
-                        ]
-                    };
-                    let rows: Vec<_> = std::iter::once(header)
-                        .chain(keys.iter().map(row))
-                        .collect();
+                    let row = |key: &Entry| [key.path, key.default, key.meaning].map(str::to_owned);
+                    let rows = keys.iter().map(|key| row(key).to_vec());
+                    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
                     cli::lines(cli::table(&rows))?;
                 }
             }
@@ -109,12 +102,12 @@ impl ConfigCommand {
 }
 
 impl Entry {
-    fn of(key: &runtime::config::Key) -> Self {
-        let variable = (!key.path.starts_with("camera.")).then(|| variable(key.path));
+    fn of(key: &'static runtime::config::Key) -> Self {
+        let variable = (!key.path.starts_with("camera.")).then(|| variable(&key.path));
         Self {
-            path: key.path,
-            default: key.default,
-            meaning: key.meaning,
+            path: &key.path,
+            default: &key.default,
+            meaning: &key.meaning,
             variable,
         }
     }

@@ -320,18 +320,14 @@ fn watch(
 
 /// What was passed over, and why.
 fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
-    let Summary { flaws, tracks, .. } = summary;
-    let all = [
+    let tracks = summary.tracks;
+    let frames = [
         (summary.broken_frames, "broken frame"),
         (summary.attempts, "camera away"),
         (summary.dropped_frames, "frame that a newer one replaced"),
         (summary.dropped, "person too many for a frame"),
-        (flaws.outside, "box outside of its frame"),
-        (flaws.low, "too small person"),
-        (flaws.cut, "person cut by the edge"),
-        (flaws.squat, "box too wide for a person"),
-        (flaws.covered, "person covered by another"),
-        (flaws.blurred, "blurred person"),
+    ];
+    let rest = [
         (
             summary.featureless,
             "person in whom the network saw nothing",
@@ -342,7 +338,9 @@ fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
         (tracks.unjudged, "visit without a good crop"),
         (tracks.evicted, "visit that had to make room"),
     ];
-    all.into_iter().filter(|(n, _)| *n > 0).collect()
+    let flaws = summary.flaws.iter().map(|(flaw, n)| (n, flaw.reason()));
+    let all = frames.into_iter().chain(flaws).chain(rest);
+    all.filter(|(n, _)| *n > 0).collect()
 }
 
 /// The table at the end.

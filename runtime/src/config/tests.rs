@@ -9,30 +9,65 @@ fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 #[test]
-fn the_example_says_every_key_and_nothing_else() {
-    let text = include_str!("../../../configs/reid.toml");
-    // Keys that have no sensible value for everybody stand behind a `#`.
-    let all: String = text
+fn the_example_has_every_key_and_each_is_explained() {
+    parse(EXAMPLE, &[]).unwrap();
+    let all: String = EXAMPLE
         .lines()
         .map(|line| line.strip_prefix("#:").unwrap_or(line))
         .map(|line| format!("{line}\n"))
         .collect();
-    parse(text, &[]).unwrap();
-    let config = parse(&all, &[]).unwrap();
-    assert_eq!(config.camera.len(), 1);
-    let table: Table = all.parse().unwrap();
-    for key in KEYS {
-        let mut at = Value::Table(table.clone());
-        for part in key.path.split('.') {
-            at = match &at {
-                Value::Array(several) => several[0].clone(),
-                other => other.clone(),
-            };
-            at = at
-                .get(part)
-                .unwrap_or_else(|| panic!("`{}` is missing", key.path))
-                .clone();
+    // `deny_unknown_fields` refuses a key of the example that no field holds.
+    assert_eq!(parse(&all, &[]).unwrap().camera.len(), 1);
+    for section in ["", "quality.", "tracks.", "gallery.", "output.", "camera."] {
+        let mut table = Table::new();
+        settings::put(&mut table, &format!("{section}no_field"), 1.into()).unwrap();
+        if section == "camera." {
+            let camera = table.remove("camera").unwrap();
+            table.insert("camera".to_owned(), Value::Array(vec![camera]));
         }
+        let error = from(table, "test").unwrap_err().to_string();
+        let (_, fields) = error.split_once("expected one of").expect(section);
+        for field in fields.split('`').skip(1).step_by(2) {
+            let path = format!("{section}{field}");
+            let known = KEYS
+                .iter()
+                .any(|key| key.path == path || key.path.starts_with(&format!("{path}.")));
+            assert!(known, "`{path}` is not in configs/reid.toml");
+        }
+    }
+    for Key { path, default, meaning } in KEYS.iter() {
+        assert!(!default.is_empty(), "{path}: no default");
+        assert!(meaning.len() > 10, "{path}: {meaning}");
+    }
+}
+
+#[test]
+fn defaults_and_meanings_come_from_the_comments() {
+    let key = |path: &str| {
+        let key = KEYS.iter().find(|key| key.path == path).expect(path);
+        (key.default.as_str(), key.meaning.as_str())
+    };
+    let wanted = ("auto", "What computes: auto, gpu, cpu or tract");
+    assert_eq!(key("device"), wanted);
+    let wanted = ("chosen by the camera", "Requested width in pixels");
+    assert_eq!(key("camera.width"), wanted);
+    let wanted = ("unchanged", "Controls of the camera and their values");
+    assert_eq!(key("camera.controls"), wanted);
+}
+
+#[test]
+fn old_keys_and_variables_are_refused_with_the_new_name() {
+    for (old, new) in RENAMED {
+        let known = |path: &str| KEYS.iter().any(|key| key.path == path);
+        assert!(known(new) && !known(old), "{old}");
+        let (section, name) = old.split_once('.').unwrap();
+        let error = parse(&format!("[{section}]\n{name} = 1"), &[]).unwrap_err();
+        let wanted = format!("reid.toml: key `{old}` is now called `{new}`");
+        assert_eq!(error, wanted);
+        let (old, new) = (variable(old), variable(new));
+        let error = parse("", &[(&old, "1")]).unwrap_err();
+        let wanted = format!("environment: the variable `{old}` is now called `{new}`");
+        assert_eq!(error, wanted);
     }
 }
 

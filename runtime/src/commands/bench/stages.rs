@@ -80,7 +80,7 @@ pub(super) fn measure(
     let gates = Gates::default();
     let quality = median(&mut |_| {
         // Only its time counts here: the pattern is no person.
-        let _ = std::hint::black_box(gates.judge(view, &persons, 0));
+        let _ = std::hint::black_box(gates.evaluate(view, &persons, 0));
         Ok(())
     })?;
 

@@ -186,15 +186,15 @@ impl Settings {
             gallery: flags.gallery.or(config.gallery.file.clone()),
             limits: limits(&config.gallery),
             json: flags.json || config.output.json,
-            video: flags.save_video.or(config.output.video),
+            video: flags.save_video.or(config.output.save_video),
             report: flags.report.or(config.output.report),
-            crops: flags.save_crops.or(config.output.crops),
+            crops: flags.save_crops.or(config.output.save_crops),
             overwrite: flags.overwrite,
             max_frames: flags.max_frames,
             rate: fps.map_or(Ok(Rate::IMAGES), Rate::from_fps)?,
             threshold: flags.threshold.or(config.threshold),
             quality: config::Quality {
-                height: flags.min_height.or(gates.height),
+                min_height: flags.min_height.or(gates.min_height),
                 ..gates
             },
             tracks: config.tracks,
@@ -474,19 +474,19 @@ fn decide(
         crops: tracks.crops.unwrap_or(base.crops),
         contradictions: tracks.contradictions.unwrap_or(base.contradictions),
         max_gap: tracks.max_gap.unwrap_or(base.max_gap),
-        interval: tracks.interval.unwrap_or(base.interval),
-        recheck: tracks.recheck.unwrap_or(base.recheck),
-        per_frame: tracks.per_frame.unwrap_or(base.per_frame),
-        sure: tracks.sure.unwrap_or(base.sure),
+        interval: tracks.crop_interval.unwrap_or(base.interval),
+        recheck: tracks.recheck_interval.unwrap_or(base.recheck),
+        per_frame: tracks.max_crops_per_frame.unwrap_or(base.per_frame),
+        sure: tracks.min_start_score.unwrap_or(base.sure),
         ..base
     };
     let base = Gates::default();
     let gates = Gates {
-        height: quality.height.unwrap_or(base.height),
-        border: quality.border.unwrap_or(base.border),
-        squat: quality.squat.unwrap_or(base.squat),
-        overlap: quality.overlap.unwrap_or(base.overlap),
-        sharpness: quality.sharpness.unwrap_or(base.sharpness),
+        min_height: quality.min_height.unwrap_or(base.min_height),
+        min_edge_distance: quality.min_edge_distance.unwrap_or(base.min_edge_distance),
+        max_aspect: quality.max_aspect.unwrap_or(base.max_aspect),
+        max_overlap: quality.max_overlap.unwrap_or(base.max_overlap),
+        min_sharpness: quality.min_sharpness.unwrap_or(base.min_sharpness),
     };
     pipeline::Settings { tracks, gates }
 }
@@ -502,7 +502,7 @@ fn limits(said: &config::Gallery) -> Limits {
         retention,
         max_identities: said.max_identities.unwrap_or(base.max_identities),
         max_exemplars: said.max_exemplars.unwrap_or(base.max_exemplars),
-        novelty: said.novelty.unwrap_or(base.novelty),
+        novelty: said.max_exemplar_similarity.unwrap_or(base.novelty),
         ..base
     }
 }
