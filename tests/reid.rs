@@ -1,6 +1,5 @@
-//! Tests of the product: the built program `reid`, driven as a person drives it, on a small example
-//! that is made from nothing. A build without tract runs the demo alone: the example is a network in
-//! floats.
+//! Tests of the product: the built program `reid`, called as a user calls it, on a small generated
+//! example. A build without tract runs only tests that need no float network.
 
 #![cfg_attr(
     not(feature = "tract"),
@@ -13,6 +12,8 @@
 
 #[path = "reid/program.rs"]
 mod program;
+#[path = "help/snapshot.rs"]
+mod snapshot;
 
 #[cfg(feature = "tract")]
 #[path = "reid/config.rs"]
@@ -36,6 +37,8 @@ mod full_disk;
 #[cfg(feature = "tract")]
 #[path = "reid/gallery.rs"]
 mod gallery;
+#[path = "reid/help.rs"]
+mod help;
 #[cfg(feature = "tract")]
 #[path = "reid/hostile_galleries.rs"]
 mod hostile_galleries;
@@ -61,11 +64,11 @@ mod private;
 #[path = "reid/protobuf.rs"]
 mod protobuf;
 #[cfg(feature = "tract")]
-#[path = "reid/self_test.rs"]
-mod receipt;
-#[cfg(feature = "tract")]
 #[path = "reid/run.rs"]
 mod run;
+#[cfg(feature = "tract")]
+#[path = "reid/self_test.rs"]
+mod self_test;
 #[cfg(all(feature = "tract", unix))]
 #[path = "reid/signals.rs"]
 mod signals;

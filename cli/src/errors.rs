@@ -1,7 +1,7 @@
 //! Errors and their causes as one line, and the error that is none: a reader that has gone.
 
 /// An error and its causes on one line, for people. Errors of these crates end with the text of
-/// their cause, which is then not said again, and a cause may begin with the path that the error
+/// their cause, which is not repeated, and a cause may begin with the path that the error
 /// ends with.
 #[must_use]
 pub fn one_line<'a>(
@@ -13,18 +13,21 @@ pub fn one_line<'a>(
         if line.is_empty() {
             line = cause;
         } else if !line.ends_with(&cause) {
-            let said = said_twice(&line, &cause);
-            line = format!("{line}: {}", &cause[said..]);
+            let known = repeated(&line, &cause);
+            line = format!("{line}: {}", &cause[known..]);
         }
     }
     line
 }
 
 /// Bytes at the beginning of `cause` that `line` ends with: whole parts between `: `.
-fn said_twice(line: &str, cause: &str) -> usize {
+fn repeated(line: &str, cause: &str) -> usize {
     let begins = std::iter::once(0).chain(line.match_indices(": ").map(|(at, _)| at + 2));
-    let said = begins.filter_map(|at| cause.strip_prefix(&line[at..])?.strip_prefix(": "));
-    said.map(|rest| cause.len() - rest.len()).max().unwrap_or(0)
+    let rests = begins.filter_map(|at| cause.strip_prefix(&line[at..])?.strip_prefix(": "));
+    rests
+        .map(|rest| cause.len() - rest.len())
+        .max()
+        .unwrap_or(0)
 }
 
 /// Whether the reader of our output has gone away, as `head` does: no failure of ours.
@@ -44,10 +47,10 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
-    struct Said(&'static str);
+    struct Message(&'static str);
 
     #[test]
-    fn nothing_is_said_twice() {
+    fn nothing_is_repeated() {
         let cases: &[(&[&'static str], &str)] = &[
             (&["a.onnx", "a.onnx: no such file"], "a.onnx: no such file"),
             (
@@ -61,7 +64,7 @@ mod tests {
             (&["ü: x", "x: y"], "ü: x: y"),
         ];
         for (causes, wanted) in cases {
-            let causes: Vec<Said> = causes.iter().map(|&cause| Said(cause)).collect();
+            let causes: Vec<Message> = causes.iter().map(|&cause| Message(cause)).collect();
             let line = one_line(causes.iter().map(|cause| cause as &dyn std::error::Error));
             assert_eq!(line, *wanted);
         }

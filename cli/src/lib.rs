@@ -115,6 +115,21 @@ pub fn lines(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A report on stdout: as one JSON document, or as lines of text.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub fn report<R: Serialize>(
+    as_json: bool,
+    report: &R,
+    text: impl FnOnce(&R) -> Vec<String>,
+) -> anyhow::Result<()> {
+    match as_json {
+        true => json(report),
+        false => lines(text(report)),
+    }
+}
+
 /// The widest that a column of a table becomes, and the last one, which pushes nothing away. What
 /// is longer is cut; JSON has all of it.
 const CELL: usize = 120;
@@ -122,19 +137,20 @@ const LAST_CELL: usize = 2000;
 
 /// A table: the first row is the header; every column is as wide as its widest cell.
 #[must_use]
-pub fn table(rows: &[Vec<String>]) -> Vec<String> {
+pub fn table(rows: &[impl AsRef<[String]>]) -> Vec<String> {
     table_with_numbers(rows, usize::MAX)
 }
 
 /// As [`table`]; columns from position `numbers` on are numbers, which end below each other.
 #[must_use]
-pub fn table_with_numbers(rows: &[Vec<String>], numbers: usize) -> Vec<String> {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+pub fn table_with_numbers(rows: &[impl AsRef<[String]>], numbers: usize) -> Vec<String> {
+    let rows = rows.iter().map(AsRef::as_ref);
+    let count = rows.clone().map(<[String]>::len).max().unwrap_or(0);
     let cell = |(i, text): (usize, &String)| {
         let most = if i + 1 == count { LAST_CELL } else { CELL };
         shortened(&printable(text), most).into_owned()
     };
-    let rows: Vec<Vec<String>> = (rows.iter())
+    let rows: Vec<Vec<String>> = rows
         .map(|row| row.iter().enumerate().map(cell).collect())
         .collect();
     let width = |i: usize| {

@@ -104,7 +104,9 @@ macro_rules! say {
 /// What [`say!`](crate::say) calls.
 pub fn say_line(text: &str) {
     let line = match FORMATTER.get() {
-        Some(formatter) if is_json() => formatter.line(Level::INFO, module_path!(), text, Map::new()),
+        Some(formatter) if is_json() => {
+            formatter.line(Level::INFO, module_path!(), text, Map::new())
+        }
         _ => format!("{}\n", printable(text)),
     };
     // In one piece, so that lines of several threads and programs are not mixed.

@@ -1,5 +1,5 @@
 //! Files and folders that show or describe persons: galleries, crops, embeddings, reports, videos. On
-//! Unix only their owner may read them, whatever the umask says: a file gets mode 0600, a folder that
+//! Unix only their owner may read them, whatever the umask is: a file gets mode 0600, a folder that
 //! is made 0700. A folder that was there keeps its mode. Elsewhere, and on file systems without modes
 //! (FAT), the system decides.
 
@@ -11,7 +11,7 @@ use std::path::Path;
 /// pipe stays as it is.
 ///
 /// # Errors
-/// What the system says to opening it. A mode that cannot be set is no error.
+/// The error of the system on opening it. A mode that cannot be set is no error.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -71,7 +71,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 /// Makes a file of these bytes, or replaces the content of the one that is there.
 ///
 /// # Errors
-/// As [`open`], and what the system says to writing.
+/// As [`open`], and the error of the system on writing.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(bytes.as_ref())
 }
@@ -79,7 +79,7 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
 /// Makes a folder, and those above it that are missing.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);

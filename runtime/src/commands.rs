@@ -1,4 +1,4 @@
-//! The command line: what a person types, checked once, and the command that does it.
+//! The command line: parsed and checked here, carried out by one module for each command.
 
 mod bench;
 mod config;
@@ -25,7 +25,7 @@ use runtime::embed::{Device, EmbedOptions, Embedder, Proof};
 
 use self::interrupt::Interrupt;
 
-/// Person re-identification on the device: frames in, people matched against a gallery out.
+/// Watch cameras or videos, and report which persons were seen before.
 #[derive(Debug, Parser)]
 #[command(name = "reid", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -37,10 +37,11 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  everything was done
-  1  it could not be done; one line on stderr says why
+  0  the command succeeded
+  1  the command failed; one line on stderr gives the reason
   2  the command line is wrong
-  3  done, but part of the input could not be read; stderr says which
+  3  the command succeeded, but part of the input could not be read; stderr names it
+  4  `model verify`: the model has no self-test
 
 Examples:
   reid demo
@@ -66,13 +67,22 @@ enum Command {
     Docs(cli::DocsCommand),
 }
 
-/// How a command ended, if not with an error.
+/// How a command ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Everything was done.
+    /// It did all of its work.
     Done,
     /// Part of the input could not be read.
     Partly,
+}
+
+impl Outcome {
+    fn of_unreadable(files: usize) -> Self {
+        match files {
+            0 => Self::Done,
+            _ => Self::Partly,
+        }
+    }
 }
 
 impl From<Outcome> for ExitCode {
@@ -85,9 +95,9 @@ impl From<Outcome> for ExitCode {
 }
 
 impl Cli {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let interrupt = Interrupt::listen()?;
-        match self.command {
+        let outcome = match self.command {
             Command::Demo(command) => command.run(interrupt),
             Command::Run(command) => command.run(interrupt),
             Command::Embed(command) => command.run(),
@@ -96,50 +106,51 @@ impl Cli {
             Command::Gallery(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Bench(command) => command.run(),
-            Command::Model(command) => command.run(),
+            Command::Model(command) => return command.run(),
             Command::Doctor(command) => command.run(),
             Command::Config(command) => command.run(),
             Command::Docs(command) => command.run::<Self>().map(|()| Outcome::Done),
-        }
+        };
+        outcome.map(ExitCode::from)
     }
 }
 
-/// The model, and how it is read.
+/// Flags of a model.
 #[derive(Debug, Args)]
 struct ModelArgs {
     /// The model, an ONNX file
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
 
-    /// What the model says nothing of: pre-processing, output, licence [default: FILE.toml beside
-    /// the model, if there is one]
+    /// Sidecar with pre-processing, output and licence for models without metadata [default: FILE.toml
+    /// beside the model, if it exists]
     #[arg(long, value_name = "FILE.toml")]
     sidecar: Option<PathBuf>,
 
-    /// How crops are scaled, whatever the model says: pil-bilinear or cv-bilinear. Embeddings of
-    /// different kernels do not belong into one gallery
+    /// Resize kernel instead of the model's own: pil-bilinear or cv-bilinear. Embeddings made with
+    /// different kernels must not be mixed in one gallery
     #[arg(long, value_name = "KERNEL", value_parser = resize)]
     resize: Option<Resize>,
 }
 
-/// What computes.
+/// Flags of the device that embeds.
 #[derive(Debug, Args)]
 struct DeviceArgs {
     /// What computes: auto, gpu, cpu or tract
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: Device,
 
-    /// Threads, 0 for one a core, at most 256
+    /// Threads, 1 to 256; 0 uses one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 
-    /// Crops computed at once, 1 to 256
+    /// Crops embedded at once, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
 }
 
 impl ModelArgs {
-    /// Opens the model and says on stderr what a person should know of it.
+    /// Opens the model; its warnings go to the log.
     fn open(&self) -> anyhow::Result<Model> {
         let model = self.read()?;
         for warning in &model.warnings {
@@ -161,7 +172,7 @@ impl ModelArgs {
 }
 
 impl DeviceArgs {
-    /// Makes the model ready, and says on stderr on which device and why.
+    /// Makes the model ready; the log names the device and the reason.
     fn embedder(&self, model: &Model) -> anyhow::Result<Box<dyn Embedder>> {
         let embedder = runtime::embed::open(model, &self.options())?;
         let chosen = embedder.chosen();

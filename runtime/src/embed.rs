@@ -1,10 +1,8 @@
-//! Crops in, embeddings out: which device computes the network, and the door to it.
+//! Crops in, embeddings out, on the fastest backend of the device.
 //!
-//! A crop is RGB `[height, width, 3]` u8 as [`network::preprocess`] cuts it; an embedding is `dim` f32 of
-//! length one, or all zeros where the network sees nothing: behind a ReLU, a black crop may give
-//! that. See [`is_empty`].
-//!
-//! Nothing is embedded by a backend that does not reproduce the model's receipt ([`Proof`]).
+//! A crop is RGB `[height, width, 3]` u8 as [`network::preprocess`] makes it. An embedding is `dim` f32 of
+//! length one, or all zeros if no feature is active ([`is_empty`]): a black crop may give that behind
+//! a ReLU. A backend that fails the model's self-test ([`Proof`]) is not used.
 
 mod planned;
 mod proof;
@@ -33,15 +31,15 @@ pub trait Embedder {
     /// Numbers in an embedding.
     fn dim(&self) -> usize;
 
-    /// Embeds `crops`, any number of them one behind the other, and appends their embeddings to
-    /// `out`, one behind the other. On an error `out` is as it was.
+    /// Embeds `crops`, any number of them one after another, and appends their embeddings to `out`. On
+    /// an error `out` is unchanged.
     ///
     /// # Errors
-    /// [`Error::Embed`] if the network gives something that is no embedding.
+    /// [`Error::Embed`] if the output of the network is no embedding.
     fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()>;
 
-    /// What becomes of the golden crops of a receipt. Executors of integers give the checksums that
-    /// it names as well.
+    /// Results for the golden crops of a self-test; integer executors also return the checksums that
+    /// it names.
     ///
     /// # Errors
     /// As [`Embedder::embed`].
@@ -56,11 +54,11 @@ pub trait Embedder {
     }
 }
 
-/// What a person asks for.
+/// The requested device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Device {
-    /// The fastest that works here.
+    /// The fastest backend that works on this device.
     Auto,
     /// Compute shaders.
     Gpu,
@@ -70,7 +68,7 @@ pub enum Device {
     Tract,
 }
 
-/// What computes, and why.
+/// The backend that computes, and why it was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Chosen {
     /// `cpu` or `gpu`.
@@ -81,32 +79,32 @@ pub struct Chosen {
     pub threads: usize,
     /// Crops computed at once.
     pub batch: usize,
-    /// One sentence for people.
+    /// The reason, one sentence.
     pub why: String,
-    /// How well it reproduces the model's receipt; none if the model carries none.
+    /// Result of the self-test; `None` if the model has none.
     pub self_test: Option<Proof>,
-    /// Backends that would have been taken before it, and what was wrong with each.
+    /// Faster backends that were refused, each with the reason.
     pub refused: Vec<String>,
 }
 
 /// How to embed.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbedOptions {
-    /// What to compute on.
+    /// Requested device.
     pub device: Device,
-    /// Threads, at most [`MAX_THREADS`]; 0 takes one for each core.
+    /// Threads, at most [`MAX_THREADS`]; 0 uses one per core.
     pub threads: usize,
     /// Crops computed at once, 1 to [`MAX_BATCH`].
     pub batch: usize,
 }
 
-/// The most crops that are computed at once.
+/// Maximum number of crops in a batch.
 pub const MAX_BATCH: usize = 256;
 
-/// Whether this build has tract, which networks in floats and detectors need.
+/// Whether this build has tract, which float networks and detectors need.
 pub const HAS_TRACT: bool = cfg!(feature = "tract");
 
-/// The most threads that compute: more than any edge device has cores.
+/// Maximum number of threads: more than any edge device has cores.
 pub const MAX_THREADS: usize = 256;
 
 impl Default for EmbedOptions {
@@ -133,11 +131,11 @@ impl FromStr for Device {
     }
 }
 
-/// Makes `model` ready on the device that was asked for: on its fastest backend that reproduces the
-/// model's receipt. What was tried before, and why it was not taken, is in [`Chosen::refused`].
+/// Opens `model` on the requested device, on its fastest backend that passes the model's self-test.
+/// Faster ones that failed are in [`Chosen::refused`].
 ///
 /// # Errors
-/// [`Error::Device`] if that device is not there or none of its backends reproduces the receipt,
+/// [`Error::Device`] if there is no such device or none of its backends passes the self-test,
 /// [`Error::Embed`] if the network does not run on it.
 pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> {
     let options = options.checked()?;
@@ -157,14 +155,14 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
                 }
                 chosen.self_test = self_test;
                 chosen.refused = refused.iter().map(reason).collect();
-                return Ok(Box::new(Proven { embedder, chosen }));
+                return Ok(Box::new(Tested { embedder, chosen }));
             }
             Err(error) => refused.push((backend.name(), error)),
         }
     }
     let reasons: Vec<String> = refused.iter().map(reason).collect();
     match (refused.pop(), refused.is_empty()) {
-        // It says by itself what is wrong with the network or the backend.
+        // Its message already names the problem of the network or the backend.
         (Some((_, error @ Error::Embed { .. })), true) => Err(error),
         _ => Err(Error::Device {
             device: "cpu",
@@ -173,28 +171,26 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
     }
 }
 
-/// What one backend makes of a model's receipt.
+/// Result of a model's self-test on one backend.
 #[derive(Debug)]
 pub struct Verdict {
     /// `cpu` or `gpu`.
     pub device: &'static str,
     /// The executor, with its version if it could be opened.
     pub backend: String,
-    /// How well it reproduces the receipt, or why it does not.
+    /// How it passed, or why it failed.
     pub result: Result<Passed>,
 }
 
-/// Puts backends to the test of the model's receipt, whatever earlier runs have found out: all of
-/// this build with [`Device::Auto`], else the one that would be taken first.
+/// Runs the model's self-test without results of earlier runs: on all backends of this build with
+/// [`Device::Auto`], else on the one that would be tried first.
 ///
 /// # Errors
-/// [`Error::Device`] if the device is not there, [`Error::Argument`] if the model carries no
-/// receipt.
+/// [`Error::Device`] if there is no such device, [`Error::Argument`] if the model has no self-test.
 pub fn verify(model: &Model, options: &EmbedOptions) -> Result<Vec<Verdict>> {
     let options = options.checked()?;
     if model.metadata.self_test.is_none() {
-        let reason = "it carries no receipt, so nothing says what has to come out of it: \
-                      `trainer export` writes one";
+        let reason = "the model has no self-test: `trainer export` writes one";
         return Err(Error::Argument(reason.to_owned()));
     }
     let mut backends = Backend::of(options.device, model)?;
@@ -217,10 +213,10 @@ pub fn verify(model: &Model, options: &EmbedOptions) -> Result<Vec<Verdict>> {
 }
 
 impl EmbedOptions {
-    /// The same with the number of threads decided.
+    /// The same with the number of threads resolved.
     ///
     /// # Errors
-    /// [`Error::Device`] with a number that is outside of its range.
+    /// [`Error::Device`] with a number outside of its range.
     pub fn checked(self) -> Result<Self> {
         let refused = |reason| {
             Err(Error::Device {
@@ -236,24 +232,24 @@ impl EmbedOptions {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads if threads <= MAX_THREADS => threads,
             threads => {
-                return refused(format!("threads are {threads}, wanted 0 to {MAX_THREADS}"));
+                return refused(format!("threads is {threads}, wanted 0 to {MAX_THREADS}"));
             }
         };
         Ok(Self { threads, ..self })
     }
 }
 
-/// What can compute a network.
+/// An executor of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backend {
     /// The plan of a quantised network.
     Planned,
-    /// tract, which computes any network in floats.
+    /// tract, which computes any network in float.
     Tract,
 }
 
 impl Backend {
-    /// Those to try for a device, best first, and why each of them.
+    /// Those to try for a device, best first, each with the reason.
     fn of(device: Device, model: &Model) -> Result<Vec<(Self, &'static str)>> {
         let planned = PlannedEmbedder::suits(&model.graph);
         Ok(match (device, planned) {
@@ -264,19 +260,19 @@ impl Backend {
                 });
             }
             (Device::Auto | Device::Cpu, true) => {
-                let why = "the network is quantised, and computed in its integers";
+                let why = "the network is quantised and computed in integers";
                 let mut backends = vec![(Self::Planned, why)];
                 if HAS_TRACT {
-                    backends.push((Self::Tract, "tract computes it in floats"));
+                    backends.push((Self::Tract, "tract computes it in float"));
                 }
                 backends
             }
             (Device::Auto, false) => vec![(Self::Tract, "no GPU backend is in this build")],
             (Device::Cpu, false) => {
-                let why = "the CPU was asked for, and tract is its backend for networks in floats";
+                let why = "the CPU was requested, and tract is its backend for float networks";
                 vec![(Self::Tract, why)]
             }
-            (Device::Tract, _) => vec![(Self::Tract, "tract was asked for")],
+            (Device::Tract, _) => vec![(Self::Tract, "tract was requested")],
         })
     }
 
@@ -295,7 +291,7 @@ impl Backend {
             Self::Tract => Box::new(TractEmbedder::new(model, threads, batch, why)?),
             #[cfg(not(feature = "tract"))]
             Self::Tract => {
-                let reason = "this build has no tract, and computes quantised networks only: \
+                let reason = "this build has no tract and computes only quantised networks: \
                               quantise it (`trainer export --quantize`), or build reid with the \
                               feature `tract`";
                 return Err(Error::Embed {
@@ -306,13 +302,13 @@ impl Backend {
     }
 }
 
-/// An embedder, with what was found out about it before it was taken.
-struct Proven {
+/// An embedder that passed the self-test, with the result.
+struct Tested {
     embedder: Box<dyn Embedder>,
     chosen: Chosen,
 }
 
-impl Embedder for Proven {
+impl Embedder for Tested {
     fn chosen(&self) -> &Chosen {
         &self.chosen
     }
@@ -330,7 +326,7 @@ impl Embedder for Proven {
     }
 }
 
-/// Whether an embedding says nothing, so that nobody can be recognised by it.
+/// Whether an embedding is all zeros, so that it cannot be compared.
 #[must_use]
 pub fn is_empty(embedding: &[f32]) -> bool {
     embedding.iter().all(|&value| value == 0.0)

@@ -1,4 +1,4 @@
-//! The library's one error: what a caller can do about a failure decides the variant.
+//! The error of the library: one variant for each thing that a caller can do about a failure.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub enum Error {
     Io {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
 
@@ -27,30 +27,30 @@ pub enum Error {
     #[error(transparent)]
     People(#[from] crate::people::Error),
 
-    /// What is shown cannot be written or painted.
+    /// A page, a video or a crop cannot be written.
     #[error(transparent)]
     Show(#[from] crate::show::Error),
 
-    /// What was asked to compute cannot: ask for something else.
+    /// The requested device cannot compute: request another one.
     #[error("cannot compute on {device}: {reason}")]
     Device {
-        /// What was asked for.
+        /// The requested device.
         device: &'static str,
         /// Why not, and what would work.
         reason: String,
     },
 
-    /// The network does not run, or gives something that is no embedding.
+    /// The network does not run, or its output is no embedding.
     #[error("embedding: {reason}")]
     Embed {
         /// What was wrong.
         reason: String,
     },
 
-    /// Observations cannot be written: the disk is full, or the reader has gone away.
+    /// Output lines cannot be written: the disk is full, or the reader is closed.
     #[error("writing observations: {source}")]
     Sink {
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
 
@@ -58,8 +58,8 @@ pub enum Error {
     #[error("{0}")]
     Argument(String),
 
-    /// There is no gallery at the path: check it, or enrol someone to create one.
-    #[error("no gallery at {}: check the path, or create one by enrolling someone", path.display())]
+    /// There is no gallery at the path: check it, or enrol a person to create one.
+    #[error("no gallery at {}: check the path, or create one by enrolling a person", path.display())]
     GalleryMissing {
         /// Where it was looked for.
         path: PathBuf,
@@ -72,9 +72,9 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The file has several names: a rewrite would replace one of them, and the others would keep the people who are removed.
+    /// The file has several names: a rewrite would replace one of them, and removed persons would stay in the others.
     #[error(
-        "gallery {} has {links} names (hard links): a person that is removed would stay in the file under the other names; remove these, or copy the gallery with 'reid gallery backup' and use the copy",
+        "gallery {} has {links} names (hard links): a removed person would stay in the file under the other names; delete these, or copy the gallery with 'reid gallery backup' and use the copy",
         path.display()
     )]
     GalleryLinked {
@@ -113,7 +113,7 @@ pub enum Error {
         supported: u32,
     },
 
-    /// The gallery's embeddings come from another model, and comparing them would give numbers without meaning.
+    /// The gallery's embeddings come from another model, and cannot be compared with this model's.
     #[error(
         "gallery {} holds embeddings of space '{found}', the model makes '{wanted}': use the model that the gallery was made with, or enrol into a new gallery",
         path.display()
@@ -146,12 +146,12 @@ pub enum Error {
     GalleryStorage {
         /// The gallery.
         path: PathBuf,
-        /// What the storage said.
+        /// Error of the storage.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
-    /// Nobody of that name or number is in the gallery.
-    #[error("nobody called '{who}' is in gallery {}", path.display())]
+    /// No person of that name or number is in the gallery.
+    #[error("no person called '{who}' in gallery {}", path.display())]
     UnknownIdentity {
         /// The gallery.
         path: PathBuf,
@@ -165,7 +165,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(feature = "tract")]
 impl Error {
-    /// What tract says of a network; its errors know no types that a caller could act on.
+    /// An error of tract: it has no types that a caller could act on.
     pub(crate) fn tract(error: tract_onnx::prelude::TractError) -> Self {
         Self::Embed {
             reason: format!("tract: {error:#}"),

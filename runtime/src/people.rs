@@ -1,9 +1,8 @@
-//! Boxes of the people in a frame: a [`Frame`] comes in, at most [`MAX_PEOPLE`] boxes in pixels go
-//! out.
+//! Boxes of persons: a [`Frame`] in, at most [`MAX_PEOPLE`] boxes in pixels out.
 //!
-//! They are [given](given::Given) in a file beside the source (ground truth, another program's
-//! detections, an earlier run of this one), found by their [`motion`] or by a [`detector`], or the
-//! frame as a whole is a person, as in re-identification data sets. [`zones`] say where they count.
+//! They come from a [file](given::Given) (ground truth, another program's detections, an earlier
+//! run), from [`motion`], from a [`detector`], or each frame is one person, as in re-identification
+//! data sets. [`zones`] limit where persons count.
 
 mod csv;
 #[cfg(feature = "tract")]
@@ -25,28 +24,40 @@ use media::Frame;
 use motion::{Motion, MotionOptions};
 use zones::{Polygon, Zones};
 
-/// What boxes can come from.
+/// Supported values of [`Spec::how`], for messages.
 const SUPPORTED: &str = "supported are `motion`, `whole`, a detector (.onnx), and files of boxes: \
                          .csv with a header, MOT .txt, .jsonl";
 
-/// The most people of one frame.
+/// Maximum number of persons in one frame.
 pub const MAX_PEOPLE: usize = 64;
 
-/// The people of one frame.
+/// The persons of one frame.
 pub type Persons = heapless::Vec<Person, MAX_PEOPLE>;
 
-/// A person's place in a frame.
+/// A person in a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Person {
-    /// Where, in pixels; may reach beyond the frame.
+    /// Box in pixels; may extend beyond the frame.
     pub bbox: BBox,
-    /// Confidence of the detector on a scale of its own, larger is surer. `None` if unknown.
+    /// Score of the detector, on a scale of its own; higher is more certain. `None` if unknown.
     pub score: Option<f32>,
-    /// Number of the track that the box belongs to, if it was tracked before.
+    /// Number of the box's track, if a file has tracks.
     pub track: Option<u64>,
 }
 
-/// What can go wrong with boxes.
+impl Person {
+    /// A box without score and track.
+    #[must_use]
+    pub fn at(bbox: BBox) -> Self {
+        Self {
+            bbox,
+            score: None,
+            track: None,
+        }
+    }
+}
+
+/// Errors of boxes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,11 +66,11 @@ pub enum Error {
     Io {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
 
-    /// A line of the file is not what its format wants: correct it.
+    /// A line of the file breaks the rules of its format: correct it.
     #[error("{name}:{line}: {reason}")]
     Line {
         /// The file.
@@ -70,12 +81,12 @@ pub enum Error {
         reason: String,
     },
 
-    /// Not a way to find people that this build knows.
-    #[error("cannot find people with `{spec}`: {reason}")]
+    /// No way to find persons that this build supports.
+    #[error("cannot find persons with `{spec}`: {reason}")]
     Unsupported {
-        /// What was asked for.
+        /// The requested way.
         spec: String,
-        /// What would work.
+        /// What is supported.
         reason: String,
     },
 }
@@ -83,17 +94,17 @@ pub enum Error {
 /// [`std::result::Result`] with this module's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How people are found, as a person typed it.
+/// How persons are found, as the user states it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// `motion`, `whole`, a file of boxes, or a detector (.onnx).
     pub how: String,
-    /// Where they count.
+    /// Where persons count.
     pub zones: Zones,
 }
 
 impl Spec {
-    /// Checks the polygons of `zones`, in which people count, and of `masks`, which are ignored.
+    /// Checks the polygons of `zones`, in which persons count, and of `masks`, which are ignored.
     ///
     /// # Errors
     /// [`Error::Unsupported`] with the polygon and what is wrong with it.
@@ -118,7 +129,7 @@ impl Spec {
     }
 }
 
-/// A way to find people in frames, and where they count.
+/// Finds the persons of frames.
 #[derive(Debug)]
 pub struct People {
     finder: Finder,
@@ -131,7 +142,7 @@ enum Finder {
     Given(Box<Given>),
     /// Each frame is one person.
     Whole,
-    /// What moves.
+    /// Whatever moves.
     Motion(Box<Motion>),
     /// A network.
     #[cfg(feature = "tract")]
@@ -149,12 +160,12 @@ impl From<Given> for People {
 }
 
 impl People {
-    /// Opens what a person typed: `motion`, `whole`, a detector, or a file of boxes whose format
-    /// its ending tells (see [`Format`]).
+    /// Opens `motion`, `whole`, a detector, or a file of boxes; the extension decides its format
+    /// ([`Format`]).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] says what would work, [`Error::Io`] and [`Error::Line`] what is wrong
-    /// with the file.
+    /// [`Error::Unsupported`] with what is supported, [`Error::Io`] and [`Error::Line`] with what is
+    /// wrong with the file.
     pub fn open(spec: &Spec) -> Result<Self> {
         let path = Path::new(&spec.how);
         let is_network = path
@@ -167,10 +178,7 @@ impl People {
                 ..MotionOptions::default()
             })?)),
             #[cfg(feature = "tract")]
-            _ if is_network => {
-                let options = detector::DetectorOptions::default();
-                Finder::Detector(Box::new(detector::Detector::open(path, None, options)?))
-            }
+            _ if is_network => Finder::Detector(Box::new(detector::Detector::open(path)?)),
             _ => match Format::of(path).filter(|_| !is_network) {
                 Some(format) => Finder::Given(Box::new(Given::open(path, format)?)),
                 None => {
@@ -193,12 +201,12 @@ impl People {
         })
     }
 
-    /// Puts the people of `frame` into `out` and returns how many more there were. Those with the
-    /// lowest scores are left out first; a box without a score counts as lower than any. Boxes of a
-    /// file come in its order.
+    /// Writes the persons of `frame` to `out` and returns how many did not fit. Those with the lowest
+    /// scores are left out first, a box without a score before all others. Boxes of a file keep its
+    /// order.
     ///
     /// # Errors
-    /// What a detector cannot compute.
+    /// [`Error::Unsupported`] if a detector fails.
     pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> Result<usize> {
         out.clear();
         let dropped = match &mut self.finder {
@@ -207,16 +215,8 @@ impl People {
             #[cfg(feature = "tract")]
             Finder::Detector(detector) => detector.find(frame, out)?,
             Finder::Whole => {
-                let whole = Person {
-                    bbox: BBox {
-                        x: 0.0,
-                        y: 0.0,
-                        w: frame.width as f32,
-                        h: frame.height as f32,
-                    },
-                    score: None,
-                    track: None,
-                };
+                let bbox = [0.0, 0.0, frame.width as f32, frame.height as f32];
+                let whole = Person::at(bbox.into());
                 out.push(whole).expect("an empty list has room for one");
                 0
             }
@@ -225,20 +225,20 @@ impl People {
         Ok(dropped)
     }
 
-    /// Whether each frame is one person, whom nobody has to look for.
+    /// Whether each frame is one person.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         matches!(self.finder, Finder::Whole)
     }
 
-    /// What a person should know of how people are found, if anything.
+    /// A note for the user about how persons are found, if there is one.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         match &self.finder {
             #[cfg(feature = "tract")]
             Finder::Detector(detector) => Some(detector.assumed().to_owned()),
             Finder::Given(given) => {
-                let empty = "the file holds no boxes of persons: no person will be seen";
+                let empty = "the file has no boxes of persons: no person will be found";
                 let empty = given.is_empty().then(|| empty.to_owned());
                 let notes: Vec<_> = given.notes().iter().cloned().chain(empty).collect();
                 (!notes.is_empty()).then(|| notes.join("; "))
@@ -247,8 +247,8 @@ impl People {
         }
     }
 
-    /// Boxes of a file that fit the frame before or behind their own better, to be asked at the end
-    /// of a source.
+    /// Boxes of a file that fit the previous or the next frame better than their own; complete at the
+    /// end of a source.
     #[must_use]
     pub fn misaligned(&self) -> Option<given::Misaligned> {
         match &self.finder {
@@ -257,8 +257,8 @@ impl People {
         }
     }
 
-    /// Boxes of frames that never came, to be asked at the end of a source: usually the sign of a
-    /// file that belongs to another one.
+    /// Boxes of frames that never came; complete at the end of a source. Usually the file belongs to
+    /// another source.
     #[must_use]
     pub fn unused(&self) -> Option<given::Unused> {
         match &self.finder {

@@ -203,7 +203,10 @@ impl Gates {
 
     fn truncates(&self, bbox: BBox, frame: View<'_>) -> bool {
         let (width, height) = (frame.width() as f32, frame.height() as f32);
-        let (side, foot) = (width * self.min_edge_distance, height * self.min_edge_distance);
+        let (side, foot) = (
+            width * self.min_edge_distance,
+            height * self.min_edge_distance,
+        );
         self.min_edge_distance >= 0.0
             && (bbox.x < side || bbox.x + bbox.w > width - side || bbox.y + bbox.h > height - foot)
     }
@@ -269,11 +272,7 @@ mod tests {
     }
 
     fn person(x: f32, y: f32, w: f32, h: f32) -> Person {
-        Person {
-            bbox: BBox { x, y, w, h },
-            score: None,
-            track: None,
-        }
+        Person::at(BBox { x, y, w, h })
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn what_a_run_refuses_the_check_refuses() {
     let cases = [
         (
             "threads = 257".to_owned(),
-            "threads are 257, wanted 0 to 256",
+            "threads is 257, wanted 0 to 256",
         ),
         ("batch = 0".to_owned(), "batch is 0, wanted 1 to 256"),
         ("batch = 257".to_owned(), "batch is 257, wanted 1 to 256"),
@@ -29,12 +29,18 @@ fn what_a_run_refuses_the_check_refuses() {
             "quality.min_height = -1".to_owned(),
             "`quality.min_height` is -1, wanted 0 to 16384",
         ),
-        ("quality.min_height = nan".to_owned(), "`quality.min_height` is NaN"),
+        (
+            "quality.min_height = nan".to_owned(),
+            "`quality.min_height` is NaN",
+        ),
         (
             "quality.min_edge_distance = inf".to_owned(),
             "`quality.min_edge_distance` is inf, wanted -1 to 1",
         ),
-        ("quality.max_aspect = nan".to_owned(), "`quality.max_aspect` is NaN"),
+        (
+            "quality.max_aspect = nan".to_owned(),
+            "`quality.max_aspect` is NaN",
+        ),
         (
             "quality.max_overlap = 40".to_owned(),
             "`quality.max_overlap` is 40, wanted 0 to 1",

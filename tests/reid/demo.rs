@@ -101,7 +101,7 @@ fn the_threshold_is_the_one_that_the_contract_states() {
         .succeeds()
         .json();
     let strangers = report["strangers"].as_f64().expect("a share");
-    let points = inspected["contract"]["thresholds"].as_array();
+    let points = inspected["metadata"]["thresholds"].as_array();
     let points = points.unwrap_or_else(|| panic!("no thresholds in {inspected}"));
     let within = points
         .iter()

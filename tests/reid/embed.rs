@@ -212,7 +212,7 @@ fn an_unreadable_image_among_good_ones_is_named_and_has_no_row() {
         "--json"
     ]
     .succeeds_partly()
-    .says(&["reid: skipped:", "b.jpg", "c.jpg"]);
+    .says(&["reid: warning: skipped:", "b.jpg", "c.jpg"]);
     let report = ended.json();
     assert_eq!(
         (&report["images"], &report["unreadable"]),

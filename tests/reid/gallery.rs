@@ -109,10 +109,10 @@ fn who_was_enrolled_is_matched_and_who_is_forgotten_leaves_nothing() {
     );
     reid!["gallery", "show", gallery, "Bob"]
         .fails()
-        .says(&["nobody called 'Bob'", "shop.redb"]);
+        .says(&["no person called 'Bob'", "shop.redb"]);
     reid!["gallery", "forget", gallery, "Bob"]
         .fails()
-        .says(&["nobody called 'Bob'"]);
+        .says(&["no person called 'Bob'"]);
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

@@ -172,7 +172,7 @@ fn an_embedding_without_a_length_is_not_kept() {
     let path = folder.file("zero.onnx", model(3, &layer(), &[weights], &["y"]));
     let (gallery, out) = (folder.at("shop.redb"), folder.at("emb.npy"));
     let crop = &crops("query", 1)[0];
-    let why = ["the network sees nothing in it", "none of the 1 images"];
+    let why = ["the network finds no feature in it", "none of the 1 images"];
     reid!["embed", crop, "--model", path, "--out", out]
         .fails()
         .says(&why);
@@ -213,7 +213,7 @@ fn of_two_outputs_the_sidecar_says_which() {
 
     folder.file("two.toml", "output = \"y\"\n");
     let report = reid!["model", "inspect", path, "--json"].succeeds().json();
-    assert_eq!(report["contract"]["embedding"]["output"], "y");
+    assert_eq!(report["metadata"]["embedding"]["output"], "y");
     folder.file("two.toml", "output = \"z\"\n");
     refused(&path, &["`z`", "`y`"]);
 }

@@ -112,7 +112,7 @@ fn sizes_that_no_device_has_are_refused_with_what_it_has() {
         ("--batch", "0", "batch is 0, wanted 1 to 256"),
         ("--batch", "257", "batch is 257, wanted 1 to 256"),
         // One more than the limit: without one, the absurd would take the machine down.
-        ("--threads", "257", "threads are 257, wanted 0 to 256"),
+        ("--threads", "257", "threads is 257, wanted 0 to 256"),
         ("--device", "gpu", "cannot compute on gpu: this build"),
     ] {
         reid![
@@ -157,8 +157,8 @@ fn a_bench_reports_what_it_ran_and_how_long_it_took() {
         "model",
         "ms",
         "peak_rss_mb",
-        "receipt",
         "schema",
+        "self_test",
         "threads",
     ];
     assert_eq!(keys(&report), wanted);
@@ -229,9 +229,10 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
         .json();
     let wanted = [
         "bytes",
-        "contract",
+        "digest",
         "file",
         "macs",
+        "metadata",
         "nodes_folded",
         "nodes_in_file",
         "notes",
@@ -239,12 +240,11 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
         "parameters",
         "path",
         "schema",
-        "seal",
         "space",
     ];
     assert_eq!(keys(&report), wanted);
-    assert_eq!(report["contract"]["preprocessing"]["height"], 64);
-    assert_eq!(report["contract"]["embedding"]["dim"], 64);
+    assert_eq!(report["metadata"]["preprocessing"]["height"], 64);
+    assert_eq!(report["metadata"]["embedding"]["dim"], 64);
     assert!(
         report["operators"].get("BatchNormalization").is_none(),
         "{report}"

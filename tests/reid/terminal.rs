@@ -51,10 +51,20 @@ fn is_whole(report: &Path) {
 
 #[test]
 fn a_stderr_that_cannot_be_written_ends_no_run() {
-    for stderr in [full, dead] {
+    for (stderr, format) in [
+        (full as fn() -> Stdio, "text"),
+        (full, "json"),
+        (dead, "text"),
+        (dead, "json"),
+    ] {
         let folder = Folder::new();
         let (report, lines) = (folder.at("out.html"), folder.at("lines.jsonl"));
-        let mut command = run(&report).with("--json").command();
+        let call = run(&report).with("--json").with("--log-format");
+        let mut command = call
+            .with(format)
+            .with("--log-level")
+            .with("trace")
+            .command();
         command
             .stderr(stderr())
             .stdout(File::create(&lines).expect("a file"));
@@ -133,6 +143,76 @@ fn a_camera_is_watched_on_without_a_terminal() {
     is_whole(&report);
 }
 
+/// Stderr of a call that embeds one picture and skips one.
+fn messages(flags: &[&str], rust_log: Option<&str>) -> String {
+    let folder = Folder::new();
+    let broken = folder.file("broken\u{1b}.jpg", b"\xff\xd8\xff");
+    let (crop, model) = (&crops("query", 1)[0], &example().model);
+    let mut call = reid!["embed", crop, broken, "--model", model];
+    for flag in flags {
+        call = call.with(flag);
+    }
+    let mut command = call.with("--out").with(folder.at("out.npy")).command();
+    command.env_remove("RUST_LOG");
+    command.envs(rust_log.map(|filter| ("RUST_LOG", filter)));
+    let output = command.output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn messages_are_chosen_by_their_level() {
+    let note = "reid: note: embedding on cpu";
+    let skipped = "reid: warning: skipped: ";
+    for (flags, rust_log, has_note, has_warning) in [
+        (&[] as &[&str], None, true, true),
+        (&["--log-level", "warn"], None, false, true),
+        (&["--log-level", "error"], None, false, false),
+        (&["--log-level", "off"], None, false, false),
+        (&[], Some("warn"), false, true),
+        (&[], Some("reid=error"), false, false),
+        // The flag overrides the variable.
+        (&["--log-level", "info"], Some("off"), true, true),
+    ] {
+        let stderr = messages(flags, rust_log);
+        let found = (stderr.contains(note), stderr.contains(skipped));
+        assert_eq!(found, (has_note, has_warning), "{flags:?}: {stderr}");
+        assert!(!stderr.contains('\u{1b}'), "{stderr:?}");
+    }
+    let stderr = messages(&[], Some("reid=loud"));
+    let ignored = "reid: warning: RUST_LOG is ignored: ";
+    assert!(
+        stderr.contains(ignored) && stderr.contains(note),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn messages_are_json_if_that_is_asked_for() {
+    let stderr = messages(&["--log-format", "json"], None);
+    let lines: Vec<Value> = stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    for line in &lines {
+        let known = ["level", "message", "program", "target", "timestamp"];
+        assert_eq!(crate::program::keys(line), known);
+        assert_eq!(line["program"], "reid");
+    }
+    let skipped = lines.iter().find(|line| line["level"] == "warn");
+    let message = skipped.expect("a warning")["message"].as_str();
+    let message = message.expect("a text");
+    assert!(message.starts_with("skipped: ") && message.contains("broken\u{1b}.jpg"));
+    // An error is the last line.
+    let mut command = reid!["eval", "nowhere", "--model", example().model].command();
+    command.args(["--log-format", "json"]);
+    let output = command.output().expect("the program starts");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    let last: Value = serde_json::from_str(stderr.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["level"], "error", "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+}
+
 #[test]
 fn no_command_panics_without_a_terminal() {
     let folder = Folder::new();
@@ -143,6 +223,8 @@ fn no_command_panics_without_a_terminal() {
         (&["--version"], 1),
         (&["run", "--unknown"], 2),
         (&["config", "keys"], 1),
+        (&["completions", "bash"], 1),
+        (&["config", "check", "none.toml", "--log-format", "json"], 1),
         (&["doctor"], 1),
         (&["doctor", "--json"], 1),
         (&["gallery", "list", "nowhere.redb"], 1),
@@ -161,10 +243,13 @@ fn no_command_panics_without_a_terminal() {
     let out = folder.at("out.npy");
     let broken = folder.file("broken.jpg", b"\xff\xd8\xff");
     let model = &example().model;
-    let mut command = reid!["embed", crop, broken, "--model", model, "--out", out].command();
-    command.stderr(full());
-    assert_eq!(code(command.spawn().expect("the program starts")).0, 3);
-    assert!(out.exists());
+    for format in ["text", "json"] {
+        let call = reid!["embed", crop, broken, "--model", model, "--out", out];
+        let mut command = call.with("--log-format").with(format).command();
+        command.stderr(full());
+        assert_eq!(code(command.spawn().expect("the program starts")).0, 3);
+        assert!(out.exists());
+    }
 }
 
 /// What a file may contain to command a terminal, to forge a line of a log, or to hide.

@@ -32,6 +32,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Write the golden files of the tests anew: look at the difference before a commit
+    UpdateGolden,
     /// Formatting, clippy, documentation and licences, each without a warning
     Check,
     Libtorch(libtorch::Libtorch),
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
     env::set_current_dir(root())?;
     match Cli::parse().task {
         Task::Test { rest } => test(&rest),
+        Task::UpdateGolden => update_golden(),
         Task::Check => check(),
         Task::Libtorch(libtorch) => libtorch.run(),
         Task::Ablation(ablation) => ablation.run(),
@@ -87,6 +90,22 @@ fn test(rest: &[String]) -> Result<()> {
         .args(WITHOUT_TRACT)
         .args(demo)
         .args(rest))
+}
+
+/// Writes the help texts of both programs to `tests/help`.
+fn update_golden() -> Result<()> {
+    let update = |package, test| {
+        run(
+            cargo(["test", "--locked", "--package", package, "--test", test])
+                .arg("help_texts_are_those_reviewed")
+                .env("REID_TEST_UPDATE", "1"),
+        )
+    };
+    update("runtime", "reid")?;
+    if libtorch::ensure()? {
+        update("trainer", "help")?;
+    }
+    Ok(())
 }
 
 fn check() -> Result<()> {

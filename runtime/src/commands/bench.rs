@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome};
 
-/// Measure how fast a model embeds on this device.
+/// Measure how fast this device embeds with a model.
 ///
-/// One iteration embeds one batch of synthetic crops: normalising, the network, scaling to length
-/// one. Cutting and decoding are not in it.
+/// One iteration embeds one batch of synthetic crops: normalisation, network, scaling to length one.
+/// Decoding and cropping are not included.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid bench --model person.onnx --threads 1 --json")]
 pub(super) struct Bench {
@@ -21,10 +21,10 @@ pub(super) struct Bench {
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Batches that are timed
+    /// Number of timed batches
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     iterations: u32,
-    /// Also what each stage of the loop takes: one person in a frame of 1280 x 720, a thousand known
+    /// Also time each stage of the pipeline: one person in a frame of 1280 x 720, 1000 enrolled persons
     #[arg(long)]
     pipeline: bool,
     /// One JSON object instead of text
@@ -37,7 +37,7 @@ struct Report {
     schema: u32,
     device: &'static str,
     backend: String,
-    receipt: Option<Level>,
+    self_test: Option<Level>,
     model: String,
     batch: usize,
     threads: usize,
@@ -106,10 +106,10 @@ impl Bench {
         };
         let chosen = embedder.chosen();
         let report = Report {
-            schema: 1,
+            schema: 2,
             device: chosen.device,
             backend: chosen.backend.clone(),
-            receipt: chosen.self_test.map(|proof| proof.passed.level),
+            self_test: chosen.self_test.map(|proof| proof.passed.level),
             model: self.model.model.display().to_string(),
             batch,
             threads: chosen.threads,
@@ -121,11 +121,7 @@ impl Bench {
             peak_rss_mb: peak_rss_mb(),
             pipeline,
         };
-        if self.json {
-            cli::json(&report)?;
-        } else {
-            cli::lines(report.text())?;
-        }
+        cli::report(self.json, &report, Report::text)?;
         Ok(Outcome::Done)
     }
 }

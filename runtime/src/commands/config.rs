@@ -73,31 +73,35 @@ impl ConfigCommand {
                 let config = Config::read(&file, environment()?)?;
                 let cameras = config.camera.len();
                 run::check(config).with_context(|| file.display().to_string())?;
-                if json {
-                    cli::json(&Checked {
-                        schema: 1,
-                        file,
-                        cameras,
-                    })?;
-                } else {
-                    let cameras = cli::count(cameras, "camera");
-                    cli::lines([format!("{}: valid, {cameras}", file.display())])?;
-                }
+                let checked = Checked {
+                    schema: 1,
+                    file,
+                    cameras,
+                };
+                cli::report(json, &checked, Checked::text)?;
             }
             Command::Keys(Keys { json }) => {
-                let keys: Vec<Entry> = KEYS.iter().map(Entry::of).collect();
-                if json {
-                    cli::json(&Known { schema: 1, keys })?;
-                } else {
-                    let header = ["key", "default", "meaning"].map(str::to_owned).to_vec();
-                    let row = |key: &Entry| [key.path, key.default, key.meaning].map(str::to_owned);
-                    let rows = keys.iter().map(|key| row(key).to_vec());
-                    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-                    cli::lines(cli::table(&rows))?;
-                }
+                let keys = KEYS.iter().map(Entry::of).collect();
+                cli::report(json, &Known { schema: 1, keys }, Known::text)?;
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl Checked {
+    fn text(&self) -> Vec<String> {
+        let cameras = cli::count(self.cameras, "camera");
+        vec![format!("{}: valid, {cameras}", self.file.display())]
+    }
+}
+
+impl Known {
+    fn text(&self) -> Vec<String> {
+        let keys = self.keys.iter();
+        let rows = keys.map(|key| [key.path, key.default, key.meaning]);
+        let rows = std::iter::once(["key", "default", "meaning"]).chain(rows);
+        cli::table(&rows.map(|row| row.map(str::to_owned)).collect::<Vec<_>>())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `reid doctor`: what this device has, and what would be used.
+//! `reid doctor`: what this device has, and what `reid` would use.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,11 @@ use serde::Serialize;
 
 use super::Outcome;
 
-/// Say what this device has, what would be used and why: the first thing to send with a question.
+/// Report what this device has, what reid would use and why. Attach it to a bug report.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid doctor --bundle report.json")]
 pub(super) struct Doctor {
-    /// Write the report as JSON into a file as well
+    /// Also write the report to a file, as JSON
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
     /// One JSON object instead of text
@@ -65,11 +65,7 @@ impl Doctor {
             })
             .with_context(|| path.display().to_string())?;
         }
-        if self.json {
-            cli::json(&report)?;
-        } else {
-            cli::lines(report.text())?;
-        }
+        cli::report(self.json, &report, Report::text)?;
         Ok(Outcome::Done)
     }
 }
@@ -100,14 +96,14 @@ impl Report {
                     name: "cpu (kernels int8)",
                     usable: true,
                     chosen: !HAS_TRACT,
-                    why: "chosen for quantised networks, which it computes in integers",
+                    why: "used for quantised networks, computed in integers",
                 },
                 Device {
                     name: "cpu (tract)",
                     usable: HAS_TRACT,
                     chosen: HAS_TRACT,
                     why: match HAS_TRACT {
-                        true => "computes networks in floats",
+                        true => "computes float networks",
                         false => "this build has no tract",
                     },
                 },

@@ -1,4 +1,4 @@
-//! `reid embed`: images to a matrix of embeddings.
+//! `reid embed`: images in, a matrix of embeddings out.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ pub(super) struct Embed {
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Where the matrix goes
+    /// Output file of the matrix
     #[arg(long, value_name = "FILE.npy")]
     out: PathBuf,
-    /// Say what was done as JSON
+    /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -41,6 +41,16 @@ struct Report<'a> {
     space: &'a str,
     out: PathBuf,
     paths: PathBuf,
+}
+
+impl Report<'_> {
+    fn text(&self) -> Vec<String> {
+        let (out, paths) = (self.out.display(), self.paths.display());
+        vec![format!(
+            "{} x {} in {out}, paths in {paths}",
+            self.images, self.dim
+        )]
+    }
 }
 
 impl Embed {
@@ -59,25 +69,16 @@ impl Embed {
                 .try_for_each(|path| writeln!(file, "{path}"))
         })
         .with_context(|| list.display().to_string())?;
-        if self.json {
-            cli::json(&Report {
-                schema: 1,
-                images: embeddings.rows(),
-                unreadable: embedded.unreadable,
-                dim: embeddings.dim(),
-                space: model.space(),
-                out: self.out,
-                paths: list,
-            })?;
-        } else {
-            let (rows, dim) = (embeddings.rows(), embeddings.dim());
-            let (out, list) = (self.out.display(), list.display());
-            cli::lines([format!("{rows} x {dim} in {out}, their paths in {list}")])?;
-        }
-        Ok(if embedded.unreadable == 0 {
-            Outcome::Done
-        } else {
-            Outcome::Partly
-        })
+        let report = Report {
+            schema: 1,
+            images: embeddings.rows(),
+            unreadable: embedded.unreadable,
+            dim: embeddings.dim(),
+            space: model.space(),
+            out: self.out,
+            paths: list,
+        };
+        cli::report(self.json, &report, Report::text)?;
+        Ok(Outcome::of_unreadable(embedded.unreadable))
     }
 }

@@ -1,4 +1,4 @@
-//! `reid eval`: how well a model finds people again, on a labelled folder.
+//! `reid eval`: retrieval metrics of a model on a labelled folder.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ use serde::Serialize;
 
 use super::{DeviceArgs, ModelArgs, Outcome, images};
 
-/// Evaluate a model on a folder in the layout of Market-1501: `query/` and `bounding_box_test/`, with
-/// person and camera in the file names.
+/// Evaluate a model on a data set in the layout of Market-1501.
+///
+/// The folder has `query/` and `bounding_box_test/`; file names state person and camera.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Eval {
-    /// The folder
+    /// The data set, a folder
     data: String,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Also after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
+    /// Also evaluate after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
     #[arg(long)]
     rerank: bool,
-    /// Also how often strangers are taken for somebody (FPIR) and known people missed (FNIR), by
-    /// threshold
+    /// Also FPIR (unknown persons identified) and FNIR (enrolled persons missed) by threshold
     #[arg(long)]
     open_set: bool,
     /// One JSON object instead of text
@@ -40,9 +40,9 @@ Example:
   reid eval Market-1501 --model person.onnx --open-set
 
 Images of the query's person by the query's camera are left out, junk (person -1) is dropped,
-distractors (person 0) stay. rank-k is the share of queries with a right answer among the first k,
-mAP the mean of the precision at each right answer, mINP the mean of right answers over the rank
-of the last one.";
+distractors (person 0) stay. rank-k is the share of queries with a correct match among the first k,
+mAP the mean of the precision at each correct match, mINP the mean of the number of correct matches
+divided by the rank of the last one.";
 
 #[derive(Serialize)]
 struct Report {
@@ -60,7 +60,7 @@ struct Report {
     space: String,
 }
 
-/// The numbers that papers give.
+/// Retrieval scores, 0 to 1.
 #[derive(Serialize)]
 struct Short {
     rank1: f64,
@@ -70,7 +70,7 @@ struct Short {
     minp: f64,
 }
 
-/// One side of the data set.
+/// Query or gallery of the data set.
 struct Side {
     embedded: images::Embedded,
     labels: Vec<Label>,
@@ -133,16 +133,8 @@ impl Eval {
             open_set,
             space: model.space().to_owned(),
         };
-        if self.json {
-            cli::json(&report)?;
-        } else {
-            cli::lines(report.text())?;
-        }
-        Ok(if unreadable == 0 {
-            Outcome::Done
-        } else {
-            Outcome::Partly
-        })
+        cli::report(self.json, &report, Report::text)?;
+        Ok(Outcome::of_unreadable(unreadable))
     }
 }
 
@@ -192,7 +184,7 @@ impl Report {
         rows.extend(self.reranked.as_ref().map(|scores| scores.row("re-ranked")));
         let mut lines = cli::table(&rows);
         lines.push(format!(
-            "{} ({} without a right answer), {} in the gallery",
+            "{} ({} without a correct match), {} in the gallery",
             cli::count(self.queries, "query").replace("querys", "queries"),
             self.skipped,
             cli::count(self.gallery, "image"),
@@ -206,29 +198,22 @@ impl Report {
 }
 
 fn open_set_text(open_set: &OpenSet) -> Vec<String> {
-    let row = |name: String,
-               OperatingPoint {
-                   threshold,
-                   fpir,
-                   fnir,
-               }: OperatingPoint| {
-        let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        vec![
-            name,
-            format!("{threshold:.3}"),
-            percent(fpir),
-            percent(fnir),
-        ]
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let row = |name: String, at: OperatingPoint| {
+        let threshold = format!("{:.3}", at.threshold);
+        [name, threshold, percent(at.fpir), percent(at.fnir)]
     };
-    let header = ["strangers let in", "threshold", "FPIR", "FNIR"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![["operating point", "threshold", "FPIR", "FNIR"].map(str::to_owned)];
     for at in &open_set.operating {
-        rows.push(row(format!("at most {} %", at.target * 100.0), at.point));
+        rows.push(row(
+            format!("FPIR at most {} %", at.target * 100.0),
+            at.point,
+        ));
     }
-    rows.push(row("as many as missed".to_owned(), open_set.equal_error));
+    rows.push(row("FPIR equal to FNIR".to_owned(), open_set.equal_error));
     let mut lines = cli::table(&rows);
     lines.push(format!(
-        "{} searches for people in the gallery, {} for people taken out of it",
+        "{} searches for enrolled persons, {} for unknown persons",
         open_set.mate_searches, open_set.non_mate_searches
     ));
     lines

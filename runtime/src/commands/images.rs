@@ -1,4 +1,4 @@
-//! Image files in, embeddings out: what `embed`, `eval`, `match` and `enroll` have in common.
+//! Image files in, embeddings out: shared by `embed`, `eval`, `match` and `enroll`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ pub(super) struct Embedded {
     pub(super) paths: Vec<String>,
     /// One row a file.
     pub(super) embeddings: Embeddings,
-    /// How many files could not be read or show nothing; stderr has said which.
+    /// Number of files that could not be read or gave no features; warnings name them.
     pub(super) unreadable: usize,
 }
 
-/// Embeds every image that `specs` name (files, folders, patterns), each of them one crop, in the
-/// order of the sorted paths. A path that several of them name counts once.
+/// Embeds every image of `specs` (files, folders, patterns) as one crop, in the order of the sorted
+/// paths. A path that several of them name counts once.
 pub(super) fn embed(
     specs: &[String],
     model: &Model,
@@ -75,7 +75,7 @@ pub(super) fn embed(
     })
 }
 
-/// The files in which the network saw something, and their rows; stderr hears of the others.
+/// The files with features and their rows; a warning names each of the others.
 fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<String>, Vec<f32>) {
     let dim = rows.len() / paths.len().max(1);
     let mut kept = (Vec::new(), Vec::new());
@@ -91,8 +91,8 @@ fn with_features(paths: Vec<String>, rows: &[f32], without: &mut usize) -> (Vec<
     kept
 }
 
-/// Every picture file that `specs` name, sorted, each once, and how many could not be taken; stderr
-/// hears what was passed over.
+/// Every picture file of `specs`, sorted, each once, and how many could not be read; warnings name what
+/// was skipped.
 fn image_paths(specs: &[String]) -> anyhow::Result<(Vec<String>, usize)> {
     let mut paths = Vec::new();
     let mut lost = 0;

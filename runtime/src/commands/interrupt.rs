@@ -1,14 +1,14 @@
-//! Ctrl-C, the end that a service manager asks for, and a terminal that is closed: cameras never end
-//! by themselves, so this is how a run comes to its table, its page and the index of its video.
+//! Ctrl-C, the signal of a service manager, and a closed terminal. Cameras never end by themselves, so
+//! a run ends by these signals, and still writes its table, its page and the index of its video.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the run is asked to end.
+/// Whether the end of the run was requested.
 #[derive(Debug, Clone)]
 pub(super) struct Interrupt {
-    said: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
     /// Whether the next signal ends the program on the spot.
     at_once: Arc<AtomicBool>,
 }
@@ -18,7 +18,7 @@ impl Interrupt {
     /// nothing to finish, and each of them ends the program on the spot: a model may come from a
     /// pipe without a writer. A SIGHUP that is ignored, as `nohup` asks for, stays ignored.
     pub(super) fn listen() -> io::Result<Self> {
-        let said = Arc::new(AtomicBool::new(false));
+        let requested = Arc::new(AtomicBool::new(false));
         let at_once = Arc::new(AtomicBool::new(true));
         #[cfg(unix)]
         {
@@ -36,23 +36,23 @@ impl Interrupt {
                     // A shell ends its loop if the signal ended the program, not its exit code.
                     _ => flag::register_conditional_default(signal, at_once.clone()),
                 }?;
-                flag::register(signal, said.clone())?;
+                flag::register(signal, requested.clone())?;
                 flag::register(signal, at_once.clone())?;
             }
         }
-        Ok(Self { said, at_once })
+        Ok(Self { requested, at_once })
     }
 
-    /// From now on the first signal is for [`said`](Self::said), and the second one ends the program
+    /// From now on the first signal is for [`requested`](Self::requested), and the second one ends the program
     /// on the spot.
     pub(super) fn hold(&self) {
-        if !self.said() {
+        if !self.requested() {
             self.at_once.store(false, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn said(&self) -> bool {
-        self.said.load(Ordering::Relaxed)
+    pub(super) fn requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
     }
 }
 

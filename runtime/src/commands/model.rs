@@ -1,17 +1,18 @@
-//! `reid model`: what a model file is.
+//! `reid model`: what a model file contains, and whether this device computes it correctly.
 
 mod verify;
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use network::metadata::{Calibration, ModelMetadata, Quantisation};
 use network::model::file_identity;
 use serde::Serialize;
 
-use super::{ModelArgs, Outcome};
+use super::ModelArgs;
 
-/// Look at a model file.
+/// Inspect or verify a model file.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  reid model inspect person.onnx\n  reid model verify person.onnx"
@@ -27,13 +28,14 @@ enum Command {
     Verify(verify::Verify),
 }
 
-/// Say what a model reads and gives, what it costs, and what travels with it.
+/// Print a model's input, output, cost, origin and metadata.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid model inspect person.onnx --json")]
 struct Inspect {
     /// The model, an ONNX file
     file: std::path::PathBuf,
-    /// What the model says nothing of [default: FILE.toml beside it, if there is one]
+    /// Sidecar with pre-processing for models without metadata [default: FILE.toml beside the model,
+    /// if it exists]
     #[arg(long, value_name = "FILE.toml")]
     sidecar: Option<std::path::PathBuf>,
     /// One JSON object instead of text
@@ -46,7 +48,7 @@ struct Report<'a> {
     schema: u32,
     path: String,
     file: String,
-    seal: Option<&'a str>,
+    digest: Option<&'a str>,
     bytes: u64,
     space: &'a str,
     parameters: u64,
@@ -54,12 +56,12 @@ struct Report<'a> {
     nodes_in_file: usize,
     nodes_folded: usize,
     operators: BTreeMap<&'static str, usize>,
-    contract: &'a ModelMetadata,
+    metadata: &'a ModelMetadata,
     notes: &'a [String],
 }
 
 impl ModelCommand {
-    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Inspect(inspect) => inspect.run(),
             Command::Verify(verify) => verify.run(),
@@ -68,7 +70,7 @@ impl ModelCommand {
 }
 
 impl Inspect {
-    fn run(self) -> anyhow::Result<Outcome> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         let args = ModelArgs {
             model: self.file,
             sidecar: self.sidecar,
@@ -81,10 +83,10 @@ impl Inspect {
         }
         let cost = model.graph.cost();
         let report = Report {
-            schema: 1,
+            schema: 2,
             path: args.model.display().to_string(),
             file: file_identity(&args.model)?,
-            seal: model.digest.as_deref(),
+            digest: model.digest.as_deref(),
             bytes: std::fs::metadata(&args.model)?.len(),
             space: model.space(),
             parameters: cost.parameters,
@@ -92,40 +94,36 @@ impl Inspect {
             nodes_in_file: model.nodes_in_file,
             nodes_folded: model.graph.nodes().len(),
             operators,
-            contract: &model.metadata,
+            metadata: &model.metadata,
             notes: &model.warnings,
         };
-        if self.json {
-            cli::json(&report)?;
-        } else {
-            cli::lines(report.text())?;
-        }
-        Ok(Outcome::Done)
+        cli::report(self.json, &report, Report::text)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Report<'_> {
     fn text(&self) -> Vec<String> {
-        let contract = self.contract;
+        let metadata = self.metadata;
         let operators: Vec<String> = self
             .operators
             .iter()
             .map(|(name, n)| format!("{n} {name}"))
             .collect();
-        let weights = &contract.weights;
-        let said = |text: Option<&str>| text.unwrap_or("not stated").to_owned();
+        let weights = &metadata.weights;
+        let stated = |text: Option<&str>| text.unwrap_or("not stated").to_owned();
         let datasets = Some(weights.datasets.join(", ")).filter(|list| !list.is_empty());
         let mut rows = vec![
             ("model", format!("{} ({} bytes)", self.path, self.bytes)),
             ("file", self.file.clone()),
             ("space", self.space.to_owned()),
-            ("net", said(contract.net.as_deref())),
-            ("input", contract.preprocessing.to_string()),
+            ("net", stated(metadata.net.as_deref())),
+            ("input", metadata.preprocessing.to_string()),
             (
                 "embedding",
                 format!(
                     "{} numbers, output `{}`, cosine",
-                    contract.embedding.dim, contract.embedding.output
+                    metadata.embedding.dim, metadata.embedding.output
                 ),
             ),
             (
@@ -138,16 +136,13 @@ impl Report<'_> {
                 "MACs a crop",
                 format!("{:.1} million", self.macs as f64 / 1e6),
             ),
-            ("trained on", said(datasets.as_deref())),
-            ("licence", said(weights.licence.as_deref())),
+            ("trained on", stated(datasets.as_deref())),
+            ("licence", stated(weights.licence.as_deref())),
         ];
-        rows.extend(self.proof());
-        let rows: Vec<Vec<String>> = rows
-            .into_iter()
-            .map(|(key, value)| vec![key.to_owned(), value])
-            .collect();
-        let mut lines = cli::table(&rows);
-        lines.extend(contract.thresholds.iter().map(|at| {
+        rows.extend(self.integrity());
+        let rows = rows.into_iter().map(|(key, value)| [key.to_owned(), value]);
+        let mut lines = cli::table(&rows.collect::<Vec<_>>());
+        lines.extend(metadata.thresholds.iter().map(|at| {
             format!(
                 "threshold {:.3}: FPIR {:.4}, FNIR {:.4}",
                 at.threshold, at.fpir, at.fnir
@@ -157,11 +152,11 @@ impl Report<'_> {
         lines
     }
 
-    /// How it was quantised, and what proves that a device computes it rightly.
-    fn proof(&self) -> Vec<(&'static str, String)> {
-        let contract = self.contract;
+    /// How it was quantised, its self-test and its digest.
+    fn integrity(&self) -> Vec<(&'static str, String)> {
+        let metadata = self.metadata;
         let mut rows = Vec::new();
-        if let Some(quantisation) = &contract.quantisation {
+        if let Some(quantisation) = &metadata.quantisation {
             let Quantisation {
                 scheme,
                 layout,
@@ -178,11 +173,11 @@ impl Report<'_> {
                 ),
             ));
             if !float_layers.is_empty() {
-                rows.push(("layers in floats", float_layers.join(", ")));
+                rows.push(("float layers", float_layers.join(", ")));
             }
         }
-        let receipt = contract.self_test.as_ref().map(|receipt| {
-            let exact = receipt.exact.as_ref().map(|exact| {
+        let self_test = metadata.self_test.as_ref().map(|test| {
+            let exact = test.exact.as_ref().map(|exact| {
                 format!(
                     "; integers: {} equal, cosine at least {}",
                     cli::count(exact.steps.len(), "step"),
@@ -191,16 +186,21 @@ impl Report<'_> {
             });
             format!(
                 "{}; floats: cosine at least {}{}",
-                cli::count(receipt.golden.count, "golden crop"),
-                receipt.close,
+                cli::count(test.golden.count, "golden crop"),
+                test.close,
                 exact.unwrap_or_default()
             )
         });
-        rows.push(("receipt", receipt.unwrap_or_else(|| "none".to_owned())));
-        let seal = self
-            .seal
-            .map(|seal| format!("sha256 {seal}, as the file states"));
-        rows.push(("seal", seal.unwrap_or_else(|| "none".to_owned())));
+        rows.push(("self-test", self_test.unwrap_or_else(|| "none".to_owned())));
+        rows.push(("digest", digest_text(self.digest)));
         rows
     }
+}
+
+/// The digest that a file states, for people.
+fn digest_text(digest: Option<&str>) -> String {
+    digest.map_or_else(
+        || "none".to_owned(),
+        |digest| format!("sha256 {digest}, as stated in the file"),
+    )
 }

@@ -139,7 +139,7 @@ impl<'a> Ready<'a> {
         let mut summary = Summary::default();
         let mut ended = Ok(Outcome::Done);
         for sources in self.settings.batches() {
-            if self.interrupt.said() {
+            if self.interrupt.requested() {
                 break;
             }
             let parts = Parts {
@@ -260,7 +260,7 @@ fn watch(
     let mut turns = 0;
     interrupt.hold();
     let ended = loop {
-        if interrupt.said() || max_frames.is_some_and(|most| turns >= most) {
+        if interrupt.requested() || max_frames.is_some_and(|most| turns >= most) {
             break Ok(outcome);
         }
         match pipeline.run_once() {
@@ -304,7 +304,7 @@ fn watch(
         _ => outcome,
     });
     let (summary, lanes) = pipeline.finish();
-    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.said();
+    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.requested();
     for unused in lanes
         .iter()
         .filter_map(|lane| lane.people().unused())

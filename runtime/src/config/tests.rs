@@ -35,7 +35,12 @@ fn the_example_has_every_key_and_each_is_explained() {
             assert!(known, "`{path}` is not in configs/reid.toml");
         }
     }
-    for Key { path, default, meaning } in KEYS.iter() {
+    for Key {
+        path,
+        default,
+        meaning,
+    } in KEYS.iter()
+    {
         assert!(!default.is_empty(), "{path}: no default");
         assert!(meaning.len() > 10, "{path}: {meaning}");
     }

@@ -110,8 +110,8 @@ impl Embedder for PlannedEmbedder {
         }
         let mut recorder = ChecksumRecorder::new(&self.exact, self_test.steps(), count)?;
         let see = |step, written: StepOutput<'_>| {
-            if let StepOutput::Quantised(codes) = written {
-                recorder.record(step, codes);
+            if let StepOutput::Quantised(values) = written {
+                recorder.record(step, values);
             }
         };
         self.executor.run_with(crops, &mut embeddings, see)?;

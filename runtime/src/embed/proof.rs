@@ -1,12 +1,9 @@
-//! Whether a backend computes what the model's exporter did.
+//! Runs a model's [self-test](network::self_test) on a backend: its golden crops in, whether the
+//! results are the exporter's out.
 //!
-//! A model that carries a [self-test](network::self_test) is tested before anything is embedded with
-//! it: its golden crops go through the backend as any crops do. A backend whose results differ is
-//! not used.
-//!
-//! A test takes as long as embedding its few crops, which a program that starts often should not
-//! pay each time. So a pass is kept in the user's cache ([`Passes`]) and counts for exactly what it
-//! proves ([`Tested`]). A failure is not kept: it is found again, and reported again.
+//! A pass is kept in the user's cache ([`Passes`]), so that a program that starts often does not
+//! repeat the test, and counts for one model, computation, program and machine ([`Subject`]). A
+//! failure is not kept: it is found and reported again.
 
 mod machine;
 mod passes;
@@ -19,27 +16,27 @@ use super::{Chosen, Embedder};
 use crate::Result;
 pub(super) use passes::Passes;
 
-/// A receipt that was reproduced.
+/// A self-test that was passed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Proof {
-    /// How well.
+    /// How it was passed.
     #[serde(flatten)]
     pub passed: Passed,
-    /// Whether that was found out by an earlier run, and kept.
+    /// Whether it was passed by an earlier run.
     pub cached: bool,
 }
 
-/// What a pass is of. It says nothing of any other model, computation, program or machine.
+/// What was tested, and by whom. A pass does not count for another model, computation, program or machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tested {
-    /// The model and the way it is computed: each has one kept pass.
-    subject: String,
-    /// The program and the machine that passed: a pass of another one is replaced.
+struct Subject {
+    /// The model and how it is computed: each has one kept pass.
+    computation: String,
+    /// The program and the machine: a pass of another one is replaced.
     by: String,
 }
 
-impl Tested {
-    /// None if the model states no digest, or if this program or machine cannot be told from others.
+impl Subject {
+    /// `None` if the model has no digest, or if this program or machine cannot be identified.
     fn of(model: &Model, chosen: &Chosen) -> Option<Self> {
         let digest = model.digest.as_deref()?;
         let [_, height, width] = model.graph.input_size();
@@ -50,7 +47,7 @@ impl Tested {
             ..
         } = chosen;
         Some(Self {
-            subject: format!(
+            computation: format!(
                 "file {digest}, input {height}x{width}, {backend}, batch {batch}, threads {threads}"
             ),
             by: format!(
@@ -63,21 +60,25 @@ impl Tested {
     }
 }
 
-/// Puts `embedder` to the test that `model` carries.
+/// Runs the self-test of `model` on `embedder`.
 ///
 /// # Errors
 /// [`network::Error::NotReproduced`] with the crop and the step that differ;
 /// [`Error::Embed`](crate::Error::Embed) if the network does not run.
 ///
 /// # Panics
-/// If the model carries no receipt.
+/// If the model has no self-test.
 pub(super) fn replay(embedder: &mut dyn Embedder, model: &Model) -> Result<Passed> {
-    let self_test = model.metadata.self_test.as_ref().expect("it carries one");
+    let self_test = model
+        .metadata
+        .self_test
+        .as_ref()
+        .expect("the caller checked");
     let [_, height, width] = model.graph.input_size();
     self_test.replay([height, width], |crops| embedder.replay(crops, self_test))
 }
 
-/// As [`replay`], unless `passes` has a pass; none without a receipt.
+/// As [`replay`], unless `passes` has a pass; `None` without a self-test.
 ///
 /// # Errors
 /// As [`replay`].
@@ -89,7 +90,7 @@ pub(super) fn prove(
     if model.metadata.self_test.is_none() {
         return Ok(None);
     }
-    let tested = Tested::of(model, embedder.chosen());
+    let tested = Subject::of(model, embedder.chosen());
     let kept = tested.as_ref().and_then(|tested| passes.find(tested));
     let passed = match kept {
         Some(passed) => passed,
@@ -167,7 +168,7 @@ mod tests {
                 chosen("kernels int8, avx2", 2, 2),
             ),
         ];
-        let tested = |(_, model, chosen): &(_, Model, Chosen)| Tested::of(model, chosen).unwrap();
+        let tested = |(_, model, chosen): &(_, Model, Chosen)| Subject::of(model, chosen).unwrap();
         for (index, case) in cases.iter().enumerate() {
             let mut earlier = cases[..index].iter();
             assert!(
@@ -177,6 +178,6 @@ mod tests {
             );
             assert_eq!(tested(case), tested(case), "{}", case.0);
         }
-        assert_eq!(Tested::of(&model([256, 128], None), &plain), None);
+        assert_eq!(Subject::of(&model([256, 128], None), &plain), None);
     }
 }

@@ -1,10 +1,10 @@
-//! Which of several ways to compute a batch is the fastest, found out while it is computed.
+//! Finds the fastest of several ways to compute a batch, while batches are computed.
 
 use std::time::{Duration, Instant};
 
 /// Ways, and how long each has taken. Small nets lose more by handing work around than they win: an
 /// `OSNet` x0.25 crop takes 12.2 ms on one thread of two x86-64 cores and 15.1 ms on both, so the
-/// first calls try each in turn.
+/// first calls try each of them.
 pub(super) struct Trial<T> {
     ways: Vec<T>,
     /// Fastest time of each for one crop so far.
@@ -25,20 +25,20 @@ impl<T: Clone> Trial<T> {
         }
     }
 
-    /// Computes a batch in the way whose turn it is, or in the fastest one.
+    /// Computes a batch in the next way to try, or in the fastest one.
     pub(super) fn run<O>(&mut self, batch: usize, work: impl FnOnce(T) -> O) -> O {
         let trying = self.calls < Self::EACH * self.ways.len();
-        let turn = match trying {
+        let way = match trying {
             true => self.calls % self.ways.len(),
             false => (0..self.fastest.len())
                 .min_by_key(|&i| self.fastest[i])
                 .unwrap_or(0),
         };
         let start = Instant::now();
-        let result = work(self.ways[turn].clone());
+        let result = work(self.ways[way].clone());
         if trying {
             let each = start.elapsed() / u32::try_from(batch.max(1)).unwrap_or(u32::MAX);
-            self.fastest[turn] = self.fastest[turn].min(each);
+            self.fastest[way] = self.fastest[way].min(each);
             self.calls += 1;
         }
         result

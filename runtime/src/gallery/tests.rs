@@ -132,7 +132,7 @@ fn an_observation_is_kept_if_it_adds_something() {
         .observe(9, &at(0.0), &origin(1))
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "nobody called '9' is in gallery (in memory)");
+    assert_eq!(error, "no person called '9' in gallery (in memory)");
 }
 
 #[test]

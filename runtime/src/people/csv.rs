@@ -1,6 +1,6 @@
 //! Boxes in CSV with a header line: see [`super::given::Format::Csv`].
 
-use super::row::{Key, Row, excerpt, number, whole};
+use super::row::{Key, Row, bbox, excerpt, number, whole};
 
 /// The most fields of a line.
 const MAX_FIELDS: usize = 256;
@@ -108,23 +108,18 @@ impl Columns {
                 self.count
             ));
         }
-        let [x, y, w, h] = self.bbox.map(|at| fields[at].as_str());
-        let optional = |at: usize| Some(fields[at].as_str()).filter(|text| !text.is_empty());
+        let optional = |column: Option<(usize, &'static str)>| {
+            let (at, name) = column?;
+            (!fields[at].is_empty()).then(|| (name, fields[at].as_str()))
+        };
         Ok(Row {
             frame: key(&fields[self.frame])?,
-            bbox: [
-                number("x", x)?,
-                number("y", y)?,
-                number("w", w)?,
-                number("h", h)?,
-            ],
-            score: self
-                .score
-                .and_then(|(at, name)| optional(at).map(|text| number(name, text)))
+            bbox: bbox(self.bbox.map(|at| fields[at].as_str()))?,
+            score: optional(self.score)
+                .map(|(name, text)| number(name, text))
                 .transpose()?,
-            track: self
-                .track
-                .and_then(|(at, name)| optional(at).map(|text| whole(name, text)))
+            track: optional(self.track)
+                .map(|(name, text)| whole(name, text))
                 .transpose()?,
             left_out: None,
         })
@@ -140,7 +135,7 @@ fn fields(line: &str, separator: u8) -> Result<Vec<String>, String> {
         csv_core::ReadRecordResult::OutputEndsFull => {
             return Err(format!("more than {MAX_FIELDS} fields"));
         }
-        // The line goes without its end: an empty input says that there is no more to come. What
+        // The line goes without its end: an empty input marks the end. What
         // that adds, it adds behind.
         csv_core::ReadRecordResult::InputEmpty => {
             let (result, _, more, last) =

@@ -1,10 +1,8 @@
-//! People are what a detection network says they are: a [`Frame`] comes in, boxes with scores go
-//! out.
+//! Persons by a detection network: a [`Frame`] in, boxes with scores out.
 //!
-//! The network is any ONNX file that tract runs. What the file does not say (how its input is
-//! scaled, what its output means) is in a [preset](Preset), a TOML file: `MODEL.toml` beside
-//! `MODEL.onnx`, one of the built-in ones by name, or else the built-in one that fits the shape of
-//! the output. New kinds of detectors need a new preset, no code.
+//! The network is any ONNX file that tract runs. How its input is scaled and what its output means
+//! is in a [preset](Preset): `MODEL.toml` beside `MODEL.onnx`, else the built-in one that fits the
+//! shape of the output. A new kind of detector needs a new preset, no code.
 
 mod decode;
 mod picture;
@@ -17,7 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::{
     Datum, DatumExt, Framework, InferenceModel, InferenceModelExt, IntoRunnable, IntoTValue,
     Tensor, TractResult, TypedRunnableModel, tvec,
@@ -38,33 +35,10 @@ pub const MAX_BYTES: u64 = 1 << 29;
 /// The most boxes and values of an output: 2^24, ten times what YOLOX-x has at 1280 x 1280.
 const MAX_NUMBERS: usize = 1 << 24;
 
-/// How to detect.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DetectorOptions {
-    /// Least score, 0 to 1; that of the preset if none.
-    pub score: Option<f32>,
-    /// Intersection over union at which two boxes are the same person, 0 to 1; that of the preset
-    /// if none.
-    pub overlap: Option<f32>,
-    /// Threads that compute, 1 to [`crate::embed::MAX_THREADS`].
-    pub threads: usize,
-}
-
-impl Default for DetectorOptions {
-    fn default() -> Self {
-        Self {
-            score: None,
-            overlap: None,
-            threads: 1,
-        }
-    }
-}
-
 /// Finds people with a network.
 pub struct Detector {
     path: PathBuf,
     network: Arc<TypedRunnableModel>,
-    executor: Executor,
     /// `[1, 3, height, width]`, kept from frame to frame.
     input: Arc<Tensor>,
     picture: Picture,
@@ -82,13 +56,12 @@ impl fmt::Debug for Detector {
 }
 
 impl Detector {
-    /// Makes the detector at `path` ready. `preset` is the name of a built-in preset or a TOML file;
-    /// see the [module](self) for what happens without.
+    /// Opens the detector at `path`, with its preset: see the [module](self).
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Unsupported`] with the file and what is
-    /// wrong with it, its preset or an option.
-    pub fn open(path: &Path, preset: Option<&Path>, options: DetectorOptions) -> Result<Self> {
+    /// wrong with it or its preset.
+    pub fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::Io {
             path: path.to_owned(),
             source,
@@ -98,24 +71,19 @@ impl Detector {
             let reason = format!("it has {bytes} bytes, wanted at most {MAX_BYTES}");
             return Err(unsupported(path, reason));
         }
-        Self::load(path, preset, options).map_err(|reason| unsupported(path, reason))
+        Self::load(path).map_err(|reason| unsupported(path, reason))
     }
 
-    fn load(path: &Path, preset: Option<&Path>, options: DetectorOptions) -> Result<Self, String> {
-        let threads = 1..=crate::embed::MAX_THREADS;
-        if !threads.contains(&options.threads) {
-            let (found, most) = (options.threads, threads.end());
-            return Err(format!("threads are {found}, wanted 1 to {most}"));
-        }
-        let model = tract_onnx::onnx().model_for_path(path).map_err(said)?;
-        let chosen = Preset::find(path, preset)?;
+    fn load(path: &Path) -> Result<Self, String> {
+        let model = tract_onnx::onnx().model_for_path(path).map_err(reason)?;
+        let chosen = Preset::beside(path)?;
         let fixed = input_size(&model)?;
         let open_size = |input: &Input| fixed.unwrap_or([input.width, input.height]);
         let (network, preset, size, shape, assumed) = match chosen {
-            Some((preset, said)) => {
+            Some((preset, description)) => {
                 let size = open_size(&preset.input);
                 let (network, shape) = plan(model, preset.output.index, size)?;
-                (network, preset, size, shape, said)
+                (network, preset, size, shape, description)
             }
             None => {
                 // The built-in presets agree on the size that they assume, and on the output.
@@ -124,21 +92,12 @@ impl Detector {
                     .expect("there are built-in presets");
                 let size = open_size(&any.input);
                 let (network, shape) = plan(model, any.output.index, size)?;
-                let (preset, said) = guess(size, &shape)?;
-                (network, preset, size, shape, said)
+                let (preset, description) = guess(size, &shape)?;
+                (network, preset, size, shape, description)
             }
         };
-        let select = Select {
-            score: options.score.unwrap_or(preset.select.score),
-            overlap: options.overlap.unwrap_or(preset.select.overlap),
-        };
-        for (name, value) in [("score", select.score), ("overlap", select.overlap)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(format!("{name} is {value}, wanted 0 to 1"));
-            }
-        }
         let [width, height] = size;
-        let input = Tensor::zero::<f32>(&[1, 3, height, width]).map_err(said)?;
+        let input = Tensor::zero::<f32>(&[1, 3, height, width]).map_err(reason)?;
         let left_open = if fixed.is_some() {
             ""
         } else {
@@ -147,28 +106,24 @@ impl Detector {
         Ok(Self {
             path: path.to_owned(),
             network,
-            executor: match options.threads {
-                1 => Executor::SingleThread,
-                threads => Executor::multithread(threads),
-            },
             input: Arc::new(input),
             picture: Picture::new(&preset.input, size),
-            decoder: Decoder::new(&preset.output, select, size, &shape)?,
+            decoder: Decoder::new(&preset.output, preset.select, size, &shape)?,
             assumed: format!("{assumed}; input {width} x {height}{left_open}"),
         })
     }
 
-    /// What was assumed about the file, for people.
+    /// What was assumed about the file, as a sentence.
     #[must_use]
     pub fn assumed(&self) -> &str {
         &self.assumed
     }
 
-    /// Puts the people of `frame` into `out`, the surest first, and returns how many more there
-    /// were.
+    /// Writes the persons of `frame` to `out`, the highest score first, and returns how many more
+    /// there were.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the network fails, or gives something that is no number.
+    /// [`Error::Unsupported`] if the network fails, or returns NaN.
     pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> Result<usize> {
         out.clear();
         self.detect(frame, out)
@@ -178,18 +133,17 @@ impl Detector {
     fn detect(&mut self, frame: &Frame, out: &mut Persons) -> Result<usize, String> {
         // The network is done with the last input, so this does not copy.
         let input = Arc::make_mut(&mut self.input);
-        let mut view = input.try_as_plain_ram_mut().map_err(said)?;
-        let planes = view.as_slice_mut::<f32>().map_err(said)?;
+        let mut view = input.try_as_plain_ram_mut().map_err(reason)?;
+        let planes = view.as_slice_mut::<f32>().map_err(reason)?;
         let filled = self.picture.fill(frame, planes);
         filled.map_err(|error| error.to_string())?;
 
         let input = self.input.clone().into_tvalue();
-        let network = &self.network;
-        let outputs = multithread_tract_scope(self.executor.clone(), || network.run(tvec!(input)));
+        let outputs = self.network.run(tvec!(input));
         crate::vectors::clear_upper_halves();
-        let outputs = outputs.map_err(said)?;
-        let view = outputs[0].try_as_plain_ram().map_err(said)?;
-        let numbers = view.as_slice::<f32>().map_err(said)?;
+        let outputs = outputs.map_err(reason)?;
+        let view = outputs[0].try_as_plain_ram().map_err(reason)?;
+        let numbers = view.as_slice::<f32>().map_err(reason)?;
 
         let mut dropped = 0;
         for candidate in self.decoder.people(numbers)? {
@@ -209,8 +163,8 @@ fn unsupported(path: &Path, reason: String) -> Error {
     Error::Unsupported { spec, reason }
 }
 
-/// What tract says; its errors know no types that a caller could act on.
-fn said(error: tract_onnx::prelude::TractError) -> String {
+/// An error of tract as text: it has no types that a caller could act on.
+fn reason(error: tract_onnx::prelude::TractError) -> String {
     format!("tract: {error:#}")
 }
 
@@ -220,7 +174,7 @@ fn input_size(model: &InferenceModel) -> Result<Option<[usize; 2]>, String> {
     if inputs != 1 {
         return Err(format!("it has {inputs} inputs, wanted one"));
     }
-    let fact = model.input_fact(0).map_err(said)?;
+    let fact = model.input_fact(0).map_err(reason)?;
     if fact.shape.is_open() {
         return Ok(None);
     }
@@ -245,8 +199,8 @@ fn input_size(model: &InferenceModel) -> Result<Option<[usize; 2]>, String> {
     }
 }
 
-/// Optimises `model` for one image of `size` and the output at `index`, and says which shape that
-/// has.
+/// Optimises `model` for one image of `size` and the output at `index`; also returns the shape of
+/// that output.
 fn plan(
     mut model: InferenceModel,
     index: usize,
@@ -264,8 +218,8 @@ fn plan(
         .set_input_fact(0, fact.into())
         .and_then(|()| model.select_output_outlets(&[outlet]))
         .and_then(|()| model.into_optimized())
-        .map_err(said)?;
-    let fact = typed.output_fact(0).map_err(said)?;
+        .map_err(reason)?;
+    let fact = typed.output_fact(0).map_err(reason)?;
     let (kind, shape) = (
         fact.datum_type,
         fact.shape.as_concrete().map(<[usize]>::to_vec),
@@ -288,7 +242,7 @@ fn plan(
         ));
     }
     let runnable: TractResult<Arc<TypedRunnableModel>> = typed.into_runnable();
-    Ok((runnable.map_err(said)?, shape))
+    Ok((runnable.map_err(reason)?, shape))
 }
 
 /// The one built-in preset whose output has `shape`.

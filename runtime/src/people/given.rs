@@ -1,7 +1,6 @@
 //! Boxes from a file: read once, then looked up by the frame's index or file name.
 //!
-//! Lines are parsed by `csv`, `mot` and `jsonl`; here they are bounded,
-//! checked and sorted by frame.
+//! `csv`, `mot` and `jsonl` parse lines; here rows are limited, checked and sorted by frame.
 
 mod alignment;
 
@@ -21,14 +20,14 @@ use super::row::{Key, LeftOut, Row};
 use super::{Error, MAX_PEOPLE, Person, Persons, Result, jsonl, mot};
 use media::Frame;
 
-/// The most boxes of one file: 2^22, or 200 MB of memory. Ten people at 25 frames a second fill it
-/// in 4.6 hours.
+/// Maximum number of boxes in one file: 2^22, or 200 MB of memory. Ten persons at 25 frames per second
+/// reach it in 4.6 hours.
 pub const MAX_BOXES: usize = 1 << 22;
 
 /// The largest coordinate or size: 2^24, up to which an f32 still counts whole pixels.
 const MAX_COORDINATE: f32 = 16_777_216.0;
 
-/// How a file of boxes is written.
+/// Format of a file of boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A header that names the columns, then a box a line: `frame` (index from 0, or the file name
@@ -54,7 +53,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that the ending of a file's name stands for.
+    /// The format of a file by its extension.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -78,7 +77,7 @@ pub struct Given {
     people: Vec<Person>,
     /// Sorted by frame.
     groups: Vec<Group>,
-    /// Numbers that stand for frames which are named by files; `None` if they are named by index.
+    /// Numbers of frames that are named by files; `None` if frames are named by index.
     names: Option<HashMap<String, u64>>,
     notes: Vec<String>,
     alignment: Alignment,
@@ -134,7 +133,7 @@ impl Given {
         Self::read(BufReader::new(file), &path.display().to_string(), format)
     }
 
-    /// Reads boxes from anything; `name` is for errors.
+    /// Reads boxes from `input`; `name` is used in errors.
     ///
     /// # Errors
     /// As [`Given::open`].
@@ -167,14 +166,14 @@ impl Given {
             row.and_then(|row| rows.push(row, number))
                 .map_err(|reason| lines.error(reason))?;
         }
-        // One wrong box is left out; a file of nothing else has other columns than it says.
+        // One wrong box is left out; a file of wrong boxes alone has other columns than expected.
         if rows.people.is_empty()
             && let Some(Reason { line, detail, .. }) = rows.left_out.remove(&LeftOut::Box)
         {
             return Err(Error::Line {
                 name: name.to_owned(),
                 line,
-                reason: detail.unwrap_or_default(),
+                reason: detail.expect("an impossible box has a detail"),
             });
         }
         if matches!(format, Format::Mot { .. }) {
@@ -198,7 +197,7 @@ impl Given {
     pub(super) fn find(&mut self, frame: &Frame, out: &mut Persons) -> usize {
         let key = match &self.names {
             None => Some(frame.index),
-            // A file written elsewhere may know the image by its bare name.
+            // A file written elsewhere may name the image without its folder.
             Some(names) => frame.name.as_deref().and_then(|name| {
                 let bare = name.rsplit('/').next().unwrap_or(name);
                 names.get(name).or_else(|| names.get(bare)).copied()
@@ -215,21 +214,21 @@ impl Given {
                 .expect("no more than MAX_PEOPLE are kept of a frame");
             group.dropped as usize
         });
-        // A name leaves no doubt about its frame.
+        // Frames found by name cannot be misaligned.
         if self.names.is_none() {
             self.alignment.see(frame, out);
         }
         dropped
     }
 
-    /// What a person should know of the file: rows that were left out, frames that count from 0
-    /// against the format's rule.
+    /// Notes for the user: rows that were left out, frames that count from 0 against the format's
+    /// rule.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Whether the boxes seen so far fit the frame before or behind their own better.
+    /// Whether the boxes so far fit the previous or the next frame better than their own.
     #[must_use]
     pub fn misaligned(&self) -> Option<Misaligned> {
         self.alignment.verdict()
@@ -274,7 +273,7 @@ struct Reason {
     detail: Option<String>,
 }
 
-/// Reasons that are told apart; a file of random classes must not fill the terminal.
+/// Maximum number of reasons in the notes: a file of random classes must not fill the terminal.
 const MAX_REASONS: usize = 8;
 
 impl Rows {
@@ -352,8 +351,8 @@ impl Rows {
         }
     }
 
-    /// Sorts by frame, keeping the order of the file within one, and leaves the best of a crowded
-    /// frame.
+    /// Sorts by frame, in the order of the file within a frame, and keeps the highest scores of a
+    /// crowded frame.
     fn into_given(mut self) -> Given {
         self.people.sort_by_key(|(frame, _)| *frame);
         let mut people = Vec::with_capacity(self.people.len());

@@ -50,7 +50,9 @@ pub(super) fn row(line: &str) -> Result<Row, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| {
         // serde ends with " at line 1 column 7"; the line is ours to count.
         let text = error.to_string();
-        let text = text.split(" at line ").next().unwrap_or_default();
+        let text = text
+            .split_once(" at line ")
+            .map_or(&*text, |(text, _)| text);
         format!(
             "{text} (column {}), found `{}`",
             error.column(),

@@ -1,11 +1,11 @@
-//! Text from outside, line by line: numbered, UTF-8, and bounded, so that a file without line ends
-//! is an error and not the end of the memory.
+//! Lines of text: numbered, UTF-8, of limited length, so that a file without line ends is an error and
+//! does not fill the memory.
 
 use std::io::{BufRead, Read};
 
 use super::{Error, Result};
 
-/// The most bytes of one line.
+/// Maximum number of bytes in a line.
 pub(super) const MAX_LINE: usize = 1 << 16;
 
 /// The lines of a text, none of them longer than [`MAX_LINE`].

@@ -1,13 +1,13 @@
 //! Boxes as the MOT Challenge writes them: see [`super::given::Format::Mot`].
 
 use super::csv::Separator;
-use super::row::{Key, LeftOut, Row, integer, number};
+use super::row::{Key, LeftOut, Row, bbox, integer, number};
 
 /// Classes that are persons: 1 is MOT's pedestrian; 0 is COCO's person, which detectors write; -1
 /// stands for no class.
 const PERSONS: [f32; 3] = [1.0, 0.0, -1.0];
 
-/// Reads a line as it stands: which number the first frame has, the whole file says.
+/// Reads a line with its own frame number: only the whole file shows whether frames count from 0.
 pub(super) fn row(line: &str, separator: Separator, truth: bool) -> Result<Row, String> {
     let fields = separator.fields(line)?;
     let text = |at: usize| fields.get(at).map(String::as_str);
@@ -42,12 +42,7 @@ pub(super) fn row(line: &str, separator: Separator, truth: bool) -> Result<Row, 
     };
     Ok(Row {
         frame: Key::Index(frame),
-        bbox: [
-            number("x", x)?,
-            number("y", y)?,
-            number("w", w)?,
-            number("h", h)?,
-        ],
+        bbox: bbox([x, y, w, h])?,
         score: confidence.filter(|_| !flag),
         track,
         left_out,

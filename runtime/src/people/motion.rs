@@ -1,21 +1,9 @@
-//! People are what moves: a [`Frame`] comes in, boxes of what differs from the empty scene and has
-//! the shape of a person go out.
+//! Persons by motion, for a fixed camera: a [`Frame`] in, boxes of regions that differ from the empty
+//! scene and have the shape of a person out.
 //!
-//! Made for a fixed camera on a device too small for a detector. A frame is shrunk (`reduce`), its
-//! light is divided out, every pixel is compared with a mixture of what was
-//! seen there before, the result is cleaned (`mask`), and what is connected and shaped like a person
-//! becomes a box (`blobs`).
-//!
-//! The scene is learnt for [`MotionOptions::learn`] first, in which nobody is found; it should be
-//! empty. When most of the picture changes at once (a lamp, a moved camera) nobody is found either,
-//! and if it lasts the scene is learnt anew. All durations are stream time: the same settings work
-//! at 1 and at 25 frames a second.
-//!
-//! What this cannot do: people who overlap in the picture are one box; who stands still fades into
-//! the scene after [`MotionOptions::fade`]; who was there during learning leaves a ghost that lasts
-//! as long; dogs, cars and curtains of the right shape are people; mirrors and shiny floors have
-//! people in them; people dressed in the colour of the wall have holes; a moving camera sees
-//! nothing but motion. `docs/motion.md` says what to do about each.
+//! A frame is shrunk (`reduce`) and corrected for light (`light`), each pixel is compared with a
+//! mixture of earlier values (`mixture`), the mask is cleaned (`mask`), and its connected regions become
+//! boxes (`blobs`). Durations are stream time. docs/motion.md lists the limits of the method.
 
 mod blobs;
 mod light;
@@ -54,34 +42,33 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// When the light has changed by more, the mixture takes it for its unit.
 const SAME_LIGHT: std::ops::Range<f32> = 0.8..1.25;
 
-/// How people are told from everything else.
+/// Options of [`Motion`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct MotionOptions {
-    /// How long an empty scene is learnt before anybody is found, at least four frames. Up to an
+    /// How long the empty scene is learnt before persons are found, at least four frames, at most an
     /// hour.
     pub learn: Duration,
-    /// How long somebody who stands still is seen before becoming a part of the scene, about. One
-    /// second to a day.
+    /// Approximate time after which a person who stands still becomes part of the scene, 1 second to
+    /// a day.
     pub fade: Duration,
-    /// How far a pixel has to be from the scene, in standard deviations of its noise, 1 to 50.
-    /// Lower finds people in the colours of the scene, and more of what is none.
+    /// Minimum distance of a pixel from the scene in standard deviations of its noise, 1 to 50. Lower
+    /// values find persons in the colours of the scene, and more false boxes.
     pub contrast: f32,
-    /// The darkest that a shadow may be, as a share of the light, 0 to 1; 1 takes shadows for
-    /// people.
+    /// Darkest shadow as a share of the light, 0 to 1; with 1 shadows count as persons.
     pub shadow: f32,
-    /// The least height of a person as a share of the frame's, 0 to 1.
+    /// Minimum height of a person as a share of the frame's, 0 to 1.
     pub min_share: f32,
-    /// The least height of a person in pixels, at least 1; the larger of both counts.
+    /// Minimum height of a person in pixels, at least 1; the larger of both counts.
     pub min_height: f32,
-    /// The least and the largest height of a person, divided by the width; above 0.
+    /// Minimum and maximum height of a person divided by the width; above 0.
     pub aspect: [f32; 2],
-    /// The least share of a person's box that differs from the scene, 0 to 1.
+    /// Minimum share of a person's box that differs from the scene, 0 to 1.
     pub fill: f32,
-    /// When more than this share of the picture differs from the scene, it is not people, 0 to 1.
+    /// Maximum share of the picture that may differ from the scene, 0 to 1; above it no person is found.
     pub blind: f32,
-    /// What is added to a box on each side, as a share of its height, 0 to 1.
+    /// Margin added to each side of a box, as a share of its height, 0 to 1.
     pub padding: f32,
-    /// Parts of the picture that are not looked at.
+    /// Areas of the picture that are ignored.
     pub ignore: Vec<Polygon>,
 }
 
@@ -132,14 +119,14 @@ impl MotionOptions {
     }
 }
 
-/// What the last frame was good for.
+/// State after the last frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// The scene is being learnt: nobody is found.
+    /// The scene is being learnt: no person is found.
     Learning,
     /// People are found.
     Watching,
-    /// Too much of the picture differs from the scene: nobody is found.
+    /// Too much of the picture differs from the scene: no person is found.
     Blind,
 }
 
@@ -150,7 +137,7 @@ pub struct Motion {
     scene: Option<Scene>,
 }
 
-/// What is known of the scene, and buffers for frames of one size.
+/// The learnt scene, and buffers for frames of one size.
 #[derive(Debug)]
 struct Scene {
     /// Width and height of the frames.
@@ -158,21 +145,21 @@ struct Scene {
     reduced: Reduced,
     mixture: Mixture,
     kinds: Vec<Kind>,
-    /// Pixels of the reduced picture that are looked at.
+    /// Pixels of the reduced picture that are not ignored.
     watched: Vec<bool>,
     mask: Mask,
     blobs: Blobs,
     /// Stream time of the last frame.
     last: Duration,
-    /// How long and from how many frames the scene was learnt.
+    /// Time and number of frames that the scene was learnt from.
     learnt: (Duration, u32),
-    /// For how long and how many frames most of the picture has differed.
+    /// Time and number of frames for which most of the picture has differed.
     blind: (Duration, u32),
     state: State,
 }
 
 impl Motion {
-    /// Sets out to find people.
+    /// Starts without a scene.
     ///
     /// # Errors
     /// [`Error::Unsupported`] names the option that is outside of its range.
@@ -184,7 +171,7 @@ impl Motion {
         })
     }
 
-    /// What the last frame was good for; none was yet: learning.
+    /// State after the last frame; `Learning` before the first one.
     #[must_use]
     pub fn state(&self) -> State {
         self.scene
@@ -192,9 +179,9 @@ impl Motion {
             .map_or(State::Learning, |scene| scene.state)
     }
 
-    /// Puts the people of `frame` into `out`, the largest first, and returns how many more there
-    /// were. Frames come in the order of their time; one of another size begins a new scene. No
-    /// person has a score: a difference is not a probability.
+    /// Writes the persons of `frame` to `out`, the largest first, and returns how many did not fit.
+    /// Frames come in the order of their time; one of another size starts a new scene. Persons have no
+    /// score: a difference is not a probability.
     pub fn find(&mut self, frame: &Frame, out: &mut Persons) -> usize {
         out.clear();
         let size = [frame.width, frame.height];
@@ -292,14 +279,14 @@ impl Scene {
     fn gain(&self) -> f32 {
         let bright = &self.reduced.planes[0];
         let look = |at: usize| {
-            // What is not looked at is too dark to be used.
+            // 0 is too dark to be used.
             let seen = if self.watched[at] { bright[at] } else { 0.0 };
             [seen, self.mixture.brightness(at)]
         };
         light::gain(bright.len(), look).unwrap_or(1.0)
     }
 
-    /// Clears what is not looked at, and returns the share of the rest that differs.
+    /// Clears ignored pixels, and returns the share of the rest that differs.
     fn changed(&mut self) -> f32 {
         let mut changed = 0;
         let mut all = 0;
@@ -313,7 +300,7 @@ impl Scene {
         changed as f32 / all.max(1) as f32
     }
 
-    /// Puts the boxes of what differs from the scene into `out`.
+    /// Writes the boxes of what differs from the scene to `out`.
     fn people(&mut self, options: &MotionOptions, out: &mut Persons) -> usize {
         let Reduced {
             factor,
@@ -333,12 +320,8 @@ impl Scene {
         };
         let (blobs, mut dropped) = self.blobs.find(&self.mask, &shape);
         for blob in blobs {
-            let person = Person {
-                bbox: full(blob, factor, self.size, options.padding),
-                score: None,
-                track: None,
-            };
-            dropped += usize::from(out.push(person).is_err());
+            let bbox = full(blob, factor, self.size, options.padding);
+            dropped += usize::from(out.push(Person::at(bbox)).is_err());
         }
         dropped
     }

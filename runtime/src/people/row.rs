@@ -1,7 +1,6 @@
-//! What a line of a file of boxes says, whatever its format.
+//! A line of a file of boxes, independent of its format.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// The frame that a box belongs to, as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +46,13 @@ impl fmt::Display for LeftOut {
 
 /// A number with a fraction.
 pub(super) fn number(name: &str, text: &str) -> Result<f32, String> {
-    parse(name, text, "a number")
+    text.parse().map_err(|_| unexpected(name, text, "a number"))
+}
+
+/// Left, top, width and height.
+pub(super) fn bbox([x, y, w, h]: [&str; 4]) -> Result<[f32; 4], String> {
+    let [x, y] = [number("x", x)?, number("y", y)?];
+    Ok([x, y, number("w", w)?, number("h", h)?])
 }
 
 /// A whole number from 0.
@@ -81,10 +86,6 @@ pub(super) fn excerpt(text: &str) -> String {
         Some((end, _)) => format!("{}...", text[..end].escape_debug()),
         None => text.escape_debug().to_string(),
     }
-}
-
-fn parse<T: FromStr>(name: &str, text: &str, wanted: &str) -> Result<T, String> {
-    text.parse().map_err(|_| unexpected(name, text, wanted))
 }
 
 fn unexpected(name: &str, text: &str, wanted: &str) -> String {

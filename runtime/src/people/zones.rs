@@ -1,21 +1,21 @@
-//! Where in the picture people count: polygons that a person has to stand in, and polygons that are
+//! Where in the picture persons count: polygons that a person has to stand in, and polygons that are
 //! ignored.
 //!
-//! A person stands where the middle of the lower edge of the box is, the foot point: the box of
-//! somebody far away in front of a shop window covers the window, the feet do not.
+//! A person stands at the foot point, the middle of the lower edge of the box: the box of a person in
+//! front of a shop window covers the window, the feet do not.
 
 use network::preprocess::BBox;
 
 use super::Persons;
 
-/// The most corners of a polygon.
+/// Maximum number of corners of a polygon.
 pub const MAX_CORNERS: usize = 64;
 
 /// The largest coordinate in pixels: as wide as the widest frame.
 const MAX_COORDINATE: f32 = media::MAX_SIDE as f32;
 
-/// An area of the picture, closed from its last corner to its first. What lies inside of a polygon
-/// that crosses itself is decided by the even-odd rule.
+/// An area of the picture, closed from its last corner to its first. The even-odd rule decides what is
+/// inside of a polygon that crosses itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Polygon {
     corners: Vec<[f32; 2]>,
@@ -23,12 +23,12 @@ pub struct Polygon {
     shares: bool,
 }
 
-/// Where people count.
+/// Where persons count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Zones {
-    /// A person has to stand in one of these; if there is none, anywhere will do.
+    /// A person has to stand in one of these; empty for everywhere.
     pub count: Vec<Polygon>,
-    /// A person must not stand in any of these; motion there is not even looked at.
+    /// A person must not stand in any of these; motion there is ignored.
     pub ignore: Vec<Polygon>,
 }
 
@@ -37,7 +37,7 @@ impl Polygon {
     /// height if none is above 1 (`0,0.5 1,0.5 1,1 0,1` is the lower half), else pixels.
     ///
     /// # Errors
-    /// What is wrong: the corner found and what is wanted.
+    /// The corner found and the form wanted.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut corners: Vec<[f32; 2]> = Vec::new();
         for corner in text.split_whitespace() {
@@ -72,8 +72,8 @@ impl Polygon {
         Ok(Self { corners, shares })
     }
 
-    /// Whether the point `x`, `y`, in pixels of a frame of `width` x `height`, lies inside. Of two
-    /// polygons that share an edge one contains the points on it.
+    /// Whether the point `x`, `y`, in pixels of a frame of `width` x `height`, is inside. Points on an
+    /// edge that two polygons share are inside of one of them.
     #[must_use]
     pub fn contains(&self, [x, y]: [f32; 2], [width, height]: [usize; 2]) -> bool {
         let [x, y] = match self.shares {
@@ -125,7 +125,7 @@ impl Zones {
             && !self.ignore.iter().any(stands_in)
     }
 
-    /// Removes those who do not count and returns how many they were.
+    /// Removes persons who do not count and returns their number.
     pub fn retain(&self, size: [usize; 2], persons: &mut Persons) -> usize {
         let before = persons.len();
         persons.retain(|person| self.counts(person.bbox, size));
@@ -239,12 +239,7 @@ mod tests {
         for (name, bbox, wanted) in cases {
             assert_eq!(zones.counts(bbox.into(), SIZE), wanted, "{name}");
             assert!(anywhere.counts(bbox.into(), SIZE), "{name}");
-            let person = Person {
-                bbox: bbox.into(),
-                score: None,
-                track: None,
-            };
-            persons.push(person).unwrap();
+            persons.push(Person::at(bbox.into())).unwrap();
         }
         assert_eq!(zones.retain(SIZE, &mut persons), 2);
         assert_eq!(persons.len(), 3);

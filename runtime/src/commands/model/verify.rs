@@ -1,6 +1,7 @@
-//! `reid model verify`: whether this device computes what the model's exporter did.
+//! `reid model verify`: whether this device computes what the model's exporter computed.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use network::model::file_identity;
@@ -8,18 +9,18 @@ use network::self_test::Passed;
 use runtime::embed::{self, Verdict};
 use serde::Serialize;
 
-use super::super::{DeviceArgs, ModelArgs, Outcome};
+use super::super::{DeviceArgs, ModelArgs};
 
-/// Replay a model's receipt: its golden crops go through each backend, and what comes out is
-/// compared with what the exporter wrote down.
+/// Run a model's self-test: each backend embeds the golden crops, and its results are compared with
+/// those that the exporter stored.
 ///
-/// A file that has changed since its export is refused before that: it states its own SHA-256. Every
-/// backend of this program is tried, or the one that --device names. Passes that earlier runs have
-/// kept do not count here.
+/// A file that has changed since its export is refused before that: it contains its own SHA-256. All
+/// backends of this program are tested, or the one that --device names. Results of earlier runs are
+/// not used.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Verify {
-    /// The model, an ONNX file that `trainer export` has written
+    /// The model, an ONNX file written by `trainer export`
     file: PathBuf,
     #[command(flatten)]
     device: DeviceArgs,
@@ -30,26 +31,33 @@ pub(super) struct Verify {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  every backend that was tried reproduces the receipt
-  1  one does not, or the file is damaged or carries no receipt; stderr says why
+  0  every tested backend passes the self-test
+  1  a backend fails, or the file is damaged; stderr gives the reason
+  4  the file has no self-test, so nothing was tested
 
 Examples:
   reid model verify person.onnx
   reid model verify person.onnx --device tract --json";
+
+/// Exit code for a file without a self-test.
+const NO_SELF_TEST: u8 = 4;
 
 #[derive(Serialize)]
 struct Report {
     schema: u32,
     path: String,
     file: String,
-    seal: Option<String>,
-    reproduced: bool,
-    backends: Vec<Backend>,
+    digest: Option<String>,
+    /// Whether the file has one.
+    self_test: bool,
+    /// Whether every backend passed; none without a self-test.
+    reproduced: Option<bool>,
+    backends: Vec<BackendReport>,
 }
 
-/// A backend that was tried.
+/// A backend that was tested.
 #[derive(Serialize)]
-struct Backend {
+struct BackendReport {
     device: &'static str,
     backend: String,
     passed: Option<Passed>,
@@ -57,15 +65,19 @@ struct Backend {
 }
 
 impl Verify {
-    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let args = ModelArgs {
             model: self.file,
             sidecar: None,
             resize: None,
         };
         let model = args.open()?;
-        let verdicts = embed::verify(&model, &self.device.options())?;
-        let backends: Vec<Backend> = verdicts.into_iter().map(Backend::from).collect();
+        let self_test = model.metadata.self_test.is_some();
+        let verdicts = match self_test {
+            true => embed::verify(&model, &self.device.options())?,
+            false => Vec::new(),
+        };
+        let backends: Vec<_> = verdicts.into_iter().map(BackendReport::from).collect();
         let failed: Vec<&str> = backends
             .iter()
             .filter(|backend| backend.passed.is_none())
@@ -73,28 +85,28 @@ impl Verify {
             .collect();
         let failed = failed.join(", ");
         let report = Report {
-            schema: 1,
+            schema: 2,
             path: args.model.display().to_string(),
             file: file_identity(&args.model)?,
-            seal: model.digest,
-            reproduced: failed.is_empty(),
+            digest: model.digest,
+            self_test,
+            reproduced: self_test.then_some(failed.is_empty()),
             backends,
         };
-        if self.json {
-            cli::json(&report)?;
-        } else {
-            cli::lines(report.text())?;
+        cli::report(self.json, &report, Report::text)?;
+        let path = report.path;
+        match report.reproduced {
+            Some(true) => Ok(ExitCode::SUCCESS),
+            Some(false) => anyhow::bail!("{path}: the self-test fails on {failed}"),
+            None => {
+                tracing::warn!("{path}: no self-test in the file: `trainer export` writes one");
+                Ok(ExitCode::from(NO_SELF_TEST))
+            }
         }
-        anyhow::ensure!(
-            report.reproduced,
-            "{}: its receipt is not reproduced by {failed}",
-            report.path
-        );
-        Ok(Outcome::Done)
     }
 }
 
-impl From<Verdict> for Backend {
+impl From<Verdict> for BackendReport {
     fn from(verdict: Verdict) -> Self {
         let (passed, error) = match verdict.result {
             Ok(passed) => (Some(passed), None),
@@ -111,21 +123,21 @@ impl From<Verdict> for Backend {
 
 impl Report {
     fn text(&self) -> Vec<String> {
-        let seal = self.seal.as_deref().unwrap_or("none");
+        let digest = super::digest_text(self.digest.as_deref());
         let mut rows = vec![
-            vec!["model".to_owned(), self.path.clone()],
-            vec!["sha256".to_owned(), format!("{seal}, as the file states")],
+            ["model".to_owned(), self.path.clone()],
+            ["digest".to_owned(), digest],
         ];
-        for backend in &self.backends {
-            let verdict = match (&backend.passed, &backend.error) {
-                (Some(passed), _) => passed.to_string(),
-                (None, error) => format!("refused: {}", error.as_deref().unwrap_or_default()),
-            };
-            rows.push(vec![
-                format!("{} ({})", backend.device, backend.backend),
-                verdict,
-            ]);
+        if !self.self_test {
+            rows.push(["self-test".to_owned(), "none in the file".to_owned()]);
         }
+        rows.extend(self.backends.iter().map(|tested| {
+            let result = match (&tested.passed, &tested.error) {
+                (Some(passed), _) => passed.to_string(),
+                (None, error) => format!("failed: {}", error.as_deref().expect("it did not pass")),
+            };
+            [format!("{} ({})", tested.device, tested.backend), result]
+        }));
         cli::table(&rows)
     }
 }

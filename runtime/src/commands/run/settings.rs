@@ -249,7 +249,7 @@ impl Settings {
             let boxes = &watched.people.how;
             if media::is_pipe(boxes) {
                 bail!(
-                    "cannot find people with `{boxes}`: it is a pipe, wanted a file: it is read \
+                    "cannot find persons with `{boxes}`: it is a pipe, wanted a file: it is read \
                      again for each source"
                 );
             }

@@ -38,8 +38,8 @@ fn identity(path: &Path) -> Option<String> {
     Some(format!("{} bytes, written {written:?}", found.len()))
 }
 
-/// A checksum of what tells this machine from others: its identifier, its name, and what the kernel
-/// says of its processor. Several, because a copied disk image has one identifier on all machines, and
+/// A checksum of what tells this machine from others: its identifier, its name, and the processor
+/// as the kernel describes it. Several, because a copied disk image has one identifier on all machines, and
 /// a home directory on a server has many machines. None if nothing is known of the processor.
 pub(super) fn machine() -> Option<String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

@@ -12,15 +12,15 @@ use cli::Replacement;
 use network::self_test::{Checksum, Passed};
 use serde::{Deserialize, Serialize};
 
-use super::Tested;
+use super::Subject;
 
 /// What is kept of a pass.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Kept {
     schema: u32,
-    /// [`Tested::subject`]. The name of the file is a digest of it.
+    /// [`Subject::computation`]. The name of the file is a digest of it.
     subject: String,
-    /// [`Tested::by`].
+    /// [`Subject::by`].
     by: String,
     passed: Passed,
 }
@@ -51,12 +51,15 @@ impl Passes {
         [around.join("receipts"), around]
     }
 
-    fn place(folder: &Path, tested: &Tested) -> PathBuf {
-        folder.join(format!("{}.json", Checksum::of(tested.subject.as_bytes())))
+    fn place(folder: &Path, tested: &Subject) -> PathBuf {
+        folder.join(format!(
+            "{}.json",
+            Checksum::of(tested.computation.as_bytes())
+        ))
     }
 
     /// The pass that was kept of `tested`, if there is one that no other user can have written.
-    pub(super) fn find(&self, tested: &Tested) -> Option<Passed> {
+    pub(super) fn find(&self, tested: &Subject) -> Option<Passed> {
         let folders = self.0.as_ref()?;
         for folder in folders {
             let found = std::fs::metadata(folder).ok()?;
@@ -77,19 +80,19 @@ impl Passes {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
         let kept: Kept = serde_json::from_slice(&bytes).ok()?;
-        let of_it = kept.subject == tested.subject && kept.by == tested.by;
+        let of_it = kept.subject == tested.computation && kept.by == tested.by;
         (kept.schema == SCHEMA && of_it).then_some(kept.passed)
     }
 
     /// Keeps a pass, if that can be done: the next start is slower otherwise, and nothing else.
-    pub(super) fn keep(&self, tested: &Tested, passed: Passed) {
+    pub(super) fn keep(&self, tested: &Subject, passed: Passed) {
         let Some(folders) = &self.0 else {
             return;
         };
         let path = Self::place(&folders[0], tested);
         let kept = Kept {
             schema: SCHEMA,
-            subject: tested.subject.clone(),
+            subject: tested.computation.clone(),
             by: tested.by.clone(),
             passed,
         };
@@ -149,9 +152,9 @@ mod tests {
         wanted: 0.999_999,
     };
 
-    fn tested(subject: &str) -> Tested {
-        Tested {
-            subject: subject.to_owned(),
+    fn tested(subject: &str) -> Subject {
+        Subject {
+            computation: subject.to_owned(),
             by: "reid 1 on a machine".to_owned(),
         }
     }
@@ -171,13 +174,13 @@ mod tests {
         assert_eq!(passes.find(&a), Some(PASSED));
         assert_eq!(passes.find(&b), None);
         // Another that has come under this name, by whatever accident.
-        let path = |of: &Tested| Passes::place(&folders[0], of);
+        let path = |of: &Subject| Passes::place(&folders[0], of);
         std::fs::copy(path(&a), path(&b)).unwrap();
         assert_eq!(passes.find(&b), None);
         assert_eq!(files(&folders[0]), 2);
 
         // Another program or machine has to pass by itself, and takes the place.
-        let elsewhere = Tested {
+        let elsewhere = Subject {
             by: "reid 2 on a machine".to_owned(),
             ..a.clone()
         };
@@ -243,7 +246,7 @@ mod tests {
             set(path, right);
             assert_eq!(passes.find(&a), Some(PASSED));
         }
-        // A file of another user, who can change it whatever its mode says. Only root can give one away.
+        // A file of another user, who can change it whatever its mode is. Only root can give one away.
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
             assert_eq!(passes.find(&a), None);

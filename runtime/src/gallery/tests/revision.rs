@@ -161,7 +161,7 @@ fn what_cannot_be_merged_or_split_says_why() {
     let merges = [
         ("ada", "1", "both are 'ada': nothing to merge"),
         ("ada", "3", "would expire as 'person-7f3a91c2-000003'"),
-        ("eve", "ada", "nobody called 'eve'"),
+        ("eve", "ada", "no person called 'eve'"),
     ];
     for (from, into, wanted) in merges {
         let error = gallery.merge(from, into).unwrap_err().to_string();

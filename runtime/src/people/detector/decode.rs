@@ -123,7 +123,7 @@ impl Decoder {
         if !bbox.iter().all(|value| value.is_finite()) {
             return broken(&format!("a score of {score} and a box of {bbox:?}"));
         }
-        // A box without extent is nobody.
+        // A box without extent is no person.
         Ok((bbox[2] > 0.0 && bbox[3] > 0.0).then_some(Candidate { bbox, score }))
     }
 }

@@ -1,6 +1,6 @@
-//! What a detector's file does not say: how its input is scaled and what its output means.
+//! How a detector's input is scaled and what its output means: an ONNX file does not state it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -28,9 +28,9 @@ pub(super) const MAX_SIDE: usize = 4096;
 pub struct Preset {
     /// What the network reads.
     pub input: Input,
-    /// What it writes.
+    /// What it returns.
     pub output: Output,
-    /// Which boxes are taken.
+    /// Which boxes are kept.
     pub select: Select,
 }
 
@@ -68,7 +68,7 @@ pub enum Fit {
     Stretch,
 }
 
-/// What the numbers that come out mean.
+/// What the numbers of the output mean.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
@@ -86,7 +86,7 @@ pub struct Output {
     pub objectness: bool,
     /// Number of classes.
     pub classes: usize,
-    /// Class of people.
+    /// Index of the class person.
     pub person: usize,
 }
 
@@ -110,49 +110,26 @@ pub enum Boxes {
     Pixels,
 }
 
-/// Which boxes are taken.
+/// Which boxes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Select {
-    /// Least score, 0 to 1.
+    /// Minimum score, 0 to 1.
     pub score: f32,
-    /// Intersection over union at which the lower score gives way, 0 to 1.
+    /// Maximum intersection over union of two kept boxes, 0 to 1.
     pub overlap: f32,
 }
 
 impl Preset {
-    /// The preset for the detector `model`, and what to tell people about the choice: the one that
-    /// was asked for by name or file, or `MODEL.toml` beside the file. `None` if neither.
-    pub(super) fn find(
-        model: &Path,
-        asked: Option<&Path>,
-    ) -> Result<Option<(Self, String)>, String> {
-        if let Some(asked) = asked {
-            let built_in = BUILT_IN.iter().find(|(name, _)| asked == Path::new(name));
-            return match built_in {
-                Some((name, text)) => {
-                    let preset = Self::parse(text).map_err(|reason| format!("{name}: {reason}"))?;
-                    Ok(Some((preset, format!("preset {name}, as asked for"))))
-                }
-                None if asked.extension().is_some() => Ok(Some((
-                    Self::read(asked)?,
-                    format!("preset {}", asked.display()),
-                ))),
-                None => Err(format!(
-                    "there is no preset `{}`, wanted {} or a .toml file",
-                    asked.display(),
-                    Self::names()
-                )),
-            };
+    /// The preset `MODEL.toml` beside the detector `model`, and a description of it; `None` if there is
+    /// no such file.
+    pub(super) fn beside(model: &Path) -> Result<Option<(Self, String)>, String> {
+        let path = model.with_extension("toml");
+        if !path.exists() {
+            return Ok(None);
         }
-        let beside: PathBuf = model.with_extension("toml");
-        match beside.try_exists() {
-            Ok(true) => {
-                let said = format!("preset {}, which lies beside the model", beside.display());
-                Ok(Some((Self::read(&beside)?, said)))
-            }
-            _ => Ok(None),
-        }
+        let description = format!("preset {} beside the model", path.display());
+        Ok(Some((Self::read(&path)?, description)))
     }
 
     /// The built-in presets, by name.
@@ -163,7 +140,7 @@ impl Preset {
             .map(move |(name, text)| (*name, parse(text)))
     }
 
-    /// Names of the built-in presets, for people.
+    /// Names of the built-in presets.
     pub(super) fn names() -> String {
         BUILT_IN.map(|(name, _)| name).join(", ")
     }

@@ -12,7 +12,7 @@ const BOXES: usize = 42;
 /// Boxes of COCO as YOLOX gives them.
 const VALUES: usize = 85;
 
-/// A network that says `numbers`, whatever it sees, in an output of `shape`.
+/// A network that returns `numbers` for any input, in an output of `shape`.
 fn network(shape: &[usize], numbers: &[f32]) -> Graph {
     let (mut graph, mean) = mean_colour();
     let numbers = Weights::f32([numbers.len()], numbers).unwrap();
@@ -25,14 +25,14 @@ fn network(shape: &[usize], numbers: &[f32]) -> Graph {
         trans_b: false,
     });
     let flat = graph
-        .push1("said", gemm, [mean.into(), weight.into(), bias.into()])
+        .push1("found", gemm, [mean.into(), weight.into(), bias.into()])
         .unwrap();
     let mut shape: Vec<Dim> = shape.iter().map(|&n| Dim::Fixed(n)).collect();
     shape[0] = Dim::Batch;
-    let said = graph
+    let found = graph
         .push1("boxes", Op::Reshape { shape }, [flat.into()])
         .unwrap();
-    graph.output("output", said);
+    graph.output("output", found);
     graph
 }
 
@@ -103,6 +103,7 @@ fn preset_text(text: &str) -> String {
 }
 
 const YOLOX: &str = include_str!("../../../../configs/detectors/yolox.toml");
+const YOLOV8: &str = include_str!("../../../../configs/detectors/yolov8.toml");
 
 #[test]
 fn people_are_found() {
@@ -114,31 +115,25 @@ fn people_are_found() {
     ];
     let files = Files::new();
     let path = files.model(&network(&[1, BOXES, VALUES], &yolox(&people)));
-    let preset = files.text("size.toml", &preset_text(YOLOX));
-    for threads in [1, 2] {
-        let options = DetectorOptions {
-            threads,
-            ..DetectorOptions::default()
-        };
-        let mut detector = Detector::open(&path, Some(&preset), options).unwrap();
-        let mut found = Persons::new();
-        // Twice: nothing stays from the frame before.
-        for _ in 0..2 {
-            assert_eq!(detector.find(&frame(), &mut found).unwrap(), 0);
-            let boxes: Vec<[f32; 4]> = found.iter().map(|p| p.bbox.into()).collect();
-            // Half of the frame's size, at the top left: everything is twice as far.
-            let e = 1f32.exp();
-            let wanted = [
-                [0.0, 8.0 - 8.0 * e, 16.0, 16.0 * e],
-                [32.0, 0.0, 64.0, 64.0],
-            ];
-            assert_eq!(boxes.len(), 2, "{boxes:?}");
-            for (a, b) in boxes.as_flattened().iter().zip(wanted.as_flattened()) {
-                assert!((a - b).abs() < 1e-3, "{boxes:?}");
-            }
-            let scores: Vec<f32> = found.iter().filter_map(|p| p.score).collect();
-            assert!((scores[0] - 0.81).abs() < 1e-6 && (scores[1] - 0.45).abs() < 1e-6);
+    files.text("detector.toml", &preset_text(YOLOX));
+    let mut detector = Detector::open(&path).unwrap();
+    let mut found = Persons::new();
+    // Twice: nothing stays from the frame before.
+    for _ in 0..2 {
+        assert_eq!(detector.find(&frame(), &mut found).unwrap(), 0);
+        let boxes: Vec<[f32; 4]> = found.iter().map(|p| p.bbox.into()).collect();
+        // Half of the frame's size, at the top left: everything is twice as far.
+        let e = 1f32.exp();
+        let wanted = [
+            [0.0, 8.0 - 8.0 * e, 16.0, 16.0 * e],
+            [32.0, 0.0, 64.0, 64.0],
+        ];
+        assert_eq!(boxes.len(), 2, "{boxes:?}");
+        for (a, b) in boxes.as_flattened().iter().zip(wanted.as_flattened()) {
+            assert!((a - b).abs() < 1e-3, "{boxes:?}");
         }
+        let scores: Vec<f32> = found.iter().filter_map(|p| p.score).collect();
+        assert!((scores[0] - 0.81).abs() < 1e-6 && (scores[1] - 0.45).abs() < 1e-6);
     }
 }
 
@@ -160,18 +155,18 @@ fn the_network_sees_the_frame() {
         trans_b: false,
     });
     let flat = graph
-        .push1("said", gemm, [mean.into(), weight.into(), bias.into()])
+        .push1("found", gemm, [mean.into(), weight.into(), bias.into()])
         .unwrap();
     let shape = vec![Dim::Batch, Dim::Fixed(BOXES), Dim::Fixed(VALUES)];
-    let said = graph
+    let found = graph
         .push1("boxes", Op::Reshape { shape }, [flat.into()])
         .unwrap();
-    graph.output("output", said);
+    graph.output("output", found);
 
     let files = Files::new();
     let path = files.model(&graph);
     files.text("detector.toml", &preset_text(YOLOX));
-    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    let mut detector = Detector::open(&path).unwrap();
     let mut found = Persons::new();
     detector.find(&frame(), &mut found).unwrap();
     // Half of the input is the frame, the other half is the border.
@@ -193,9 +188,8 @@ fn more_people_than_there_are_places_are_counted() {
     }
     let files = Files::new();
     let path = files.model(&network(&[1, 84, count], &numbers));
-    let v8 = preset_text(include_str!("../../../../configs/detectors/yolov8.toml"));
-    files.text("detector.toml", &v8);
-    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    files.text("detector.toml", &preset_text(YOLOV8));
+    let mut detector = Detector::open(&path).unwrap();
     let mut found = Persons::new();
     assert_eq!(detector.find(&frame(), &mut found).unwrap(), 6);
     assert_eq!(found.len(), MAX_PEOPLE);
@@ -203,72 +197,49 @@ fn more_people_than_there_are_places_are_counted() {
 }
 
 #[test]
-fn presets_are_looked_up_and_named() {
+fn presets_are_found_and_named() {
     let files = Files::new();
-    let open = |path: &Path, preset: Option<&str>| {
-        let detector = Detector::open(path, preset.map(Path::new), DetectorOptions::default());
-        detector.map_or_else(|e| e.to_string(), |d| d.assumed().to_owned())
+    let open = |path: &Path| {
+        Detector::open(path).map_or_else(|e| e.to_string(), |d| d.assumed().to_owned())
     };
-    let v8 = network(&[1, 84, 10], &[0.0; 840]);
-    let cases = [
-        (
-            "by shape",
-            None,
-            "preset yolov8, which its output [1, 84, 10] looks like; input 640 x 640",
-        ),
-        (
-            "by name",
-            Some("yolov8"),
-            "preset yolov8, as asked for; input 640 x 640",
-        ),
-        (
-            "the wrong name",
-            Some("yolox"),
-            "output 0 is [1, 84, 10], wanted [1, boxes, values] with 8400 boxes of 85",
-        ),
-        (
-            "no such name",
-            Some("yolo"),
-            "there is no preset `yolo`, wanted yolox, yolov8 or a .toml",
-        ),
-        (
-            "no such file",
-            Some("nowhere/yolo.toml"),
-            "nowhere/yolo.toml: No such file",
-        ),
-    ];
-    let path = files.model(&v8);
-    for (name, preset, wanted) in cases {
-        let said = open(&path, preset);
-        // Our files fix the height and the width of the input, but not the size of the batch.
-        let wanted = wanted.replace("640 x 640", "64 x 32").replace("8400", "42");
-        assert!(said.contains(&wanted), "{name}: {said}");
-    }
-    files.text("detector.toml", "speed = 9");
-    let said = open(&path, None);
+    // Our files fix the height and the width of the input, but not the size of the batch.
+    let path = files.model(&network(&[1, 84, 10], &[0.0; 840]));
+    let by_shape = "preset yolov8, which its output [1, 84, 10] looks like; input 64 x 32";
+    assert_eq!(open(&path), by_shape);
+    files.text("detector.toml", YOLOV8);
+    let found = open(&path);
     assert!(
-        said.contains("detector.toml: ") && said.contains("unknown field `speed`"),
-        "{said}"
+        found.contains("detector.toml beside the model; input 64 x 32"),
+        "{found}"
+    );
+    files.text("detector.toml", YOLOX);
+    let found = open(&path);
+    let wanted = "output 0 is [1, 84, 10], wanted [1, boxes, values] with 42 boxes of 85";
+    assert!(found.contains(wanted), "{found}");
+    files.text("detector.toml", "speed = 9");
+    let found = open(&path);
+    assert!(
+        found.contains("detector.toml: ") && found.contains("unknown field `speed`"),
+        "{found}"
     );
 
     let path = Files::new();
     let unknown = path.model(&network(&[1, 10, 10], &[0.0; 100]));
-    let said = open(&unknown, None);
+    let found = open(&unknown);
     assert!(
-        said.contains(
+        found.contains(
             "its output [1, 10, 10] looks like none or several of the presets yolox, yolov8"
         ),
-        "{said}"
+        "{found}"
     );
 }
 
 #[test]
-fn broken_files_and_options_are_named() {
+fn broken_files_and_presets_are_named() {
     let files = Files::new();
     let good = files.model(&network(&[1, BOXES, VALUES], &yolox(&[])));
     let bytes = fs::read(&good).unwrap();
-    let open = |path: &Path, options| Detector::open(path, None, options).unwrap_err().to_string();
-    let ok = DetectorOptions::default();
+    let open = |path: &Path| Detector::open(path).unwrap_err().to_string();
     for (name, bytes) in [
         ("half.onnx", &bytes[..bytes.len() / 2]),
         ("text.onnx", b"no model"),
@@ -276,40 +247,30 @@ fn broken_files_and_options_are_named() {
     ] {
         let path = files.0.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let said = open(&path, ok);
-        assert!(said.contains(name), "{said}");
+        let found = open(&path);
+        assert!(found.contains(name), "{found}");
     }
     let huge = files.0.path().join("huge.onnx");
     fs::File::create(&huge)
         .unwrap()
         .set_len(MAX_BYTES + 1)
         .unwrap();
-    let said = open(&huge, ok);
+    let found = open(&huge);
     assert!(
-        said.contains("it has 536870913 bytes, wanted at most 536870912"),
-        "{said}"
+        found.contains("it has 536870913 bytes, wanted at most 536870912"),
+        "{found}"
     );
-    let missing = Detector::open(&files.0.path().join("none.onnx"), None, ok).unwrap_err();
+    let missing = Detector::open(&files.0.path().join("none.onnx")).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }), "{missing}");
 
-    let said = open(
-        &good,
-        DetectorOptions {
-            score: Some(f32::NAN),
-            ..ok
-        },
+    let wrong = YOLOX.replace("overlap = 0.45", "overlap = 2.0");
+    assert_ne!(wrong, YOLOX);
+    files.text("detector.toml", &wrong);
+    let found = open(&good);
+    assert!(
+        found.contains("select.overlap is 2, wanted 0 to 1"),
+        "{found}"
     );
-    assert!(said.contains("score is NaN, wanted 0 to 1"), "{said}");
-    let said = open(
-        &good,
-        DetectorOptions {
-            overlap: Some(2.0),
-            ..ok
-        },
-    );
-    assert!(said.contains("overlap is 2, wanted 0 to 1"), "{said}");
-    let said = open(&good, DetectorOptions { threads: 0, ..ok });
-    assert!(said.contains("threads are 0, wanted 1 to 256"), "{said}");
 }
 
 #[test]
@@ -319,12 +280,12 @@ fn a_network_that_gives_no_numbers_is_named() {
         &[1, BOXES, VALUES],
         &yolox(&[(7, [0.0; 4], f32::NAN, 0.9)]),
     ));
-    let mut detector = Detector::open(&path, None, DetectorOptions::default()).unwrap();
+    let mut detector = Detector::open(&path).unwrap();
     let mut found = Persons::new();
-    let said = detector.find(&frame(), &mut found).unwrap_err().to_string();
+    let found = detector.find(&frame(), &mut found).unwrap_err().to_string();
     assert!(
-        said.contains("detector.onnx") && said.contains("no number for box 7 of 42"),
-        "{said}"
+        found.contains("detector.onnx") && found.contains("no number for box 7 of 42"),
+        "{found}"
     );
     assert!(found.is_empty());
     let empty = Frame::default();

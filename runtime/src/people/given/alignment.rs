@@ -1,11 +1,9 @@
-//! Whether boxes of a file fit the frames that they name, or those before or behind them.
+//! Detects boxes of a file that are one frame off: programs count frames from 0 or from 1.
 //!
-//! Programs count frames from 0 or from 1, and few files say which. A box one frame off still lies
-//! on the picture, and what is embedded is then half a person. What moves in a frame tells: a pixel
-//! belongs to something that moves if it differs both from the frame before and from the one
-//! behind (three-frame differencing, Kameda and Minoh 1996). Boxes of people contain more of it
-//! than the rest of their own frame; if they contain more of it in the next frame, they belong there.
-//! Where people move by little between frames, the three are alike, and nothing is said.
+//! A pixel moves if it differs from both the previous and the next frame (three-frame differencing,
+//! Kameda and Minoh 1996). Boxes of persons contain more movement than the rest of their own frame;
+//! boxes that contain more of it in a neighbouring frame belong there. Where persons move little
+//! between frames, nothing is reported.
 
 use std::fmt;
 
@@ -17,23 +15,23 @@ use media::Frame;
 /// The longest side of the reduced pictures that are compared.
 const SIDE: usize = 160;
 
-/// Frames that are kept: two on each side of the one whose boxes are looked at.
+/// Frames that are kept: two on each side of the one whose boxes are compared.
 const KEPT: usize = 5;
 
-/// Boxes that must have been looked at before anything is said.
+/// Minimum number of compared boxes for a verdict.
 const MIN_BOXES: u64 = 20;
 
-/// How many times the movement the boxes must contain in another frame. Measured: 2.2 and 2.7 with
+/// Minimum ratio of the movement in another frame to that in the own frame. Measured: 2.2 and 2.7 with
 /// boxes one frame off at 1 frame a second; below 1.05 at 25, with right boxes and with wrong ones.
 const MARGIN: f64 = 1.25;
 
-/// The most that one box counts for, in levels of brightness: a few must not decide.
+/// Maximum weight of one box, in levels of brightness: a few must not decide.
 const MAX_MOVEMENT: f64 = 32.0;
 
 /// Collects how well boxes fit the frames around them.
 #[derive(Debug, Default)]
 pub(super) struct Alignment {
-    /// Size of the frames; anything else begins anew.
+    /// Size of the frames; another size resets.
     size: [usize; 2],
     step: usize,
     /// Size of the reduced pictures.
@@ -84,7 +82,7 @@ impl fmt::Display for Misaligned {
 }
 
 impl Alignment {
-    /// Looks at a frame with the boxes that the file gives it.
+    /// Adds a frame with the boxes of the file.
     pub(super) fn see(&mut self, frame: &Frame, persons: &[Person]) {
         let size = [frame.width, frame.height];
         if size.contains(&0) || frame.rgb.len() < frame.width * frame.height * 3 {
@@ -115,7 +113,7 @@ impl Alignment {
         }
     }
 
-    /// What the boxes so far say.
+    /// The result for the boxes so far.
     pub(super) fn verdict(&self) -> Option<Misaligned> {
         if self.boxes < MIN_BOXES {
             return None;

@@ -1,9 +1,8 @@
-//! Pixels that move become boxes: connected ones are joined, and parts of one person that are not
-//! connected are put on top of each other.
+//! A mask in, boxes out: connected pixels are joined, and separate parts of one person are stacked.
 
 use super::mask::Mask;
 
-/// The most parts that are looked at; smaller ones give way.
+/// Maximum number of parts; smaller ones are dropped.
 const MAX_PARTS: usize = 128;
 
 /// Parts are one above the other if so much of the narrower one is above or below the other...
@@ -11,18 +10,18 @@ const STACKED: f32 = 0.5;
 /// ...and not more than this share of their common height apart.
 const GAP: f32 = 0.15;
 
-/// Two that both look like people stay two if one person would have to be thinner than this: nobody
-/// who stands is, while halves of a person that a belt parts often look like people themselves.
+/// Two parts that each have the shape of a person stay two if their union is thinner than this: no
+/// standing person is, while the halves of a person that a belt separates often have that shape.
 const STANDING: f32 = 3.5;
 
-/// What a person looks like, sizes in pixels of the mask.
+/// Shape of a person, sizes in pixels of the mask.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
-    /// Lowest height.
+    /// Minimum height.
     pub(super) height: f32,
     /// Height divided by width.
     pub(super) aspect: [f32; 2],
-    /// Least share of the box that moves.
+    /// Minimum share of the box that moves.
     pub(super) fill: f32,
 }
 
@@ -77,7 +76,7 @@ impl Blob {
 }
 
 impl Shape {
-    /// Whether a blob looks like a person.
+    /// Whether a blob has the shape of a person.
     fn fits(&self, blob: &Blob) -> bool {
         let (width, height) = (blob.width(), blob.height());
         let [low, high] = self.aspect;
@@ -86,13 +85,13 @@ impl Shape {
             && blob.area as f32 >= self.fill * width * height
     }
 
-    /// Pixels below which a part is not worth looking at: an eighth of the smallest person.
+    /// Pixels below which a part is dropped: an eighth of the smallest person.
     fn speck(&self) -> u32 {
         (self.height * self.height / self.aspect[1] * self.fill / 8.0) as u32
     }
 
-    /// Whether two parts are one person: one is within the other's box, or they are stacked and do
-    /// not make somebody too thin.
+    /// Whether two parts are one person: one is within the other's box, or they are stacked and their
+    /// union is not too thin.
     fn joins(&self, a: &Blob, b: &Blob) -> bool {
         if a.contains(b) || b.contains(a) {
             return true;
@@ -113,8 +112,7 @@ impl Shape {
 impl Blobs {
     /// Buffers for masks of `width` x `height`, neither above [`super::reduce::SIDE`].
     pub(super) fn new(width: usize, height: usize) -> Self {
-        // A new label needs a pixel whose neighbours are not set: at most one in each square of
-        // four, and fewer than 2^16 for masks of 320 x 320.
+        // A new label needs a pixel without set neighbours: at most one in each square of four, and fewer than 2^16 for masks of 320 x 320.
         let labels = width.div_ceil(2) * height.div_ceil(2) + 1;
         Self {
             labels: [vec![0; width], vec![0; width]],
@@ -124,8 +122,8 @@ impl Blobs {
         }
     }
 
-    /// The blobs of `mask` that look like people, the largest first, and how many parts there
-    /// were no places for.
+    /// The blobs of `mask` with the shape of a person, the largest first, and the number of dropped
+    /// parts.
     pub(super) fn find(&mut self, mask: &Mask, shape: &Shape) -> (&[Blob], usize) {
         self.connect(mask);
         let left_out = self.collect(shape.speck());
@@ -299,7 +297,7 @@ mod tests {
     fn what_is_a_person() {
         type Case<'a> = (&'a str, &'a [[usize; 4]], &'a [[u16; 4]]);
         let cases: [Case<'_>; 12] = [
-            ("nobody", &[], &[]),
+            ("no person", &[], &[]),
             ("one", &[[5, 5, 10, 30]], &[[5, 5, 10, 30]]),
             (
                 "two, the larger first",

@@ -1,11 +1,11 @@
-//! How bright the scene is, compared with what was learnt: flickering lamps, automatic exposure and
-//! a cloud before the sun change every pixel by the same factor, and are no people.
+//! Brightness of the scene relative to the learnt one: flickering lamps, automatic exposure and clouds
+//! change every pixel by the same factor.
 
 /// Steps of an octave in the histogram: half a percent each.
 const STEPS: f32 = 128.0;
-/// Two octaves darker to two brighter; what lies beyond is not the light.
+/// Two octaves darker to two brighter; larger factors are not caused by light.
 const BINS: usize = 512;
-/// Pixels that are looked at, about; and the fewest that say something.
+/// Approximate number of sampled pixels, and the minimum for a result.
 const SAMPLES: usize = 4096;
 const FEWEST: u32 = 64;
 /// Darker pixels are noise, brighter ones are clipped.
@@ -13,12 +13,11 @@ const USABLE: std::ops::Range<f32> = 16.0..250.0;
 /// Ratios this many steps beside the middle belong to it: 6 %, twice the noise of a dark pixel.
 const NEAR: usize = 11;
 
-/// The factor from what the model expects to what is seen, the mean of the ratios around their
-/// median; `look` gives the brightness of each of `pixels`, seen and expected. `None` if too few
-/// pixels are usable.
+/// Ratio of observed to expected brightness: the mean of the ratios around their median. `look` returns
+/// the observed and the expected brightness of each of `pixels`. `None` if too few pixels are usable.
 ///
-/// The median alone moves when a part of the picture is covered by somebody dark; the middle of the
-/// ratios around it does not, as long as less than half of the picture is covered.
+/// The median alone moves when a dark person covers a part of the picture; the mean around it does not,
+/// as long as less than half of the picture is covered.
 pub(super) fn gain(pixels: usize, look: impl Fn(usize) -> [f32; 2]) -> Option<f32> {
     let step = pixels.div_ceil(SAMPLES).max(1);
     // A step that divides the width would look at a few columns only.
@@ -75,8 +74,8 @@ mod tests {
             ("as learnt", 1.0, 0, 20.0),
             ("5 % brighter", 1.05, 0, 20.0),
             ("exposure step", 0.6, 0, 20.0),
-            ("somebody dark before 38 %", 1.0, covered, 25.0),
-            ("somebody bright, brighter light", 1.3, covered, 230.0),
+            ("a dark person before 38 %", 1.0, covered, 25.0),
+            ("a bright person, brighter light", 1.3, covered, 230.0),
             ("twice as bright, half of it clipped", 2.0, 0, 20.0),
         ];
         for (name, wanted, covered, colour) in cases {

@@ -1,4 +1,4 @@
-//! Which pixels move, cleaned of specks and holes.
+//! A mask of moving pixels, cleaned of specks and holes.
 
 use super::mixture::Kind;
 
@@ -27,8 +27,7 @@ impl Mask {
         }
     }
 
-    /// Gives each pixel the value that five of the nine around it have. Specks go, and unlike after
-    /// an erosion arms and legs stay.
+    /// Majority filter of 3 x 3: removes specks and, unlike an erosion, keeps arms and legs.
     pub(super) fn smooth(&mut self) {
         self.columns(|above, here, below| above + here + below);
         self.rows(|left, here, right| left + here + right);

@@ -1,23 +1,22 @@
-//! What the empty scene looks like: for every pixel a mixture of Gaussians that is updated with
-//! each frame.
+//! Model of the empty scene: a mixture of Gaussians for every pixel, updated with each frame.
 //!
 //! The equations are those of Z. Zivkovic, "Improved adaptive Gaussian mixture model for background
 //! subtraction", ICPR 2004, and Z. Zivkovic and F. van der Heijden, "Efficient adaptive density
 //! estimation per image pixel for the task of background subtraction", Pattern Recognition Letters
 //! 27, 2006 (MOG2): a pixel has as many modes as it needs, weights are learnt with a prior against
 //! modes that nothing supports. Three things differ:
-//! - Weights and colours are learnt at different rates. A weight decides when somebody who stands
-//!   still becomes background, and wants a minute; a colour follows the daylight, and is at first
-//!   simply the mean of what was seen, so that five frames are enough to begin with.
+//! - Weights and colours are learnt at different rates. A weight decides when a person who stands still
+//!   becomes background, in about a minute; a colour follows the daylight, and is at first the mean of
+//!   the observed values, so that five frames are enough to start.
 //! - Both rates are of time, not of frames ([`Rates`]).
 //! - Pixels come in units of the scene's light ([`super::light`]).
 //!
-//! Shadows are told by the test of A. Prati et al., "Detecting moving shadows", PAMI 2003, as
+//! Shadows are detected by the test of A. Prati et al., "Detecting moving shadows", PAMI 2003, as
 //! MOG2's authors have it: a background colour that has only become darker.
 
 use super::reduce::Pixel;
 
-/// Modes of a pixel: the scene, a second one for what sways or blinks, and a newcomer.
+/// Modes of a pixel: the scene, a second one for what sways or blinks, and a new object.
 const MODES: usize = 3;
 
 /// Share of the time that the background is expected to be seen, `1 - c_f` in the paper.
@@ -30,7 +29,7 @@ const PRIOR: f32 = 0.01;
 const OWN: f32 = 9.0;
 
 /// Sums over the three planes. A new mode gets a deviation of 4.5 levels; below 2.4 differences are
-/// rounding and JPEG, and beyond 12 a pixel would hide everybody.
+/// rounding and JPEG, and beyond 12 a pixel would hide every person.
 const NEW_VARIANCE: f32 = 20.0;
 const VARIANCES: std::ops::RangeInclusive<f32> = 6.0..=150.0;
 
@@ -193,12 +192,12 @@ impl Block {
     #[inline(never)]
     #[expect(
         clippy::needless_range_loop,
-        reason = "a lane is a pixel: the same position in several arrays"
+        reason = "a lane of a SIMD register is a pixel: the same position in several arrays"
     )]
     fn expects(&mut self, pixels: &[[f32; LANES]; 3], rates: Rates, limits: Limits) -> bool {
         let [first, others @ ..] = &mut self.0;
         let mut square = [0.0; LANES];
-        let mut strangers = 0;
+        let mut others = 0;
         for lane in 0..LANES {
             let pixel = [pixels[0][lane], pixels[1][lane], pixels[2][lane]];
             let mean = [
@@ -210,9 +209,9 @@ impl Block {
             let variance = first.variance[lane];
             let own = square[lane] < OWN * variance;
             let background = square[lane] < limits.contrast * variance;
-            strangers |= u32::from(!(own & background));
+            others |= u32::from(!(own & background));
         }
-        if strangers != 0 {
+        if others != 0 {
             return false;
         }
 
@@ -254,7 +253,7 @@ impl Block {
     }
 }
 
-/// `f32::max` of numbers: one instruction, as nobody asks what a NaN is.
+/// `f32::max` of numbers: one instruction, as NaN does not matter.
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
@@ -469,7 +468,7 @@ mod tests {
 
     #[test]
     fn pixels_side_by_side_learn_as_each_alone() {
-        // A scene with noise, something that sways, and now and then somebody: blocks that are all
+        // A scene with noise, something that sways, and now and then a person: blocks that are all
         // background, mixed and all foreground. Odd in number, so that the last block is not full.
         const PIXELS: usize = 61;
         let mut mixture = Mixture::new(PIXELS);

@@ -6,8 +6,8 @@
 
 use media::{Frame, MAX_SIDE};
 
-/// The longest side of the reduced picture: people that are worth recognising are a few dozen
-/// pixels high in it.
+/// The longest side of the reduced picture: persons that can be recognised are a few dozen pixels
+/// high in it.
 pub(super) const SIDE: usize = 320;
 
 /// `[(R + 2 G + B) / 4, (R - G) / 2, (B - G) / 2]`: twice as bright a light doubles all three.
@@ -20,7 +20,7 @@ pub(super) struct Reduced {
     pub(super) factor: usize,
     pub(super) width: usize,
     pub(super) height: usize,
-    /// What [`Pixel`] says, each a picture of its own, so that a vector holds pixels.
+    /// The values of [`Pixel`], each a plane of its own, so that a SIMD register holds pixels.
     pub(super) planes: [Vec<f32>; 3],
     /// Columns of `factor` rows, added up.
     columns: Vec<u16>,

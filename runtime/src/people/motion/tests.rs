@@ -21,7 +21,7 @@ struct Look {
     noise: f32,
     /// Height of the dark bands that a rolling shutter makes of a flickering lamp, as a share.
     bands: f32,
-    /// Somebody in a red jacket: left, top, width, height.
+    /// A person in a red jacket: left, top, width, height.
     person: Option<[usize; 4]>,
 }
 
@@ -233,7 +233,7 @@ fn the_light_is_nobody_and_hides_nobody() {
     let mut found = Persons::new();
     for n in 0..120 {
         let time = f64::from(n) / 4.0;
-        // Exposure steps every two and a half seconds; somebody passes in the second half of each.
+        // Exposure steps every two and a half seconds; a person passes in the second half of each.
         let gain = [1.0, 1.4, 0.7, 1.2][n as usize / 10 % 4];
         let person = (n >= 30 && n % 10 >= 5).then_some([20 + n as usize, 20, 28, 90]);
         let person = person.filter(|[left, ..]| *left < 130);
