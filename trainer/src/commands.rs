@@ -111,7 +111,7 @@ pub(crate) fn renamed_flag(arguments: &[String]) -> Option<String> {
 /// Prints which files of a data set's folder are in no part of it.
 fn noted(set: Dataset) -> Dataset {
     for reason in &set.left_out {
-        cli::say!("note: {}: left out: {reason}", set.name);
+        tracing::warn!("{}: left out: {reason}", set.name);
     }
     set
 }

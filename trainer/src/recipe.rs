@@ -330,7 +330,7 @@ impl Recipe {
                 .ok_or_else(|| format!("`{setting}` is no setting: wanted key=value"))?;
             settings::put(&mut table, key.trim(), settings::value(value.trim()))?;
         }
-        refuse_renamed(&table)?;
+        settings::refuse_renamed(&table, &RENAMED)?;
         // The default has every key: there is nothing optional.
         let whole = Table::try_from(Self::default()).expect("plain data always has a TOML form");
         let keys = settings::paths(&whole);
@@ -434,20 +434,6 @@ impl Recipe {
         }
         Ok(())
     }
-}
-
-/// Refuses a key that has another name now.
-fn refuse_renamed(table: &Table) -> Result<(), String> {
-    for (old, new) in RENAMED {
-        let (sections, key) = old.rsplit_once('.').expect("each is in a section");
-        let section = sections
-            .split('.')
-            .try_fold(table, |table, name| table.get(name)?.as_table());
-        if section.is_some_and(|section| section.contains_key(key)) {
-            return Err(format!("key `{old}` is now called `{new}`"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

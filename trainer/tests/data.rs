@@ -59,7 +59,7 @@ fn a_data_set_is_described_and_a_broken_one_fails() {
     assert_eq!(report["broken"][0]["path"], path);
     let output = trainer(&[], root.path());
     let (text, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
-    assert_eq!(error, "trainer: 1 of 7 images cannot be decoded\n");
+    assert_eq!(error, "trainer: error: 1 of 7 images cannot be decoded\n");
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("LEAK: 1 person to train with"), "{text}");
     assert!(text.contains(&format!("broken: {path}: ")), "{text}");

@@ -410,7 +410,7 @@ fn what_cannot_be_trained_is_said_before_it_is_tried() {
         assert!(said.contains(wanted), "{arguments}: {said}");
         assert_eq!(
             said.lines()
-                .filter(|line| line.starts_with("trainer: "))
+                .filter(|line| line.starts_with("trainer: error: "))
                 .count(),
             1,
             "{said}"

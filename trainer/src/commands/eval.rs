@@ -101,10 +101,10 @@ impl Eval {
         };
         let opened = load::open(&self.weights, &overrides)?;
         for note in opened.notes.iter().chain(&opened.report.left_out()) {
-            cli::say!("note: {note}");
+            tracing::warn!("{note}");
         }
         for fresh in &opened.report.fresh {
-            cli::say!("note: {} is not in the file: {}", fresh.ours, fresh.reason);
+            tracing::warn!("{} is not in the file: {}", fresh.ours, fresh.reason);
         }
         let options = DatasetOptions {
             layout: self.layout,

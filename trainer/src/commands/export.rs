@@ -192,7 +192,7 @@ impl Export {
             })
             .transpose()?;
         if folding.is_none() && foldable {
-            cli::say!("note: the folding was not verified: use --images DIR");
+            tracing::warn!("the folding was not verified: use --images DIR");
         }
         let verified = match (&self.verify_against, &images) {
             (Some(reference), Some(images)) => {
@@ -311,7 +311,7 @@ impl Export {
             };
             let opened = load::open(&self.weights, &overrides)?;
             for note in opened.notes.iter().chain(&opened.report.left_out()) {
-                cli::say!("note: {note}");
+                tracing::warn!("{note}");
             }
             for fresh in &opened.report.fresh {
                 anyhow::ensure!(
@@ -369,8 +369,8 @@ impl Int8 {
             self.calib_count
         );
         if images.calibration.len() < FEW {
-            cli::say!(
-                "note: {} are few to calibrate on: use some hundred of many persons",
+            tracing::warn!(
+                "{} are few to calibrate on: use some hundred of many persons",
                 cli::count(images.calibration.len(), "image")
             );
         }
@@ -428,9 +428,7 @@ impl Int8 {
         let found = accuracy.run(exported, Some(quantiser), shown)?;
         drop(stages);
         let held_back = if images.held_back.is_empty() {
-            cli::say!(
-                "note: too few images to hold some back, so int8 was not compared with float"
-            );
+            tracing::warn!("too few images to hold some back, so int8 was not compared with float");
             None
         } else {
             let count = images.held_back.len() as u64;
@@ -492,7 +490,7 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut passed_over = PassedOver::default();
     let pictures = pictures_below(folder, &mut passed_over)?;
     if !passed_over.is_empty() {
-        cli::say!("note: {}: {passed_over}", folder.display());
+        tracing::warn!("{}: {passed_over}", folder.display());
     }
     Ok(pictures)
 }

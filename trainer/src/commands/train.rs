@@ -272,7 +272,7 @@ impl Train {
         };
         let begun = load::init(init, &asked, recipe.seed)?;
         for note in &begun.notes {
-            cli::say!("note: {note}");
+            tracing::warn!("{note}");
         }
         let report = &begun.report;
         for left in report
@@ -280,10 +280,10 @@ impl Train {
             .iter()
             .map(|fresh| (&fresh.ours, &fresh.reason))
         {
-            cli::say!("note: {} is initialised at random: {}", left.0, left.1);
+            tracing::warn!("{} is initialised at random: {}", left.0, left.1);
         }
         for note in report.left_out() {
-            cli::say!("note: {note}");
+            tracing::warn!("{note}");
         }
         Ok(TrainInput {
             net: begun.net,
@@ -405,11 +405,7 @@ impl TrainObserver for ProgressObserver {
             let _ = cli::json(record);
             return;
         }
-        let line = line(record, self.epochs);
-        match &self.bar {
-            Some(bar) if !bar.is_hidden() => bar.suspend(|| cli::say!("{line}")),
-            _ => cli::say!("{line}"),
-        }
+        cli::say_above_bar(&line(record, self.epochs));
     }
 }
 
