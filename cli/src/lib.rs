@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 pub use docs::DocsCommand;
 pub use errors::{closed_pipe, one_line};
-pub use log::{LogOptions, say_above_bar, say_line};
+pub use log::{LogOptions, keep_above, say_above_bar, say_line};
 pub use printable::{is_unprintable, printable, without_passwords};
 pub use replace::{Replacement, replace_file, sync_folder};
 

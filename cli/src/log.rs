@@ -12,10 +12,10 @@ use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::printable::printable;
@@ -56,23 +56,23 @@ impl LogOptions {
             program,
             format: self.log_format,
         });
-        let info = || EnvFilter::default().add_directive(LevelFilter::INFO.into());
+        let level = |level: LevelFilter| Targets::new().with_default(level);
         let mut wrong = None;
-        let filter = match (self.log_level, std::env::var(EnvFilter::DEFAULT_ENV)) {
-            (Some(level), _) => EnvFilter::default().add_directive(level.into()),
-            (None, Err(_)) => info(),
-            (None, Ok(text)) => EnvFilter::builder().parse(text).unwrap_or_else(|error| {
+        let filter = match (self.log_level, std::env::var("RUST_LOG")) {
+            (Some(chosen), _) => level(chosen),
+            (None, Err(_)) => level(LevelFilter::INFO),
+            (None, Ok(text)) => text.parse().unwrap_or_else(|error: ParseError| {
                 wrong = Some(error);
-                info()
+                level(LevelFilter::INFO)
             }),
         };
-        let subscriber = tracing_subscriber::fmt()
+        let lines = tracing_subscriber::fmt::layer()
             // They would be written with `eprintln!`, which panics where stderr cannot be written to.
             .log_internal_errors(false)
-            .with_env_filter(filter)
             .event_format(formatter)
             .with_writer(|| AboveBar)
-            .finish();
+            .with_filter(filter);
+        let subscriber = tracing_subscriber::registry().with(lines);
         // A test may start the log of several programs in its process.
         let _ = tracing::subscriber::set_global_default(subscriber);
         if let Some(error) = wrong {
@@ -87,8 +87,8 @@ pub(crate) fn is_json() -> bool {
     FORMATTER.get().is_some_and(json)
 }
 
-/// Messages stand above this bar from now on.
-pub(crate) fn keep_above(bar: &ProgressBar) {
+/// Writes messages above this bar from now on; [`progress`](crate::progress) calls it.
+pub fn keep_above(bar: &ProgressBar) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
 }
 

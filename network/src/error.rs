@@ -59,7 +59,7 @@ pub enum Error {
 
     /// What was computed here is not what the model's [receipt](crate::self_test) says: compute on
     /// something else, or get a fresh copy of the file.
-    #[error("the receipt is not reproduced: {what} is {found}, wanted {wanted}")]
+    #[error("the self-test fails: {what} is {found}, wanted {wanted}")]
     NotReproduced {
         /// What was compared, with the golden crop and the step.
         what: String,

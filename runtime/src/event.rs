@@ -95,7 +95,7 @@ pub trait Sink {
 
     /// Takes something that a person should know and that stops nothing.
     fn note(&mut self, note: &dyn std::fmt::Display) {
-        cli::say!("reid: note: {note}");
+        tracing::warn!("{note}");
     }
 }
 

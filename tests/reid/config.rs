@@ -171,3 +171,39 @@ fn variables_that_stand_for_no_key_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_flag_and_its_key_have_one_name() {
+    // Flags of one call, and two that are named for one of what their key lists or tabulates.
+    const WITHOUT_KEY: [&str; 9] = [
+        "config",
+        "gallery",
+        "help",
+        "log-format",
+        "log-level",
+        "max-frames",
+        "overwrite",
+        "resize",
+        "zone",
+    ];
+    let keys = reid!["config", "keys", "--json"].succeeds().json();
+    let keys: Vec<&str> = keys["keys"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|key| key["path"].as_str().expect("a text"))
+        .collect();
+    let help = reid!["run", "--help"].succeeds().stdout;
+    let flags: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.trim_start().split_once("--"))
+        .filter(|(before, _)| before.is_empty() || before.ends_with(", "))
+        .filter_map(|(_, rest)| rest.split([' ', '=']).next())
+        .collect();
+    assert!(flags.contains(&"save-video"), "{flags:?}");
+    for flag in flags {
+        let name = flag.replace('-', "_");
+        let is_key = keys.iter().any(|key| key.rsplit('.').next() == Some(&name));
+        assert!(is_key != WITHOUT_KEY.contains(&flag), "--{flag}: {keys:?}");
+    }
+}

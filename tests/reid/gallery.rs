@@ -294,7 +294,7 @@ fn part_of_the_images_being_unreadable_is_told() {
         "--json"
     ]
     .succeeds_partly()
-    .says(&["reid: skipped:", "broken.jpg"])
+    .says(&["reid: warning: skipped:", "broken.jpg"])
     .json();
     assert_eq!(
         (&report["images"], &report["unreadable"]),

@@ -391,7 +391,7 @@ fn a_broken_frame_is_passed_over_and_named() {
     ]
     .succeeds_partly()
     .says(&[
-        "reid: skipped:",
+        "reid: warning: skipped:",
         "clip.avi: frame 2:",
         "passed over: 1 x broken frame",
     ]);

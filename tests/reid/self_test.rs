@@ -1,5 +1,4 @@
-//! A model that proves itself: its seal, its receipt, and what the program does where they do not
-//! hold.
+//! Digest and self-test of a model, and what the program does if they fail.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use serde_json::Value;
 use crate::example::{Folder, crops, metadata, network, write_with};
 use crate::program::{Reid, keys, reid};
 
-/// The contract of the example's network with a receipt, as the plain executor computes it.
+/// The metadata of the example's network with a self-test, as the reference executor computes it.
 fn with_self_test() -> ModelMetadata {
     let mut metadata = metadata();
     let [height, width] = fixtures::net::SIZE;
@@ -43,7 +42,7 @@ fn with_self_test() -> ModelMetadata {
     metadata
 }
 
-/// Writes the example's network with what is said of it, sealed as an exporter does.
+/// Writes the example's network with metadata and digest, as an exporter does.
 fn with_digest(json: &str, path: &Path) {
     let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]);
     let bytes = network::onnx::write_bytes_with_digest(&network(), &metadata);
@@ -56,7 +55,7 @@ fn integers() -> Graph {
     fixtures::quantised::quantise(&network(), &preprocessing).expect("it can be quantised")
 }
 
-/// Its contract, with the receipt that the plain executor of plans writes.
+/// Its metadata, with the self-test of the reference executor of plans.
 fn with_integer_self_test() -> ModelMetadata {
     let mut metadata = metadata();
     let plan = Plan::new(&integers(), &metadata.preprocessing).expect("it can be planned");
@@ -95,7 +94,7 @@ fn integers_with_digest(metadata: &ModelMetadata, path: &Path) {
     std::fs::write(path, bytes.expect("it has a form")).expect("the model can be written");
 }
 
-/// The example's network with its receipt.
+/// The example's network with its self-test.
 fn model(folder: &Folder) -> PathBuf {
     let path = folder.at("person.onnx");
     with_digest(&with_self_test().to_json(), &path);
@@ -117,7 +116,7 @@ fn embed(model: &Path, folder: &Folder) -> Reid {
 }
 
 #[test]
-fn a_receipt_is_reproduced_and_shown() {
+fn a_self_test_is_run_and_reported() {
     let folder = Folder::new();
     let path = model(&folder);
     let report = reid!["model", "verify", path, "--json"].succeeds().json();
@@ -212,7 +211,7 @@ fn a_changed_file_is_refused_by_its_sha256() {
     for (what, at, why) in [
         ("a weight", weight, digest),
         ("a name", find("stripes"), digest),
-        ("the receipt", find("\"embeddings\":[\"") + 20, digest),
+        ("the self-test", find("\"embeddings\":[\"") + 20, digest),
         ("the bound", find("\"close\":0.9999") + 8, digest),
         (
             "the digest",
@@ -224,7 +223,7 @@ fn a_changed_file_is_refused_by_its_sha256() {
             find(DIGEST_KEY),
             "states no sha256 of itself",
         ),
-        ("the key of the contract", find(METADATA_KEY), digest),
+        ("the key of the metadata", find(METADATA_KEY), digest),
     ] {
         let mut changed = whole.clone();
         // Digits stay digits, letters letters.
@@ -242,7 +241,7 @@ fn a_changed_file_is_refused_by_its_sha256() {
 }
 
 #[test]
-fn a_receipt_that_contradicts_the_contract_is_refused() {
+fn a_self_test_that_contradicts_the_metadata_is_refused() {
     let folder = Folder::new();
     let path = folder.at("person.onnx");
     let json = with_self_test().to_json();
@@ -356,11 +355,11 @@ fn a_backend_that_computes_something_else_is_refused() {
     let folder = Folder::new();
     let path = folder.at("person.onnx");
     let mut metadata = with_self_test();
-    let self_test = metadata.self_test.as_mut().expect("a receipt");
+    let self_test = metadata.self_test.as_mut().expect("a self-test");
     self_test.embeddings.swap(0, 1);
     with_digest(&metadata.to_json(), &path);
     let why = [
-        "the receipt is not reproduced",
+        "the self-test fails",
         "golden crop 0 is 0.",
         "at least 0.9999",
     ];
@@ -499,21 +498,21 @@ fn integers_that_differ_fall_back_to_floats_loudly() {
     let folder = Folder::new();
     let path = folder.at("int8.onnx");
     let mut metadata = with_integer_self_test();
-    let self_test = metadata.self_test.as_mut().expect("a receipt");
+    let self_test = metadata.self_test.as_mut().expect("a self-test");
     let steps = &mut self_test.exact.as_mut().expect("integers").steps;
     let name = steps[1].name.clone();
     steps[1].sums[1] = network::self_test::Checksum::of(b"something else");
     integers_with_digest(&metadata, &path);
     let step = format!("what step `{name}` writes for golden crop 1");
     embed(&path, &folder).succeeds().says(&[
-        "reid: warning: refused kernels int8: the receipt is not reproduced",
+        "reid: warning: refused kernels int8: the self-test fails",
         &step,
         "embedding on cpu (tract",
         "as kernels int8 was refused",
         "self-test passed: close",
     ]);
     let ended = reid!["model", "verify", path, "--json"].fails();
-    let report = ended.says(&["not reproduced by kernels int8"]).json();
+    let report = ended.says(&["the self-test fails on kernels int8"]).json();
     assert_eq!(report["backends"][0]["passed"], Value::Null);
     assert_eq!(report["backends"][1]["passed"]["level"], "close");
     reid!["model", "verify", path, "--device", "tract"].succeeds();

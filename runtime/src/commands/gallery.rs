@@ -156,8 +156,8 @@ pub(super) fn look_alikes(
 ) -> runtime::Result<Vec<String>> {
     let alike = gallery.look_alikes(name)?;
     for other in &alike {
-        cli::say!(
-            "reid: note: '{name}' is a new person whose name looks like '{other}': {}",
+        tracing::warn!(
+            "'{name}' is a new person whose name looks like '{other}': {}",
             difference(name, other)
         );
     }

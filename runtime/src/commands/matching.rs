@@ -176,8 +176,8 @@ impl Enroll {
             let embedding = embedded.embeddings.row(index);
             let Resemblance { own, other } = gallery.resemblance(&self.name, embedding)?;
             if let Some(own) = own.filter(|own| own.similarity >= SAME) {
-                cli::say!(
-                    "reid: note: {path} is an exemplar of '{}' already: not stored again",
+                tracing::warn!(
+                    "{path} is an exemplar of '{}' already: not stored again",
                     own.name
                 );
                 person = Some(own.identity);
@@ -215,8 +215,8 @@ impl Enroll {
             similarity,
         } in &resembles
         {
-            cli::say!(
-                "reid: note: {image} is enrolled as '{}' and resembles '{identity}' ({similarity:.3}): if they \
+            tracing::warn!(
+                "{image} is enrolled as '{}' and resembles '{identity}' ({similarity:.3}): if they \
                  are one person, `reid gallery merge` makes one of them",
                 summary.name
             );

@@ -81,7 +81,7 @@ impl Run {
             return Ok(outcome);
         };
         for also in errors {
-            cli::say!("reid: note: {}", one_line(also.chain()));
+            tracing::warn!("{}", one_line(also.chain()));
         }
         Err(first)
     }
@@ -154,7 +154,7 @@ impl<'a> Ready<'a> {
             let lane = |watched: &Watched, source: &dyn Source| {
                 let people = People::open(&watched.people)?;
                 if let Some(note) = people.note() {
-                    cli::say!("reid: note: {}: {note}", watched.people.how);
+                    tracing::warn!("{}: {note}", watched.people.how);
                 }
                 Lane::new(watched.name(source), people, dim, &self.tracks, &numbers)
             };
@@ -240,7 +240,7 @@ fn tell(cameras: &[(String, Arc<CameraCounts>)]) {
     for (name, counts) in cameras {
         let (gaps, lost) = (counts.gaps(), counts.lost());
         if gaps + lost > 0 {
-            cli::say!("reid: note: {name}: disconnected {gaps} x, {lost} x frame without a buffer");
+            tracing::warn!("{name}: disconnected {gaps} x, {lost} x frame without a buffer");
         }
     }
 }
@@ -276,19 +276,19 @@ fn watch(
             }
             Ok(Turn::Broken(error)) => {
                 turns += 1;
-                bar.suspend(|| cli::say!("reid: skipped: {error}"));
+                tracing::warn!("skipped: {error}");
                 outcome = Outcome::Partly;
             }
             // No frame of those that were asked for.
             Ok(Turn::Away(error)) => {
-                bar.suspend(|| cli::say!("reid: waiting: {error}"));
+                tracing::warn!("waiting: {error}");
                 outcome = Outcome::Partly;
             }
             Ok(Turn::Idle) => {}
             Ok(Turn::Ended) => break Ok(outcome),
             // The rest of this source is lost, the sources behind it are not.
             Err(runtime::Error::Source(error)) => {
-                bar.suspend(|| cli::say!("reid: skipped the rest: {error}"));
+                tracing::warn!("skipped the rest: {error}");
                 break Ok(Outcome::Partly);
             }
             Err(error) => break Err(error.into()),
@@ -297,7 +297,7 @@ fn watch(
     bar.finish_and_clear();
     let note = pipeline.note();
     if let Some(note) = &note {
-        cli::say!("reid: note: {}", note.text);
+        tracing::warn!("{}", note.text);
     }
     let ended = ended.map(|outcome| match note {
         Some(note) if note.incomplete => Outcome::Partly,
@@ -310,10 +310,10 @@ fn watch(
         .filter_map(|lane| lane.people().unused())
         .filter(|_| whole)
     {
-        cli::say!("reid: note: {unused}");
+        tracing::warn!("{unused}");
     }
     for misaligned in lanes.iter().filter_map(|lane| lane.people().misaligned()) {
-        cli::say!("reid: note: {misaligned}");
+        tracing::warn!("{misaligned}");
     }
     (summary, ended)
 }

@@ -363,7 +363,9 @@ impl TrainObserver for ProgressObserver {
             let template = "{bar:24} {pos}/{len} steps, {eta} left, {msg}";
             let style = ProgressStyle::with_template(template).expect("the template is a constant");
             let left = u64::from(epochs - epoch + 1) * steps as u64;
-            ProgressBar::new(left).with_style(style)
+            let bar = ProgressBar::new(left).with_style(style);
+            cli::keep_above(&bar);
+            bar
         });
         bar.set_message(format!("epoch {epoch} of {epochs}"));
     }

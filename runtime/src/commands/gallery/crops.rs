@@ -28,7 +28,7 @@ impl Crops {
             match remove(folder, crop) {
                 Ok(()) => result.deleted += 1,
                 Err(reason) => {
-                    cli::say!("reid: a crop was not deleted: {reason}");
+                    tracing::warn!("a crop was not deleted: {reason}");
                     result.left += 1;
                 }
             }

@@ -71,7 +71,7 @@ impl ReEmbed {
                 result.map_err(|reason| format!("{}: {reason}", path.display()))
             });
             if let Err(reason) = found {
-                bar.suspend(|| cli::say!("reid: skipped: {reason}"));
+                tracing::warn!("skipped: {reason}");
                 return Ok(None);
             }
             let view = View::new(&frame.rgb, frame.width, frame.height)?;

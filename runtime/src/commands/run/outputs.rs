@@ -85,7 +85,7 @@ impl Outputs {
     fn close(&mut self) {
         for video in self.videos.drain(..).flatten() {
             if let Err(error) = video.finish() {
-                cli::say!("reid: note: {error}");
+                tracing::warn!("{error}");
                 self.cut_short.get_or_insert(error);
             }
         }
@@ -188,7 +188,7 @@ impl Sink for Outputs {
         if let Some(video) = &mut self.videos[lane] {
             let pushed = video.push(&frame.rgb, frame.width, frame.height, frame.stream_time);
             if let Err(error) = pushed {
-                cli::say!("reid: note: {error}");
+                tracing::warn!("{error}");
                 self.cut_short.get_or_insert(error);
             }
         }
@@ -204,7 +204,7 @@ impl Videos {
         let path: PathBuf = video::path_for(&self.path, index, self.names.len(), name);
         let video = Video::create(Path::new(&path), self.settings);
         video
-            .inspect_err(|error| cli::say!("reid: note: no video: {error}"))
+            .inspect_err(|error| tracing::warn!("no video: {error}"))
             .ok()
     }
 }

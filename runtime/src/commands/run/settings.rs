@@ -339,7 +339,7 @@ impl Watched {
         };
         let camera = media::camera::open(camera, self.request()?, clock)?;
         if let Some(note) = camera.format_note() {
-            cli::say!("reid: note: {}: {note}", self.spec);
+            tracing::warn!("{}: {note}", self.spec);
         }
         let counts = Some(camera.counts());
         Ok(Open {
