@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use self::bootstrap::{Bootstrap, Interval};
 use crate::data::dataset::{Dataset, Image};
+use crate::export::dot;
 use crate::{Error, Result};
 
 /// Crops that [`CosineAgreement::worst`] names.
@@ -408,10 +409,6 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() {
         return f64::NAN;
     }
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
-        products.sum()
-    };
     // Rounding must not make two equal ones nearer than equal.
     (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0)
 }

@@ -222,7 +222,7 @@ fn check_finite(graph: &Graph) -> Result<()> {
     floats.try_for_each(|(name, values)| Error::check_finite(name, values))
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
     products.sum()
 }

@@ -1,5 +1,7 @@
-//! SVG pictures for the run folder: contact sheets of crops ([`sheet`]), curves of a log ([`curves`]) and
-//! scatter plots of embeddings ([`scatter`]). Images are embedded in the file as JPEG.
+//! Pictures of a training: crops, a log or points go in, an SVG with its images inside comes out.
+//!
+//! [`sheet`] shows crops, of a batch or of what a query found; [`curves`] shows a log; [`scatter`]
+//! shows embeddings in two dimensions.
 
 pub mod curves;
 pub mod scatter;

@@ -106,7 +106,7 @@ pub fn fit_budget(
 
 /// Layers, operations and bytes of a network, and the float part of each. These are counts: times
 /// depend on the device and are measured there (`reid bench`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrecisionCost {
     /// Convolutions and matrix products.
     pub layers: usize,
@@ -127,12 +127,8 @@ impl PrecisionCost {
     #[must_use]
     pub fn of(graph: &Graph) -> Self {
         let mut price = Self {
-            layers: 0,
-            layers_float: 0,
-            macs: 0,
-            macs_float: 0,
             bytes: graph.params().iter().map(|p| bytes(&p.tensor)).sum(),
-            bytes_float: 0,
+            ..Self::default()
         };
         // A weight that several nodes use is carried once.
         let mut carried = BTreeSet::new();

@@ -8,12 +8,13 @@ mod page;
 use std::path::Path;
 
 use retrieval::open_set::OpenSet;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Comparison;
 use super::budget::{BudgetTrial, PrecisionCost};
 use super::collapse::CollapseCheck;
 use super::sensitivity::LayerSensitivity;
+use crate::export::quantise::Bins;
 use crate::picture::Crop;
 use crate::{Error, Result};
 
@@ -21,7 +22,7 @@ use crate::{Error, Result};
 pub const SCHEMA: u32 = 2;
 
 /// The report of one export.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AccuracyReport {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -80,7 +81,7 @@ pub struct SensitivityReport {
 }
 
 /// A layer, or another step whose result is quantised.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LayerReport {
     /// Its name.
     pub name: String,
@@ -97,7 +98,7 @@ pub struct LayerReport {
     /// Zero point of its result.
     pub zero: Option<i32>,
     /// How its results are distributed over the calibration images.
-    pub histogram: Option<Bars>,
+    pub histogram: Option<Bins>,
     /// Mean square error of quantising its result.
     pub mse: Option<f64>,
     /// Signal to quantisation noise of its result, in dB.
@@ -110,19 +111,6 @@ pub struct LayerReport {
     pub weights: u64,
 }
 
-/// A histogram with bars of one width.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Bars {
-    /// Lower edge of the first bar.
-    pub from: f32,
-    /// Width of each.
-    pub width: f32,
-    /// Numbers in each, exact zeros left out.
-    pub counts: Vec<u64>,
-    /// Numbers that are exactly zero.
-    pub zeros: u64,
-}
-
 impl AccuracyReport {
     /// A report in which nothing is known but the network and the file.
     #[must_use]
@@ -130,21 +118,11 @@ impl AccuracyReport {
         Self {
             schema: SCHEMA,
             program: concat!("trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
-            command: Vec::new(),
-            seeds: Vec::new(),
             net: net.to_owned(),
             file: file.to_owned(),
-            settings: Vec::new(),
             before,
             after,
-            file_bytes: None,
-            collapse: None,
-            comparison: None,
-            open_set: None,
-            budget: None,
-            sensitivity: None,
-            layers: Vec::new(),
-            notes: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -74,8 +74,8 @@ pub fn subset(set: &Dataset, images: usize) -> Result<Dataset> {
     })
 }
 
-/// `count` items from all over a list, at the most.
-fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
+/// At most `count` items, spread over a list.
+pub(crate) fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
     let count = count.min(items.len());
     let at = |number: usize| items[number * items.len() / count].clone();
     (0..count).map(at).collect()

@@ -36,7 +36,7 @@ pub struct Image {
 
 /// Images to train with, to search for and to search in; each list in an order that depends on the
 /// names of the files only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dataset {
     /// The name of the folder.
     pub name: String,
@@ -191,12 +191,8 @@ impl Dataset {
 
     fn empty() -> Self {
         Self {
-            name: String::new(),
-            train: Vec::new(),
-            query: Vec::new(),
-            gallery: Vec::new(),
             cameras: true,
-            left_out: Vec::new(),
+            ..Self::default()
         }
     }
 

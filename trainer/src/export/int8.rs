@@ -16,6 +16,7 @@ use super::device::DeviceNetwork;
 use super::quantise::{Calibrated, Images, Progress, QuantiseOptions, calibrate};
 use super::{EmbeddingDifference, Exported, Reader};
 use crate::Result;
+use crate::accuracy::sensitivity::spread;
 use crate::nets::Net;
 use crate::qat::QatNetwork;
 
@@ -54,9 +55,10 @@ pub fn split(images: &[PathBuf], count: usize) -> CalibrationSplit {
     let (held_back, calibration): (Vec<usize>, Vec<usize>) =
         (0..images.len()).partition(|&index| is_held_back(index));
     let of = |indices: &[usize], count: usize| {
-        let taken = count.min(indices.len());
-        (0..taken)
-            .map(|i| images[indices[i * indices.len() / taken]].clone())
+        let taken = spread(indices, count);
+        taken
+            .into_iter()
+            .map(|index| images[index].clone())
             .collect()
     };
     CalibrationSplit {

@@ -7,7 +7,7 @@ use pages::chart::{Axis, Histogram, Plot, drawing};
 use pages::{Count, Header, Page, Thousands, figure, fixed, percent, table};
 use retrieval::open_set::{OpenSet, OperatingPoint};
 
-use super::{AccuracyReport, Bars, DropBudget, LayerReport, SensitivityReport};
+use super::{AccuracyReport, Bins, DropBudget, LayerReport, SensitivityReport};
 use crate::Result;
 use crate::accuracy::Comparison;
 use crate::accuracy::bootstrap::Interval;
@@ -332,7 +332,7 @@ fn layers(layers: &[LayerReport]) -> Markup {
 }
 
 /// How results are distributed, from the least to the greatest; what the range cuts off is marked.
-fn histogram(bars: &Bars, range: Option<[f32; 2]>) -> Markup {
+fn histogram(bars: &Bins, range: Option<[f32; 2]>) -> Markup {
     let end = bars.from + bars.width * bars.counts.len() as f32;
     let numbers: u64 = bars.counts.iter().sum();
     let label = format!(

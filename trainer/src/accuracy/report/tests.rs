@@ -48,7 +48,7 @@ fn report() -> AccuracyReport {
         range: Some([-0.1875, 4.2031]),
         scale: Some(0.017_218_43),
         zero: Some(11),
-        histogram: Some(Bars {
+        histogram: Some(Bins {
             from: -0.5,
             width: 0.25,
             counts: vec![1, 0, 900, 250, 3],
@@ -62,16 +62,11 @@ fn report() -> AccuracyReport {
     };
     let kept = LayerReport {
         name: "conv1".to_owned(),
+        op: layer.op.clone(),
         float: true,
-        method: String::new(),
-        range: None,
-        scale: None,
-        zero: None,
-        histogram: None,
-        mse: None,
-        sqnr: None,
-        weight_sqnr: None,
-        ..layer.clone()
+        macs: layer.macs,
+        weights: layer.weights,
+        ..LayerReport::default()
     };
     AccuracyReport {
         command: ["trainer", "export", "--eval", "my crops", "it's"]

@@ -59,7 +59,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Results of the evaluation, for the summary of the export.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Measured {
     comparison: Option<Comparison>,
     collapse: Option<CollapseCheck>,
@@ -100,14 +100,9 @@ impl AccuracyArgs {
         }
         let before = PrecisionCost::of(&exported.graph);
         let mut found = Measured {
-            comparison: None,
-            collapse: None,
-            retrieval: None,
-            open_set: None,
-            budget: None,
-            sensitivity: None,
             before,
             after: before,
+            ..Measured::default()
         };
         let preprocessing = exported.metadata.preprocessing;
         let embed = |graph: &Graph, images: &[Image]| {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use network::graph::{Graph, Node};
-use trainer::accuracy::report::{Bars, LayerReport};
-use trainer::export::quantise::{Bins, QuantisationRecord, ValueRecord};
+use trainer::accuracy::report::LayerReport;
+use trainer::export::quantise::{QuantisationRecord, ValueRecord};
 
 use super::accuracy::QuantiserReport;
 
@@ -27,7 +27,9 @@ pub(super) fn report_of(
             macs,
             weights,
             float: true,
-            ..empty(name, op)
+            name: name.clone(),
+            op: op.to_owned(),
+            ..LayerReport::default()
         }
     }));
     let options = &record.options;
@@ -77,48 +79,20 @@ fn of_value(
     };
     let params = value.params;
     let edge = |byte: i32| (byte - params.zero_point) as f32 * params.scale;
-    let Bins {
-        from,
-        width,
-        counts,
-        zeros,
-    } = value.histogram.clone();
     LayerReport {
         method: value.method.to_owned(),
         range: Some(params.bytes.map(edge)),
         scale: Some(params.scale),
         zero: Some(params.zero_point),
-        histogram: Some(Bars {
-            from,
-            width,
-            counts,
-            zeros,
-        }),
+        histogram: Some(value.histogram.clone()),
         mse: Some(value.mse),
         sqnr: decibels(value.noise),
         weight_sqnr: layer.and_then(|layer| decibels(layer.noise)),
         macs,
         weights,
-        ..empty(layer.map_or(name, |layer| &layer.name), op)
-    }
-}
-
-/// A layer with name and operator only.
-fn empty(name: &str, op: &str) -> LayerReport {
-    LayerReport {
-        name: name.to_owned(),
+        name: layer.map_or(name, |layer| &layer.name).clone(),
         op: op.to_owned(),
-        float: false,
-        method: String::new(),
-        range: None,
-        scale: None,
-        zero: None,
-        histogram: None,
-        mse: None,
-        sqnr: None,
-        weight_sqnr: None,
-        macs: 0,
-        weights: 0,
+        ..LayerReport::default()
     }
 }
 

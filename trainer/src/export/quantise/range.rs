@@ -140,30 +140,26 @@ pub(super) fn pooled(histogram: &Histogram, scheme: Scheme) -> (&'static str, Qu
 
 /// The range with the least mean square error.
 fn mse(histogram: &Histogram, scheme: Scheme) -> QuantParams {
-    let [low, high] = histogram.range();
-    let clipped = |step: usize| {
-        let share = step as f32 / STEPS as f32;
-        QuantParams::covering([low * share, high * share], scheme)
-    };
-    (STEPS / 6..=STEPS)
-        .map(clipped)
-        .map(|params| (params.mean_square_error(histogram), params))
-        .min_by(|a, b| a.0.total_cmp(&b.0))
-        .expect("there is at least one step")
-        .1
+    least(histogram, scheme, |params| {
+        params.mean_square_error(histogram)
+    })
 }
 
 /// The range with the least Kullback-Leibler divergence of the quantised distribution from the
 /// measured one, as TensorRT calibrates (Migacz, GTC 2017). Zeros, which are exact, are left out.
 fn kl(histogram: &Histogram, scheme: Scheme) -> QuantParams {
-    let [low, high] = histogram.range();
+    least(histogram, scheme, |params| divergence(histogram, params))
+}
+
+/// The clipped range with the least `error`.
+fn least(histogram: &Histogram, scheme: Scheme, error: impl Fn(QuantParams) -> f64) -> QuantParams {
     let clipped = |step: usize| {
         let share = step as f32 / STEPS as f32;
-        QuantParams::covering([low * share, high * share], scheme)
+        let params = QuantParams::covering(histogram.range().map(|end| end * share), scheme);
+        (error(params), params)
     };
     (STEPS / 6..=STEPS)
         .map(clipped)
-        .map(|params| (divergence(histogram, params), params))
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .expect("there is at least one step")
         .1
