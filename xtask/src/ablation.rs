@@ -1,9 +1,7 @@
-//! The paper's ladder: what each trick adds to the standard baseline, measured by runs of `trainer`.
+//! The ablation of the paper: the effect of each trick on the standard baseline, from runs of `trainer`.
 //!
-//! Every run is a folder, kept; a run that is there already is not made again, and one that was cut
-//! off goes on: the whole can be stopped at any time, and a table grows when it is asked for again. A
-//! machine that can hold several makes several at once (`--jobs`). Tables are Markdown on stdout: mean and spread over the seeds, without a claim about the
-//! order.
+//! Each run has a folder. Complete runs are reused and interrupted ones resumed, so the command can be
+//! stopped at any time. Tables are Markdown on stdout: mean and range over the seeds.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,20 +15,20 @@ use serde_json::Value;
 
 use super::{built_trainer, run};
 
-/// Measure what each trick of the paper adds, on a data set
+/// Measure the effect of each trick of the paper on a data set
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Ablation {
     /// Data set to train and test with
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Data sets of other domains, which every row is tested on as well
+    /// Data sets of other scenes, on which every row is evaluated as well
     #[arg(long, value_name = "DIR", num_args = 0..)]
     cross: Vec<PathBuf>,
-    /// Where runs are kept
+    /// Folder of the runs
     #[arg(long, value_name = "DIR", default_value = "runs/ablation")]
     out: PathBuf,
-    /// Which tables
+    /// Tables to print
     #[arg(
         long,
         value_enum,
@@ -38,25 +36,25 @@ pub(crate) struct Ablation {
         default_value = "tricks,necks"
     )]
     tables: Vec<Table>,
-    /// Seeds of each run, 1 to so many
+    /// Number of seeds for each row: 1 to N
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Networks of their table
+    /// Networks of the table `backbones`
     #[arg(long, value_delimiter = ',', default_values_t = BACKBONES.map(str::to_owned))]
     backbones: Vec<String>,
-    /// Epochs of the warm-up; a run that is shorter than the paper's wants a shorter one
+    /// Warm-up epochs; shorter runs than the paper's need fewer
     #[arg(long, value_name = "EPOCHS", default_value_t = 10)]
     warmup: u32,
-    /// Runs that are trained at once
+    /// Runs to train at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// A built trainer to run [default: it is built here]
+    /// Program `trainer` to run [default: built from source]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
     /// More settings for every run, for example schedule.epochs=40; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Passed on to `trainer train` and `trainer eval`, for example --precision=bf16
+    /// Arguments for `trainer train` and `trainer eval`, for example --precision=bf16
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -80,7 +78,7 @@ enum Table {
     Backbones,
 }
 
-/// The paper's ladder: name, and what it changes in what came before. `{warmup}` is `--warmup`.
+/// The tricks in order: name and settings. `{warmup}` stands for `--warmup`.
 const TRICKS: [(&str, &[&str]); 7] = [
     ("standard baseline", &[]),
     ("+ warm-up", &["schedule.warmup_epochs={warmup}"]),
@@ -99,7 +97,7 @@ const SIZES: [[usize; 2]; 3] = [[64, 32], [96, 48], [128, 64]];
 
 const BACKBONES: [&str; 4] = ["resnet18", "resnet50", "osnet_x0_25", "mobilenet_v2"];
 
-/// What the ladder begins with, at a size that a CPU can train.
+/// The settings of every row, at a size that a CPU can train.
 const BEGINNING: [&str; 3] = [
     "model.backbone=resnet18",
     "model.size=[128, 64]",
@@ -113,10 +111,10 @@ struct Line {
     settings: Vec<String>,
 }
 
-/// What `trainer eval` is asked about a run, and the file beside the run that keeps the answer.
+/// A kind of evaluation of a run, kept in a file of the run folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
-    /// One row for the data set, and one for each of another domain.
+    /// One row for the data set and one for each of `--cross`.
     Cross,
     /// One row for each feature and metric.
     Necks,
@@ -156,8 +154,7 @@ impl Ablation {
         let worker = || -> Result<()> {
             while let Some((line, seed, question)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let folder = self.folder(line, *seed);
-                // Two tables may ask for one run at the same time: the second question is answered
-                // when the tables are made.
+                // Two tables may need the same run: the second evaluation is done with the tables.
                 let first = (training.lock().expect("no thread panics here")).insert(folder);
                 if first {
                     let run = self.trained(line, *seed)?;
@@ -177,7 +174,7 @@ impl Ablation {
         })
     }
 
-    /// A row a line: rank-1 and mAP on the data set, and on each of another domain.
+    /// One row for each line: rank-1 and mAP on the data set and on each of `--cross`.
     fn table(&self, title: &str, lines: &[Line]) -> Result<()> {
         let others: Vec<String> = (self.cross.iter())
             .map(|folder| format!(" rank-1 on {0} | mAP on {0} |", name_of(folder)))
@@ -202,7 +199,7 @@ impl Ablation {
         Ok(())
     }
 
-    /// Before and behind the neck, by both metrics: the whole ladder, and the same without the neck.
+    /// Both features by both metrics: all tricks, and the same without the neck.
     fn necks(&self) -> Result<()> {
         println!("| Network | feature | metric | rank-1 | mAP |\n|---|---|---|---|---|");
         for line in self.lines(Table::Necks) {
@@ -211,9 +208,9 @@ impl Ablation {
                 let report = self.evaluated(&self.trained(&line, seed)?, Question::Necks)?;
                 let found = report["rows"].as_array().context("no rows")?;
                 for (at, row) in found.iter().enumerate() {
-                    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+                    let text = |key: &str| row[key].as_str().map(str::to_owned).context("no name");
                     if rows.len() <= at {
-                        let name = format!("{} | {}", text("feature"), text("metric"));
+                        let name = format!("{} | {}", text("feature")?, text("metric")?);
                         rows.push((name, Vec::new(), Vec::new()));
                     }
                     let score = |key: &str| row["plain"][key].as_f64().context("no score");
@@ -272,7 +269,7 @@ impl Ablation {
         Ok(folder)
     }
 
-    /// What `trainer eval` says of a run, kept beside it.
+    /// The report of `trainer eval` on a run, kept in its folder.
     fn evaluated(&self, folder: &Path, question: Question) -> Result<Value> {
         let kept = folder.join(match question {
             Question::Cross => "cross.json",
@@ -362,7 +359,7 @@ impl Table {
     }
 }
 
-/// Every row with all that came before it.
+/// Each trick with all tricks before it.
 fn tricks(warmup: u32) -> Vec<Line> {
     let mut settings: Vec<String> = Vec::new();
     let mut tricks = Vec::new();
@@ -452,7 +449,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rung_has_all_that_came_before() {
+    fn every_row_has_all_tricks_before_it() {
         let tricks = tricks(4);
         assert_eq!(tricks[1].settings, ["schedule.warmup_epochs=4"]);
         assert_eq!(tricks.len(), 7);
