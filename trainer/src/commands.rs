@@ -15,8 +15,13 @@ mod synth;
 #[cfg(feature = "torch")]
 mod train;
 
-use clap::{Parser, Subcommand};
+use std::path::Path;
+
+use clap::{Args, Parser, Subcommand};
 use trainer::data::Dataset;
+use trainer::import::Overrides;
+use trainer::load::{self, OpenedNet};
+use trainer::nets::Backbone;
 
 /// Train, evaluate, import, quantise and export networks for person re-identification.
 #[derive(Debug, Parser)]
@@ -106,6 +111,50 @@ pub(crate) fn renamed_flag(arguments: &[String]) -> Option<String> {
         |(of, old, _): &&(&str, &str, &str)| of == command && names.iter().any(|n| n == old);
     let (_, old, new) = RENAMED_FLAGS.iter().find(found)?;
     Some(format!("{command}: `{old}` is now called `{new}`"))
+}
+
+/// Flags that describe the network in a file of weights.
+#[derive(Debug, Args)]
+struct NetworkArgs {
+    /// Architecture, if the file does not determine it, for example resnet50
+    #[arg(long)]
+    arch: Option<Backbone>,
+    /// Height and width of the input in pixels, for example 384x128
+    #[arg(long, value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// Whether a ReLU follows the first BatchNorm: true or false
+    #[arg(long)]
+    stem_relu: Option<bool>,
+    /// Prefix of the network's names, if the file holds several networks, for example
+    /// `module.encoder_q`
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Leave out trained tensors without a parameter in the network, and list them; otherwise such a
+    /// file is refused
+    #[arg(long)]
+    drop_unused: bool,
+}
+
+impl NetworkArgs {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            backbone: self.arch,
+            size: self.size,
+            last_stride: None,
+            stem_relu: self.stem_relu,
+            prefix: self.prefix.clone(),
+            drop_unused: self.drop_unused,
+        }
+    }
+
+    /// Opens the network in a file, and prints the notes on it.
+    fn open(&self, weights: &Path) -> anyhow::Result<OpenedNet> {
+        let opened = load::open(weights, &self.overrides())?;
+        for note in opened.notes.iter().chain(&opened.report.left_out()) {
+            tracing::warn!("{note}");
+        }
+        Ok(opened)
+    }
 }
 
 /// Prints which files of a data set's folder are in no part of it.

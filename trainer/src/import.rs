@@ -19,7 +19,7 @@ use crate::weights::{WeightFile, read_all};
 use crate::{Error, Result};
 use pth::Pth;
 
-pub use assign::{DroppedTensor, IgnoredTensor, ImportReport, MissingParam, UsedTensor, assign};
+pub use assign::{ImportReport, MissingParam, UnusedTensor, UsedTensor, assign};
 pub use deduce::{Deduced, Overrides, spec_for};
 pub use names::{Naming, NamingFamily, recognise};
 
@@ -38,7 +38,7 @@ enum SourceKind {
 }
 
 /// An object of a checkpoint that is not a weight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SkippedObject {
     /// Under which name.
     pub name: String,
@@ -46,6 +46,7 @@ pub struct SkippedObject {
     pub reason: String,
     /// Whether it holds tensors that may belong to the network: floats that are neither an
     /// optimiser's nor a loss's.
+    #[serde(skip)]
     pub trained: bool,
 }
 

@@ -9,7 +9,7 @@ use network::model::{Model, ModelOptions};
 use network::onnx::{self, ReadOptions};
 
 use crate::checkpoint::{NetInfo, default_preprocessing};
-use crate::import::{self, DroppedTensor, IgnoredTensor, ImportReport, Overrides};
+use crate::import::{self, ImportReport, Overrides, UnusedTensor};
 use crate::nets::{self, Net, ParamRole};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
@@ -258,7 +258,7 @@ pub fn resume_onnx(path: &Path) -> Result<(Net, NetInfo)> {
 }
 
 /// The error for trained tensors that the network has no parameter for.
-fn refused_tensors(dropped: &[DroppedTensor]) -> String {
+fn refused_tensors(dropped: &[UnusedTensor]) -> String {
     const SHOWN: usize = 8;
     let shown = dropped.iter().take(SHOWN);
     let shown: Vec<String> = (shown.map(|i| format!("`{}` ({})", i.name, i.reason))).collect();
@@ -275,15 +275,14 @@ fn refused_tensors(dropped: &[DroppedTensor]) -> String {
 
 fn add_skipped(report: &mut ImportReport, source: &import::WeightSource) {
     for skipped in source.skipped() {
-        let (name, reason) = (skipped.name.clone(), skipped.reason.clone());
-        if skipped.trained {
-            report.dropped.push(DroppedTensor {
-                name,
-                reason,
-                of_backbone: false,
-            });
-        } else {
-            report.ignored.push(IgnoredTensor { name, reason });
-        }
+        let list = match skipped.trained {
+            true => &mut report.dropped,
+            false => &mut report.ignored,
+        };
+        list.push(UnusedTensor {
+            name: skipped.name.clone(),
+            reason: skipped.reason.clone(),
+            of_backbone: false,
+        });
     }
 }

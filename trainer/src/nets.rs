@@ -86,45 +86,27 @@ pub struct Spec {
 
 /// What computes features from the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "&'static str")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are those of the papers")]
 pub enum Backbone {
-    #[serde(rename = "resnet18")]
     ResNet18,
-    #[serde(rename = "resnet34")]
     ResNet34,
-    #[serde(rename = "resnet50")]
     ResNet50,
-    #[serde(rename = "resnet101")]
     ResNet101,
-    #[serde(rename = "resnet152")]
     ResNet152,
-    #[serde(rename = "resnet18_ibn_a")]
     ResNet18IbnA,
-    #[serde(rename = "resnet34_ibn_a")]
     ResNet34IbnA,
-    #[serde(rename = "resnet50_ibn_a")]
     ResNet50IbnA,
-    #[serde(rename = "resnet101_ibn_a")]
     ResNet101IbnA,
-    #[serde(rename = "se_resnet50")]
     SeResNet50,
-    #[serde(rename = "se_resnext50")]
     SeResNeXt50,
-    #[serde(rename = "osnet_x1_0")]
     OsNetX1_0,
-    #[serde(rename = "osnet_x0_75")]
     OsNetX0_75,
-    #[serde(rename = "osnet_x0_5")]
     OsNetX0_5,
-    #[serde(rename = "osnet_x0_25")]
     OsNetX0_25,
-    #[serde(rename = "osnet_ibn_x1_0")]
     OsNetIbnX1_0,
-    #[serde(rename = "mobilenet_v2")]
     MobileNetV2,
-    #[serde(rename = "repvgg_a0")]
     RepVggA0,
 }
 

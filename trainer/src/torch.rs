@@ -28,8 +28,7 @@ pub enum Mode {
 
 /// Precision of convolutions and matrix products. All else, parameters included, is f32, except with
 /// [`Precision::F64`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Precision {
     /// 32-bit float.
     #[default]
@@ -39,6 +38,7 @@ pub enum Precision {
     /// 64-bit float for everything, parameters included: what a formula is compared with. In f32 an
     /// activation that rounds to the other side of a ReLU's corner moves a gradient by 0.4 %, and
     /// Adam's first step by all of it.
+    #[value(skip)]
     F64,
 }
 

@@ -61,7 +61,10 @@ fn a_data_set_is_described_and_a_broken_one_fails() {
     let (text, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
     assert_eq!(error, "trainer: error: 1 of 7 images cannot be decoded\n");
     let text = String::from_utf8(text).unwrap();
-    assert!(text.contains("LEAK: 1 person to train with"), "{text}");
+    assert!(
+        text.contains("LEAK: 1 person in both training and test"),
+        "{text}"
+    );
     assert!(text.contains(&format!("broken: {path}: ")), "{text}");
 }
 
@@ -82,7 +85,7 @@ fn what_is_no_data_set_is_refused() {
         (
             &["--layout", "markt"],
             2,
-            "layout `markt` is unknown; wanted one of market",
+            "[possible values: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs, folders]",
         ),
     ];
     for (args, code, wanted) in cases {

@@ -38,9 +38,8 @@ struct Check {
     /// Folder of the data set; several are joined
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// Layout of the folder: market, msmt17, cuhk03-detected, cuhk03-labeled, pairs or folders
-    /// [default: recognised by its content]
-    #[arg(long, value_name = "LAYOUT")]
+    /// Layout of the folder [default: recognised by its content]
+    #[arg(long, value_enum)]
     layout: Option<DatasetLayout>,
     /// Share of the persons for the test, 0 to 1, for layouts without a split: pairs, folders
     #[arg(long, value_name = "SHARE", default_value_t = TestSplit::default().test)]
@@ -306,7 +305,7 @@ fn text(report: &DatasetReport) -> Vec<String> {
             ""
         };
         lines.push(format!(
-            "LEAK: {} are in both training and test: {}{more}",
+            "LEAK: {} in both training and test: {}{more}",
             cli::count(report.leaked.len(), "person"),
             shown.collect::<Vec<_>>().join(", ")
         ));

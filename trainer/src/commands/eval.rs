@@ -10,13 +10,11 @@ use trainer::data::dataset::{Dataset, DatasetLayout, DatasetOptions};
 use trainer::evaluate::clusters::{Clusters, clusters};
 use trainer::evaluate::projection::projection;
 use trainer::evaluate::{self, EvalSettings, Feature, Metric, ScoreTable, TestSet};
-use trainer::import::Overrides;
-use trainer::load;
-use trainer::nets::Backbone;
 use trainer::picture::{Crop, scatter, sheet};
 use trainer::torch::Module;
 use trainer::torch::extract::{self, ExtractOptions};
 
+use super::NetworkArgs;
 use super::hardware::Hardware;
 
 /// Evaluate a network on labelled images: rank-1, rank-5, rank-10, mAP, mINP
@@ -36,7 +34,7 @@ pub(super) struct Eval {
     #[arg(long, value_name = "DIR", num_args = 1..)]
     cross: Vec<PathBuf>,
     /// QdqLayout of the folders [default: recognised by their content]
-    #[arg(long)]
+    #[arg(long, value_enum)]
     layout: Option<DatasetLayout>,
     /// Feature before (ft) or after the neck (fi) [default: fi if there is a neck]
     #[arg(long, value_enum)]
@@ -50,12 +48,8 @@ pub(super) struct Eval {
     /// Add scores after k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)
     #[arg(long)]
     rerank: bool,
-    /// Architecture, if the file does not determine it, for example resnet50
-    #[arg(long)]
-    arch: Option<Backbone>,
-    /// Height and width of the input in pixels, for example 384x128
-    #[arg(long, value_parser = super::size)]
-    size: Option<[usize; 2]>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
@@ -94,15 +88,7 @@ struct Report {
 impl Eval {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let device = self.hardware.open()?;
-        let overrides = Overrides {
-            backbone: self.arch,
-            size: self.size,
-            ..Overrides::default()
-        };
-        let opened = load::open(&self.weights, &overrides)?;
-        for note in opened.notes.iter().chain(&opened.report.left_out()) {
-            tracing::warn!("{note}");
-        }
+        let opened = self.network.open(&self.weights)?;
         for fresh in &opened.report.fresh {
             tracing::warn!("{} is not in the file: {}", fresh.ours, fresh.reason);
         }

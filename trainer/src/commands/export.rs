@@ -23,9 +23,10 @@ use trainer::export::quantise::{
 use trainer::export::{self, EmbeddingDifference, Exported};
 use trainer::import::{ImportReport, Overrides};
 use trainer::load::{self, OpenedNet};
-use trainer::nets::{self, Backbone, Neck, Spec};
+use trainer::nets::{self, Neck, Spec};
 
 use self::accuracy::{AccuracyArgs, Measured, QuantiserReport};
+use super::NetworkArgs;
 use super::stages::Stages;
 
 /// Write a network as the ONNX file that `reid` runs
@@ -42,23 +43,8 @@ pub(super) struct Export {
     /// Output file
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
-    /// Architecture, if the file does not determine it, for example resnet50
-    #[arg(long)]
-    arch: Option<Backbone>,
-    /// Height and width of the input in pixels, for example 384x128
-    #[arg(long, value_parser = super::size)]
-    size: Option<[usize; 2]>,
-    /// Whether a ReLU follows the first BatchNorm: true or false
-    #[arg(long)]
-    stem_relu: Option<bool>,
-    /// Prefix of the network's names, if the file holds several networks, for example
-    /// `module.encoder_q`
-    #[arg(long)]
-    prefix: Option<String>,
-    /// Leave out trained tensors without a parameter in the network, and list them; otherwise such a
-    /// file is refused
-    #[arg(long)]
-    drop_unused: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Seed of `--weights random`
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -301,18 +287,7 @@ impl Export {
 
     fn open(&self) -> anyhow::Result<OpenedNet> {
         if self.weights != Path::new("random") {
-            let overrides = Overrides {
-                backbone: self.arch,
-                size: self.size,
-                stem_relu: self.stem_relu,
-                prefix: self.prefix.clone(),
-                drop_unused: self.drop_unused,
-                ..Overrides::default()
-            };
-            let opened = load::open(&self.weights, &overrides)?;
-            for note in opened.notes.iter().chain(&opened.report.left_out()) {
-                tracing::warn!("{note}");
-            }
+            let opened = self.network.open(&self.weights)?;
             for fresh in &opened.report.fresh {
                 anyhow::ensure!(
                     fresh.ours.starts_with("classifier."),
@@ -324,10 +299,10 @@ impl Export {
             }
             return Ok(opened);
         }
-        let backbone = self.arch.context("--weights random needs --arch")?;
+        let backbone = self.network.arch.context("--weights random needs --arch")?;
         let spec = Spec {
             backbone,
-            size: self.size.unwrap_or(Spec::default().size),
+            size: self.network.size.unwrap_or(Spec::default().size),
             neck: Neck::Bnneck,
             ..Spec::default()
         };

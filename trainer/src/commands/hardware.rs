@@ -1,6 +1,6 @@
 //! Flags for device, precision and threads.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use trainer::data::loader::LoaderOptions;
 use trainer::torch::Precision;
 use trainer::torch::device::{self, DeviceChoice};
@@ -8,24 +8,18 @@ use trainer::torch::device::{self, DeviceChoice};
 /// Device, precision and threads.
 #[derive(Debug, Args)]
 pub(super) struct Hardware {
-    /// Device: cpu or cuda
-    #[arg(long, value_name = "D", default_value = "cpu")]
+    /// Device
+    #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceChoice,
     /// Precision of convolutions and matrix products; bf16 is twice as fast on processors that have it
     #[arg(long, value_enum, default_value = "f32")]
-    precision: Number,
+    precision: Precision,
     /// Computing threads, 0 for one per core; results are reproducible with the same number
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: u16,
     /// Threads that read images, at most 256; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Number {
-    F32,
-    Bf16,
 }
 
 impl Hardware {
@@ -39,10 +33,7 @@ impl Hardware {
     }
 
     pub(super) fn precision(&self) -> Precision {
-        match self.precision {
-            Number::F32 => Precision::F32,
-            Number::Bf16 => Precision::Bf16,
-        }
+        self.precision
     }
 
     pub(super) fn loader(&self) -> LoaderOptions {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use trainer::import::{self, IgnoredTensor, ImportReport, ListedTensor, Overrides};
+use trainer::import::{self, ImportReport, ListedTensor, Overrides, SkippedObject, UnusedTensor};
 use trainer::load;
-use trainer::nets::{Backbone, Spec};
+
+use super::NetworkArgs;
+use trainer::nets::Spec;
 
 /// Convert published weights (.pth, .safetensors), or list the tensors of a file (also .onnx)
 ///
@@ -27,26 +29,11 @@ pub(super) struct Import {
     /// Output file for the weights [default: print the report only]
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Architecture, if the file does not determine it, for example resnet50
-    #[arg(long)]
-    arch: Option<Backbone>,
-    /// Height and width of the input in pixels, for example 384x128
-    #[arg(long, value_parser = super::size)]
-    size: Option<[usize; 2]>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Stride of the last stage, 1 or 2
     #[arg(long)]
     last_stride: Option<usize>,
-    /// Whether a ReLU follows the first BatchNorm: true or false
-    #[arg(long)]
-    stem_relu: Option<bool>,
-    /// Prefix of the network's names, if the file holds several networks, for example
-    /// `module.encoder_q`
-    #[arg(long)]
-    prefix: Option<String>,
-    /// Leave out trained tensors without a parameter in the network, and list them; otherwise such a
-    /// file is refused
-    #[arg(long)]
-    drop_unused: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -56,7 +43,7 @@ pub(super) struct Import {
 struct Listing {
     schema: u32,
     tensors: Vec<ListedTensor>,
-    beside: Vec<IgnoredTensor>,
+    beside: Vec<SkippedObject>,
 }
 
 #[derive(Serialize)]
@@ -74,24 +61,15 @@ impl Import {
     pub(super) fn run(self) -> anyhow::Result<()> {
         if self.list {
             let source = import::open(&self.file)?;
-            let beside = source.skipped().iter();
-            let beside = beside.map(|skipped| IgnoredTensor {
-                name: skipped.name.clone(),
-                reason: skipped.reason.clone(),
-            });
             return self.print_list(Listing {
                 schema: 1,
                 tensors: source.list(),
-                beside: beside.collect(),
+                beside: source.skipped().to_vec(),
             });
         }
         let overrides = Overrides {
-            backbone: self.arch,
-            size: self.size,
             last_stride: self.last_stride,
-            stem_relu: self.stem_relu,
-            prefix: self.prefix.clone(),
-            drop_unused: self.drop_unused,
+            ..self.network.overrides()
         };
         let opened = load::open(&self.file, &overrides)?;
         let Some(spec) = &opened.info.spec else {
@@ -147,32 +125,26 @@ impl Import {
             spec.backbone, report.family, report.classes
         )];
         lines.extend(report.notes.iter().map(|note| format!("assumed: {note}")));
-        lines.push(format!("used {}", used.len()));
-        let rows = used.iter().map(|u| {
-            let ours = if u.theirs == u.ours {
-                "the same"
-            } else {
-                &u.ours
-            };
-            vec![
-                "  ".to_owned() + &u.theirs,
-                "->".to_owned(),
-                ours.to_owned(),
-            ]
+        let mut section = |title: &str, rows: Vec<Vec<String>>| {
+            lines.push(format!("{title} {}", rows.len()));
+            lines.extend(cli::table(&rows));
+        };
+        let indented = |name: &String| "  ".to_owned() + name;
+        let used = used.iter().map(|used| {
+            let same = used.theirs == used.ours;
+            let ours = if same { "the same" } else { &used.ours };
+            vec![indented(&used.theirs), "->".to_owned(), ours.to_owned()]
         });
-        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
-        lines.push(format!("ignored {}", ignored.len()));
-        let rows = ignored.iter();
-        let rows = rows.map(|i| vec!["  ".to_owned() + &i.name, i.reason.clone()]);
-        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
-        lines.push(format!("dropped {}", dropped.len()));
-        let rows = dropped.iter();
-        let rows = rows.map(|d| vec!["  ".to_owned() + &d.name, d.reason.clone()]);
-        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
-        lines.push(format!("not in the file {}", fresh.len()));
-        let rows = fresh.iter();
-        let rows = rows.map(|f| vec!["  ".to_owned() + &f.ours, f.reason.clone()]);
-        lines.extend(cli::table(&rows.collect::<Vec<_>>()));
+        section("used", used.collect());
+        let unused = |tensors: &[UnusedTensor]| -> Vec<Vec<String>> {
+            let row = |unused: &UnusedTensor| vec![indented(&unused.name), unused.reason.clone()];
+            tensors.iter().map(row).collect()
+        };
+        section("ignored", unused(ignored));
+        section("dropped", unused(dropped));
+        let fresh = fresh.iter();
+        let fresh = fresh.map(|missing| vec![indented(&missing.ours), missing.reason.clone()]);
+        section("not in the file", fresh.collect());
         if let Some(out) = &self.out {
             lines.push(format!("written to {}", out.display()));
         }

@@ -40,7 +40,7 @@ pub(super) struct Train {
     #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
     /// QdqLayout of the folder [default: recognised by its content]
-    #[arg(long)]
+    #[arg(long, value_enum)]
     layout: Option<DatasetLayout>,
     /// Initial weights: .pth, .safetensors, or a float .onnx, which then defines the network
     #[arg(long, value_name = "W")]

@@ -18,10 +18,10 @@ pub struct ImportReport {
     /// Tensors that were copied into the network.
     pub used: Vec<UsedTensor>,
     /// Tensors that the network does not need: classifiers of others, state of a training.
-    pub ignored: Vec<IgnoredTensor>,
+    pub ignored: Vec<UnusedTensor>,
     /// Trained tensors without a parameter in the network, so that its embeddings may differ from those
     /// of the trained network.
-    pub dropped: Vec<DroppedTensor>,
+    pub dropped: Vec<UnusedTensor>,
     /// Parameters that the file does not contain, unchanged.
     pub fresh: Vec<MissingParam>,
 }
@@ -35,23 +35,14 @@ pub struct UsedTensor {
     pub ours: String,
 }
 
-/// A tensor that the network does not need.
+/// A tensor without a parameter in the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IgnoredTensor {
+pub struct UnusedTensor {
     /// Its name in the file.
     pub name: String,
     /// Why.
     pub reason: String,
-}
-
-/// A trained tensor that has no place in the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DroppedTensor {
-    /// Its name in the file.
-    pub name: String,
-    /// Why.
-    pub reason: String,
-    /// Whether it is part of the backbone by its name.
+    /// Whether its name is one of the backbone.
     #[serde(skip)]
     pub of_backbone: bool,
 }
@@ -110,9 +101,10 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &WeightFile) -> Result<Im
 
     for (theirs, tensor) in &weights.tensors {
         let mut ignore = |reason: String| {
-            report.ignored.push(IgnoredTensor {
+            report.ignored.push(UnusedTensor {
                 name: theirs.clone(),
                 reason,
+                of_backbone: false,
             });
         };
         let ours = match naming.place(theirs, embeds) {
@@ -126,7 +118,7 @@ pub fn assign(net: &mut Net, naming: &Naming, weights: &WeightFile) -> Result<Im
         let Some((ours, &id)) = ours.as_ref().and_then(|ours| params.get_key_value(ours)) else {
             match harmless(weights, theirs, tensor) {
                 Some(reason) => ignore(reason.to_owned()),
-                None => report.dropped.push(DroppedTensor {
+                None => report.dropped.push(UnusedTensor {
                     name: theirs.clone(),
                     reason: format!("{}, the network has no such part", of(tensor)),
                     of_backbone: ours.is_some_and(|ours| !is_head(&ours)),

@@ -142,7 +142,7 @@ struct PickleReader<'a, 'b> {
     stack: Vec<Id>,
     /// Heights of the stack, the latest last.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    memo: HashMap<usize, Id>,
 }
 
 type PickleResult<T> = Result<T, String>;
@@ -151,108 +151,28 @@ impl<'b> PickleReader<'_, 'b> {
     /// One instruction; the result if it was the last. Letters are those of Python's pickletools.
     fn step(&mut self) -> PickleResult<Option<Id>> {
         let [code] = self.array()?;
+        if let Some(object) = self.new_object(code)? {
+            self.push(object)?;
+            return Ok(None);
+        }
         match code {
-            // PROTO, FRAME: how the rest is written, which the rest itself shows.
+            // PROTO, FRAME.
             0x80 => {
                 let [version] = self.array()?;
                 if !(2..=5).contains(&version) {
                     return Err(format!("protocol {version}, 2 to 5 are read"));
                 }
             }
-            0x95 => {
-                self.array::<8>()?;
-            }
+            0x95 => _ = self.array::<8>()?,
             b'.' => return self.pop().map(Some),
             b'(' => self.marks.push(self.stack.len()),
-            b'0' => {
-                // Python drops a mark if that is what is on top.
-                if self.marks.last() == Some(&self.stack.len()) {
-                    self.marks.pop();
-                } else {
-                    self.pop()?;
-                }
-            }
-            b'1' => {
-                self.since_mark()?;
-            }
+            // Python drops a mark if that is on top.
+            b'0' if self.marks.last() == Some(&self.stack.len()) => _ = self.marks.pop(),
+            b'0' => _ = self.pop()?,
+            b'1' => _ = self.since_mark()?,
             b'2' => {
                 let top = self.peek()?;
                 self.stack.push(top);
-            }
-
-            b'N' => self.push(Object::None)?,
-            0x88 => self.push(Object::Bool(true))?,
-            0x89 => self.push(Object::Bool(false))?,
-            b'J' => {
-                let value = i32::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()))?;
-            }
-            b'K' => {
-                let [value] = self.array()?;
-                self.push(Object::Int(value.into()))?;
-            }
-            b'M' => {
-                let value = u16::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()))?;
-            }
-            0x8a => {
-                let [length] = self.array()?;
-                self.long(length.into())?;
-            }
-            0x8b => {
-                let length = self.length4()?;
-                self.long(length)?;
-            }
-            b'G' => {
-                let value = f64::from_be_bytes(self.array()?);
-                self.push(Object::Float(value))?;
-            }
-
-            // BINUNICODE and its kin; strings of Python 2 count as text.
-            b'X' | b'T' => {
-                let length = self.length4()?;
-                self.text(length)?;
-            }
-            0x8c | b'U' => {
-                let [length] = self.array()?;
-                self.text(length.into())?;
-            }
-            0x8d => {
-                let length = self.length8()?;
-                self.text(length)?;
-            }
-            b'B' => {
-                let length = self.length4()?;
-                self.blob(length)?;
-            }
-            b'C' => {
-                let [length] = self.array()?;
-                self.blob(length.into())?;
-            }
-            0x8e | 0x96 => {
-                let length = self.length8()?;
-                self.blob(length)?;
-            }
-
-            b']' | 0x8f => self.push(Object::List(Vec::new()))?,
-            b'}' => self.push(Object::Dict(Vec::new()))?,
-            b')' => self.push(Object::Tuple(Vec::new()))?,
-            b't' => {
-                let ids = self.since_mark()?;
-                self.push(Object::Tuple(ids))?;
-            }
-            0x85..=0x87 => {
-                let from = self.below(usize::from(code - 0x84))?;
-                let ids = self.stack.split_off(from);
-                self.push(Object::Tuple(ids))?;
-            }
-            b'l' | 0x91 => {
-                let ids = self.since_mark()?;
-                self.push(Object::List(ids))?;
-            }
-            b'd' => {
-                let items = pairs(&self.since_mark()?)?;
-                self.push(Object::Dict(items))?;
             }
             b'a' => {
                 let id = self.pop()?;
@@ -271,36 +191,6 @@ impl<'b> PickleReader<'_, 'b> {
                 let items = pairs(&self.since_mark()?)?;
                 self.set(items)?;
             }
-
-            b'c' => {
-                let module = self.line()?;
-                let name = self.line()?;
-                self.push(Object::Global(module, name))?;
-            }
-            0x93 => {
-                let name = self.pop()?;
-                let module = self.pop()?;
-                let global = match (self.get(module), self.get(name)) {
-                    (Object::Text(module), Object::Text(name)) => {
-                        Object::Global(module.clone(), name.clone())
-                    }
-                    _ => return Err("a function is named by something that is no text".to_owned()),
-                };
-                self.push(global)?;
-            }
-            // REDUCE and NEWOBJ: a call, recorded.
-            b'R' | 0x81 => {
-                let args = self.pop()?;
-                let by = self.pop()?;
-                self.call(by, args)?;
-            }
-            // NEWOBJ_EX: with named arguments, which no tensor has.
-            0x92 => {
-                self.pop()?;
-                let args = self.pop()?;
-                let by = self.pop()?;
-                self.call(by, args)?;
-            }
             b'b' => {
                 let state = self.pop()?;
                 let object = self.peek()?;
@@ -309,35 +199,88 @@ impl<'b> PickleReader<'_, 'b> {
                     call.state = Some(state);
                 }
             }
-            b'Q' => {
-                let described = self.pop()?;
-                self.push(Object::Persistent(described))?;
-            }
-
             b'q' => {
-                let [at] = self.array()?;
-                self.memorise(at.into())?;
+                let at = self.length1()?;
+                self.memorise(at)?;
             }
             b'r' => {
-                let at = u32::from_le_bytes(self.array()?);
+                let at = self.length4()?;
                 self.memorise(at)?;
             }
-            0x94 => {
-                let at = u32::try_from(self.memo.len()).map_err(|e| e.to_string())?;
-                self.memorise(at)?;
-            }
+            0x94 => self.memorise(self.memo.len())?,
             b'h' => {
-                let [at] = self.array()?;
-                self.recall(at.into())?;
-            }
-            b'j' => {
-                let at = u32::from_le_bytes(self.array()?);
+                let at = self.length1()?;
                 self.recall(at)?;
             }
-
+            b'j' => {
+                let at = self.length4()?;
+                self.recall(at)?;
+            }
             _ => return Err(format!("instruction {code:#04x} is not read")),
         }
         Ok(None)
+    }
+
+    /// The object that an instruction creates; none for other instructions.
+    fn new_object(&mut self, code: u8) -> PickleResult<Option<Object>> {
+        Ok(Some(match code {
+            b'N' => Object::None,
+            0x88 => Object::Bool(true),
+            0x89 => Object::Bool(false),
+            b'J' => Object::Int(i32::from_le_bytes(self.array()?).into()),
+            b'K' => Object::Int(u8::from_le_bytes(self.array()?).into()),
+            b'M' => Object::Int(u16::from_le_bytes(self.array()?).into()),
+            0x8a => self.long(Self::length1)?,
+            0x8b => self.long(Self::length4)?,
+            b'G' => Object::Float(f64::from_be_bytes(self.array()?)),
+            // BINUNICODE and its kin; strings of Python 2 count as text.
+            b'X' | b'T' => self.text(Self::length4)?,
+            0x8c | b'U' => self.text(Self::length1)?,
+            0x8d => self.text(Self::length8)?,
+            b'B' => self.blob(Self::length4)?,
+            b'C' => self.blob(Self::length1)?,
+            0x8e | 0x96 => self.blob(Self::length8)?,
+            b']' | 0x8f => Object::List(Vec::new()),
+            b'}' => Object::Dict(Vec::new()),
+            b')' => Object::Tuple(Vec::new()),
+            b't' => Object::Tuple(self.since_mark()?),
+            0x85..=0x87 => {
+                let from = self.below(usize::from(code - 0x84))?;
+                Object::Tuple(self.stack.split_off(from))
+            }
+            b'l' | 0x91 => Object::List(self.since_mark()?),
+            b'd' => Object::Dict(pairs(&self.since_mark()?)?),
+            b'c' => {
+                let module = self.line()?;
+                Object::Global(module, self.line()?)
+            }
+            0x93 => {
+                let name = self.pop()?;
+                let module = self.pop()?;
+                match (self.get(module), self.get(name)) {
+                    (Object::Text(module), Object::Text(name)) => {
+                        Object::Global(module.clone(), name.clone())
+                    }
+                    _ => return Err("a function is named by something that is no text".to_owned()),
+                }
+            }
+            // REDUCE and NEWOBJ: a call, recorded. NEWOBJ_EX: with named arguments, which no tensor has.
+            b'R' | 0x81 | 0x92 => {
+                if code == 0x92 {
+                    self.pop()?;
+                }
+                let args = self.pop()?;
+                Object::Call(Box::new(Call {
+                    by: self.pop()?,
+                    args,
+                    state: None,
+                    items: Vec::new(),
+                    listed: Vec::new(),
+                }))
+            }
+            b'Q' => Object::Persistent(self.pop()?),
+            _ => return Ok(None),
+        }))
     }
 
     fn get(&self, id: Id) -> &Object {
@@ -380,16 +323,6 @@ impl<'b> PickleReader<'_, 'b> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn call(&mut self, by: Id, args: Id) -> PickleResult<()> {
-        self.push(Object::Call(Box::new(Call {
-            by,
-            args,
-            state: None,
-            items: Vec::new(),
-            listed: Vec::new(),
-        })))
-    }
-
     fn extend(&mut self, ids: Vec<Id>) -> PickleResult<()> {
         let object = self.peek()?;
         match self.get_mut(object) {
@@ -410,38 +343,43 @@ impl<'b> PickleReader<'_, 'b> {
         Ok(())
     }
 
-    fn memorise(&mut self, at: u32) -> PickleResult<()> {
+    fn memorise(&mut self, at: usize) -> PickleResult<()> {
         let top = self.peek()?;
         self.memo.insert(at, top);
         Ok(())
     }
 
-    fn recall(&mut self, at: u32) -> PickleResult<()> {
+    fn recall(&mut self, at: usize) -> PickleResult<()> {
         let id = self.memo.get(&at);
         let id = id.ok_or_else(|| format!("nothing was kept as number {at}"))?;
         self.stack.push(*id);
         Ok(())
     }
 
-    fn long(&mut self, length: usize) -> PickleResult<()> {
-        let bytes = self.take(length)?;
-        if length > MAX_INT {
-            return self.push(Object::Bytes(bytes.to_vec()));
+    /// The bytes of an object after its length.
+    fn sized(&mut self, length: fn(&mut Self) -> PickleResult<usize>) -> PickleResult<&'b [u8]> {
+        let length = length(self)?;
+        self.take(length)
+    }
+
+    fn long(&mut self, length: fn(&mut Self) -> PickleResult<usize>) -> PickleResult<Object> {
+        let bytes = self.sized(length)?;
+        if bytes.len() > MAX_INT {
+            return Ok(Object::Bytes(bytes.to_vec()));
         }
         let negative = bytes.last().is_some_and(|last| *last >= 0x80);
         let mut whole = [if negative { 0xff } else { 0 }; MAX_INT];
-        whole[..length].copy_from_slice(bytes);
-        self.push(Object::Int(i128::from_le_bytes(whole)))
+        whole[..bytes.len()].copy_from_slice(bytes);
+        Ok(Object::Int(i128::from_le_bytes(whole)))
     }
 
-    fn text(&mut self, length: usize) -> PickleResult<()> {
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.push(Object::Text(text))
+    fn text(&mut self, length: fn(&mut Self) -> PickleResult<usize>) -> PickleResult<Object> {
+        let text = String::from_utf8_lossy(self.sized(length)?).into_owned();
+        Ok(Object::Text(text))
     }
 
-    fn blob(&mut self, length: usize) -> PickleResult<()> {
-        let bytes = self.take(length)?.to_vec();
-        self.push(Object::Bytes(bytes))
+    fn blob(&mut self, length: fn(&mut Self) -> PickleResult<usize>) -> PickleResult<Object> {
+        Ok(Object::Bytes(self.sized(length)?.to_vec()))
     }
 
     fn line(&mut self) -> PickleResult<String> {
@@ -449,6 +387,11 @@ impl<'b> PickleReader<'_, 'b> {
         let line = self.take(end.ok_or("a name has no end")?)?;
         self.take(1)?;
         Ok(String::from_utf8_lossy(line).into_owned())
+    }
+
+    fn length1(&mut self) -> PickleResult<usize> {
+        let [length] = self.array()?;
+        Ok(length.into())
     }
 
     fn length4(&mut self) -> PickleResult<usize> {

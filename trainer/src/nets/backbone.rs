@@ -17,69 +17,51 @@ pub(super) enum Architecture {
     RepVggA0,
 }
 
+/// Names of the backbones.
+const NAMES: [(Backbone, &str); 18] = [
+    (Backbone::ResNet18, "resnet18"),
+    (Backbone::ResNet34, "resnet34"),
+    (Backbone::ResNet50, "resnet50"),
+    (Backbone::ResNet101, "resnet101"),
+    (Backbone::ResNet152, "resnet152"),
+    (Backbone::ResNet18IbnA, "resnet18_ibn_a"),
+    (Backbone::ResNet34IbnA, "resnet34_ibn_a"),
+    (Backbone::ResNet50IbnA, "resnet50_ibn_a"),
+    (Backbone::ResNet101IbnA, "resnet101_ibn_a"),
+    (Backbone::SeResNet50, "se_resnet50"),
+    (Backbone::SeResNeXt50, "se_resnext50"),
+    (Backbone::OsNetX1_0, "osnet_x1_0"),
+    (Backbone::OsNetX0_75, "osnet_x0_75"),
+    (Backbone::OsNetX0_5, "osnet_x0_5"),
+    (Backbone::OsNetX0_25, "osnet_x0_25"),
+    (Backbone::OsNetIbnX1_0, "osnet_ibn_x1_0"),
+    (Backbone::MobileNetV2, "mobilenet_v2"),
+    (Backbone::RepVggA0, "repvgg_a0"),
+];
+
 impl Backbone {
     /// Every backbone.
-    pub const ALL: [Self; 18] = [
-        Self::ResNet18,
-        Self::ResNet34,
-        Self::ResNet50,
-        Self::ResNet101,
-        Self::ResNet152,
-        Self::ResNet18IbnA,
-        Self::ResNet34IbnA,
-        Self::ResNet50IbnA,
-        Self::ResNet101IbnA,
-        Self::SeResNet50,
-        Self::SeResNeXt50,
-        Self::OsNetX1_0,
-        Self::OsNetX0_75,
-        Self::OsNetX0_5,
-        Self::OsNetX0_25,
-        Self::OsNetIbnX1_0,
-        Self::MobileNetV2,
-        Self::RepVggA0,
-    ];
+    pub const ALL: [Self; NAMES.len()] = {
+        let mut all = [Self::ResNet18; NAMES.len()];
+        let mut at = 0;
+        while at < NAMES.len() {
+            all[at] = NAMES[at].0;
+            at += 1;
+        }
+        all
+    };
 
     /// Its name in recipes and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ResNet18 => "resnet18",
-            Self::ResNet34 => "resnet34",
-            Self::ResNet50 => "resnet50",
-            Self::ResNet101 => "resnet101",
-            Self::ResNet152 => "resnet152",
-            Self::ResNet18IbnA => "resnet18_ibn_a",
-            Self::ResNet34IbnA => "resnet34_ibn_a",
-            Self::ResNet50IbnA => "resnet50_ibn_a",
-            Self::ResNet101IbnA => "resnet101_ibn_a",
-            Self::SeResNet50 => "se_resnet50",
-            Self::SeResNeXt50 => "se_resnext50",
-            Self::OsNetX1_0 => "osnet_x1_0",
-            Self::OsNetX0_75 => "osnet_x0_75",
-            Self::OsNetX0_5 => "osnet_x0_5",
-            Self::OsNetX0_25 => "osnet_x0_25",
-            Self::OsNetIbnX1_0 => "osnet_ibn_x1_0",
-            Self::MobileNetV2 => "mobilenet_v2",
-            Self::RepVggA0 => "repvgg_a0",
-        }
+        let named = NAMES.iter().find(|(backbone, _)| *backbone == self);
+        named.expect("every backbone has a name").1
     }
 
     pub(super) fn family(self) -> Architecture {
-        let resnet = |block, depths| {
-            Architecture::ResNet(ResNet {
-                block,
-                depths,
-                ibn: false,
-            })
-        };
-        let ibn = |block, depths| {
-            Architecture::ResNet(ResNet {
-                block,
-                depths,
-                ibn: true,
-            })
-        };
+        let resnet_of = |block, depths, ibn| Architecture::ResNet(ResNet { block, depths, ibn });
+        let resnet = |block, depths| resnet_of(block, depths, false);
+        let ibn = |block, depths| resnet_of(block, depths, true);
         let osnet = |channels, instance_norm| {
             Architecture::OsNet(OsNet {
                 channels,
@@ -112,6 +94,20 @@ impl Backbone {
 impl fmt::Display for Backbone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+impl From<Backbone> for &str {
+    fn from(backbone: Backbone) -> Self {
+        backbone.name()
+    }
+}
+
+impl TryFrom<String> for Backbone {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
     }
 }
 

@@ -21,25 +21,13 @@ const RESTARTED: &str = "TRAINER_RESTARTED_WITH_CUDA";
 const LIBRARY: &str = "libtorch_cuda.so";
 
 /// The value of `--device`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum DeviceChoice {
     /// The CPU.
     #[default]
     Cpu,
     /// The first NVIDIA GPU.
     Cuda,
-}
-
-impl std::str::FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            other => Err(format!("`{other}` is no device: cpu or cuda")),
-        }
-    }
 }
 
 /// The device that `choice` names. For a GPU the program may start itself anew: call this before

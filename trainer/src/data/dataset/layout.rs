@@ -1,17 +1,15 @@
 //! Layouts of data sets, and how they are recognised.
 
 use std::path::Path;
-use std::str::FromStr;
 
+use clap::ValueEnum;
 use retrieval::market;
-use serde::{Deserialize, Serialize};
 
 use super::{cuhk03, files, folders, msmt17, pairs};
 use crate::{Error, Result};
 
 /// Layout of a data set's folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DatasetLayout {
     /// Market-1501 and what looks like it (DukeMTMC-reID, CUHK03-NP): `bounding_box_train`, `query`,
     /// `bounding_box_test`, person and camera in the names of the files. The first may be missing,
@@ -33,27 +31,11 @@ pub enum DatasetLayout {
 }
 
 impl DatasetLayout {
-    /// All of them, in the order in which they are tried.
-    pub const ALL: [Self; 6] = [
-        Self::Market,
-        Self::Msmt17,
-        Self::Cuhk03Detected,
-        Self::Cuhk03Labeled,
-        Self::Pairs,
-        Self::Folders,
-    ];
-
     /// Its name on the command line.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Market => "market",
-            Self::Msmt17 => "msmt17",
-            Self::Cuhk03Detected => "cuhk03-detected",
-            Self::Cuhk03Labeled => "cuhk03-labeled",
-            Self::Pairs => "pairs",
-            Self::Folders => "folders",
-        }
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().expect("no layout is skipped");
+        value.get_name().to_owned()
     }
 
     /// The content of a folder with this layout, as text.
@@ -77,12 +59,12 @@ impl DatasetLayout {
     /// # Errors
     /// [`Error::File`] with all that would have been understood, if it is none, or none alone.
     pub fn of(root: &Path) -> Result<Self> {
-        if let Some(layout) = Self::ALL.into_iter().find(|layout| layout.hints(root)) {
+        if let Some(layout) = all().find(|layout| layout.hints(root)) {
             return Ok(layout);
         }
         let inside: Vec<String> = files::folders_in(root)?
             .into_iter()
-            .filter(|folder| Self::ALL.into_iter().any(|layout| layout.hints(folder)))
+            .filter(|folder| all().any(|layout| layout.hints(folder)))
             .map(|folder| folder.display().to_string())
             .collect();
         if !inside.is_empty() {
@@ -94,8 +76,7 @@ impl DatasetLayout {
                 ),
             ));
         }
-        let known: Vec<String> = Self::ALL
-            .into_iter()
+        let known: Vec<String> = all()
             .map(|layout| format!("{} ({})", layout.wants(), layout.name()))
             .collect();
         Err(Error::file(
@@ -153,16 +134,7 @@ impl DatasetLayout {
     }
 }
 
-impl FromStr for DatasetLayout {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|layout| layout.name() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join(", ");
-                Error::Argument(format!("layout `{text}` is unknown; wanted one of {names}"))
-            })
-    }
+/// All layouts, in the order in which they are tried.
+fn all() -> impl Iterator<Item = DatasetLayout> {
+    DatasetLayout::value_variants().iter().copied()
 }
