@@ -21,7 +21,10 @@ fn what_lies_before_the_cut_of_a_clip_is_observed_and_kept() {
         .with("--gallery")
         .with(&gallery)
         .succeeds_partly()
-        .says(&["reid: warning: skipped the rest:", "cut.avi: truncated after frame"]);
+        .says(&[
+            "reid: warning: skipped the rest:",
+            "cut.avi: truncated after frame",
+        ]);
     let lines = ended.lines();
     // Pictures differ in size, so two fifths of the bytes are about two fifths of the frames.
     assert!(

@@ -312,6 +312,7 @@ fn components(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     };
     let reach: BTreeMap<&String, BTreeSet<String>> =
         arrows.keys().map(|name| (name, reached(name))).collect();
+    let mut rings = BTreeSet::new();
     for (name, others) in &reach {
         if others.contains(*name) {
             let ring: Vec<String> = others

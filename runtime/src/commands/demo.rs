@@ -166,9 +166,7 @@ impl Demo {
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
         let mut ready = Ready::of(&settings, interrupt)?;
-        tracing::info!(
-            "watching {device}: walk out of the picture, and come back; Ctrl-C ends it"
-        );
+        tracing::info!("watching {device}: walk out of the picture, and come back; Ctrl-C ends it");
         let mut doorman = Doorman::new(io::stdout());
         let seen = ready.watch(&mut doorman)?;
         let outcome = seen.ended?;

@@ -282,10 +282,10 @@ fn a_network_that_gives_no_numbers_is_named() {
     ));
     let mut detector = Detector::open(&path).unwrap();
     let mut found = Persons::new();
-    let found = detector.find(&frame(), &mut found).unwrap_err().to_string();
+    let error = detector.find(&frame(), &mut found).unwrap_err().to_string();
     assert!(
-        found.contains("detector.onnx") && found.contains("no number for box 7 of 42"),
-        "{found}"
+        error.contains("detector.onnx") && error.contains("no number for box 7 of 42"),
+        "{error}"
     );
     assert!(found.is_empty());
     let empty = Frame::default();

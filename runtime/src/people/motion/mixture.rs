@@ -197,7 +197,7 @@ impl Block {
     fn expects(&mut self, pixels: &[[f32; LANES]; 3], rates: Rates, limits: Limits) -> bool {
         let [first, others @ ..] = &mut self.0;
         let mut square = [0.0; LANES];
-        let mut others = 0;
+        let mut unexpected = 0;
         for lane in 0..LANES {
             let pixel = [pixels[0][lane], pixels[1][lane], pixels[2][lane]];
             let mean = [
@@ -209,9 +209,9 @@ impl Block {
             let variance = first.variance[lane];
             let own = square[lane] < OWN * variance;
             let background = square[lane] < limits.contrast * variance;
-            others |= u32::from(!(own & background));
+            unexpected |= u32::from(!(own & background));
         }
-        if others != 0 {
+        if unexpected != 0 {
             return false;
         }
 
