@@ -15,6 +15,9 @@ mod program;
 #[path = "help/snapshot.rs"]
 mod snapshot;
 
+#[cfg(all(feature = "tract", unix))]
+#[path = "reid/beside.rs"]
+mod beside;
 #[cfg(feature = "tract")]
 #[path = "reid/config.rs"]
 mod config;

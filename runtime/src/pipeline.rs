@@ -12,7 +12,7 @@ pub use self::input::Input;
 pub use self::summary::{Summary, Tally};
 use crate::embed::{self, Embedder};
 use crate::event::{Evidence, Observation, SCHEMA, Sink, State};
-use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
+use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sample};
 use crate::people::{MAX_PEOPLE, People, Persons};
 use crate::quality::{Flaw, Gates};
 use crate::show::crops::{self, Taken};
@@ -228,12 +228,16 @@ impl<'a> Pipeline<'a> {
     /// Lets go whom it is time to forget, and deletes the crops of exemplars that have gone.
     fn forget(&mut self, now: SystemTime) -> Result<()> {
         for gone in self.gallery.expire(unix_millis(now))? {
-            self.summary.forgotten += 1;
+            let merged_into = self.gallery.merged_into(&gone);
+            self.summary.forgotten += u64::from(merged_into.is_none());
             for lane in &mut self.lanes {
-                lane.tracks.release(gone.identity);
+                match merged_into {
+                    Some(identity) => lane.tracks.reassign(gone.identity, identity),
+                    None => lane.tracks.release(gone.identity),
+                }
             }
         }
-        for crop in self.gallery.take_stale_crops() {
+        for crop in self.gallery.take_pending_deletions() {
             if let Some(keep) = self.keep.as_deref_mut()
                 && let Err(error) = keep.remove_file(&crop)
             {
@@ -369,9 +373,9 @@ impl<'a> Pipeline<'a> {
                 }
             }
         }
-        let sightings: heapless::Vec<Sighting<'_>, MAX_PEOPLE> = sightings
+        let sightings: heapless::Vec<Sample<'_>, MAX_PEOPLE> = sightings
             .iter()
-            .map(|&(identity, at)| Sighting {
+            .map(|&(identity, at)| Sample {
                 identity: Some(identity),
                 embedding: &self.embeddings[at * dim..][..dim],
                 origin,
@@ -489,16 +493,16 @@ fn give_birth(
         crop,
         ..origin.clone()
     };
-    let birth = Sighting {
+    let birth = Sample {
         identity: None,
         embedding: last,
         origin: &with_crop,
     };
     gallery.record(&[birth], recorded)?;
     let identity = recorded[0].identity;
-    let others: heapless::Vec<Sighting<'_>, MAX_CROPS> = others
+    let others: heapless::Vec<Sample<'_>, MAX_CROPS> = others
         .chunks_exact(dim)
-        .map(|embedding| Sighting {
+        .map(|embedding| Sample {
             identity: Some(identity),
             embedding,
             origin,

@@ -1,27 +1,30 @@
-//! `reid gallery`: who is known, and what a person does about it.
+//! `reid gallery`: list the enrolled persons, correct mistakes, remove persons, keep copies.
 
 mod copies;
 mod crops;
-mod leaving;
 mod reembed;
+mod removal;
 mod revision;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use runtime::gallery::{GalleryView, Origin, Summary};
+use runtime::gallery::{GalleryView, IdentitySummary, Origin};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Outcome;
 
-/// Look into a gallery, put it right, keep copies of it. Only re-embed needs a model.
+/// List, show, rename, merge, split and remove enrolled persons, and keep copies of a gallery.
 ///
-/// While `reid run` has the gallery open, no other program can open it. `list`, `show`, `backup` and
-/// `prune --dry-run` write nothing to it, nor does `restore` to the copy.
+/// All commands but `restore` and `re-embed` also work while `reid run` has the gallery open: the
+/// run lends it between two frames, and follows the change from its next frame on. `list`, `show`,
+/// `backup` and `prune --dry-run` write nothing to it, nor does `restore` to the copy. Only
+/// `re-embed` needs a model.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery merge shop.redb person-7f3a91c2-000007 Ada\n  reid gallery prune shop.redb --older-than 24h\n  reid gallery backup shop.redb monday.redb"
+    after_help = "Examples:\n  reid gallery list shop.redb\n  reid gallery rename shop.redb person-7f3a91c2-000007 Ada\n  reid gallery merge shop.redb person-7f3a91c2-000009 Ada\n  reid gallery prune shop.redb --older-than 24h\n  reid gallery backup shop.redb monday.redb"
 )]
 pub(super) struct Gallery {
     #[command(subcommand)]
@@ -32,8 +35,9 @@ pub(super) struct Gallery {
 enum Command {
     List(List),
     Show(Show),
-    Forget(leaving::Forget),
-    Prune(leaving::Prune),
+    Rename(revision::Rename),
+    Forget(removal::Forget),
+    Prune(removal::Prune),
     Merge(revision::Merge),
     Split(revision::Split),
     Undo(revision::Undo),
@@ -42,45 +46,32 @@ enum Command {
     ReEmbed(reembed::ReEmbed),
 }
 
-/// Who is known
+/// The gallery that a command works on, and the form of its report.
+#[derive(Debug, Args)]
+struct Target {
+    /// Gallery file
+    file: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the enrolled persons
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery list shop.redb --json")]
 struct List {
-    /// The gallery
-    file: PathBuf,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
-/// What is known of somebody
+/// Show a person and the sources of their exemplars
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery show shop.redb Ada")]
 struct Show {
-    /// The gallery
-    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// Name or number
     who: String,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Serialize)]
-struct Listing<'a> {
-    schema: u32,
-    space: &'a str,
-    dim: usize,
-    device: String,
-    identities: Vec<Summary>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    schema: u32,
-    #[serde(flatten)]
-    identity: &'a Summary,
-    origins: &'a [Origin],
 }
 
 impl Gallery {
@@ -88,6 +79,7 @@ impl Gallery {
         match self.command {
             Command::List(command) => command.run(),
             Command::Show(command) => command.run(),
+            Command::Rename(command) => command.run(),
             Command::Forget(command) => command.run(),
             Command::Prune(command) => command.run(),
             Command::Merge(command) => command.run(),
@@ -100,64 +92,78 @@ impl Gallery {
     }
 }
 
-impl List {
-    fn run(self) -> anyhow::Result<Outcome> {
-        let gallery = GalleryView::inspect(self.file)?;
-        let identities: Vec<Summary> = gallery.list().collect();
+impl Target {
+    /// Prints a report: its fields as one JSON object with a `schema`, or lines of text.
+    fn report(
+        &self,
+        fields: &impl Serialize,
+        lines: impl FnOnce() -> Vec<String>,
+    ) -> anyhow::Result<Outcome> {
+        #[derive(Serialize)]
+        struct Report<'a, T> {
+            schema: u32,
+            #[serde(flatten)]
+            fields: &'a T,
+        }
         if self.json {
-            cli::json(&Listing {
-                schema: 1,
-                space: gallery.space(),
-                dim: gallery.dim(),
-                device: gallery.device().to_string(),
-                identities,
-            })?;
+            cli::json(&Report { schema: 1, fields })?;
         } else {
-            cli::lines(table(&identities))?;
+            cli::lines(lines())?;
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<Outcome> {
+        let gallery = GalleryView::inspect(&self.target.file)?;
+        let identities: Vec<IdentitySummary> = gallery.list().collect();
+        let fields = json!({
+            "space": gallery.space(),
+            "dim": gallery.dim(),
+            "device": gallery.tag().to_string(),
+            "identities": identities,
+        });
+        self.target.report(&fields, || table(&identities))
     }
 }
 
 impl Show {
     fn run(self) -> anyhow::Result<Outcome> {
-        let (identity, origins) = GalleryView::inspect(self.file)?.show(&self.who)?;
-        if self.json {
-            cli::json(&Shown {
-                schema: 1,
-                identity: &identity,
-                origins: &origins,
-            })?;
-            return Ok(Outcome::Done);
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten)]
+            identity: &'a IdentitySummary,
+            origins: &'a [Origin],
         }
-        let mut lines = table(std::slice::from_ref(&identity));
-        if !identity.aliases.is_empty() {
-            lines.push(format!("  also called {}", identity.aliases.join(", ")));
-        }
-        lines.extend((1..).zip(&origins).map(|(position, origin)| {
-            let frame = origin
-                .frame
-                .map_or(String::new(), |n| format!(", frame {n}"));
-            format!(
-                "  {position:3}  {} {}{frame}",
-                time(origin.time),
-                origin.source
-            )
-        }));
-        cli::lines(lines)?;
-        Ok(Outcome::Done)
+        let (identity, origins) = &GalleryView::inspect(&self.target.file)?.show(&self.who)?;
+        self.target.report(&Shown { identity, origins }, || {
+            let mut lines = table(std::slice::from_ref(identity));
+            if !identity.aliases.is_empty() {
+                lines.push(format!("  also called {}", identity.aliases.join(", ")));
+            }
+            lines.extend((1..).zip(origins).map(|(position, origin)| {
+                let frame = origin
+                    .frame
+                    .map_or(String::new(), |n| format!(", frame {n}"));
+                let time = time(origin.time);
+                format!("  {position:3}  {time} {}{frame}", origin.source)
+            }));
+            lines
+        })
     }
 }
 
-/// The names that a reader could take for `name`, which is new; a note says for each where it differs.
+/// The names of persons besides `own` that a reader could take for the new name `name`; a note on stderr tells where each differs.
 pub(super) fn look_alikes(
     gallery: &runtime::gallery::Gallery,
     name: &str,
+    own: Option<u64>,
 ) -> runtime::Result<Vec<String>> {
-    let alike = gallery.look_alikes(name)?;
+    let alike = gallery.look_alikes(name, own)?;
     for other in &alike {
         tracing::warn!(
-            "'{name}' is a new person whose name looks like '{other}': {}",
+            "'{name}' is a new name that looks like '{other}': {}",
             difference(name, other)
         );
     }
@@ -180,7 +186,7 @@ fn difference(name: &str, other: &str) -> String {
     }
 }
 
-fn table(identities: &[Summary]) -> Vec<String> {
+fn table(identities: &[IdentitySummary]) -> Vec<String> {
     let header = [
         "number",
         "identity",

@@ -10,6 +10,8 @@ use network::preprocess::{Cropper, View};
 use retrieval::Embeddings;
 use runtime::embed::{self, Embedder};
 
+use super::Outcome;
+
 /// Embeddings of image files.
 pub(super) struct Embedded {
     /// The files, in the order of the rows.
@@ -20,8 +22,18 @@ pub(super) struct Embedded {
     pub(super) unreadable: usize,
 }
 
-/// Embeds every image of `specs` (files, folders, patterns) as one crop, in the order of the sorted
-/// paths. A path that several of them name counts once.
+impl Embedded {
+    /// How a command ends that embedded these.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.unreadable {
+            0 => Outcome::Done,
+            _ => Outcome::Partly,
+        }
+    }
+}
+
+/// Embeds every image that `specs` name (files, folders, patterns), each of them one crop, in the
+/// order of the sorted paths. A path that several of them name counts once.
 pub(super) fn embed(
     specs: &[String],
     model: &Model,

@@ -1,12 +1,13 @@
-//! `reid match` and `reid enroll`: images against a gallery, and into one.
+//! `reid match` and `reid enroll`: compare images with a gallery, and add persons to one.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::Args;
+use network::model::Model;
 use retrieval::scan::similarity;
-use runtime::gallery::{Gallery, GalleryView, Origin, Resemblance, new_name};
+use runtime::gallery::{Candidate, Gallery, GalleryView, Origin, Resemblance, new_name};
 use runtime::pipeline::unix_millis;
 use serde::Serialize;
 
@@ -15,7 +16,12 @@ use super::images::Embedded;
 use super::run::settings::{STRANGERS, threshold};
 use super::{DeviceArgs, ModelArgs, Outcome, images};
 
-/// Say whom images resemble.
+/// Decide for each image whether it shows an enrolled person, and list the most similar ones.
+///
+/// The verdict is `same person` if the similarity to the most similar person reaches the threshold,
+/// else `unknown`. Without --threshold it is the one that the model states, as in `reid run`; if it
+/// states none, there is no verdict. The exit code does not depend on the verdicts: 0 if all images
+/// were compared, 3 if some could not be read, 1 if nothing could be compared.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  reid match unknown.jpg --gallery shop.redb --model person.onnx --top 3"
@@ -24,54 +30,58 @@ pub(super) struct Match {
     /// Images, folders or patterns, one crop each
     #[arg(required = true)]
     queries: Vec<String>,
-    /// Who is known
+    /// Gallery file
     #[arg(long, value_name = "FILE")]
     gallery: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// How many identities to name for each query, 1 to 20
+    /// Similarity from which on a query is the same person as an enrolled one [default: the model's
+    /// own, at an FPIR of 1 %, if it states one]
+    #[arg(long, value_name = "T", value_parser = threshold)]
+    threshold: Option<f32>,
+    /// How many identities to list for each query, 1 to 20
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=MOST as i64))]
     top: u8,
-    /// One JSON line a query
+    /// Print one JSON line a query
     #[arg(long)]
     json: bool,
 }
 
-/// The most identities that are named for a query.
+/// The most identities that are listed for a query.
 const MOST: usize = 20;
 
 /// Similarity from which on two embeddings are those of the same picture. The same file gives the
 /// same numbers but for the order in which threads add them.
 const SAME: f32 = 0.999_99;
 
-/// Make people known: every image becomes an exemplar of NAME.
+/// Enroll a person: every image becomes an exemplar of NAME.
 ///
-/// A picture that is an exemplar of NAME already is not stored again. A note tells of pictures that
-/// resemble another person, and of known names that look like a new NAME.
+/// A picture that is an exemplar of NAME already is not stored again. A note names pictures that
+/// resemble another person, and enrolled names that look like a new NAME.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  reid enroll Ada ada/*.jpg --gallery shop.redb --model person.onnx"
 )]
 pub(super) struct Enroll {
-    /// Who is on the images; somebody known gets them as further exemplars
+    /// Name of the person; an enrolled one gets the images as further exemplars
     name: String,
     /// Images, folders or patterns, one crop each
     #[arg(required = true)]
     images: Vec<String>,
-    /// Where the person becomes known; made if it is not there
+    /// Gallery file; created if missing
     #[arg(long, value_name = "FILE")]
     gallery: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Similarity from which on a note says that a picture resembles another person [default: the
+    /// Similarity from which on a note reports that a picture resembles another person [default: the
     /// model's own, as in `reid run`; without one, the similarity to the other pictures of NAME]
     #[arg(long, value_name = "T", value_parser = threshold)]
     threshold: Option<f32>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -80,7 +90,20 @@ pub(super) struct Enroll {
 struct Answer<'a> {
     schema: u32,
     query: &'a str,
+    /// None without a threshold.
+    verdict: Option<Verdict>,
+    /// Whom the query is the same person as.
+    identity: Option<&'a str>,
+    threshold: Option<f32>,
     matches: Vec<Named<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+enum Verdict {
+    #[serde(rename = "same person")]
+    SamePerson,
+    #[serde(rename = "unknown")]
+    Unknown,
 }
 
 #[derive(Serialize)]
@@ -114,41 +137,70 @@ impl Match {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let model = self.model.open()?;
         let dim = model.metadata.embedding.dim;
-        let gallery = GalleryView::open(&self.gallery, model.space(), dim)?;
+        // Before embedding: a wrong path should not take seconds to be found.
+        let gallery = GalleryView::open(&self.gallery, model.space(), dim)?.closed();
+        let threshold = stated(self.threshold, &model);
+        if threshold.is_none() {
+            let model = self.model.model.display();
+            cli::say!(
+                "reid: note: no verdict, because {model} states no threshold: find one with `reid eval DATA --model \
+                 {model} --open-set` on labelled crops of your site, and pass it as --threshold"
+            );
+        }
         let mut embedder = self.device.embedder(&model)?;
         let embedded = images::embed(&self.queries, &model, embedder.as_mut())?;
         for (index, query) in embedded.paths.iter().enumerate() {
             let best = gallery.top::<MOST>(embedded.embeddings.row(index))?;
-            let best = best.iter().take(usize::from(self.top));
+            let best = &best[..best.len().min(usize::from(self.top))];
+            let verdict = threshold.map(|threshold| match best.first() {
+                Some(found) if found.similarity >= threshold => Verdict::SamePerson,
+                _ => Verdict::Unknown,
+            });
             if self.json {
-                let matches = best
-                    .map(|found| Named {
-                        identity: found.name,
-                        similarity: found.similarity,
-                    })
-                    .collect();
+                let same = best
+                    .first()
+                    .filter(|_| verdict == Some(Verdict::SamePerson));
                 cli::json(&Answer {
                     schema: 1,
                     query,
-                    matches,
+                    verdict,
+                    identity: same.map(|found| found.name),
+                    threshold,
+                    matches: best
+                        .iter()
+                        .map(|found| Named {
+                            identity: found.name,
+                            similarity: found.similarity,
+                        })
+                        .collect(),
                 })?;
             } else {
-                let found: Vec<String> = best
-                    .map(|found| format!("{} {:.3}", found.name, found.similarity))
-                    .collect();
-                let found = if found.is_empty() {
-                    "the gallery is empty".into()
-                } else {
-                    found.join(", ")
-                };
-                cli::lines([format!("{query}: {found}")])?;
+                cli::lines([format!("{query}: {}", text(verdict, threshold, best))])?;
             }
         }
-        Ok(if embedded.unreadable == 0 {
-            Outcome::Done
-        } else {
-            Outcome::Partly
-        })
+        Ok(embedded.outcome())
+    }
+}
+
+/// The threshold of a command line, else the one that the model states.
+fn stated(threshold: Option<f32>, model: &Model) -> Option<f32> {
+    threshold.or_else(|| model.metadata.threshold_at(STRANGERS))
+}
+
+/// A verdict and the most similar persons, best first.
+fn text(verdict: Option<Verdict>, threshold: Option<f32>, best: &[Candidate<'_>]) -> String {
+    let found = best
+        .iter()
+        .map(|found| format!("{} {:.3}", found.name, found.similarity));
+    let found = found.collect::<Vec<_>>().join(", ");
+    let found = match best.is_empty() {
+        true => "the gallery is empty".to_owned(),
+        false => found,
+    };
+    match (verdict, threshold) {
+        (Some(Verdict::SamePerson), Some(t)) => format!("same person (threshold {t:.3}): {found}"),
+        (Some(Verdict::Unknown), Some(t)) => format!("unknown (threshold {t:.3}): {found}"),
+        _ => found,
     }
 }
 
@@ -160,14 +212,12 @@ impl Enroll {
         }
         let model = self.model.open()?;
         let dim = model.metadata.embedding.dim;
-        let threshold = self
-            .threshold
-            .or_else(|| model.metadata.threshold_at(STRANGERS));
+        let threshold = stated(self.threshold, &model);
         let mut embedder = self.device.embedder(&model)?;
         // Before the gallery is touched: what cannot be embedded must not leave an empty one.
         let embedded = images::embed(&self.images, &model, embedder.as_mut())?;
         let mut gallery = Gallery::create_or_open(&self.gallery, model.space(), dim)?;
-        let look_alikes = look_alikes(&gallery, &self.name)?;
+        let look_alikes = look_alikes(&gallery, &self.name, None)?;
         let time = unix_millis(SystemTime::now());
         let mut resembles = Vec::new();
         let mut already = 0;
@@ -241,11 +291,7 @@ impl Enroll {
                 summary.name
             )])?;
         }
-        Ok(if embedded.unreadable == 0 {
-            Outcome::Done
-        } else {
-            Outcome::Partly
-        })
+        Ok(embedded.outcome())
     }
 }
 

@@ -112,7 +112,7 @@ impl<'a> Ready<'a> {
         let embedder = settings.device.embedder(&model)?;
         let dim = model.metadata.embedding.dim;
         let gallery = match &settings.gallery {
-            Some(path) => Gallery::create_or_open(path, model.space(), dim)?,
+            Some(path) => Gallery::create_or_open_shared(path, model.space(), dim)?,
             None => Gallery::in_memory(model.space(), dim)?,
         };
         let keep = |folder| Crops::new(folder, crops::MAX_FILES);

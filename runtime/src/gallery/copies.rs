@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::file::{Access, discard};
-use super::known::Known;
-use super::names::Device;
-use super::place::Place;
-use super::store::{Edit, Stamp, Store};
+use super::names::GalleryTag;
+use super::sharing::Holder;
+use super::state::GalleryState;
+use super::storage::Storage;
+use super::store::{CopyEdit, Stamp, Store};
 use super::view::GalleryView;
 use super::{Gallery, Origin, journal};
 use crate::error::{Error, Result};
@@ -50,15 +51,16 @@ impl Gallery {
     /// [`Error::Argument`] if there is a file already or `to` is the gallery itself; [`Error::GalleryLinked`] or [`Error::GalleryInUse`] if the file may not be
     /// replaced; [`Error::GalleryStorage`]; what opening the copy says.
     pub fn backup(&mut self, to: &Path, force: bool) -> Result<()> {
-        self.backup_to(&Place::at(to, Access::Create)?, force)
+        self.backup_to(&Storage::at(to, Access::Create)?, force)
     }
 
-    pub(super) fn backup_to(&mut self, to: &Place, force: bool) -> Result<()> {
+    pub(super) fn backup_to(&mut self, to: &Storage, force: bool) -> Result<()> {
+        self.reopen()?;
         self.flush()?;
         // What is replaced is locked: another program may have it open as a gallery.
         let mut _replaced = None;
-        if let Place::File(file) = to {
-            if matches!(&self.place, Place::File(own) if own.real() == file.real()) {
+        if let Storage::File(file) = to {
+            if matches!(&self.storage, Storage::File(own) if own.real() == file.real()) {
                 return Err(Error::Argument(format!(
                     "{} is the gallery itself: name another file",
                     file.given().display()
@@ -71,11 +73,11 @@ impl Gallery {
         }
         let free = || refuse_existing(to, force);
         free()?;
-        drop(self.store_mut()?.copy(to, &Edit::default(), free)?);
+        drop(self.store_mut()?.copy(to, &CopyEdit::default(), free)?);
         let copy = Self::load(to.clone(), None, Access::Read)?;
-        let same = copy.known.stamp == self.known.stamp
+        let same = copy.state.stamp == self.state.stamp
             && copy.list().eq(self.list())
-            && copy.known.journal == self.known.journal;
+            && copy.state.journal == self.state.journal;
         if !same {
             let reason = "the copy differs from the gallery".to_owned();
             return Err(to.damaged(reason));
@@ -92,37 +94,39 @@ impl Gallery {
     /// gallery at `path` is no error.
     pub fn restore(path: &Path, from: &Path, force: bool) -> Result<Restored> {
         let source = GalleryView::inspect(from)?;
-        let place = Place::at(path, Access::Create)?;
-        let Place::File(file) = &place else {
+        let storage = Storage::at(path, Access::Create)?;
+        let Storage::File(file) = &storage else {
             unreachable!("a path leads to a file")
         };
+        // No run may have the gallery open: what it knows would not be what is in the file.
+        let _holder = Holder::of(file)?;
         // Either holds the lock until the end.
         let (mut _old, mut _damaged) = (None, None);
-        match Store::open(place.clone(), Access::Change, None) {
+        match Store::open(storage.clone(), Access::Change, None) {
             Ok((store, _)) => _old = Some(store),
             Err(Error::GalleryMissing { .. }) => (),
             Err(Error::GalleryDamaged { .. }) => _damaged = Some(file.open(Access::Change)?),
             Err(error) => return Err(error),
         }
-        let replaced = place.size()?.map(|_| file.set_aside());
+        let replaced = storage.size()?.map(|_| file.set_aside());
         if let Some(replaced) = &replaced {
-            refuse_existing(&Place::at(replaced, Access::Create)?, force)?;
+            refuse_existing(&Storage::at(replaced, Access::Create)?, force)?;
         }
         let stamp = Stamp {
-            device: Device::random(),
-            ..source.known.stamp.clone()
+            tag: GalleryTag::random(),
+            ..source.state.stamp.clone()
         };
-        let edit = Edit {
+        let edit = CopyEdit {
             stamp: Some(stamp),
-            ..Edit::default()
+            ..CopyEdit::default()
         };
         let Some(store) = &source.store else {
-            return Err(place.damaged("it was closed by an earlier failure".into()));
+            return Err(storage.damaged("it was closed by an earlier failure".into()));
         };
         let mut is_set_aside = false;
-        let copied = store.copy(&place, &edit, || {
+        let copied = store.copy(&storage, &edit, || {
             let Some(replaced) = &replaced else {
-                return refuse_existing(&place, false);
+                return refuse_existing(&storage, false);
             };
             discard(replaced)?;
             set_aside(file.real(), replaced)?;
@@ -134,10 +138,10 @@ impl Gallery {
             && is_set_aside
             && let Some(replaced) = &replaced
         {
-            let undone = if place.size()?.is_some() {
+            let undone = if storage.size()?.is_some() {
                 discard(replaced)
             } else {
-                fs::rename(replaced, file.real()).map_err(|e| place.not_stored(e))
+                fs::rename(replaced, file.real()).map_err(|e| storage.not_stored(e))
             };
             undone?;
         }
@@ -164,15 +168,16 @@ impl Gallery {
         mut embed: impl FnMut(&Origin) -> Result<Option<Vec<f32>>>,
     ) -> Result<ReEmbedded> {
         let stamp = Stamp {
-            device: self.known.stamp.device,
+            tag: self.state.stamp.tag,
             ..Stamp::checked(space, dim)?
         };
+        self.reopen()?;
         self.flush()?;
         let index = retrieval::scan::Index::new(dim)?;
         let mut embeddings = BTreeMap::new();
         let mut gone = BTreeSet::new();
         let mut lost = Vec::new();
-        let everybody: Vec<u64> = self.known.people.keys().copied().collect();
+        let everybody: Vec<u64> = self.state.people.keys().copied().collect();
         for identity in everybody {
             let before = embeddings.len();
             for (exemplar, origin) in self.store_mut()?.origins(identity)? {
@@ -183,7 +188,7 @@ impl Gallery {
             }
             if embeddings.len() == before {
                 gone.insert(identity);
-                lost.push(self.known.people[&identity].record.name.clone());
+                lost.push(self.state.people[&identity].record.name.clone());
             }
         }
         if !lost.is_empty() && (!may_lose || embeddings.is_empty()) {
@@ -200,25 +205,25 @@ impl Gallery {
             missing: self.exemplars() - embeddings.len(),
             lost,
         };
-        let edit = Edit {
-            struck: journal::about(&self.known.journal, &gone),
+        let edit = CopyEdit {
+            struck: journal::about(&self.state.journal, &gone),
             gone,
             stamp: Some(stamp.clone()),
             embeddings: Some(embeddings),
         };
         let stored = self.store_mut()?.rewrite(&edit);
         self.note_failure(stored)?;
-        let known = Known::read(self.store_mut()?, stamp)?;
-        self.known = known;
+        let known = GalleryState::read(self.store_mut()?, stamp)?;
+        self.state = known;
         Ok(report)
     }
 }
 
-fn refuse_existing(place: &Place, force: bool) -> Result<()> {
-    if !force && place.size()?.is_some() {
+fn refuse_existing(storage: &Storage, force: bool) -> Result<()> {
+    if !force && storage.size()?.is_some() {
         return Err(Error::Argument(format!(
             "{} is there already: remove it, name another file, or use --force",
-            place.path().display()
+            storage.path().display()
         )));
     }
     Ok(())

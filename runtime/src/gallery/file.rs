@@ -1,8 +1,8 @@
 //! The file of a gallery: found once, locked, created and replaced in one step.
 //!
-//! A path comes in; a locked storage for redb comes out. Symbolic links are followed when the path is resolved, so that a rewrite replaces the file and not the link
-//! to it. A new file is written under a scratch name beside its place, synchronised, renamed, and the folder is synchronised: a kill or a power cut leaves the old
-//! file or the new one. A program that writes to the scratch name holds the lock of the file that has it.
+//! A path comes in; a locked storage for redb comes out. Symbolic links are followed when the path is resolved, so that a rewrite replaces the file and not the
+//! link to it. A new file is written under a scratch name beside the gallery, synchronised, renamed, and the folder is synchronised: a kill or a power cut
+//! leaves the old file or the new one. A program that writes to the scratch file holds its lock.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use super::sharing;
 use crate::error::{Error, Result};
 
 /// Linux follows as many links in one path.
@@ -20,6 +21,11 @@ const MOST_LINKS: usize = 40;
 
 /// A file that is replaced between opening and locking is opened again so many times.
 const TRIES: usize = 100;
+
+/// Bytes of a file that a lock covers.
+pub(super) type LockRange = (Bound<u64>, Bound<u64>);
+
+const WHOLE: LockRange = (Bound::Unbounded, Bound::Unbounded);
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,11 @@ impl GalleryFile {
         with_end(&self.real, ".rewrite")
     }
 
+    /// The lock file of a program that keeps the gallery open for long.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        with_end(&self.real, ".lock")
+    }
+
     /// Where a restore puts the file that was there.
     pub(super) fn set_aside(&self) -> PathBuf {
         with_end(&self.real, ".before-restore")
@@ -95,8 +106,12 @@ impl GalleryFile {
         }
     }
 
-    /// Opens and locks the file.
+    /// Opens and locks the file. If a run has it open, asks the run to lend it and waits for that.
     pub(super) fn open(&self, access: Access) -> Result<FileBackend> {
+        sharing::wait_for_loan(self, || self.open_at_once(access))
+    }
+
+    fn open_at_once(&self, access: Access) -> Result<FileBackend> {
         for _ in 0..TRIES {
             let file = self.opened(access).map_err(|e| match e.kind() {
                 ErrorKind::NotFound => Error::GalleryMissing {
@@ -122,7 +137,7 @@ impl GalleryFile {
     /// Locks an open file. `None` if another file has its name now: a rewrite replaced it before it was locked, and what is written to it would be lost.
     fn locked(&self, file: File, access: Access) -> Result<Option<FileBackend>> {
         let metadata = file.metadata().map_err(|e| self.error(e))?;
-        let locked = self.lock(file, access)?;
+        let locked = self.lock(file, WHOLE, access == Access::Read)?;
         if !is_at(&metadata, &self.real) {
             return Ok(None);
         }
@@ -133,12 +148,11 @@ impl GalleryFile {
     }
 
     /// Locks an open file as redb does, so that programs that leave this to redb are locked out too.
-    fn lock(&self, file: File, access: Access) -> Result<FileBackend> {
+    fn lock(&self, file: File, range: LockRange, shared: bool) -> Result<FileBackend> {
         let backend = FileBackend::new(file).map_err(|e| self.error(io::Error::other(e)))?;
-        let (start, end) = (Bound::Unbounded, Bound::Unbounded);
-        let locked = match access {
-            Access::Read => backend.try_lock_shared_range(start, end),
-            Access::Change | Access::Create => backend.try_lock_range(start, end),
+        let locked = match shared {
+            true => backend.try_lock_shared_range(range.0, range.1),
+            false => backend.try_lock_range(range.0, range.1),
         };
         match locked {
             Ok(true) => Ok(backend),
@@ -170,18 +184,23 @@ impl GalleryFile {
 
     /// Opens, locks and empties the file at the scratch name; it is created if there is none.
     pub(super) fn open_scratch(&self) -> Result<FileBackend> {
-        let scratch = self.scratch();
+        let locked = self.create_locked(&self.scratch(), WHOLE)?;
+        locked.set_len(0).map_err(|e| self.not_stored(e))?;
+        Ok(locked)
+    }
+
+    /// Opens the file at `path` beside the gallery and locks a range of it; it is created if there is none.
+    pub(super) fn create_locked(&self, path: &Path, range: LockRange) -> Result<FileBackend> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         for _ in 0..TRIES {
-            let opened = cli::private::open(&mut options, &scratch).and_then(|file| {
+            let opened = cli::private::open(&mut options, path).and_then(|file| {
                 let metadata = file.metadata()?;
                 Ok((file, metadata))
             });
             let (file, metadata) = opened.map_err(|e| self.not_stored(e))?;
-            let locked = self.lock(file, Access::Change)?;
-            if is_at(&metadata, &scratch) {
-                locked.set_len(0).map_err(|e| self.not_stored(e))?;
+            let locked = self.lock(file, range, false)?;
+            if is_at(&metadata, path) {
                 return Ok(locked);
             }
         }
@@ -210,7 +229,7 @@ impl GalleryFile {
             path: scratch.clone(),
             source,
         })?;
-        match self.lock(file, Access::Change) {
+        match self.lock(file, WHOLE, false) {
             Ok(_lock) if is_at(&metadata, &scratch) => discard(&scratch),
             Ok(_) | Err(Error::GalleryInUse { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -288,7 +307,6 @@ fn links(metadata: &Metadata) -> u64 {
     metadata.nlink()
 }
 
-/// The standard library tells neither where it cannot be told.
 #[cfg(not(unix))]
 fn is_at(_: &Metadata, path: &Path) -> bool {
     path.exists()

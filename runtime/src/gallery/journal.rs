@@ -15,7 +15,7 @@ pub(super) const DEPTH: usize = 32;
 /// A change that can be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
-pub(super) enum Entry {
+pub(super) enum JournalEntry {
     /// The identity `from` went up in `into`.
     Merge {
         from: u64,
@@ -39,19 +39,19 @@ pub(super) enum Entry {
 }
 
 /// The notes that speak of somebody in `gone`, or of somebody who was merged into them.
-pub(super) fn about(journal: &BTreeMap<u64, Entry>, gone: &BTreeSet<u64>) -> BTreeSet<u64> {
+pub(super) fn about(journal: &BTreeMap<u64, JournalEntry>, gone: &BTreeSet<u64>) -> BTreeSet<u64> {
     let mut people = gone.clone();
     let mut notes = BTreeSet::new();
     for (&number, entry) in journal.iter().rev() {
         let speaks = match *entry {
-            Entry::Merge { from, into, .. } => {
+            JournalEntry::Merge { from, into, .. } => {
                 let speaks = people.contains(&into) || people.contains(&from);
                 if speaks {
                     people.insert(from);
                 }
                 speaks
             }
-            Entry::Split { from, to, .. } => people.contains(&from) || people.contains(&to),
+            JournalEntry::Split { from, to, .. } => people.contains(&from) || people.contains(&to),
         };
         if speaks {
             notes.insert(number);
@@ -64,7 +64,7 @@ pub(super) fn about(journal: &BTreeMap<u64, Entry>, gone: &BTreeSet<u64>) -> BTr
 mod tests {
     use super::*;
 
-    fn merge(from: u64, into: u64) -> Entry {
+    fn merge(from: u64, into: u64) -> JournalEntry {
         let record = Record {
             name: "x".into(),
             enrolled: 0,
@@ -72,7 +72,7 @@ mod tests {
             visits: 0,
             next_exemplar: 0,
         };
-        Entry::Merge {
+        JournalEntry::Merge {
             from,
             into,
             lost: record.clone(),
@@ -82,14 +82,14 @@ mod tests {
         }
     }
 
-    fn split(from: u64, to: u64) -> Entry {
+    fn split(from: u64, to: u64) -> JournalEntry {
         let moved = Vec::new();
-        Entry::Split { from, to, moved }
+        JournalEntry::Split { from, to, moved }
     }
 
     #[test]
     fn whoever_goes_takes_every_note_about_them_along() {
-        let cases: [(&str, &[Entry], u64, &[u64]); 6] = [
+        let cases: [(&str, &[JournalEntry], u64, &[u64]); 6] = [
             (
                 "somebody else",
                 &[merge(1, 2), split(3, 4)],

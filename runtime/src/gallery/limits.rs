@@ -10,8 +10,8 @@ pub(super) const HIGHEST_NUMBER: u64 = 1 << 53;
 
 /// What a gallery keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// The most exemplars of one identity, 1..=[`Limits::MOST_EXEMPLARS`]. When another comes, the one that is most similar to another of the same identity goes.
+pub struct GalleryLimits {
+    /// The most exemplars of one identity, 1..=[`GalleryLimits::MOST_EXEMPLARS`]. When another comes, the one that is most similar to another of the same identity goes.
     pub max_exemplars: usize,
     /// An observation becomes an exemplar if its similarity to the nearest exemplar of its identity is below this, -1..=1.
     pub novelty: f32,
@@ -20,18 +20,18 @@ pub struct Limits {
     /// Whoever has a generated name and was not seen for this time goes, at [`Gallery::expire`](super::Gallery::expire); `None` keeps them for ever. People whom
     /// somebody has named stay.
     pub retention: Option<Duration>,
-    /// The most people with generated names, 1..=[`Limits::MOST_IDENTITIES`]. When another comes, whoever of them was seen longest ago goes. People whom somebody
+    /// The most people with generated names, 1..=[`GalleryLimits::MOST_IDENTITIES`]. When another comes, whoever of them was seen longest ago goes. People whom somebody
     /// has named do not count.
     pub max_identities: usize,
     /// How long a new time or count of visits may wait to be stored, by the times that the caller gives. Zero stores each at once.
     pub flush_after: Duration,
 }
 
-impl Limits {
-    /// The most that [`Limits::max_exemplars`] may be.
+impl GalleryLimits {
+    /// The most that [`GalleryLimits::max_exemplars`] may be.
     pub const MOST_EXEMPLARS: usize = 256;
 
-    /// The most that [`Limits::max_identities`] may be.
+    /// The most that [`GalleryLimits::max_identities`] may be.
     pub const MOST_IDENTITIES: usize = 1_000_000;
 
     pub(super) fn check(&self) -> Result<()> {
@@ -61,7 +61,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for GalleryLimits {
     /// 8 exemplars, novelty below 0.9, visits 5 minutes apart; 10 000 unnamed people, each for 24 hours; times stored after 1 second.
     fn default() -> Self {
         Self {

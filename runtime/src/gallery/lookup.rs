@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::known::Known;
 use super::names::{looks, normal, number};
-use super::{Candidate, Gallery};
+use super::state::GalleryState;
+use super::{Candidate, Gallery, IdentitySummary};
 use crate::error::{Error, Result};
 
 /// What an embedding resembles before it is enrolled.
@@ -27,7 +27,7 @@ impl Gallery {
         Ok(Resemblance {
             own: identity.map(|identity| Candidate {
                 identity,
-                name: &self.known.people[&identity].record.name,
+                name: &self.state.people[&identity].record.name,
                 similarity: self.nearest_exemplar(identity, embedding),
             }),
             other: nearest
@@ -36,25 +36,32 @@ impl Gallery {
         })
     }
 
-    /// The names, and the other names, that a reader could take for `name`: they differ from it in case, in blanks or in characters that look alike. None if
-    /// a person has that very name.
+    /// The names, and the other names, of identities besides `own` that a reader could take for `name`: they differ from it in case, in blanks or in characters
+    /// that look alike. None if a person has that very name.
     ///
     /// # Errors
     /// [`Error::Argument`] if two identities have that name, in two Unicode forms.
-    pub fn look_alikes(&self, name: &str) -> Result<Vec<&str>> {
+    pub fn look_alikes(&self, name: &str, own: Option<u64>) -> Result<Vec<&str>> {
         if self.named(name)?.is_some() {
             return Ok(Vec::new());
         }
         let wanted = looks(name);
-        let Known { names, aliases, .. } = &self.known;
-        let alike = |stored: &&String| looks(stored).iter().zip(&wanted).any(|(a, b)| a == b);
-        let stored = names.keys().chain(aliases.keys()).filter(alike);
-        Ok(stored.map(String::as_str).collect())
+        let GalleryState { names, aliases, .. } = &self.state;
+        let alike = |stored: &str| looks(stored).iter().zip(&wanted).any(|(a, b)| a == b);
+        let stored = names.iter().chain(aliases);
+        let found = stored.filter(|(stored, id)| Some(**id) != own && alike(stored));
+        Ok(found.map(|(stored, _)| stored.as_str()).collect())
+    }
+
+    /// The identity that one which is no longer there was merged into: its name leads there now.
+    #[must_use]
+    pub fn merged_into(&self, gone: &IdentitySummary) -> Option<u64> {
+        self.state.aliases.get(&gone.name).copied()
     }
 
     /// An identity by its name or another that leads to it, as it is stored or in another normalisation form.
     pub(super) fn named(&self, name: &str) -> Result<Option<u64>> {
-        let Known { names, aliases, .. } = &self.known;
+        let GalleryState { names, aliases, .. } = &self.state;
         if let Some(&identity) = names.get(name).or_else(|| aliases.get(name)) {
             return Ok(Some(identity));
         }
@@ -78,14 +85,14 @@ impl Gallery {
     /// An identity by name or number. `#7` is always a number; `7` may be the name of a person in a gallery of an older version, and is refused if it is the number
     /// of another person.
     pub(super) fn find(&self, who: &str) -> Result<u64> {
-        let numbered = number(who).filter(|id| self.known.people.contains_key(id));
+        let numbered = number(who).filter(|id| self.state.people.contains_key(id));
         if let Some(identity) = numbered.filter(|_| who.starts_with('#')) {
             return Ok(identity);
         }
         match (self.named(who)?, numbered) {
             (Some(named), Some(numbered)) if named != numbered => Err(Error::Argument(format!(
                 "'{who}' is the name of identity {named} and the number of '{}': write '#{named}' or '#{numbered}'",
-                self.known.people[&numbered].record.name
+                self.state.people[&numbered].record.name
             ))),
             (Some(identity), _) | (None, Some(identity)) => Ok(identity),
             (None, None) => Err(self.unknown(who)),
@@ -94,7 +101,7 @@ impl Gallery {
 
     pub(super) fn unknown(&self, who: &str) -> Error {
         Error::UnknownIdentity {
-            path: self.place.path(),
+            path: self.storage.path(),
             who: who.to_owned(),
         }
     }

@@ -20,9 +20,9 @@ use crate::error::{Error, Result};
 
 /// The tag of a gallery file: 64 random bits, in text 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device(pub u64);
+pub struct GalleryTag(pub u64);
 
-impl Device {
+impl GalleryTag {
     /// A tag that nobody else has.
     #[must_use]
     pub fn random() -> Self {
@@ -41,7 +41,7 @@ impl Device {
     }
 }
 
-impl fmt::Display for Device {
+impl fmt::Display for GalleryTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn generated_names_are_known_by_their_form() {
-        let device = Device(0x7f3a_91c2_0000_0001);
+        let device = GalleryTag(0x7f3a_91c2_0000_0001);
         assert_eq!(device.name(1), "person-7f3a91c2-000001");
         assert_eq!(device.name(12_345_678), "person-7f3a91c2-12345678");
         let cases = [
@@ -285,12 +285,12 @@ mod tests {
 
     #[test]
     fn tags_are_sixteen_hexadecimal_digits_and_differ() {
-        let tag = Device(0xab);
+        let tag = GalleryTag(0xab);
         assert_eq!(tag.to_string(), "00000000000000ab");
-        assert_eq!(Device::parse("00000000000000ab"), Some(tag));
+        assert_eq!(GalleryTag::parse("00000000000000ab"), Some(tag));
         for wrong in ["", "ab", "00000000000000AB", "+0000000000000ab", "x"] {
-            assert_eq!(Device::parse(wrong), None, "{wrong}");
+            assert_eq!(GalleryTag::parse(wrong), None, "{wrong}");
         }
-        assert_ne!(Device::random(), Device::random());
+        assert_ne!(GalleryTag::random(), GalleryTag::random());
     }
 }

@@ -1,10 +1,9 @@
-//! What a gallery keeps of an identity besides its exemplars: the file, the journal and the memory
-//! all stand on it.
+//! What is stored of an identity besides its exemplars: file, journal and memory use it.
 
 use serde::{Deserialize, Serialize};
 
 /// What is stored of an identity besides its exemplars.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: String,
     /// Milliseconds since 1970.

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::journal::{DEPTH, Entry};
-use super::names::{is_generated, new_name};
+use super::journal::{DEPTH, JournalEntry};
+use super::names::{is_generated, new_name, normal};
 use super::record::Record;
-use super::store::Step;
-use super::{Gallery, Limits, Origin, Summary};
+use super::store::StoreStep;
+use super::{Gallery, GalleryLimits, IdentitySummary, Origin};
 use crate::error::{Error, Result};
 
 /// A change that can be undone.
@@ -31,17 +31,55 @@ pub struct Undone {
 }
 
 impl Gallery {
-    /// Merges the identity `from` into `into`, each called by name or number, and returns the latter: it has the exemplars and visits of both, and the names of the
-    /// other lead to it from now on. Exemplars beyond [`Limits::max_exemplars`] stay until another is added.
+    /// Gives an identity, called by name or by number, another name, and returns it. A generated name goes on leading to it, so that what was logged
+    /// is found; a name that a person gave is free again. A person with a generated name becomes a named one, who does not expire. Any other name of
+    /// the identity can become its name, so that every renaming can be reversed by another.
     ///
     /// # Errors
-    /// [`Error::UnknownIdentity`]; [`Error::Argument`] if both are the same, if they have more than [`Limits::MOST_EXEMPLARS`] exemplars together, or if somebody whom
+    /// [`Error::UnknownIdentity`]; [`Error::Argument`] if the identity has the name already, if another one has it, or if it cannot be a name;
+    /// [`Error::GalleryStorage`].
+    pub fn rename(&mut self, who: &str, name: &str) -> Result<IdentitySummary> {
+        self.reopen()?;
+        let identity = self.find(who)?;
+        let mut record = self.state.people[&identity].record.clone();
+        let other = self.named(name)?;
+        let name = match other {
+            None => new_name(name)?,
+            Some(other) if other == identity => normal(name),
+            Some(other) => {
+                return Err(Error::Argument(format!(
+                    "'{name}' is the name of identity {other} already: if both are one person, merge '{}' into '{name}' with `reid gallery \
+                     merge`; else choose another name",
+                    record.name
+                )));
+            }
+        };
+        if name == record.name {
+            return Err(Error::Argument(format!(
+                "'{name}' is the name of identity {identity} already: nothing to rename"
+            )));
+        }
+        let before = std::mem::replace(&mut record.name, name.clone());
+        let mut steps = vec![
+            StoreStep::Unalias(name),
+            StoreStep::Record(identity, record),
+        ];
+        steps.extend(is_generated(&before).then(|| StoreStep::Alias(before, identity)));
+        self.commit(steps)?;
+        Ok(self.state.summary(identity))
+    }
+
+    /// Merges the identity `from` into `into`, each called by name or number, and returns the latter: it has the exemplars and visits of both, and the names of the
+    /// other lead to it from now on. Exemplars beyond [`GalleryLimits::max_exemplars`] stay until another is added.
+    ///
+    /// # Errors
+    /// [`Error::UnknownIdentity`]; [`Error::Argument`] if both are the same, if they have more than [`GalleryLimits::MOST_EXEMPLARS`] exemplars together, or if somebody whom
     /// a person has named would go up in somebody who expires; [`Error::GalleryStorage`].
-    pub fn merge(&mut self, from: &str, into: &str) -> Result<Summary> {
+    pub fn merge(&mut self, from: &str, into: &str) -> Result<IdentitySummary> {
         self.reopen()?;
         let (from, into) = (self.find(from)?, self.find(into)?);
-        let lost = self.known.people[&from].record.clone();
-        let before = self.known.people[&into].record.clone();
+        let lost = self.state.people[&from].record.clone();
+        let before = self.state.people[&into].record.clone();
         if from == into {
             let name = &before.name;
             return Err(Error::Argument(format!(
@@ -54,14 +92,14 @@ impl Gallery {
                 lost.name, before.name
             )));
         }
-        let exemplars = self.known.exemplars_of(from);
-        let together = exemplars.len() + self.known.exemplars_of(into).len();
-        if together > Limits::MOST_EXEMPLARS {
+        let exemplars = self.state.exemplars_of(from);
+        let together = exemplars.len() + self.state.exemplars_of(into).len();
+        if together > GalleryLimits::MOST_EXEMPLARS {
             return Err(Error::Argument(format!(
                 "'{}' and '{}' have {together} exemplars together, the limit is {}",
                 lost.name,
                 before.name,
-                Limits::MOST_EXEMPLARS
+                GalleryLimits::MOST_EXEMPLARS
             )));
         }
         let mut merged = Record {
@@ -72,14 +110,14 @@ impl Gallery {
             next_exemplar: before.next_exemplar,
         };
         let moved = numbered(exemplars, &mut merged);
-        let aliases: Vec<String> = self.known.aliases_of(from).map(str::to_owned).collect();
-        let mut steps = vec![Step::Record(into, merged)];
+        let aliases: Vec<String> = self.state.aliases_of(from).map(str::to_owned).collect();
+        let mut steps = vec![StoreStep::Record(into, merged)];
         steps.extend(moves(from, into, &moved));
-        steps.push(Step::Drop(from));
+        steps.push(StoreStep::Drop(from));
         let names = aliases.iter().chain([&lost.name]);
-        steps.extend(names.map(|name| Step::Alias(name.clone(), into)));
+        steps.extend(names.map(|name| StoreStep::Alias(name.clone(), into)));
         self.note(
-            Entry::Merge {
+            JournalEntry::Merge {
                 from,
                 into,
                 lost,
@@ -90,7 +128,7 @@ impl Gallery {
             &mut steps,
         );
         self.commit(steps)?;
-        Ok(self.known.summary(into))
+        Ok(self.state.summary(into))
     }
 
     /// Makes those exemplars of an identity that `pick` picks, by their position from 0 in [`Gallery::show`] and their origin, an identity of their own, called
@@ -103,7 +141,7 @@ impl Gallery {
         who: &str,
         name: Option<&str>,
         mut pick: impl FnMut(usize, &Origin) -> bool,
-    ) -> Result<(Summary, Summary)> {
+    ) -> Result<(IdentitySummary, IdentitySummary)> {
         self.reopen()?;
         let from = self.find(who)?;
         if let Some(name) = name
@@ -121,23 +159,23 @@ impl Gallery {
             .map(|(_, exemplar)| exemplar)
             .collect();
         if picked.is_empty() || picked.len() == all {
-            let name = &self.known.people[&from].record.name;
+            let name = &self.state.people[&from].record.name;
             return Err(Error::Argument(format!(
                 "{} of the {all} exemplars of '{name}' were picked, wanted some but not all",
                 picked.len()
             )));
         }
-        let to = self.known.next_identity;
+        let to = self.state.next_identity;
         let times = || picked.iter().map(|(_, origin)| origin.time);
-        let name = name.unwrap_or_else(|| self.known.stamp.device.name(to));
+        let name = name.unwrap_or_else(|| self.state.stamp.tag.name(to));
         let mut record = Record::new(name, times().min().unwrap_or(0));
         record.last_seen = times().max().unwrap_or(0);
         let moved = numbered(picked.iter().map(|&(n, _)| n), &mut record);
-        let mut steps = vec![Step::Record(to, record)];
+        let mut steps = vec![StoreStep::Record(to, record)];
         steps.extend(moves(from, to, &moved));
-        self.note(Entry::Split { from, to, moved }, &mut steps);
+        self.note(JournalEntry::Split { from, to, moved }, &mut steps);
         self.commit(steps)?;
-        Ok((self.known.summary(from), self.known.summary(to)))
+        Ok((self.state.summary(from), self.state.summary(to)))
     }
 
     /// Undoes the last merge or split that has not been undone and whose people are all still there; the last 32 are remembered. What has happened since
@@ -150,13 +188,13 @@ impl Gallery {
     pub fn undo(&mut self) -> Result<Undone> {
         self.reopen()?;
         let nothing = || Error::Argument("there is no merge and no split to undo".into());
-        let last = self.known.journal.last_key_value();
+        let last = self.state.journal.last_key_value();
         let (number, entry) = last
             .map(|(&number, entry)| (number, entry.clone()))
             .ok_or_else(nothing)?;
-        let mut steps = vec![Step::Strike(number)];
+        let mut steps = vec![StoreStep::Strike(number)];
         let undone = match entry {
-            Entry::Merge {
+            JournalEntry::Merge {
                 from,
                 into,
                 lost,
@@ -165,6 +203,13 @@ impl Gallery {
                 moved,
             } => {
                 let mut record = self.record_of(into)?;
+                let given = |name: &&String| self.state.names.contains_key(*name);
+                if let Some(name) = aliases.iter().chain([&lost.name]).find(given) {
+                    return Err(Error::Argument(format!(
+                        "undoing the merge would bring back the name '{name}', which identity {} has now: rename that one first",
+                        self.state.names[name]
+                    )));
+                }
                 let undone = Undone {
                     change: Change::Merge,
                     identity: record.name.clone(),
@@ -175,7 +220,7 @@ impl Gallery {
                 if record.last_seen == lost.last_seen.max(before.last_seen) {
                     record.last_seen = before.last_seen;
                 }
-                let left = self.known.exemplars_of(into);
+                let left = self.state.exemplars_of(into);
                 let back = moved.iter().filter(|(_, now)| left.contains(now));
                 let back: Vec<(u64, u64)> = back.map(|&(then, now)| (now, then)).collect();
                 if back.is_empty() {
@@ -185,13 +230,16 @@ impl Gallery {
                         lost.name
                     )));
                 }
-                steps.push(Step::Unalias(lost.name.clone()));
-                steps.extend([Step::Record(into, record), Step::Record(from, lost)]);
+                steps.push(StoreStep::Unalias(lost.name.clone()));
+                steps.extend([
+                    StoreStep::Record(into, record),
+                    StoreStep::Record(from, lost),
+                ]);
                 steps.extend(moves(into, from, &back));
-                steps.extend(aliases.into_iter().map(|name| Step::Alias(name, from)));
+                steps.extend(aliases.into_iter().map(|name| StoreStep::Alias(name, from)));
                 undone
             }
-            Entry::Split { from, to, moved } => {
+            JournalEntry::Split { from, to, moved } => {
                 let split = self.record_of(to)?;
                 let mut record = self.record_of(from)?;
                 let undone = Undone {
@@ -202,7 +250,7 @@ impl Gallery {
                 record.last_seen = record.last_seen.max(split.last_seen);
                 // The split gave a visit to the new identity without taking one from the other.
                 record.visits = record.visits.saturating_add(split.visits.saturating_sub(1));
-                let left = self.known.exemplars_of(to);
+                let left = self.state.exemplars_of(to);
                 let (back, later): (Vec<u64>, Vec<u64>) = left
                     .into_iter()
                     .partition(|now| moved.iter().any(|(_, n)| n == now));
@@ -212,14 +260,14 @@ impl Gallery {
                     .map(|&(then, now)| (now, then))
                     .collect();
                 let later = numbered(later, &mut record);
-                steps.push(Step::Record(from, record));
+                steps.push(StoreStep::Record(from, record));
                 steps.extend(moves(to, from, &back));
                 steps.extend(moves(to, from, &later));
-                steps.push(Step::Drop(to));
-                let aliases = self.known.aliases_of(to).map(str::to_owned);
+                steps.push(StoreStep::Drop(to));
+                let aliases = self.state.aliases_of(to).map(str::to_owned);
                 // What was logged under a generated name is found again; a name that was given to a mistake is free.
                 let own = Some(split.name).filter(|name| is_generated(name));
-                steps.extend(aliases.chain(own).map(|name| Step::Alias(name, from)));
+                steps.extend(aliases.chain(own).map(|name| StoreStep::Alias(name, from)));
                 undone
             }
         };
@@ -229,21 +277,21 @@ impl Gallery {
 
     /// The record of somebody of whom the journal speaks.
     fn record_of(&self, identity: u64) -> Result<Record> {
-        let person = self.known.people.get(&identity);
+        let person = self.state.people.get(&identity);
         let person = person.ok_or_else(|| {
-            self.place
+            self.storage
                 .damaged(format!("its journal speaks of nobody ({identity})"))
         })?;
         Ok(person.record.clone())
     }
 
     /// Notes a change, and strikes the oldest if there are too many.
-    fn note(&self, entry: Entry, steps: &mut Vec<Step<'_>>) {
-        let journal = &self.known.journal;
+    fn note(&self, entry: JournalEntry, steps: &mut Vec<StoreStep<'_>>) {
+        let journal = &self.state.journal;
         let surplus = (journal.len() + 1).saturating_sub(DEPTH);
-        steps.extend(journal.keys().take(surplus).copied().map(Step::Strike));
+        steps.extend(journal.keys().take(surplus).copied().map(StoreStep::Strike));
         let last = journal.last_key_value().map_or(0, |(&number, _)| number);
-        steps.push(Step::Note(last.saturating_add(1), entry));
+        steps.push(StoreStep::Note(last.saturating_add(1), entry));
     }
 }
 
@@ -260,10 +308,10 @@ fn numbered(exemplars: impl IntoIterator<Item = u64>, record: &mut Record) -> Ve
 }
 
 /// What moves exemplars, pairs of their old and new numbers, from one identity to another.
-fn moves(from: u64, to: u64, exemplars: &[(u64, u64)]) -> impl Iterator<Item = Step<'static>> {
+fn moves(from: u64, to: u64, exemplars: &[(u64, u64)]) -> impl Iterator<Item = StoreStep<'static>> {
     exemplars
         .iter()
-        .map(move |&(old, new)| Step::Move((from, old), (to, new)))
+        .map(move |&(old, new)| StoreStep::Move((from, old), (to, new)))
         .collect::<Vec<_>>()
         .into_iter()
 }

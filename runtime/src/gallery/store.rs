@@ -1,14 +1,9 @@
-//! The gallery's file: records in, one durable transaction per change, everything out again on opening.
+//! The gallery's file: steps in, one durable transaction per change, everything out again on opening.
 //!
-//! One redb file with six tables: the stamp (format, space, dimension, device, the next identity's number), the identities, per exemplar its origin and its
-//! embedding, other names of identities, and the journal of what can be undone. Records are JSON, so that a newer version can add a field; embeddings are
-//! little-endian f32. An exemplar of 512 dimensions takes 4 KiB, one redb page. A file of format 1, which knew neither devices nor other names nor a journal,
-//! becomes one of format 2 when it is opened for a change.
-//!
-//! redb never overwrites a page in use, so a kill or a power cut leaves the last committed state. Nor does it erase a page that it frees: measured, every removed
-//! value was still in the file after the commit. (`compact` happened to leave none in three trials, by moving and cutting, but promises nothing and is a second step
-//! that a kill can prevent.) So [`Store::rewrite`] copies what remains into a new file and renames it over the old one: one step, and no page of the file
-//! has ever held what was left out. The blocks of the old file go back to the file system, whose business they are from then on.
+//! One redb file with six tables: the stamp, the identities, the origin and the embedding of each exemplar, other names, and the journal. Records are JSON,
+//! so that a newer version can add a field; embeddings are little-endian f32. redb never overwrites a page in use, so a kill or a power cut leaves the last
+//! committed state. Nor does it erase pages that it frees (measured: every removed value was still in the file), so removing a person copies what remains
+//! into a new file ([`Store::rewrite`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +15,10 @@ use serde::Serialize;
 
 use super::Origin;
 use super::file::Access;
-use super::journal::Entry;
-use super::names::Device;
-use super::place::Place;
+use super::journal::JournalEntry;
+use super::names::GalleryTag;
 use super::record::Record;
+use super::storage::Storage;
 use crate::error::{Error, Result};
 
 /// The format that this program writes, and the newest that it reads.
@@ -46,7 +41,7 @@ pub(super) type Owner = (u64, u64);
 /// An open gallery file, locked against other processes.
 #[derive(Debug)]
 pub(super) struct Store {
-    place: Place,
+    storage: Storage,
     db: Database,
 }
 
@@ -55,12 +50,12 @@ pub(super) struct Store {
 pub(super) struct Stamp {
     pub(super) space: String,
     pub(super) dim: usize,
-    pub(super) device: Device,
+    pub(super) tag: GalleryTag,
 }
 
-/// One step of a change. A change is a list of them, carried out by the file in one transaction and then by memory ([`Known::take`](super::known::Known::take)).
+/// One step of a change. A change is a list of them, carried out by the file in one transaction and then by memory ([`GalleryState::take`](super::state::GalleryState::take)).
 #[derive(Debug)]
-pub(super) enum Step<'a> {
+pub(super) enum StoreStep<'a> {
     /// An identity is made, or its record replaced.
     Record(u64, Record),
     /// An identity goes, with the exemplars that it still has.
@@ -76,20 +71,20 @@ pub(super) enum Step<'a> {
     /// It no longer does.
     Unalias(String),
     /// A change that can be undone is noted under a number.
-    Note(u64, Entry),
+    Note(u64, JournalEntry),
     /// It can no longer be undone.
     Strike(u64),
-    /// A moment in milliseconds since 1970 is remembered, or no longer.
-    Moment(Moment, Option<u64>),
+    /// A time in milliseconds since 1970 is stored, or removed.
+    Time(StoredTime, Option<u64>),
 }
 
-/// Moments that outlast the process.
+/// Times that outlast the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// Since when pages of the file hold somebody who has gone.
-    Dead,
-    /// When the clock was found to be behind the time at which somebody was last seen.
-    SetBack,
+pub(super) enum StoredTime {
+    /// Since when pages of the file hold a removed person.
+    DeadPages,
+    /// When the clock was found to be behind the time at which a person was last seen.
+    ClockSetBack,
 }
 
 /// What is neither identity nor exemplar.
@@ -100,12 +95,12 @@ pub(super) struct Ledger {
     pub(super) dead: Option<u64>,
     pub(super) set_back: Option<u64>,
     pub(super) aliases: BTreeMap<String, u64>,
-    pub(super) journal: BTreeMap<u64, Entry>,
+    pub(super) journal: BTreeMap<u64, JournalEntry>,
 }
 
 /// How a copy differs from the gallery that it is made of.
 #[derive(Debug, Default)]
-pub(super) struct Edit {
+pub(super) struct CopyEdit {
     /// Identities that are left out, with all that is theirs.
     pub(super) gone: BTreeSet<u64>,
     /// Notes of the journal that are left out.
@@ -117,67 +112,62 @@ pub(super) struct Edit {
 
 impl Store {
     /// Opens the gallery at `place` and reads its stamp. [`Access::Create`] creates one, with the stamp `new`, if there is no file or an empty one.
-    pub(super) fn open(place: Place, access: Access, new: Option<&Stamp>) -> Result<(Self, Stamp)> {
-        place.clone().guard(|| {
+    pub(super) fn open(
+        storage: Storage,
+        access: Access,
+        new: Option<&Stamp>,
+    ) -> Result<(Self, Stamp)> {
+        storage.clone().guard(|| {
             let db = match new {
-                Some(stamp) if access == Access::Create => Self::open_or_create(&place, stamp)?,
-                _ => place.open(access)?,
+                Some(stamp) if access == Access::Create => Self::open_or_create(&storage, stamp)?,
+                _ => storage.open(access)?,
             };
-            let store = Self { place, db };
+            let store = Self { storage, db };
             let stamp = store.read_stamp()?;
             if access != Access::Read {
                 // What a kill during a rewrite left behind.
-                store.place.discard_scratch()?;
+                store.storage.discard_scratch()?;
             }
             Ok((store, stamp))
         })
     }
 
-    fn open_or_create(place: &Place, stamp: &Stamp) -> Result<Database> {
-        let is_new = || place.size().map(|size| matches!(size, None | Some(0)));
+    fn open_or_create(storage: &Storage, stamp: &Stamp) -> Result<Database> {
+        let is_new = || storage.size().map(|size| matches!(size, None | Some(0)));
         if !is_new()? {
-            return place.open(Access::Create);
+            return storage.open(Access::Create);
         }
         let mut overtaken = false;
-        let created = fresh(place, |db| {
+        let created = fresh(storage, |db| {
             // From here on no other program creates one, but it may have done so before.
             overtaken = !is_new()?;
             if overtaken {
-                let path = place.path();
+                let path = storage.path();
                 return Err(Error::GalleryInUse { path });
             }
-            let write = || -> Result<(), redb::Error> {
-                let tx = db.begin_write()?;
-                create_tables(&tx)?;
-                stamp.write(&tx)?;
+            write(db, storage, |tx| {
+                create_tables(tx)?;
+                stamp.write(tx)?;
                 tx.open_table(STAMP)?.insert("next identity", "1")?;
-                tx.commit()?;
                 Ok(())
-            };
-            write().map_err(|e| place.not_stored(e))
+            })
         });
         if overtaken {
-            return place.open(Access::Create);
+            return storage.open(Access::Create);
         }
         created
     }
 
     /// Stores a change: durable when this returns, and not there at all if it fails.
-    pub(super) fn apply(&self, steps: &[Step<'_>]) -> Result<()> {
-        let write = || -> Result<(), redb::Error> {
-            let tx = self.db.begin_write()?;
-            for step in steps {
-                step.write(&tx)?;
-            }
-            tx.commit()?;
-            Ok(())
-        };
-        write().map_err(|e| self.place.not_stored(e))
+    pub(super) fn apply(&self, steps: &[StoreStep<'_>]) -> Result<()> {
+        write(&self.db, &self.storage, |tx| {
+            steps.iter().try_for_each(|step| step.write(tx))
+        })
     }
 
     /// Writes the gallery anew, with an edit: no page of the new file has held what is left out.
-    pub(super) fn rewrite(&mut self, edit: &Edit) -> Result<()> {
-        self.db = self.copy(&self.place, edit, || Ok(()))?;
+    pub(super) fn rewrite(&mut self, edit: &CopyEdit) -> Result<()> {
+        self.db = self.copy(&self.storage, edit, || Ok(()))?;
         Ok(())
     }
 
@@ -185,61 +175,70 @@ impl Store {
     /// can put one there, and may object.
     pub(super) fn copy(
         &self,
-        place: &Place,
-        edit: &Edit,
+        storage: &Storage,
+        edit: &CopyEdit,
         check: impl FnOnce() -> Result<()>,
     ) -> Result<Database> {
-        fresh(place, |db| {
-            self.fill(db, edit).map_err(|e| place.not_stored(e))?;
+        fresh(storage, |db| {
+            self.fill(db, edit).map_err(|e| storage.not_stored(e))?;
             check()
         })
     }
 
     /// Where the exemplars of an identity come from, with their numbers.
     pub(super) fn origins(&self, identity: u64) -> Result<Vec<(u64, Origin)>> {
-        let read = || -> Result<Vec<(u64, Vec<u8>)>, redb::Error> {
-            let table = self.db.begin_read()?.open_table(ORIGINS)?;
-            let mut found = Vec::new();
-            for entry in table.range((identity, 0)..=(identity, u64::MAX))? {
-                let (key, value) = entry?;
-                found.push((key.value().1, value.value().to_vec()));
-            }
-            Ok(found)
+        let storage = &self.storage;
+        let read = || {
+            let table = self.begin_read()?.open_table(ORIGINS);
+            let table = table.map_err(|e| storage.torn(e))?;
+            let entries = table.range((identity, 0)..=(identity, u64::MAX));
+            entries
+                .map_err(|e| storage.torn(e))?
+                .map(|entry| {
+                    let (key, value) = entry.map_err(|e| storage.torn(e))?;
+                    let owner = key.value();
+                    Ok((owner.1, self.origin(owner, value.value())?))
+                })
+                .collect()
         };
-        self.place
-            .guard(|| read().map_err(|e| self.place.torn(e)))?
-            .into_iter()
-            .map(|(exemplar, json)| {
-                let what = || format!("origin of exemplar {exemplar} of identity {identity}");
-                Ok((exemplar, self.place.parse(&json, what)?))
-            })
-            .collect()
+        storage.guard(read)
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    /// The crops of all exemplars.
+    pub(super) fn crops(&self) -> Result<BTreeSet<String>> {
+        let mut crops = BTreeSet::new();
+        self.each(ORIGINS, |owner, json| {
+            crops.extend(self.origin(owner, json)?.crop);
+            Ok(())
+        })?;
+        Ok(crops)
+    }
+
+    fn origin(&self, (identity, exemplar): Owner, json: &[u8]) -> Result<Origin> {
+        let what = || format!("origin of exemplar {exemplar} of identity {identity}");
+        self.storage.parse(json, what)
+    }
+
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Writes the stamp over the one that is there.
     pub(super) fn restamp(&self, stamp: &Stamp) -> Result<()> {
-        let write = || -> Result<(), redb::Error> {
-            let tx = self.db.begin_write()?;
-            create_tables(&tx)?;
-            stamp.write(&tx)?;
-            tx.commit()?;
-            Ok(())
-        };
-        write().map_err(|e| self.place.not_stored(e))
+        write(&self.db, &self.storage, |tx| {
+            create_tables(tx)?;
+            stamp.write(tx)
+        })
     }
 
     fn read_stamp(&self) -> Result<Stamp> {
-        let place = &self.place;
+        let storage = &self.storage;
         let table = self.stamp_table()?;
         let format = self.stamped_number(&table, "format")?;
         let format = u32::try_from(format).unwrap_or(u32::MAX);
         if format > FORMAT {
             return Err(Error::GalleryTooNew {
-                path: place.path(),
+                path: storage.path(),
                 found: format,
                 supported: FORMAT,
             });
@@ -248,14 +247,14 @@ impl Store {
         let mut stamp = Stamp {
             space: self.stamped(&table, "space")?,
             dim: usize::try_from(dim).unwrap_or(usize::MAX),
-            device: Device::random(),
+            tag: GalleryTag::random(),
         };
         if format < 2 {
             self.restamp(&stamp)?;
         } else {
             let device = self.stamped(&table, "device")?;
-            stamp.device = Device::parse(&device).ok_or_else(|| {
-                place.damaged(format!(
+            stamp.tag = GalleryTag::parse(&device).ok_or_else(|| {
+                storage.damaged(format!(
                     "'device' of its stamp is '{device}', wanted 16 hexadecimal digits"
                 ))
             })?;
@@ -268,94 +267,93 @@ impl Store {
         &self,
         mut visit: impl FnMut(u64, Record) -> Result<()>,
     ) -> Result<()> {
-        let place = &self.place;
-        place.guard(|| {
-            let table = self.begin_read()?.open_table(IDENTITIES);
-            let table = table.map_err(|e| place.torn(e))?;
-            for entry in table.iter().map_err(|e| place.torn(e))? {
-                let (key, value) = entry.map_err(|e| place.torn(e))?;
-                let identity = key.value();
-                let record = place.parse(value.value(), || format!("identity {identity}"))?;
-                visit(identity, record)?;
-            }
-            Ok(())
+        self.each(IDENTITIES, |identity, json| {
+            let record = self
+                .storage
+                .parse(json, || format!("identity {identity}"))?;
+            visit(identity, record)
         })
     }
 
     /// Reads what is neither identity nor exemplar.
     pub(super) fn read_ledger(&self) -> Result<Ledger> {
-        let place = &self.place;
-        place.guard(|| {
+        let mut ledger = self.storage.guard(|| {
             let table = self.stamp_table()?;
-            let mut ledger = Ledger {
+            Ok(Ledger {
                 next_identity: self.stamped_number(&table, "next identity")?,
-                dead: self.moment(&table, Moment::Dead)?,
-                set_back: self.moment(&table, Moment::SetBack)?,
+                dead: self.stored_time(&table, StoredTime::DeadPages)?,
+                set_back: self.stored_time(&table, StoredTime::ClockSetBack)?,
                 ..Ledger::default()
-            };
-            let tx = self.begin_read()?;
-            let aliases = tx.open_table(ALIASES).map_err(|e| place.torn(e))?;
-            for entry in aliases.iter().map_err(|e| place.torn(e))? {
-                let (alias, identity) = entry.map_err(|e| place.torn(e))?;
-                let alias = alias.value().to_owned();
-                ledger.aliases.insert(alias, identity.value());
-            }
-            let journal = tx.open_table(JOURNAL).map_err(|e| place.torn(e))?;
-            for entry in journal.iter().map_err(|e| place.torn(e))? {
-                let (number, entry) = entry.map_err(|e| place.torn(e))?;
-                let number = number.value();
-                let entry = place.parse(entry.value(), || format!("note {number}"))?;
-                ledger.journal.insert(number, entry);
-            }
-            Ok(ledger)
-        })
+            })
+        })?;
+        self.each(ALIASES, |alias, identity| {
+            ledger.aliases.insert(alias.to_owned(), identity);
+            Ok(())
+        })?;
+        self.each(JOURNAL, |number, json| {
+            let entry = self.storage.parse(json, || format!("note {number}"))?;
+            ledger.journal.insert(number, entry);
+            Ok(())
+        })?;
+        Ok(ledger)
     }
 
     /// Passes every embedding to `visit` with the numbers of its identity and exemplar, in their order.
     pub(super) fn read_embeddings(
         &self,
         dim: usize,
-        mut visit: impl FnMut(u64, u64, &[f32]) -> Result<()>,
+        mut visit: impl FnMut(Owner, &[f32]) -> Result<()>,
     ) -> Result<()> {
-        let place = &self.place;
-        place.guard(|| {
-            let table = self.begin_read()?.open_table(EMBEDDINGS);
-            let table = table.map_err(|e| place.torn(e))?;
-            let mut embedding = Vec::with_capacity(dim);
-            for entry in table.iter().map_err(|e| place.torn(e))? {
-                let (key, value) = entry.map_err(|e| place.torn(e))?;
-                let (identity, exemplar) = key.value();
-                let (elements, rest) = value.value().as_chunks::<4>();
-                if elements.len() != dim || !rest.is_empty() {
-                    return Err(place.damaged(format!(
-                        "exemplar {exemplar} of identity {identity} has {} bytes, wanted {}",
-                        value.value().len(),
-                        4 * dim
-                    )));
-                }
-                embedding.clear();
-                embedding.extend(elements.iter().map(|&bytes| f32::from_le_bytes(bytes)));
-                visit(identity, exemplar, &embedding)?;
+        let mut embedding = Vec::with_capacity(dim);
+        self.each(EMBEDDINGS, |owner, bytes| {
+            let (elements, rest) = bytes.as_chunks::<4>();
+            if elements.len() != dim || !rest.is_empty() {
+                let (identity, exemplar) = owner;
+                return Err(self.storage.damaged(format!(
+                    "exemplar {exemplar} of identity {identity} has {} bytes, wanted {}",
+                    bytes.len(),
+                    4 * dim
+                )));
+            }
+            embedding.clear();
+            embedding.extend(elements.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+            visit(owner, &embedding)
+        })
+    }
+
+    /// Passes every entry of a table to `visit`, in the order of the keys.
+    fn each<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'static, K, V>,
+        mut visit: impl FnMut(K::SelfType<'_>, V::SelfType<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let storage = &self.storage;
+        storage.guard(|| {
+            let table = self.begin_read()?.open_table(table);
+            let table = table.map_err(|e| storage.torn(e))?;
+            for entry in table.iter().map_err(|e| storage.torn(e))? {
+                let (key, value) = entry.map_err(|e| storage.torn(e))?;
+                visit(key.value(), value.value())?;
             }
             Ok(())
         })
     }
 
     fn begin_read(&self) -> Result<ReadTransaction> {
-        self.db.begin_read().map_err(|e| self.place.torn(e))
+        self.db.begin_read().map_err(|e| self.storage.torn(e))
     }
 
     fn stamp_table(&self) -> Result<ReadOnlyTable<&'static str, &'static str>> {
-        let place = &self.place;
+        let storage = &self.storage;
         self.begin_read()?.open_table(STAMP).map_err(|e| match e {
-            TableError::Storage(e) => place.torn(e),
-            e => place.no_gallery(format!("it is a database of another program ({e})")),
+            TableError::Storage(e) => storage.torn(e),
+            e => storage.no_gallery(format!("it is a database of another program ({e})")),
         })
     }
 
     fn stamped(&self, table: &ReadOnlyTable<&str, &str>, key: &str) -> Result<String> {
         self.stamped_if_any(table, key)?
-            .ok_or_else(|| self.place.damaged(format!("its stamp has no '{key}'")))
+            .ok_or_else(|| self.storage.damaged(format!("its stamp has no '{key}'")))
     }
 
     fn stamped_if_any(
@@ -363,7 +361,7 @@ impl Store {
         table: &ReadOnlyTable<&str, &str>,
         key: &str,
     ) -> Result<Option<String>> {
-        let value = table.get(key).map_err(|e| self.place.torn(e))?;
+        let value = table.get(key).map_err(|e| self.storage.torn(e))?;
         Ok(value.map(|value| value.value().to_owned()))
     }
 
@@ -371,55 +369,36 @@ impl Store {
         self.number(key, &self.stamped(table, key)?)
     }
 
-    fn moment(&self, table: &ReadOnlyTable<&str, &str>, moment: Moment) -> Result<Option<u64>> {
-        let text = self.stamped_if_any(table, moment.key())?;
-        text.map(|text| self.number(moment.key(), &text))
-            .transpose()
+    fn stored_time(
+        &self,
+        table: &ReadOnlyTable<&str, &str>,
+        which: StoredTime,
+    ) -> Result<Option<u64>> {
+        let text = self.stamped_if_any(table, which.key())?;
+        text.map(|text| self.number(which.key(), &text)).transpose()
     }
 
     fn number(&self, key: &str, text: &str) -> Result<u64> {
         text.parse().map_err(|_| {
             let reason = format!("'{key}' of its stamp is '{text}', wanted a number");
-            self.place.damaged(reason)
+            self.storage.damaged(reason)
         })
     }
 
     /// Copies all tables, with an edit, in one transaction.
-    fn fill(&self, fresh: &Database, edit: &Edit) -> Result<(), redb::Error> {
+    fn fill(&self, fresh: &Database, edit: &CopyEdit) -> Result<(), redb::Error> {
         let from = self.db.begin_read()?;
         let to = fresh.begin_write()?;
         create_tables(&to)?;
         let stays = |identity: u64| !edit.gone.contains(&identity);
+        // A copy has no dead pages.
+        copy_table(&from, &to, STAMP, |key, _| {
+            *key != StoredTime::DeadPages.key()
+        })?;
+        copy_table(&from, &to, IDENTITIES, |&identity, _| stays(identity))?;
+        copy_table(&from, &to, ALIASES, |_, &identity| stays(identity))?;
+        copy_table(&from, &to, JOURNAL, |note, _| !edit.struck.contains(note))?;
         {
-            let mut table = to.open_table(STAMP)?;
-            for entry in from.open_table(STAMP)?.iter()? {
-                let (key, value) = entry?;
-                // A copy has no dead pages.
-                if key.value() != Moment::Dead.key() {
-                    table.insert(key.value(), value.value())?;
-                }
-            }
-            let mut table = to.open_table(IDENTITIES)?;
-            for entry in from.open_table(IDENTITIES)?.iter()? {
-                let (key, value) = entry?;
-                if stays(key.value()) {
-                    table.insert(key.value(), value.value())?;
-                }
-            }
-            let mut table = to.open_table(ALIASES)?;
-            for entry in from.open_table(ALIASES)?.iter()? {
-                let (key, value) = entry?;
-                if stays(value.value()) {
-                    table.insert(key.value(), value.value())?;
-                }
-            }
-            let mut table = to.open_table(JOURNAL)?;
-            for entry in from.open_table(JOURNAL)?.iter()? {
-                let (key, value) = entry?;
-                if !edit.struck.contains(&key.value()) {
-                    table.insert(key.value(), value.value())?;
-                }
-            }
             let mut origins = to.open_table(ORIGINS)?;
             let mut embeddings = to.open_table(EMBEDDINGS)?;
             let old = from.open_table(EMBEDDINGS)?;
@@ -456,17 +435,17 @@ impl Store {
     }
 }
 
-impl Step<'_> {
+impl StoreStep<'_> {
     fn write(&self, tx: &WriteTransaction) -> Result<(), redb::Error> {
         match self {
-            Step::Record(identity, record) => {
+            StoreStep::Record(identity, record) => {
                 let mut identities = tx.open_table(IDENTITIES)?;
                 let before = identities.insert(identity, json(record).as_slice())?;
                 if before.is_none() {
                     raise_next_identity(tx, identity.saturating_add(1))?;
                 }
             }
-            Step::Drop(identity) => {
+            StoreStep::Drop(identity) => {
                 tx.open_table(IDENTITIES)?.remove(identity)?;
                 let all = (*identity, 0)..=(*identity, u64::MAX);
                 for definition in [ORIGINS, EMBEDDINGS] {
@@ -474,17 +453,17 @@ impl Step<'_> {
                         .retain_in(all.clone(), |_, _| false)?;
                 }
             }
-            Step::Add(owner, origin, embedding) => {
+            StoreStep::Add(owner, origin, embedding) => {
                 tx.open_table(ORIGINS)?
                     .insert(owner, json(origin).as_slice())?;
                 tx.open_table(EMBEDDINGS)?
                     .insert(owner, bytes(embedding).as_slice())?;
             }
-            Step::Remove(owner) => {
+            StoreStep::Remove(owner) => {
                 tx.open_table(ORIGINS)?.remove(owner)?;
                 tx.open_table(EMBEDDINGS)?.remove(owner)?;
             }
-            Step::Move(from, to) => {
+            StoreStep::Move(from, to) => {
                 for definition in [ORIGINS, EMBEDDINGS] {
                     let mut table = tx.open_table(definition)?;
                     let value = table.remove(from)?.map(|value| value.value().to_vec());
@@ -493,25 +472,25 @@ impl Step<'_> {
                     }
                 }
             }
-            Step::Alias(name, identity) => {
+            StoreStep::Alias(name, identity) => {
                 tx.open_table(ALIASES)?.insert(name.as_str(), identity)?;
             }
-            Step::Unalias(name) => {
+            StoreStep::Unalias(name) => {
                 tx.open_table(ALIASES)?.remove(name.as_str())?;
             }
-            Step::Note(number, entry) => {
+            StoreStep::Note(number, entry) => {
                 tx.open_table(JOURNAL)?
                     .insert(number, json(entry).as_slice())?;
             }
-            Step::Strike(number) => {
+            StoreStep::Strike(number) => {
                 tx.open_table(JOURNAL)?.remove(number)?;
             }
-            Step::Moment(moment, Some(time)) => {
+            StoreStep::Time(which, Some(time)) => {
                 tx.open_table(STAMP)?
-                    .insert(moment.key(), &*time.to_string())?;
+                    .insert(which.key(), &*time.to_string())?;
             }
-            Step::Moment(moment, None) => {
-                tx.open_table(STAMP)?.remove(moment.key())?;
+            StoreStep::Time(which, None) => {
+                tx.open_table(STAMP)?.remove(which.key())?;
             }
         }
         Ok(())
@@ -524,30 +503,62 @@ impl Stamp {
         table.insert("format", &*FORMAT.to_string())?;
         table.insert("space", &*self.space)?;
         table.insert("dim", &*self.dim.to_string())?;
-        table.insert("device", &*self.device.to_string())?;
+        table.insert("device", &*self.tag.to_string())?;
         Ok(())
     }
 }
 
-impl Moment {
+impl StoredTime {
     fn key(self) -> &'static str {
         match self {
-            Self::Dead => "dead pages since",
-            Self::SetBack => "clock set back at",
+            Self::DeadPages => "dead pages since",
+            Self::ClockSetBack => "clock set back at",
         }
     }
 }
 
+/// Carries out a transaction: durable when this returns, and not there at all if it fails.
+fn write(
+    db: &Database,
+    storage: &Storage,
+    work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<()> {
+    let write = || {
+        let tx = db.begin_write()?;
+        work(&tx)?;
+        Ok(tx.commit()?)
+    };
+    write().map_err(|e: redb::Error| storage.not_stored(e))
+}
+
+/// Copies the entries of a table that stay.
+fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    table: TableDefinition<'static, K, V>,
+    stays: impl Fn(&K::SelfType<'_>, &V::SelfType<'_>) -> bool,
+) -> Result<(), redb::Error> {
+    let mut copy = to.open_table(table)?;
+    for entry in from.open_table(table)?.iter()? {
+        let (key, value) = entry?;
+        let (key, value) = (key.value(), value.value());
+        if stays(&key, &value) {
+            copy.insert(key, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Has a new database filled and puts it at `place` in one step. Nothing is left of one that cannot be filled.
-fn fresh(place: &Place, fill: impl FnOnce(&Database) -> Result<()>) -> Result<Database> {
-    let created = place.create_scratch().and_then(|db| {
+fn fresh(storage: &Storage, fill: impl FnOnce(&Database) -> Result<()>) -> Result<Database> {
+    let created = storage.create_scratch().and_then(|db| {
         fill(&db)?;
-        place.adopt_scratch()?;
+        storage.adopt_scratch()?;
         Ok(db)
     });
     if created.is_err() {
         // The error that matters is the first one; a leftover is discarded on the next open.
-        let _ = place.discard_scratch();
+        let _ = storage.discard_scratch();
     }
     created
 }

@@ -2,12 +2,14 @@
 
 mod copies;
 mod day;
+pub(super) mod disk;
 mod kill;
 mod life;
 mod lookup;
 mod model;
 mod power;
 mod revision;
+mod sharing;
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +21,7 @@ use super::*;
 pub(super) const SPACE: &str = "osnet_x0_25/market/v1";
 
 /// A tag, so that generated names are known: `person-7f3a91c2-000001`.
-pub(super) const DEVICE: Device = Device(0x7f3a_91c2_5d0e_4b86);
+pub(super) const DEVICE: GalleryTag = GalleryTag(0x7f3a_91c2_5d0e_4b86);
 
 /// A unit vector with one element, so that two of them have nothing in common.
 pub(super) fn hot(dim: usize, at: usize) -> Vec<f32> {
@@ -46,15 +48,15 @@ fn at(degrees: f32) -> Vec<f32> {
 fn planar() -> Gallery {
     Gallery::in_memory(SPACE, 4)
         .unwrap()
-        .with_device(DEVICE)
+        .with_tag(DEVICE)
         .unwrap()
 }
 
-fn limits(max_exemplars: usize, novelty: f32) -> Limits {
-    Limits {
+fn limits(max_exemplars: usize, novelty: f32) -> GalleryLimits {
+    GalleryLimits {
         max_exemplars,
         novelty,
-        ..Limits::default()
+        ..GalleryLimits::default()
     }
 }
 
@@ -183,7 +185,7 @@ fn everything_is_there_after_closing_and_opening() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("people.gallery");
     let gallery = Gallery::create_or_open(&path, SPACE, 40).unwrap();
-    let mut gallery = gallery.with_device(DEVICE).unwrap();
+    let mut gallery = gallery.with_tag(DEVICE).unwrap();
     for person in 0..30 {
         gallery
             .new_identity(&hot(40, person), &origin(person as u64))
@@ -192,7 +194,7 @@ fn everything_is_there_after_closing_and_opening() {
     gallery.observe(3, &hot(40, 33), &origin(99)).unwrap();
     gallery.forget("person-7f3a91c2-000005").unwrap();
     gallery.forget("30").unwrap();
-    let before: Vec<Summary> = gallery.list().collect();
+    let before: Vec<IdentitySummary> = gallery.list().collect();
     let shown = gallery.show("3").unwrap();
     drop(gallery);
 

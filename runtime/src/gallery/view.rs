@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::file::Access;
 use super::store::Stamp;
-use super::{Gallery, Origin, Summary};
+use super::{Gallery, IdentitySummary, Origin};
 use crate::error::Result;
 
 /// A gallery that is open for reading. Several programs may read a gallery at a time, and none may change it meanwhile.
@@ -32,11 +32,18 @@ impl GalleryView {
         Gallery::load_file(path.as_ref(), None, Access::Read).map(Self)
     }
 
+    /// Closes the file, so that other programs can change it; what was read stays. For a program that goes on searching.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.0.store = None;
+        self
+    }
+
     /// See [`Gallery::show`].
     ///
     /// # Errors
     /// As [`Gallery::show`].
-    pub fn show(&mut self, who: &str) -> Result<(Summary, Vec<Origin>)> {
+    pub fn show(&mut self, who: &str) -> Result<(IdentitySummary, Vec<Origin>)> {
         self.0.show(who)
     }
 

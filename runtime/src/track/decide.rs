@@ -139,6 +139,19 @@ impl Tracks {
         }
     }
 
+    /// Gives the tracks of an identity to the one that it was merged into. If a track of the last
+    /// frame has that one already, the others are decided again.
+    pub fn reassign(&mut self, from: u64, into: u64) {
+        if self.holding(into).is_none() {
+            for track in self.slots.iter_mut().flatten() {
+                if track.identity == Some(from) {
+                    track.identity = Some(into);
+                }
+            }
+        }
+        self.release(from);
+    }
+
     /// Number of the track in this frame that is the identity. A second one in the same frame
     /// cannot be the same person.
     #[must_use]

@@ -7,7 +7,7 @@ use network::model::Model;
 use network::preprocess::{BBox, Cropper, View};
 use runtime::embed::Embedder;
 use runtime::event::{Evidence, JsonLines, Observation, SCHEMA, Sink, State};
-use runtime::gallery::{Gallery, Origin, Sighting};
+use runtime::gallery::{Gallery, Origin, Sample};
 use runtime::people::{People, Person, Persons, Spec};
 use runtime::quality::Gates;
 use runtime::track::{Best, Numbers, Settings, Tracks};
@@ -110,14 +110,14 @@ pub(super) fn measure(
             .collect::<Vec<_>>();
         let length = other.iter().map(|v| v * v).sum::<f32>().sqrt();
         other.iter_mut().for_each(|value| *value /= length);
-        let sighting = Sighting {
+        let sighting = Sample {
             identity: None,
             embedding: &other,
             origin: &origin,
         };
         gallery.record(&[sighting], &mut recorded)?;
     }
-    let sighting = Sighting {
+    let sighting = Sample {
         identity: None,
         embedding: &embedding,
         origin: &origin,
@@ -142,7 +142,7 @@ pub(super) fn measure(
         Ok(())
     })?;
     let record = median(&mut |_| {
-        let sighting = Sighting {
+        let sighting = Sample {
             identity: Some(identity),
             embedding: &embedding,
             origin: &origin,

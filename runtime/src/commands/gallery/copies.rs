@@ -3,103 +3,71 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use runtime::gallery::{Gallery as Store, GalleryView, Restored};
-use serde::Serialize;
+use runtime::gallery::{Gallery as Store, GalleryView};
+use serde_json::json;
 
-use super::Outcome;
+use super::{Outcome, Target};
 
-/// Write a copy of a gallery, and read it back to be sure
+/// Write a copy of a gallery, and read it back to verify it
 ///
-/// The copy keeps everybody who is in it, whatever is forgotten later: delete copies in time.
+/// The copy keeps all persons in it, whoever is removed from the gallery later: delete copies in
+/// time.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery backup shop.redb monday.redb")]
 pub(super) struct Backup {
-    /// The gallery
-    file: PathBuf,
-    /// The copy
+    #[command(flatten)]
+    target: Target,
+    /// File of the copy
     to: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
 }
 
 /// Put a copy in the place of a gallery, after reading all of it
 ///
-/// The gallery that was there is kept as FILE.before-restore. Names that are generated from then on
-/// differ from all that were generated before.
+/// The old gallery is kept as FILE.before-restore. Names that are generated from then on differ
+/// from all that were generated before. Refused while `reid run` has the gallery open.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery restore shop.redb monday.redb")]
 pub(super) struct Restore {
-    /// The gallery
-    file: PathBuf,
-    /// The copy
+    #[command(flatten)]
+    target: Target,
+    /// File of the copy
     from: PathBuf,
-    /// Replace a FILE.before-restore that is there
+    /// Replace an existing FILE.before-restore
     #[arg(long)]
     force: bool,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Serialize)]
-struct BackedUp<'a> {
-    schema: u32,
-    to: &'a PathBuf,
-    identities: usize,
-    exemplars: usize,
-}
-
-#[derive(Serialize)]
-struct Report<'a> {
-    schema: u32,
-    #[serde(flatten)]
-    restored: &'a Restored,
 }
 
 impl Backup {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let mut gallery = GalleryView::inspect(&self.file)?;
+        let mut gallery = GalleryView::inspect(&self.target.file)?;
         gallery.backup(&self.to, self.force)?;
         let (identities, exemplars) = (gallery.len(), gallery.exemplars());
-        let to = &self.to;
-        if self.json {
-            cli::json(&BackedUp {
-                schema: 1,
-                to,
-                identities,
-                exemplars,
-            })?;
-        } else {
+        let fields = json!({"to": self.to, "identities": identities, "exemplars": exemplars});
+        self.target.report(&fields, || {
             let exemplars = cli::count(exemplars, "exemplar");
-            let to = to.display();
-            cli::lines([format!("{to}: {identities} people, {exemplars}, verified")])?;
-        }
-        Ok(Outcome::Done)
+            let to = self.to.display();
+            vec![format!("{to}: {identities} people, {exemplars}, verified")]
+        })
     }
 }
 
 impl Restore {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let restored = &Store::restore(&self.file, &self.from, self.force)?;
-        if self.json {
-            let schema = 1;
-            cli::json(&Report { schema, restored })?;
-            return Ok(Outcome::Done);
-        }
-        let exemplars = cli::count(restored.exemplars, "exemplar");
-        let people = restored.identities;
-        let mut lines = vec![format!(
-            "{}: {people} people, {exemplars}",
-            self.file.display()
-        )];
-        if let Some(replaced) = &restored.replaced {
-            lines.push(format!("what was there is {} now", replaced.display()));
-        }
-        cli::lines(lines)?;
-        Ok(Outcome::Done)
+        let restored = Store::restore(&self.target.file, &self.from, self.force)?;
+        self.target.report(&restored, || {
+            let file = self.target.file.display();
+            let exemplars = cli::count(restored.exemplars, "exemplar");
+            let mut lines = vec![format!(
+                "{file}: {} people, {exemplars}",
+                restored.identities
+            )];
+            if let Some(replaced) = &restored.replaced {
+                lines.push(format!("the old gallery is {} now", replaced.display()));
+            }
+            lines
+        })
     }
 }

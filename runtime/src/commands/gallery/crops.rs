@@ -1,16 +1,16 @@
-//! The images that `reid run --save-crops` kept of people who have gone.
+//! Deletes the crops that `reid run --save-crops` saved of removed persons.
 
 use std::path::Path;
 
 use runtime::show::crops::remove;
 use serde::Serialize;
 
-/// What became of the crops of exemplars that have gone.
+/// What became of the crops of removed exemplars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Crops {
     /// How many were deleted.
     pub(super) deleted: usize,
-    /// How many may still lie in the folder where they were kept.
+    /// How many may still be in the folder.
     pub(super) left: usize,
 }
 
@@ -36,7 +36,7 @@ impl Crops {
         result
     }
 
-    /// One line for people, if there is something to say.
+    /// One line of text, if there were any.
     pub(super) fn line(self) -> Option<String> {
         match self {
             Self {
@@ -45,7 +45,7 @@ impl Crops {
             } => None,
             Self { deleted, left: 0 } => Some(format!("{} deleted", cli::count(deleted, "crop"))),
             Self { left, .. } => Some(format!(
-                "{} may be left where --save-crops kept them: delete them, or pass --crops DIR",
+                "{} may be left in the folder of --save-crops: delete them, or pass --crops DIR",
                 cli::count(left, "crop")
             )),
         }

@@ -1,4 +1,4 @@
-//! `reid gallery re-embed`: the same people for another model.
+//! `reid gallery re-embed`: the same persons for another model.
 
 use std::path::{Path, PathBuf};
 
@@ -11,37 +11,34 @@ use runtime::show::{self, crops::inside};
 use serde::Serialize;
 
 use super::super::{DeviceArgs, ModelArgs};
-use super::Outcome;
+use super::{Outcome, Target};
 
-/// Compute all embeddings anew with another model, from the images that were kept
+/// Compute all embeddings anew with another model, from the saved images
 ///
-/// Those are the crops of `reid run --save-crops`, and the images of `reid enroll` where they were.
-/// An exemplar whose image is gone goes too. The file is written anew at the end, in one step.
+/// These are the crops of `reid run --save-crops` and the images of `reid enroll`, at their old
+/// paths. An exemplar without image is removed. The file is written anew at the end, in one step.
+/// Refused while `reid run` has the gallery open.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  reid gallery re-embed shop.redb --model new.onnx --crops crops/"
 )]
 pub(super) struct ReEmbed {
-    /// The gallery
-    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// The folder that --save-crops kept crops in
+    /// Folder of --save-crops
     #[arg(long, value_name = "DIR")]
     crops: Option<PathBuf>,
-    /// Go on if people are lost because all their images are gone
+    /// Continue if persons are lost because they have no image
     #[arg(long)]
     drop_lost: bool,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
-    schema: u32,
     space: &'a str,
     dim: usize,
     #[serde(flatten)]
@@ -51,7 +48,7 @@ struct Report<'a> {
 impl ReEmbed {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         // Before the model: a wrong path should not take seconds to be found.
-        let mut gallery = Store::inspect(&self.file)?;
+        let mut gallery = Store::inspect_alone(&self.target.file)?;
         let model = self.model.open()?;
         let mut embedder = self.device.embedder(&model)?;
         let mut cropper = Cropper::new(&model.metadata.preprocessing)?;
@@ -80,18 +77,11 @@ impl ReEmbed {
         });
         bar.finish_and_clear();
         let counts = &result?;
-        if self.json {
-            cli::json(&Report {
-                schema: 1,
-                space,
-                dim,
-                counts,
-            })?;
-        } else {
+        self.target.report(&Report { space, dim, counts }, || {
             let exemplars = cli::count(counts.exemplars, "exemplar");
             let mut lines = vec![format!(
                 "{}: {} people, {exemplars} of space {space}",
-                self.file.display(),
+                self.target.file.display(),
                 counts.identities
             )];
             if counts.missing > 0 {
@@ -101,8 +91,8 @@ impl ReEmbed {
             if !counts.lost.is_empty() {
                 lines.push(format!("lost: {}", counts.lost.join(", ")));
             }
-            cli::lines(lines)?;
-        }
+            lines
+        })?;
         Ok(if counts.missing == 0 {
             Outcome::Done
         } else {
@@ -133,7 +123,7 @@ fn read(path: &Path, frame: &mut Frame) -> Result<(), String> {
     }
 }
 
-/// The embedding of a crop; none if the network sees nothing in it.
+/// The embedding of a crop; none if it is all zeros.
 fn embedding(embedder: &mut dyn Embedder, crop: &[u8]) -> runtime::Result<Option<Vec<f32>>> {
     let mut row = Vec::with_capacity(embedder.dim());
     embedder.embed(crop, &mut row)?;

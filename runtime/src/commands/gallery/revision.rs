@@ -1,50 +1,60 @@
-//! `reid gallery merge`, `split` and `undo`: putting right what the threshold got wrong.
+//! `reid gallery rename`, `merge`, `split` and `undo`: correct what the threshold or a person got wrong.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
-use runtime::gallery::{Change, Gallery as Store, Origin, Summary, Undone};
+use runtime::gallery::{Change, Gallery as Store, Origin, Undone};
 use runtime::pipeline::unix_millis;
-use serde::Serialize;
+use serde_json::json;
 
-use super::{Outcome, look_alikes, table};
+use super::{Outcome, Target, look_alikes, table};
+
+/// Give a person another name
+///
+/// A generated name goes on leading to the person; a name that was given is free again. A person
+/// with a given name does not expire. To reverse it, rename the person back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  reid gallery rename shop.redb person-7f3a91c2-000007 Ada")]
+pub(super) struct Rename {
+    #[command(flatten)]
+    target: Target,
+    /// The person: name or number
+    old: String,
+    /// The new name
+    new: String,
+}
 
 /// Make one of two identities that are the same person
 ///
-/// The names of the first lead to the second from then on, so that what was logged under them is
-/// found. `undo` takes it back.
+/// The names of the first lead to the second from then on, so that log entries with them are
+/// found. `undo` reverses it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery merge shop.redb person-7f3a91c2-000007 Ada")]
 pub(super) struct Merge {
-    /// The gallery
-    file: PathBuf,
-    /// Who is not somebody else: name or number
+    #[command(flatten)]
+    target: Target,
+    /// The identity that disappears: name or number
     from: String,
-    /// Who it is: name or number
+    /// The identity that remains: name or number
     into: String,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
 }
 
-/// Make two of one identity that is two people
+/// Make two of one identity that is two persons
 ///
-/// The exemplars that are chosen become an identity of their own; `show` numbers them. `undo` takes
-/// it back.
+/// The chosen exemplars become an identity of their own; `show` numbers them. `undo` reverses it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  reid gallery split shop.redb Ada --exemplars 2,5-7 --name Bob\n  reid gallery split shop.redb 12 --since 2026-11-22T10:00:00Z",
     group = ArgGroup::new("which").required(true).multiple(true)
 )]
 pub(super) struct Split {
-    /// The gallery
-    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// Name or number
     who: String,
-    /// Which exemplars, by their position in `show`: 2,5-7
+    /// Exemplars by their position in `show`: 2,5-7
     #[arg(long, value_name = "LIST", value_parser = positions, group = "which")]
     exemplars: Option<Positions>,
     /// Only exemplars of this time or later, in UTC
@@ -53,90 +63,64 @@ pub(super) struct Split {
     /// Only exemplars before this time, in UTC
     #[arg(long, value_name = "TIME", value_parser = time, group = "which")]
     until: Option<u64>,
-    /// What to call them [default: a generated name]
+    /// Name of the new identity [default: a generated name]
     #[arg(long)]
     name: Option<String>,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
 }
 
-/// Take back the last merge or split
+/// Reverse the last merge or split
 ///
-/// Again for the one before; the last 32 are remembered. Who was forgotten, pruned or expired does
-/// not come back.
+/// Call it again for the one before; the last 32 are stored. Persons who were forgotten, pruned or
+/// expired do not come back.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery undo shop.redb")]
 pub(super) struct Undo {
-    /// The gallery
-    file: PathBuf,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// Positions of exemplars, from 1.
 type Positions = Vec<RangeInclusive<usize>>;
 
-#[derive(Serialize)]
-struct Merged<'a> {
-    schema: u32,
-    merged: &'a str,
-    into: &'a Summary,
-}
-
-#[derive(Serialize)]
-struct Parts<'a> {
-    schema: u32,
-    remaining: &'a Summary,
-    split: &'a Summary,
-}
-
-#[derive(Serialize)]
-struct Undid<'a> {
-    schema: u32,
-    #[serde(flatten)]
-    undone: &'a Undone,
+impl Rename {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        let mut gallery = Store::inspect(&self.target.file)?;
+        let (before, _) = gallery.show(&self.old)?;
+        let look_alikes = look_alikes(&gallery, &self.new, Some(before.identity))?;
+        let renamed = gallery.rename(&self.old, &self.new)?;
+        let fields = json!({"renamed": before.name, "to": renamed, "look_alikes": look_alikes});
+        self.target.report(&fields, || {
+            let line = format!("{} is called {} now:", before.name, renamed.name);
+            let table = table(std::slice::from_ref(&renamed));
+            [line].into_iter().chain(table).collect()
+        })
+    }
 }
 
 impl Merge {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let into = &Store::inspect(self.file)?.merge(&self.from, &self.into)?;
-        let merged = &self.from;
-        if self.json {
-            cli::json(&Merged {
-                schema: 1,
-                merged,
-                into,
-            })?;
-        } else {
-            let line = format!("{merged} is {} now:", into.name);
-            let table = table(std::slice::from_ref(into));
-            cli::lines([line].into_iter().chain(table))?;
-        }
-        Ok(Outcome::Done)
+        let into = Store::inspect(&self.target.file)?.merge(&self.from, &self.into)?;
+        let fields = json!({"merged": self.from, "into": into});
+        self.target.report(&fields, || {
+            let line = format!("{} is {} now:", self.from, into.name);
+            let table = table(std::slice::from_ref(&into));
+            [line].into_iter().chain(table).collect()
+        })
     }
 }
 
 impl Split {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let mut gallery = Store::inspect(&self.file)?;
+        let mut gallery = Store::inspect(&self.target.file)?;
         if let Some(name) = &self.name {
-            look_alikes(&gallery, name)?;
+            look_alikes(&gallery, name, None)?;
         }
-        let (remaining, split) = &gallery.split(&self.who, self.name.as_deref(), |n, origin| {
-            self.picks(n, origin)
-        })?;
-        if self.json {
-            cli::json(&Parts {
-                schema: 1,
-                remaining,
-                split,
+        let (remaining, split) =
+            gallery.split(&self.who, self.name.as_deref(), |position, origin| {
+                self.picks(position, origin)
             })?;
-        } else {
-            cli::lines(table(&[remaining.clone(), split.clone()]))?;
-        }
-        Ok(Outcome::Done)
+        let fields = json!({"remaining": remaining, "split": split});
+        self.target.report(&fields, || table(&[remaining, split]))
     }
 
     /// Whether an exemplar, at a position from 0, is chosen.
@@ -150,21 +134,18 @@ impl Split {
 
 impl Undo {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let undone = &Store::inspect(self.file)?.undo()?;
-        if self.json {
-            cli::json(&Undid { schema: 1, undone })?;
-            return Ok(Outcome::Done);
-        }
-        let Undone {
-            change,
-            identity,
-            other,
-        } = undone;
-        cli::lines([match change {
-            Change::Merge => format!("{other} and {identity} are two again"),
-            Change::Split => format!("{other} and {identity} are one again"),
-        }])?;
-        Ok(Outcome::Done)
+        let undone = Store::inspect(&self.target.file)?.undo()?;
+        self.target.report(&undone, || {
+            let Undone {
+                change,
+                identity,
+                other,
+            } = &undone;
+            vec![match change {
+                Change::Merge => format!("{other} and {identity} are two again"),
+                Change::Split => format!("{other} and {identity} are one again"),
+            }]
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use cli::one_line;
 use media::Frame;
 use network::model::Model;
 use runtime::event::{Evidence, JsonLines, Observation, Sink};
-use runtime::gallery::Limits;
+use runtime::gallery::GalleryLimits;
 use runtime::pipeline::{Summary, unix_millis};
 use runtime::show;
 use runtime::show::draw::{Canvas, Label};
@@ -70,7 +70,7 @@ impl Outputs {
             threshold: settings.threshold(model)?,
             started: unix_millis(SystemTime::now()),
             live: settings.is_live(),
-            visit_gap: Limits::default().visit_gap,
+            visit_gap: GalleryLimits::default().visit_gap,
         };
         Ok(Self {
             lines: settings.json.then(|| JsonLines(std::io::stdout())),

@@ -14,7 +14,7 @@ use network::metadata::Resize;
 use network::model::Model;
 use runtime::config::{self, Config};
 use runtime::embed::Device;
-use runtime::gallery::{Gallery, Limits};
+use runtime::gallery::{Gallery, GalleryLimits};
 use runtime::people::{People, Spec};
 use runtime::pipeline;
 use runtime::quality::Gates;
@@ -101,7 +101,7 @@ pub(in crate::commands) struct Settings {
     pub(super) device: DeviceArgs,
     pub(super) sources: Vec<Watched>,
     pub(super) gallery: Option<PathBuf>,
-    pub(super) limits: Limits,
+    pub(super) limits: GalleryLimits,
     pub(super) json: bool,
     pub(super) video: Option<PathBuf>,
     pub(super) report: Option<PathBuf>,
@@ -491,14 +491,14 @@ fn decide(
     pipeline::Settings { tracks, gates }
 }
 
-fn limits(said: &config::Gallery) -> Limits {
-    let base = Limits::default();
+fn limits(said: &config::Gallery) -> GalleryLimits {
+    let base = GalleryLimits::default();
     let retention = match said.retention {
         None => Some(Duration::from_secs(24 * 3600)),
         Some(Duration::ZERO) => None,
         some => some,
     };
-    Limits {
+    GalleryLimits {
         retention,
         max_identities: said.max_identities.unwrap_or(base.max_identities),
         max_exemplars: said.max_exemplars.unwrap_or(base.max_exemplars),

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::*;
 use crate::gallery::tests::{SPACE, hot, origin};
-use crate::gallery::{Gallery, GalleryView, Prune};
+use crate::gallery::{Gallery, GalleryView, PruneRules};
 
 const DIM: usize = 8;
 
@@ -53,9 +53,9 @@ const REWRITES: [(&str, Rewrite, usize); 4] = [
         "prune",
         |g| {
             let keep = Some(0);
-            let prune = Prune {
+            let prune = PruneRules {
                 keep,
-                ..Prune::default()
+                ..PruneRules::default()
             };
             assert_eq!(g.prune(&prune).unwrap().len(), 1);
         },
@@ -399,9 +399,9 @@ fn reading_writes_nothing() {
         assert_eq!(view.search(&hot(DIM, 1)).unwrap().unwrap().best.name, "ada");
         assert_eq!(view.show("ada").unwrap().1, [origin(1)]);
         assert_eq!(
-            view.prunable(&Prune {
+            view.prunable(&PruneRules {
                 keep: Some(0),
-                ..Prune::default()
+                ..PruneRules::default()
             })
             .len(),
             1

@@ -5,9 +5,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::gallery::disk::Disk;
+use crate::gallery::tests::disk::Disk;
 use crate::gallery::tests::{DEVICE, SPACE, hot, origin};
-use crate::gallery::{Gallery, Limits, Prune, Sighting, Summary};
+use crate::gallery::{Gallery, GalleryLimits, IdentitySummary, PruneRules, Sample};
 
 pub(in crate::gallery) const DIM: usize = 32;
 
@@ -15,16 +15,16 @@ pub(in crate::gallery) fn open(disk: &Disk) -> Result<Gallery> {
     let stamp = Stamp {
         space: SPACE.into(),
         dim: DIM,
-        device: DEVICE,
+        tag: DEVICE,
     };
     // Everything at once, so that every change writes.
-    let limits = Limits {
+    let limits = GalleryLimits {
         flush_after: Duration::ZERO,
         max_identities: 3,
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
-    let place = Place::Disk(disk.clone(), Disk::GALLERY);
-    Gallery::load(place, Some(stamp), Access::Create)?.with_limits(limits)
+    let storage = Storage::Disk(disk.clone(), Disk::GALLERY);
+    Gallery::load(storage, Some(stamp), Access::Create)?.with_limits(limits)
 }
 
 /// A gallery of `people`, each with one exemplar, and its disk.
@@ -41,7 +41,7 @@ fn gallery(people: usize) -> (Gallery, Disk) {
 }
 
 /// Everything that a gallery says about itself, and about everybody who could be in it.
-fn all(gallery: &Gallery) -> (Vec<Summary>, Vec<Option<(u64, f32)>>) {
+fn all(gallery: &Gallery) -> (Vec<IdentitySummary>, Vec<Option<(u64, f32)>>) {
     let who = |at| gallery.search(&hot(DIM, at)).unwrap();
     let answers = (0..DIM).map(|at| who(at).map(|m| (m.best.identity, m.best.similarity)));
     (gallery.list().collect(), answers.collect())
@@ -49,7 +49,7 @@ fn all(gallery: &Gallery) -> (Vec<Summary>, Vec<Option<(u64, f32)>>) {
 
 /// A change, its name, and the gallery that it starts from.
 type Work = fn(&mut Gallery) -> Result<()>;
-const CHANGES: [(&str, Work); 11] = [
+const CHANGES: [(&str, Work); 12] = [
     ("enrol", |g| {
         g.enroll("another", &hot(DIM, 20), &origin(2)).map(drop)
     }),
@@ -64,30 +64,31 @@ const CHANGES: [(&str, Work); 11] = [
     }),
     ("forget", |g| g.forget("someone 3").map(drop)),
     ("a frame", |g| {
-        let place = origin(9);
-        let sighting = |identity, embedding| Sighting {
+        let storage = origin(9);
+        let sample = |identity, embedding| Sample {
             identity,
             embedding,
-            origin: &place,
+            origin: &storage,
         };
         let rows = [hot(DIM, 20), hot(DIM, 21), hot(DIM, 22), hot(DIM, 0)];
         let frame = [
-            sighting(None, &rows[0]),
-            sighting(None, &rows[1]),
-            sighting(Some(9), &rows[2]),
-            sighting(Some(1), &rows[3]),
+            sample(None, &rows[0]),
+            sample(None, &rows[1]),
+            sample(Some(9), &rows[2]),
+            sample(Some(1), &rows[3]),
         ];
         g.record(&frame, &mut Vec::new())
     }),
     ("expire", |g| g.expire(25 * 3_600_000).map(drop)),
+    ("rename", |g| g.rename("9", "eve").map(drop)),
     ("merge", |g| g.merge("9", "7").map(drop)),
     ("split", |g| g.split("7", None, |n, _| n == 1).map(drop)),
     ("undo", |g| g.undo().map(drop)),
     ("prune", |g| {
         let keep = Some(1);
-        g.prune(&Prune {
+        g.prune(&PruneRules {
             keep,
-            ..Prune::default()
+            ..PruneRules::default()
         })
         .map(drop)
     }),
@@ -278,7 +279,7 @@ fn well_formed_pages_with_wrong_records_are_damage() {
             "identity of a note",
             |tx| {
                 let (from, to, moved) = (1, u64::MAX, Vec::new());
-                note(tx, 1, &Entry::Split { from, to, moved });
+                note(tx, 1, &JournalEntry::Split { from, to, moved });
             },
             "note 1 of its journal: identity 18446744073709551615 is not below the next number 3",
         ),
@@ -365,13 +366,13 @@ fn well_formed_pages_with_wrong_records_are_damage() {
         json(&plain(name, next_exemplar))
     }
 
-    fn note(tx: &WriteTransaction, number: u64, entry: &Entry) {
+    fn note(tx: &WriteTransaction, number: u64, entry: &JournalEntry) {
         put(tx, JOURNAL, number, &json(entry));
     }
 
     /// A merge of an identity that had one exemplar.
-    fn merged(from: u64, into: u64, next_exemplar: u64, exemplar: u64) -> Entry {
-        Entry::Merge {
+    fn merged(from: u64, into: u64, next_exemplar: u64, exemplar: u64) -> JournalEntry {
+        JournalEntry::Merge {
             from,
             into,
             lost: plain("gone", next_exemplar),
@@ -400,9 +401,9 @@ fn bench_gallery() {
     let start = Instant::now();
     for frame in 0..10_000u64 {
         let person = frame % 200;
-        let place = origin(2 + frame * 40);
+        let storage = origin(2 + frame * 40);
         gallery
-            .observe(person + 1, &hot(dim, person as usize), &place)
+            .observe(person + 1, &hot(dim, person as usize), &storage)
             .unwrap();
     }
     println!(
@@ -415,13 +416,13 @@ fn bench_gallery() {
     }
     println!("nobody to expire {:.2?}", start.elapsed() / 10_000);
     let rows: Vec<Vec<f32>> = (0..8).map(|at| hot(dim, 300 + at)).collect();
-    let place = origin(600_000);
-    let frame: Vec<Sighting<'_>> = rows
+    let storage = origin(600_000);
+    let frame: Vec<Sample<'_>> = rows
         .iter()
-        .map(|row| Sighting {
+        .map(|row| Sample {
             identity: None,
             embedding: row,
-            origin: &place,
+            origin: &storage,
         })
         .collect();
     let mut recorded = Vec::new();
@@ -429,7 +430,7 @@ fn bench_gallery() {
     for _ in 0..20 {
         gallery.record(&frame, &mut recorded).unwrap();
     }
-    println!("8 births in one frame {:.2?}", start.elapsed() / 20);
+    println!("8 newcomers in one frame {:.2?}", start.elapsed() / 20);
 
     let tx = gallery.store.as_ref().unwrap().db.begin_write().unwrap();
     {
@@ -451,13 +452,13 @@ fn bench_gallery() {
     drop(gallery);
     println!("{} MB", fs::metadata(&path).unwrap().len() / 1_000_000);
     let start = Instant::now();
-    let place = Place::at(&path, Access::Change).unwrap();
-    let (store, _) = Store::open(place, Access::Change, None).unwrap();
+    let storage = Storage::at(&path, Access::Change).unwrap();
+    let (store, _) = Store::open(storage, Access::Change, None).unwrap();
     println!("opened and checked in {:.2?}", start.elapsed());
     let start = Instant::now();
     let mut count = 0;
     store
-        .read_embeddings(dim, |_, _, _| {
+        .read_embeddings(dim, |_, _| {
             count += 1;
             Ok(())
         })

@@ -31,7 +31,7 @@ impl Folder {
     /// A gallery of two whom nobody has named, 2 merged from two, and Ada.
     fn gallery(&self) -> Gallery {
         let gallery = Gallery::create_or_open(self.file("shop"), SPACE, DIM).unwrap();
-        let mut gallery = gallery.with_device(DEVICE).unwrap();
+        let mut gallery = gallery.with_tag(DEVICE).unwrap();
         for at in 0..3 {
             let crop = Some(format!("{at}.jpg"));
             let origin = Origin { crop, ..origin(1) };
@@ -43,7 +43,7 @@ impl Folder {
     }
 }
 
-fn people(gallery: &Gallery) -> Vec<Summary> {
+fn people(gallery: &Gallery) -> Vec<IdentitySummary> {
     gallery.list().collect()
 }
 
@@ -56,7 +56,7 @@ fn a_backup_is_the_gallery_and_replaces_nothing_unasked() {
     let mut copy = Gallery::open(&to, SPACE, DIM).unwrap();
     assert_eq!(people(&copy), people(&gallery));
     assert_eq!(copy.show("2").unwrap(), gallery.show("2").unwrap());
-    assert_eq!(copy.device(), DEVICE);
+    assert_eq!(copy.tag(), DEVICE);
     copy.undo().unwrap();
     drop(copy);
 
@@ -212,7 +212,7 @@ fn a_gallery_of_format_1_is_read_and_becomes_one_of_this_format() {
         "reading has upgraded it"
     );
     let mut gallery = Gallery::open(&path, SPACE, DIM).unwrap();
-    let device = gallery.device();
+    let device = gallery.tag();
     let (summary, origins) = gallery.show("person-000001").unwrap();
     assert_eq!((summary.visits, summary.exemplars), (3, 1));
     assert_eq!(origins, [origin(1_000)]);
@@ -227,7 +227,7 @@ fn a_gallery_of_format_1_is_read_and_becomes_one_of_this_format() {
     assert_eq!(gallery.expire(25 * hour).unwrap().len(), 2);
     drop(gallery);
     let gallery = Gallery::open(&path, SPACE, DIM).unwrap();
-    assert_eq!((gallery.device(), gallery.len()), (device, 1));
+    assert_eq!((gallery.tag(), gallery.len()), (device, 1));
 }
 
 /// What version 1 wrote: four tables, no device, origins without crops.

@@ -18,7 +18,7 @@ fn two_days_of_two_thousand_visitors_stay_bounded_and_nobody_stays_too_long() {
     let mut dice = Dice(1);
     let mut last_seen = HashMap::new();
     let mut recorded = Vec::new();
-    let (mut most, mut born, mut gone, mut again) = (0, 0, 0, 0);
+    let (mut most, mut enrolled, mut gone, mut again) = (0, 0, 0, 0);
     let start = 1_795_000_000_000;
     // Each stays for six looks of the camera, four seconds apart, and every fifth was there before.
     for visit in 0..2 * VISITORS {
@@ -42,14 +42,14 @@ fn two_days_of_two_thousand_visitors_stay_bounded_and_nobody_stays_too_long() {
                 .filter(|found| found.best.similarity > 0.75)
                 .map(|found| found.best.identity);
             let place = origin(now);
-            let sighting = Sighting {
+            let sample = Sample {
                 identity,
                 embedding: &row,
                 origin: &place,
             };
-            gallery.record(&[sighting], &mut recorded).unwrap();
-            born += u64::from(recorded[0].born);
-            again += u64::from(look == 0 && !recorded[0].born);
+            gallery.record(&[sample], &mut recorded).unwrap();
+            enrolled += u64::from(recorded[0].enrolled);
+            again += u64::from(look == 0 && !recorded[0].enrolled);
             last_seen.insert(recorded[0].identity, now);
         }
         // Nobody whose time has come is left.
@@ -58,9 +58,9 @@ fn two_days_of_two_thousand_visitors_stay_bounded_and_nobody_stays_too_long() {
         assert_eq!(gallery.len(), last_seen.len() + 1);
         most = most.max(gallery.exemplars());
     }
-    println!("{born} born, {again} seen again, {gone} gone, at most {most} exemplars");
-    assert!(born > 3_000 && again > 500 && gone > 1_000);
-    assert_eq!(born, gone + last_seen.len() as u64);
+    println!("{enrolled} enrolled, {again} seen again, {gone} gone, at most {most} exemplars");
+    assert!(enrolled > 3_000 && again > 500 && gone > 1_000);
+    assert_eq!(enrolled, gone + last_seen.len() as u64);
     assert!(gallery.len() as u64 <= VISITORS + 1);
     assert!(most <= 8 * VISITORS as usize);
     assert!(gallery.show("ada").is_ok());

@@ -47,7 +47,7 @@ impl Acknowledged {
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         let id = number(1);
         match words[0] {
-            "born" | "kept" => drop(self.exemplars.insert(id, number(2) as usize)),
+            "enrolled" | "kept" => drop(self.exemplars.insert(id, number(2) as usize)),
             "seen" => drop(self.seen.insert(id, number(2))),
             "gone" => {
                 self.gone.insert(id);
@@ -63,7 +63,8 @@ impl Acknowledged {
     }
 
     fn check(&self, gallery: &Gallery, case: &str) {
-        let found: BTreeMap<u64, Summary> = gallery.list().map(|s| (s.identity, s)).collect();
+        let found: BTreeMap<u64, IdentitySummary> =
+            gallery.list().map(|s| (s.identity, s)).collect();
         for (id, &exemplars) in &self.exemplars {
             // The child may have done one more thing than it could say: let go of somebody, for one.
             let Some(summary) = found.get(id) else {
@@ -156,9 +157,9 @@ fn kill(times: usize) {
 #[ignore = "started, and killed, by the tests above"]
 fn the_child_that_is_killed() {
     let path = std::env::var_os(VARIABLE).expect("the parent names a gallery");
-    let limits = Limits {
+    let limits = GalleryLimits {
         retention: None,
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
     let gallery = Gallery::create_or_open(path, SPACE, DIM).unwrap();
     let mut gallery = gallery.with_limits(limits).unwrap();
@@ -174,7 +175,7 @@ fn the_child_that_is_killed() {
         let (id, _) = gallery
             .new_identity(&face(DIM, time), &origin(time))
             .unwrap();
-        say(format!("born {id} 1 {time}"));
+        say(format!("enrolled {id} 1 {time}"));
         for look in 0..3 {
             time += 300;
             let seen = gallery
@@ -185,13 +186,13 @@ fn the_child_that_is_killed() {
             let row = if novel {
                 face(DIM, time)
             } else {
-                let row = gallery.known.people[&seen.identity].rows[0];
-                gallery.known.index.row(row).to_vec()
+                let row = gallery.state.people[&seen.identity].rows[0];
+                gallery.state.index.row(row).to_vec()
             };
             let id = seen.identity;
             let observed = gallery.observe(id, &row, &origin(time)).unwrap();
             if observed.kept {
-                let exemplars = gallery.known.people[&id].rows.len();
+                let exemplars = gallery.state.people[&id].rows.len();
                 say(format!("kept {id} {exemplars} {time}"));
             } else {
                 say(format!("seen {id} {time}"));

@@ -1,21 +1,21 @@
 //! Who goes and when, what a wrong clock does to it, and what waits to be stored.
 
 use super::*;
-use crate::gallery::disk::Disk;
 use crate::gallery::store::tests::{DIM, open};
+use crate::gallery::tests::disk::Disk;
 
 const HOUR: u64 = 3_600_000;
 /// Some day in 2026.
 const NOW: u64 = 1_795_000_000_000;
 
-fn gallery(limits: Limits) -> Gallery {
+fn gallery(limits: GalleryLimits) -> Gallery {
     Gallery::in_memory(SPACE, DIM)
-        .and_then(|gallery| gallery.with_device(DEVICE))
+        .and_then(|gallery| gallery.with_tag(DEVICE))
         .and_then(|gallery| gallery.with_limits(limits))
         .unwrap()
 }
 
-fn numbers(gone: &[Summary]) -> Vec<u64> {
+fn numbers(gone: &[IdentitySummary]) -> Vec<u64> {
     gone.iter().map(|summary| summary.identity).collect()
 }
 
@@ -25,7 +25,7 @@ fn expire(gallery: &mut Gallery, now: u64) -> Vec<u64> {
 
 #[test]
 fn whoever_was_not_seen_for_the_retention_goes() {
-    let mut gallery = gallery(Limits::default());
+    let mut gallery = gallery(GalleryLimits::default());
     gallery.enroll("ada", &hot(DIM, 0), &origin(NOW)).unwrap();
     for at in 1..5 {
         let time = NOW + at as u64 * HOUR;
@@ -59,9 +59,9 @@ fn whoever_was_not_seen_for_the_retention_goes() {
 
 #[test]
 fn without_retention_nobody_goes() {
-    let mut gallery = gallery(Limits {
+    let mut gallery = gallery(GalleryLimits {
         retention: None,
-        ..Limits::default()
+        ..GalleryLimits::default()
     });
     gallery.new_identity(&hot(DIM, 1), &origin(0)).unwrap();
     assert_eq!(expire(&mut gallery, u64::MAX), [0; 0]);
@@ -103,7 +103,7 @@ fn a_device_that_starts_in_1970_does_not_lose_those_it_knew() {
     // The network has told the time: what the wrong clock noted means nothing any more.
     let mut gallery = open(&disk).unwrap();
     assert_eq!(expire(&mut gallery, NOW + HOUR), [0; 0]);
-    assert_eq!(gallery.known.set_back, None);
+    assert_eq!(gallery.state.set_back, None);
     assert_eq!(expire(&mut gallery, NOW + 24 * HOUR), [1]);
     // Without the network they go one day after the start.
     gallery.new_identity(&hot(DIM, 1), &origin(NOW)).unwrap();
@@ -113,10 +113,10 @@ fn a_device_that_starts_in_1970_does_not_lose_those_it_knew() {
 
 #[test]
 fn small_steps_of_the_clock_change_nothing() {
-    let mut gallery = gallery(Limits::default());
+    let mut gallery = gallery(GalleryLimits::default());
     gallery.new_identity(&hot(DIM, 1), &origin(NOW)).unwrap();
     assert_eq!(expire(&mut gallery, NOW - 59_000), [0; 0]);
-    assert_eq!(gallery.known.set_back, None);
+    assert_eq!(gallery.state.set_back, None);
     gallery
         .observe(1, &hot(DIM, 1), &origin(NOW - 59_000))
         .unwrap();
@@ -125,9 +125,9 @@ fn small_steps_of_the_clock_change_nothing() {
 
 #[test]
 fn whoever_was_seen_longest_ago_makes_room() {
-    let mut gallery = gallery(Limits {
+    let mut gallery = gallery(GalleryLimits {
         max_identities: 3,
-        ..Limits::default()
+        ..GalleryLimits::default()
     });
     // Named people do not count, and do not go.
     gallery.enroll("ada", &hot(DIM, 0), &origin(0)).unwrap();
@@ -145,7 +145,7 @@ fn whoever_was_seen_longest_ago_makes_room() {
     let place = origin(NOW + 12);
     let rows = [hot(DIM, 3), hot(DIM, 5), hot(DIM, 6)];
     let frame = [(Some(4), &rows[0]), (None, &rows[1]), (None, &rows[2])];
-    let frame = frame.map(|(identity, embedding)| Sighting {
+    let frame = frame.map(|(identity, embedding)| Sample {
         identity,
         embedding,
         origin: &place,
@@ -153,8 +153,8 @@ fn whoever_was_seen_longest_ago_makes_room() {
     let mut recorded = Vec::new();
     gallery.record(&frame, &mut recorded).unwrap();
     assert_eq!(left(&gallery), [1, 4, 6, 7]);
-    let born: Vec<(u64, bool)> = recorded.iter().map(|r| (r.identity, r.born)).collect();
-    assert_eq!(born, [(4, false), (6, true), (7, true)]);
+    let enrolled: Vec<(u64, bool)> = recorded.iter().map(|r| (r.identity, r.enrolled)).collect();
+    assert_eq!(enrolled, [(4, false), (6, true), (7, true)]);
     assert_eq!(gallery.name(7), Some("person-7f3a91c2-000007"));
     assert_eq!(gallery.next_name(), "person-7f3a91c2-000008");
     assert_eq!(expire(&mut gallery, NOW + 13), [3, 2, 5]);
@@ -164,11 +164,11 @@ fn whoever_was_seen_longest_ago_makes_room() {
 
 #[test]
 fn a_person_who_is_sighted_twice_in_a_frame_is_seen_twice() {
-    let mut gallery = gallery(Limits::default());
+    let mut gallery = gallery(GalleryLimits::default());
     gallery.new_identity(&hot(DIM, 1), &origin(NOW)).unwrap();
     let places = [origin(NOW + 1), origin(NOW + 2)];
     let rows = [hot(DIM, 2), hot(DIM, 3)];
-    let frame = [0, 1].map(|at| Sighting {
+    let frame = [0, 1].map(|at| Sample {
         identity: Some(1),
         embedding: &rows[at],
         origin: &places[at],
@@ -181,27 +181,29 @@ fn a_person_who_is_sighted_twice_in_a_frame_is_seen_twice() {
 
 #[test]
 fn a_frame_with_a_mistake_changes_nothing() {
-    let mut gallery = gallery(Limits::default());
+    let mut gallery = gallery(GalleryLimits::default());
     gallery.new_identity(&hot(DIM, 1), &origin(NOW)).unwrap();
     let (place, good, bad) = (origin(NOW), hot(DIM, 2), vec![0.0; DIM]);
-    let born = Sighting {
+    let enrolled = Sample {
         identity: None,
         embedding: &good,
         origin: &place,
     };
     let wrong = [
-        Sighting {
+        Sample {
             embedding: &bad,
-            ..born
+            ..enrolled
         },
-        Sighting {
+        Sample {
             identity: Some(9),
-            ..born
+            ..enrolled
         },
     ];
     for wrong in wrong {
         let mut recorded = Vec::new();
-        gallery.record(&[born, wrong], &mut recorded).unwrap_err();
+        gallery
+            .record(&[enrolled, wrong], &mut recorded)
+            .unwrap_err();
         assert_eq!((gallery.len(), recorded.len()), (1, 0));
     }
 }
@@ -209,9 +211,9 @@ fn a_frame_with_a_mistake_changes_nothing() {
 #[test]
 fn times_wait_a_second_and_everything_else_does_not() {
     let disk = Disk::new(Vec::new());
-    let limits = Limits {
+    let limits = GalleryLimits {
         flush_after: std::time::Duration::from_secs(1),
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
     let mut gallery = open(&disk).unwrap().with_limits(limits).unwrap();
     for at in 1..4 {
@@ -262,7 +264,7 @@ fn times_wait_a_second_and_everything_else_does_not() {
 fn times_that_waited_survive_a_full_disk() {
     let disk = Disk::new(Vec::new());
     let mut gallery = open(&disk).unwrap();
-    gallery = gallery.with_limits(Limits::default()).unwrap();
+    gallery = gallery.with_limits(GalleryLimits::default()).unwrap();
     gallery.new_identity(&hot(DIM, 1), &origin(NOW)).unwrap();
     gallery
         .observe(1, &hot(DIM, 1), &origin(NOW + 500))
@@ -309,10 +311,10 @@ fn an_hour_after_somebody_went_no_byte_of_them_is_left() {
 
 #[test]
 fn crops_of_what_has_gone_are_named_once() {
-    let mut gallery = gallery(Limits {
+    let mut gallery = gallery(GalleryLimits {
         max_exemplars: 2,
         max_identities: 2,
-        ..Limits::default()
+        ..GalleryLimits::default()
     });
     let crop = |n: u64| Origin {
         crop: Some(format!("{n}.jpg")),
@@ -321,18 +323,22 @@ fn crops_of_what_has_gone_are_named_once() {
     gallery.new_identity(&hot(DIM, 1), &crop(1)).unwrap();
     gallery.observe(1, &hot(DIM, 2), &crop(2)).unwrap();
     gallery.observe(1, &hot(DIM, 2), &crop(3)).unwrap();
-    assert_eq!(gallery.take_stale_crops(), [""; 0]);
+    assert_eq!(gallery.take_pending_deletions(), [""; 0]);
     gallery.observe(1, &hot(DIM, 4), &crop(4)).unwrap();
-    assert_eq!(gallery.take_stale_crops(), ["1.jpg"], "replaced");
+    assert_eq!(gallery.take_pending_deletions(), ["1.jpg"], "replaced");
     gallery.new_identity(&hot(DIM, 5), &crop(5)).unwrap();
     gallery.new_identity(&hot(DIM, 6), &crop(6)).unwrap();
-    assert_eq!(gallery.take_stale_crops(), ["2.jpg", "4.jpg"], "evicted");
+    assert_eq!(
+        gallery.take_pending_deletions(),
+        ["2.jpg", "4.jpg"],
+        "evicted"
+    );
     gallery.forget("3").unwrap();
-    assert_eq!(gallery.take_stale_crops(), ["6.jpg"], "forgotten");
+    assert_eq!(gallery.take_pending_deletions(), ["6.jpg"], "forgotten");
     expire(&mut gallery, NOW + 25 * HOUR);
     assert_eq!(gallery.len(), 0);
-    assert_eq!(gallery.take_stale_crops(), ["5.jpg"], "expired");
-    assert_eq!(gallery.take_stale_crops(), [""; 0]);
+    assert_eq!(gallery.take_pending_deletions(), ["5.jpg"], "expired");
+    assert_eq!(gallery.take_pending_deletions(), [""; 0]);
 }
 
 #[test]
@@ -345,43 +351,43 @@ fn pruning_takes_those_whom_nobody_has_named() {
         (4, 300, 2),
         (5, 400, 9),
     ];
-    let cases: [(&str, Prune, &[u64]); 6] = [
-        ("nothing", Prune::default(), &[]),
+    let cases: [(&str, PruneRules, &[u64]); 6] = [
+        ("nothing", PruneRules::default(), &[]),
         (
             "older",
-            Prune {
+            PruneRules {
                 seen_before: Some(300),
-                ..Prune::default()
+                ..PruneRules::default()
             },
             &[2, 3],
         ),
         (
             "keep",
-            Prune {
+            PruneRules {
                 keep: Some(1),
-                ..Prune::default()
+                ..PruneRules::default()
             },
             &[2, 3, 4],
         ),
         (
             "keep more than there are",
-            Prune {
+            PruneRules {
                 keep: Some(9),
-                ..Prune::default()
+                ..PruneRules::default()
             },
             &[],
         ),
         (
             "rare",
-            Prune {
+            PruneRules {
                 min_visits: Some(3),
-                ..Prune::default()
+                ..PruneRules::default()
             },
             &[3, 4],
         ),
         (
             "any of them",
-            Prune {
+            PruneRules {
                 seen_before: Some(150),
                 min_visits: Some(2),
                 keep: Some(4),
@@ -390,9 +396,9 @@ fn pruning_takes_those_whom_nobody_has_named() {
         ),
     ];
     for (name, prune, wanted) in cases {
-        let mut gallery = gallery(Limits {
+        let mut gallery = gallery(GalleryLimits {
             visit_gap: std::time::Duration::ZERO,
-            ..Limits::default()
+            ..GalleryLimits::default()
         });
         gallery.enroll("ada", &hot(DIM, 1), &origin(0)).unwrap();
         for (number, last_seen, visits) in people.into_iter().skip(1) {

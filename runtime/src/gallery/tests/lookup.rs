@@ -8,9 +8,9 @@ fn older() -> Gallery {
     for (at, name) in ["Zoe\u{308}", "1", " Ada ", "#2"].into_iter().enumerate() {
         let embedding = hot(4, at);
         let origin = origin(at as u64);
-        let identity = gallery.known.next_identity;
+        let identity = gallery.state.next_identity;
         let record = Record::new(name.to_owned(), origin.time);
-        let steps = sighting::birth(identity, record, &embedding, &origin);
+        let steps = samples::enrolment(identity, record, &embedding, &origin);
         gallery.commit(steps).unwrap();
     }
     gallery
@@ -49,7 +49,7 @@ fn two_identities_in_two_forms_of_one_name_are_told_apart_by_number() {
         let embedding = hot(4, at);
         let origin = origin(1);
         let record = Record::new(name.to_owned(), 1);
-        let steps = sighting::birth(at as u64 + 1, record, &embedding, &origin);
+        let steps = samples::enrolment(at as u64 + 1, record, &embedding, &origin);
         gallery.commit(steps).unwrap();
     }
     assert_eq!(found(&mut gallery, composed), 1);
@@ -95,7 +95,7 @@ fn a_name_that_looks_like_a_known_one_is_noticed() {
         ("B\u{3bf}b", &["Bob"]),
         ("Eva", &[]),
     ] {
-        assert_eq!(gallery.look_alikes(name).unwrap(), wanted, "{name}");
+        assert_eq!(gallery.look_alikes(name, None).unwrap(), wanted, "{name}");
     }
     // Both are allowed, and stay two people.
     let other = gallery.enroll("\u{410}da", &at(130.0), &origin(1)).unwrap();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::gallery::disk::Disk;
 use crate::gallery::store::tests::{DIM, open};
+use crate::gallery::tests::disk::Disk;
 
 const HOUR: u64 = 3_600_000;
 
@@ -42,8 +42,8 @@ impl Person {
 
 impl Model {
     fn of(gallery: &mut Gallery) -> Self {
-        let all: Vec<Summary> = gallery.list().collect();
-        let person = |summary: Summary| {
+        let all: Vec<IdentitySummary> = gallery.list().collect();
+        let person = |summary: IdentitySummary| {
             let (_, origins) = gallery.show(&summary.name).unwrap();
             let person = Person {
                 exemplars: origins.iter().filter_map(|origin| origin.frame).collect(),
@@ -79,11 +79,11 @@ fn random_changes_do_what_a_map_would_do() {
     for seed in 0..12 {
         let mut dice = Dice(seed);
         let disk = Disk::new(Vec::new());
-        let limits = Limits {
+        let limits = GalleryLimits {
             max_exemplars: 256,
             max_identities: 12,
             flush_after: Duration::from_secs(dice.roll(2) * 7_200),
-            ..Limits::default()
+            ..GalleryLimits::default()
         };
         let reopened = || open(&disk).unwrap().with_limits(limits).unwrap();
         let mut gallery = reopened();
@@ -108,7 +108,7 @@ fn random_changes_do_what_a_map_would_do() {
     }
     println!("{counts:?}");
     assert!(
-        counts.values().all(|&n| n >= 10) && counts.len() == 11,
+        counts.values().all(|&n| n >= 10) && counts.len() == 13,
         "{counts:?}"
     );
 }
@@ -126,9 +126,9 @@ fn step(
         ..origin(time)
     };
     let row = face(DIM, frame);
-    let somebody = model.any(dice);
+    let person = model.any(dice);
     let other = model.any(dice);
-    match (dice.roll(24), somebody, other) {
+    match (dice.roll(26), person, other) {
         (0..6, ..) => {
             let evicted = model.0.iter().filter(|(name, _)| names::is_generated(name));
             let oldest = evicted.clone().min_by_key(|(_, person)| person.last_seen);
@@ -138,7 +138,7 @@ fn step(
             }
             let (_, name) = gallery.new_identity(&row, &place).unwrap();
             model.0.insert(name.to_owned(), Person::new(frame, time));
-            "born"
+            "new"
         }
         (6..8, ..) => {
             let name = ["ada", "bob", "eve"][dice.roll(3) as usize];
@@ -211,9 +211,9 @@ fn step(
         (20, ..) => {
             let seen_before = Some(time - 12 * HOUR);
             let gone = gallery
-                .prune(&Prune {
+                .prune(&PruneRules {
                     seen_before,
-                    ..Prune::default()
+                    ..PruneRules::default()
                 })
                 .unwrap();
             let wanted = model.let_go(|person| person.last_seen < time - 12 * HOUR);
@@ -222,6 +222,24 @@ fn step(
                 wanted
             );
             "pruned"
+        }
+        (21..23, Some(from), _) => {
+            let name = ["ada", "bob", "eve"][dice.roll(3) as usize];
+            let mut others = model.0.iter().filter(|(other, _)| **other != from);
+            let refused =
+                from == name || others.any(|(other, p)| other == name || p.aliases.contains(name));
+            let renamed = gallery.rename(&from, name);
+            assert_eq!(renamed.is_err(), refused, "{from} to {name}");
+            if refused {
+                return "not renamed";
+            }
+            let mut person = model.0.remove(&from).unwrap();
+            person.aliases.remove(name);
+            person
+                .aliases
+                .extend(Some(from).filter(|from| names::is_generated(from)));
+            model.0.insert(name.to_owned(), person);
+            "renamed"
         }
         _ => {
             let gone = gallery.expire(time).unwrap();

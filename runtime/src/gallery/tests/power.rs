@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::gallery::disk::{Disk, Event, Log, Replay};
-use crate::gallery::journal::Entry;
+use crate::gallery::journal::JournalEntry;
 use crate::gallery::store::Owner;
+use crate::gallery::tests::disk::{Disk, Event, Log, Replay};
 
 const DIM: usize = 8;
 const COPY: &str = "copy";
@@ -23,20 +23,20 @@ const CUTS: u64 = 8_400;
 struct Contents {
     stamp: Stamp,
     next_identity: u64,
-    people: Vec<(Summary, Vec<Origin>)>,
+    people: Vec<(IdentitySummary, Vec<Origin>)>,
     embeddings: BTreeMap<Owner, Vec<f32>>,
-    journal: BTreeMap<u64, Entry>,
+    journal: BTreeMap<u64, JournalEntry>,
 }
 
 impl Contents {
     fn of(gallery: &mut Gallery) -> Self {
-        let people: Vec<Summary> = gallery.list().collect();
+        let people: Vec<IdentitySummary> = gallery.list().collect();
         let with_origins = people.into_iter().map(|person| {
             let (_, origins) = gallery.show(&person.identity.to_string()).unwrap();
             (person, origins)
         });
         let people = with_origins.collect();
-        let known = &gallery.known;
+        let known = &gallery.state;
         let rows = known.owners.iter().enumerate();
         let rows = rows.map(|(row, &owner)| (owner, known.index.row(row).to_vec()));
         Self {
@@ -97,16 +97,16 @@ fn load(disk: &Disk, name: &'static str, access: Access) -> Result<Gallery> {
     let stamp = Stamp {
         space: SPACE.into(),
         dim: DIM,
-        device: DEVICE,
+        tag: DEVICE,
     };
     let wanted = Some(stamp).filter(|_| access == Access::Create);
-    let limits = Limits {
+    let limits = GalleryLimits {
         flush_after: Duration::ZERO,
         max_identities: 6,
         max_exemplars: 3,
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
-    Gallery::load(Place::Disk(disk.clone(), name), wanted, access)?.with_limits(limits)
+    Gallery::load(Storage::Disk(disk.clone(), name), wanted, access)?.with_limits(limits)
 }
 
 /// Random changes of a gallery, what they did to the disk, and what it held before the first and after each of them.
@@ -158,7 +158,7 @@ fn change(
         ..origin(time)
     };
     let new = face(DIM, 1_000 + number);
-    let people: Vec<u64> = gallery.known.people.keys().copied().collect();
+    let people: Vec<u64> = gallery.state.people.keys().copied().collect();
     let mut somebody = || {
         people
             .get(dice.roll(people.len().max(1) as u64) as usize)
@@ -167,7 +167,7 @@ fn change(
     let (one, other) = (somebody(), somebody());
     let call = |identity: Option<u64>| identity.map_or_else(String::new, |id| id.to_string());
     // A change may be refused, for nobody is there: then it changes nothing.
-    match dice.roll(14) {
+    match dice.roll(15) {
         0 | 1 => {
             let name = ["ada", "bob", "eve", "zoe"][dice.roll(4) as usize];
             gallery.enroll(name, &new, &at).unwrap();
@@ -175,23 +175,23 @@ fn change(
         }
         2 | 3 => {
             let second = face(DIM, 2_000 + number);
-            let sighting = |identity, embedding| Sighting {
+            let sample = |identity, embedding| Sample {
                 identity,
                 embedding,
                 origin: &at,
             };
-            let mut frame = vec![sighting(None, &new)];
-            frame.extend(one.map(|one| sighting(Some(one), &second)));
+            let mut frame = vec![sample(None, &new)];
+            frame.extend(one.map(|one| sample(Some(one), &second)));
             gallery.record(&frame, &mut Vec::new()).unwrap();
-            ("sightings", false)
+            ("samples", false)
         }
         4 | 5 => {
             if let Some(one) = one {
-                let known = gallery.known.people[&one].rows.first().copied();
-                let known = known.map(|row| gallery.known.index.row(row).to_vec());
+                let known = gallery.state.people[&one].rows.first().copied();
+                let known = known.map(|row| gallery.state.index.row(row).to_vec());
                 gallery.observe(one, &known.unwrap_or(new), &at).unwrap();
             }
-            ("sighting", false)
+            ("sample", false)
         }
         6 => {
             let _ = gallery.merge(&call(one), &call(other));
@@ -208,9 +208,9 @@ fn change(
         9 => ("forget", gallery.forget(&call(one)).is_ok()),
         10 => {
             let keep = Some(2);
-            let prune = Prune {
+            let prune = PruneRules {
                 keep,
-                ..Prune::default()
+                ..PruneRules::default()
             };
             ("prune", !gallery.prune(&prune).unwrap().is_empty())
         }
@@ -223,9 +223,14 @@ fn change(
             ("re-embed", done.is_ok())
         }
         12 => {
-            let copy = Place::Disk(disk.clone(), COPY);
+            let copy = Storage::Disk(disk.clone(), COPY);
             gallery.backup_to(&copy, true).unwrap();
             ("backup", false)
+        }
+        13 => {
+            let name = ["ada", "bob", "eve", "zoe"][dice.roll(4) as usize];
+            let _ = gallery.rename(&call(one), name);
+            ("rename", false)
         }
         _ => ("close", false),
     }
@@ -337,15 +342,7 @@ fn ten_thousand_power_cuts_lose_nothing_acknowledged_and_bring_back_nothing_forg
     );
     assert!(done >= 10_000, "only {done} cuts");
     for change in [
-        "enrol",
-        "sightings",
-        "merge",
-        "split",
-        "undo",
-        "forget",
-        "prune",
-        "re-embed",
-        "backup",
+        "enrol", "samples", "merge", "split", "undo", "forget", "prune", "re-embed", "backup",
     ] {
         assert!(counts.contains_key(change), "no {change}: {counts:?}");
     }

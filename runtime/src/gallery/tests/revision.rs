@@ -6,12 +6,12 @@ const DIM: usize = 16;
 
 /// Ada and Bob, and three whom nobody has named (3, 4, 5). The exemplar with 1 at `n` is of the time `n`.
 fn gallery() -> Gallery {
-    let limits = Limits {
+    let limits = GalleryLimits {
         visit_gap: std::time::Duration::ZERO,
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
     let mut gallery = Gallery::in_memory(SPACE, DIM)
-        .and_then(|gallery| gallery.with_device(DEVICE))
+        .and_then(|gallery| gallery.with_tag(DEVICE))
         .and_then(|gallery| gallery.with_limits(limits))
         .unwrap();
     gallery.enroll("ada", &hot(DIM, 1), &origin(1)).unwrap();
@@ -36,7 +36,7 @@ fn see(gallery: &mut Gallery, identity: u64, at: usize) {
 type Person = (String, Vec<u64>, u64, u64, u64, Vec<String>);
 
 fn everybody(gallery: &mut Gallery) -> Vec<Person> {
-    let all: Vec<Summary> = gallery.list().collect();
+    let all: Vec<IdentitySummary> = gallery.list().collect();
     all.into_iter()
         .map(|summary| {
             let (again, origins) = gallery.show(&summary.name).unwrap();
@@ -47,7 +47,7 @@ fn everybody(gallery: &mut Gallery) -> Vec<Person> {
                 let found = gallery.search(&hot(DIM, time as usize)).unwrap().unwrap();
                 assert_eq!(found.best.identity, summary.identity, "{time}");
             }
-            let Summary {
+            let IdentitySummary {
                 name,
                 visits,
                 enrolled,
@@ -206,7 +206,7 @@ fn whoever_is_gone_is_gone_from_the_journal_and_the_names() {
     gallery.merge("4", "3").unwrap();
     gallery.expire(100_000_000).unwrap();
     assert_eq!(gallery.len(), 2);
-    assert!(gallery.known.journal.is_empty() && gallery.known.aliases.is_empty());
+    assert!(gallery.state.journal.is_empty() && gallery.state.aliases.is_empty());
 }
 
 #[test]
@@ -220,4 +220,83 @@ fn the_last_changes_can_be_undone_and_older_ones_cannot() {
     }
     let undone = (0..).take_while(|_| gallery.undo().is_ok()).count();
     assert_eq!(undone, journal::DEPTH);
+}
+
+#[test]
+fn a_renamed_person_is_found_by_the_new_name_and_by_a_generated_one() {
+    let mut gallery = gallery();
+    let generated = "person-7f3a91c2-000003";
+    let error = |result: Result<IdentitySummary>| result.unwrap_err().to_string();
+    let renamed = gallery.rename("3", "Zoe\u{308}").unwrap();
+    assert_eq!(
+        (&*renamed.name, &*renamed.aliases),
+        ("Zo\u{eb}", &[generated.to_owned()][..])
+    );
+    assert_eq!(gallery.show(generated).unwrap().0, renamed);
+    // She does not expire any more, nor makes room for others.
+    assert_eq!(gallery.state.generated, 2);
+    let gone = gallery.expire(1 << 50).unwrap();
+    let gone: Vec<u64> = gone.iter().map(|gone| gone.identity).collect();
+    assert_eq!(gone, [4, 5]);
+
+    // A name that was given is free again.
+    assert_eq!(
+        gallery.rename("Zo\u{eb}", "eve").unwrap().aliases,
+        [generated]
+    );
+    assert_eq!(
+        gallery
+            .enroll("Zo\u{eb}", &hot(DIM, 9), &origin(9))
+            .unwrap(),
+        6
+    );
+    // Back to the generated name: what was unknown may expire again.
+    let back = gallery.rename("eve", generated).unwrap();
+    assert_eq!((&*back.name, back.aliases.len()), (generated, 0));
+    assert_eq!(gallery.expire(1 << 50).unwrap().len(), 1);
+
+    let exists = error(gallery.rename("ada", "bob"));
+    assert!(
+        exists.contains("'bob' is the name of identity 2 already"),
+        "{exists}"
+    );
+    assert!(exists.contains("reid gallery merge"), "{exists}");
+    let same = error(gallery.rename("ada", "ada"));
+    assert!(same.contains("nothing to rename"), "{same}");
+    for (name, wanted) in [
+        ("7", "number of an identity"),
+        ("person-7f3a91c2-000009", "form of generated names"),
+        ("a\u{200b}da", "invisible character"),
+        ("", "0 bytes"),
+    ] {
+        let refused = error(gallery.rename("ada", name));
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    assert!(matches!(
+        gallery.rename("nobody", "eve"),
+        Err(Error::UnknownIdentity { .. })
+    ));
+}
+
+#[test]
+fn a_merge_whose_name_was_given_anew_is_not_undone_over_it() {
+    // The name that led to the merged identity is the name of the other now.
+    let mut gallery = gallery();
+    gallery.merge("bob", "ada").unwrap();
+    gallery.rename("ada", "bob").unwrap();
+    let error = gallery.undo().unwrap_err().to_string();
+    assert!(error.contains("'bob', which identity 1 has now"), "{error}");
+    gallery.rename("bob", "ada").unwrap();
+    gallery.undo().unwrap();
+    assert_eq!(gallery.show("bob").unwrap().0.identity, 2);
+
+    // It was free, and somebody else was enrolled under it.
+    gallery.merge("bob", "ada").unwrap();
+    gallery.rename("ada", "bob").unwrap();
+    gallery.rename("bob", "ada").unwrap();
+    gallery.enroll("bob", &hot(DIM, 10), &origin(10)).unwrap();
+    assert!(gallery.undo().unwrap_err().to_string().contains("'bob'"));
+    gallery.rename("bob", "another").unwrap();
+    gallery.undo().unwrap();
+    assert_eq!(gallery.list().count(), 6);
 }

@@ -4,13 +4,13 @@ use retrieval::scan::similarity;
 
 use super::limits::millis;
 use super::record::Record;
-use super::store::Step;
+use super::store::StoreStep;
 use super::{Gallery, Origin, retention};
 use crate::error::Result;
 
 /// Somebody in a frame.
 #[derive(Debug, Clone, Copy)]
-pub struct Sighting<'a> {
+pub struct Sample<'a> {
     /// Who, if they are known; an identity is made if not.
     pub identity: Option<u64>,
     /// `[dim]`, of unit length.
@@ -19,13 +19,13 @@ pub struct Sighting<'a> {
     pub origin: &'a Origin,
 }
 
-/// What a sighting did.
+/// What a sample did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
     /// Who; a new number if they were unknown. [`Gallery::name`] has the name.
     pub identity: u64,
     /// Whether the identity was made.
-    pub born: bool,
+    pub enrolled: bool,
     /// What the observation did.
     pub observed: Observed,
 }
@@ -48,22 +48,18 @@ struct Touch {
 
 impl Gallery {
     /// Takes the people of a frame, and puts what became of them into `recorded`, one each, in their order. Births and exemplars are durable when this returns, in one
-    /// transaction; a time or a visit may wait, see [`super::Limits::flush_after`]. Two people who are born in one call are not compared with each other. Who is
+    /// transaction; a time or a visit may wait, see [`super::GalleryLimits::flush_after`]. Two people who are born in one call are not compared with each other. Who is
     /// sighted twice costs a second transaction, as if there had been two calls. Who makes room for a birth is named by the next [`Gallery::expire`].
     ///
-    /// After warm-up a frame without births and exemplars allocates nothing, but for the one a second that stores the times of those before.
+    /// After warm-up a frame without newcomers and exemplars allocates nothing, but for the one a second that stores the times of those before.
     ///
     /// # Errors
     /// [`Error::UnknownIdentity`](crate::Error::UnknownIdentity), [`Error::Kernels`](crate::Error::Kernels) if an embedding does not fit, [`Error::Argument`](crate::Error::Argument) if an origin is too long,
     /// [`Error::GalleryStorage`](crate::Error::GalleryStorage). What `recorded` then holds has happened, the rest has not.
-    pub fn record(
-        &mut self,
-        sightings: &[Sighting<'_>],
-        recorded: &mut Vec<Recorded>,
-    ) -> Result<()> {
+    pub fn record(&mut self, samples: &[Sample<'_>], recorded: &mut Vec<Recorded>) -> Result<()> {
         recorded.clear();
         self.reopen()?;
-        let mut rest = sightings;
+        let mut rest = samples;
         while !rest.is_empty() {
             let (group, later) = rest.split_at(distinct(rest));
             let done = recorded.len();
@@ -77,32 +73,32 @@ impl Gallery {
         Ok(())
     }
 
-    pub(super) fn record_one(&mut self, sighting: &Sighting<'_>) -> Result<Recorded> {
+    pub(super) fn record_one(&mut self, sample: &Sample<'_>) -> Result<Recorded> {
         let mut recorded = Vec::with_capacity(1);
-        self.record(std::slice::from_ref(sighting), &mut recorded)?;
+        self.record(std::slice::from_ref(sample), &mut recorded)?;
         Ok(recorded[0])
     }
 
     /// Records people none of whom is sighted twice: plans everything, stores it, then changes memory.
-    fn record_group(&mut self, group: &[Sighting<'_>], recorded: &mut Vec<Recorded>) -> Result<()> {
+    fn record_group(&mut self, group: &[Sample<'_>], recorded: &mut Vec<Recorded>) -> Result<()> {
         let first = recorded.len();
         let mut steps = Vec::new();
-        let mut births = 0;
-        for sighting in group {
-            let Sighting {
+        let mut newcomers = 0;
+        for sample in group {
+            let Sample {
                 identity,
                 embedding,
                 origin,
-            } = *sighting;
+            } = *sample;
             self.check_exemplar(embedding, origin)?;
             let Some(identity) = identity else {
-                let identity = self.known.next_identity.saturating_add(births);
-                let record = Record::new(self.known.stamp.device.name(identity), origin.time);
-                steps.extend(birth(identity, record, embedding, origin));
-                births += 1;
+                let identity = self.state.next_identity.saturating_add(newcomers);
+                let record = Record::new(self.state.stamp.tag.name(identity), origin.time);
+                steps.extend(enrolment(identity, record, embedding, origin));
+                newcomers += 1;
                 recorded.push(Recorded {
                     identity,
-                    born: true,
+                    enrolled: true,
                     observed: Observed {
                         visits: 1,
                         kept: true,
@@ -118,48 +114,48 @@ impl Gallery {
                 let record = Record {
                     last_seen,
                     visits,
-                    ..self.known.people[&identity].record.clone()
+                    ..self.state.people[&identity].record.clone()
                 };
                 steps.extend(self.exemplar_steps(identity, record, embedding, origin)?);
             }
             recorded.push(Recorded {
                 identity,
-                born: false,
+                enrolled: false,
                 observed: Observed { visits, kept },
             });
         }
         let recorded = &recorded[first..];
         let mut gone = Vec::new();
-        if births > 0 {
+        if newcomers > 0 {
             let in_sight = |id: u64| recorded.iter().any(|r| r.identity == id);
-            let evicted = self.evicted(births as usize, in_sight);
+            let evicted = self.evicted(newcomers as usize, in_sight);
             if !evicted.is_empty() {
                 let now = group.iter().map(|s| s.origin.time).max();
                 steps.splice(0..0, self.dismissal(&evicted, now.unwrap_or(0))?);
-                gone.extend(evicted.iter().map(|&id| self.known.summary(id)));
+                gone.extend(evicted.iter().map(|&id| self.state.summary(id)));
             }
         }
         let at_once = !steps.is_empty() || self.limits.flush_after.is_zero();
-        for (sighting, recorded) in group.iter().zip(recorded) {
+        for (sample, recorded) in group.iter().zip(recorded) {
             if recorded.observed.kept {
                 continue;
             }
-            let time = sighting.origin.time;
+            let time = sample.origin.time;
             let touch = self.touch(recorded.identity, time)?;
             if at_once {
                 let record = Record {
                     last_seen: touch.last_seen,
                     visits: touch.visits,
-                    ..self.known.people[&touch.identity].record.clone()
+                    ..self.state.people[&touch.identity].record.clone()
                 };
-                steps.push(Step::Record(touch.identity, record));
+                steps.push(StoreStep::Record(touch.identity, record));
             } else {
                 self.defer(&touch, time);
             }
         }
         if !steps.is_empty() {
             self.commit(steps)?;
-            self.evicted.append(&mut gone);
+            self.departed.append(&mut gone);
             return Ok(());
         }
         match group.iter().map(|s| s.origin.time).max() {
@@ -177,7 +173,7 @@ impl Gallery {
 
     /// The times of somebody who is seen at `time`.
     fn touch(&self, identity: u64, time: u64) -> Result<Touch> {
-        let person = self.known.people.get(&identity);
+        let person = self.state.people.get(&identity);
         let record = &person
             .ok_or_else(|| self.unknown(&identity.to_string()))?
             .record;
@@ -192,44 +188,44 @@ impl Gallery {
 
     fn defer(&mut self, touch: &Touch, time: u64) {
         let identity = touch.identity;
-        if !self.known.people[&identity].unsaved {
+        if !self.state.people[&identity].unsaved {
             if self.unsaved.is_empty() {
                 self.unsaved_since = time;
             }
             self.unsaved.push(identity);
         }
-        self.known.touch(identity, touch.last_seen, touch.visits);
+        self.state.touch(identity, touch.last_seen, touch.visits);
     }
 
     /// Similarity of the nearest exemplar of an identity that is there.
     pub(super) fn nearest_exemplar(&self, identity: u64, embedding: &[f32]) -> f32 {
-        let rows = self.known.people[&identity].rows.iter();
-        rows.map(|&row| similarity(embedding, self.known.index.row(row)))
+        let rows = self.state.people[&identity].rows.iter();
+        rows.map(|&row| similarity(embedding, self.state.index.row(row)))
             .fold(f32::NEG_INFINITY, f32::max)
     }
 }
 
 /// What makes an identity.
-pub(super) fn birth<'a>(
+pub(super) fn enrolment<'a>(
     identity: u64,
     mut record: Record,
     embedding: &'a [f32],
     origin: &'a Origin,
-) -> Vec<Step<'a>> {
+) -> Vec<StoreStep<'a>> {
     record.next_exemplar = 1;
     vec![
-        Step::Record(identity, record),
-        Step::Add((identity, 0), origin, embedding),
+        StoreStep::Record(identity, record),
+        StoreStep::Add((identity, 0), origin, embedding),
     ]
 }
 
-/// How many sightings there are before somebody comes for the second time.
-fn distinct(sightings: &[Sighting<'_>]) -> usize {
+/// How many samples there are before somebody comes for the second time.
+fn distinct(samples: &[Sample<'_>]) -> usize {
     let repeats = |at: usize| {
-        let known = sightings[at].identity;
-        known.is_some() && sightings[..at].iter().any(|s| s.identity == known)
+        let known = samples[at].identity;
+        known.is_some() && samples[..at].iter().any(|s| s.identity == known)
     };
-    (0..sightings.len())
+    (0..samples.len())
         .find(|&at| repeats(at))
-        .unwrap_or(sightings.len())
+        .unwrap_or(samples.len())
 }

@@ -13,13 +13,13 @@ const SECTOR: usize = 512;
 
 /// The folder. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Disk {
+pub(in crate::gallery) struct Disk {
     state: Arc<Mutex<State>>,
 }
 
 /// An open file of a disk.
 #[derive(Debug)]
-pub(super) struct DiskFile {
+pub(in crate::gallery) struct DiskFile {
     disk: Disk,
     file: usize,
 }
@@ -35,17 +35,17 @@ struct State {
 
 /// What has happened to a disk since it was as at the beginning of the log.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Log {
+pub(in crate::gallery) struct Log {
     files: Vec<Vec<u8>>,
     names: BTreeMap<String, usize>,
-    pub(super) events: Vec<Event>,
+    pub(in crate::gallery) events: Vec<Event>,
 }
 
 /// Something that happens to a disk.
 #[derive(Debug, Clone)]
-pub(super) enum Event {
+pub(in crate::gallery) enum Event {
     /// To the content of a file.
-    File(usize, Change),
+    File(usize, DiskChange),
     /// A file was synchronised.
     Sync(usize),
     /// To a name: the file that has it now, and the name that this file had before.
@@ -57,14 +57,14 @@ pub(super) enum Event {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Change {
+pub(in crate::gallery) enum DiskChange {
     Write(usize, Vec<u8>),
     Length(usize),
 }
 
 impl Disk {
     /// A disk that holds one file, if it holds a byte, under the name of a gallery.
-    pub(super) fn new(file: Vec<u8>) -> Self {
+    pub(in crate::gallery) fn new(file: Vec<u8>) -> Self {
         let names = if file.is_empty() {
             BTreeMap::new()
         } else {
@@ -74,7 +74,7 @@ impl Disk {
     }
 
     /// The name of the gallery that most tests are about.
-    pub(super) const GALLERY: &str = "shop";
+    pub(in crate::gallery) const GALLERY: &str = "shop";
 
     fn holding(files: Vec<Vec<u8>>, names: BTreeMap<String, usize>) -> Self {
         let state = State {
@@ -92,18 +92,18 @@ impl Disk {
         work(&mut self.state.lock().unwrap())
     }
 
-    pub(super) fn size(&self, name: &str) -> Option<u64> {
+    pub(in crate::gallery) fn size(&self, name: &str) -> Option<u64> {
         self.with(|state| Some(state.files[*state.names.get(name)?].len() as u64))
     }
 
-    pub(super) fn open(&self, name: &str) -> Option<DiskFile> {
+    pub(in crate::gallery) fn open(&self, name: &str) -> Option<DiskFile> {
         let file = self.with(|state| state.names.get(name).copied())?;
         let disk = self.clone();
         Some(DiskFile { disk, file })
     }
 
     /// An empty file under a name.
-    pub(super) fn create(&self, name: &str) -> DiskFile {
+    pub(in crate::gallery) fn create(&self, name: &str) -> DiskFile {
         if let Some(there) = self.open(name) {
             there.set_len(0).expect("less takes no room");
             return there;
@@ -118,14 +118,14 @@ impl Disk {
         DiskFile { disk, file }
     }
 
-    pub(super) fn rename(&self, from: &str, to: &str) {
+    pub(in crate::gallery) fn rename(&self, from: &str, to: &str) {
         self.with(|state| {
             let file = state.names.get(from).copied();
             state.rename(to, file, Some(from.to_owned()));
         });
     }
 
-    pub(super) fn remove(&self, name: &str) {
+    pub(in crate::gallery) fn remove(&self, name: &str) {
         self.with(|state| {
             if state.names.contains_key(name) {
                 state.rename(name, None, None);
@@ -133,35 +133,35 @@ impl Disk {
         });
     }
 
-    pub(super) fn sync_folder(&self) {
+    pub(in crate::gallery) fn sync_folder(&self) {
         self.with(|state| state.note(|| Event::SyncFolder));
     }
 
-    pub(super) fn set_room(&self, room: usize) {
+    pub(in crate::gallery) fn set_room(&self, room: usize) {
         self.with(|state| state.room = room);
     }
 
-    pub(super) fn room(&self) -> usize {
+    pub(in crate::gallery) fn room(&self) -> usize {
         self.with(|state| state.room)
     }
 
     /// What somebody else would find on the disk now.
-    pub(super) fn copy(&self) -> Self {
+    pub(in crate::gallery) fn copy(&self) -> Self {
         self.with(|state| Self::holding(state.files.clone(), state.names.clone()))
     }
 
     /// The bytes of a file.
-    pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+    pub(in crate::gallery) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         self.with(|state| Some(state.files[*state.names.get(name)?].clone()))
     }
 
     /// The names of all files.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(in crate::gallery) fn names(&self) -> Vec<String> {
         self.with(|state| state.names.keys().cloned().collect())
     }
 
     /// Writes down from here on what happens.
-    pub(super) fn record(&self) {
+    pub(in crate::gallery) fn record(&self) {
         self.with(|state| {
             state.log = Some(Log {
                 files: state.files.clone(),
@@ -172,11 +172,11 @@ impl Disk {
     }
 
     /// Notes that a change was acknowledged.
-    pub(super) fn acknowledge(&self) {
+    pub(in crate::gallery) fn acknowledge(&self) {
         self.with(|state| state.note(|| Event::Acknowledged));
     }
 
-    pub(super) fn take_log(&self) -> Log {
+    pub(in crate::gallery) fn take_log(&self) -> Log {
         self.with(|state| state.log.take().expect("it is recorded"))
     }
 }
@@ -199,7 +199,7 @@ impl State {
         Ok(())
     }
 
-    fn change(&mut self, file: usize, change: Change) {
+    fn change(&mut self, file: usize, change: DiskChange) {
         apply(&mut self.files[file], &change);
         self.note(|| Event::File(file, change));
     }
@@ -222,10 +222,10 @@ fn set_name(
     };
 }
 
-fn apply(file: &mut Vec<u8>, change: &Change) {
+fn apply(file: &mut Vec<u8>, change: &DiskChange) {
     match change {
-        Change::Length(len) => file.resize(*len, 0),
-        Change::Write(at, data) => {
+        DiskChange::Length(len) => file.resize(*len, 0),
+        DiskChange::Write(at, data) => {
             if file.len() < at + data.len() {
                 file.resize(at + data.len(), 0);
             }
@@ -252,7 +252,7 @@ impl StorageBackend for DiskFile {
         self.disk.with(|state| {
             let len = usize::try_from(len).unwrap();
             state.take_room(len.saturating_sub(state.files[self.file].len()))?;
-            state.change(self.file, Change::Length(len));
+            state.change(self.file, DiskChange::Length(len));
             Ok(())
         })
     }
@@ -270,7 +270,7 @@ impl StorageBackend for DiskFile {
             let from = usize::try_from(offset).unwrap();
             let fits = data.len().min(state.room);
             state.take_room(fits)?;
-            state.change(self.file, Change::Write(from, data[..fits].to_vec()));
+            state.change(self.file, DiskChange::Write(from, data[..fits].to_vec()));
             if fits < data.len() {
                 return Err(ErrorKind::StorageFull.into());
             }
@@ -281,24 +281,24 @@ impl StorageBackend for DiskFile {
 
 /// A disk as time goes by in a log: what of it is durable, and what a power cut may take.
 #[derive(Debug)]
-pub(super) struct Replay<'l> {
+pub(in crate::gallery) struct Replay<'l> {
     events: std::slice::Iter<'l, Event>,
     files: BTreeMap<usize, Durable<'l>>,
     names: BTreeMap<String, usize>,
     /// Names that have changed since the folder was synchronised.
     renamed: Vec<&'l Event>,
     /// Changes that have been acknowledged.
-    pub(super) acknowledged: usize,
+    pub(in crate::gallery) acknowledged: usize,
 }
 
 #[derive(Debug, Default)]
 struct Durable<'l> {
     bytes: Vec<u8>,
-    since: Vec<&'l Change>,
+    since: Vec<&'l DiskChange>,
 }
 
 impl<'l> Replay<'l> {
-    pub(super) fn new(log: &'l Log) -> Self {
+    pub(in crate::gallery) fn new(log: &'l Log) -> Self {
         let files = log.files.iter().enumerate().map(|(file, bytes)| {
             let bytes = bytes.clone();
             let since = Vec::new();
@@ -314,7 +314,7 @@ impl<'l> Replay<'l> {
     }
 
     /// Goes on to the next event.
-    pub(super) fn step(&mut self) {
+    pub(in crate::gallery) fn step(&mut self) {
         match self.events.next() {
             Some(Event::File(file, change)) => {
                 self.files.entry(*file).or_default().since.push(change);
@@ -337,7 +337,7 @@ impl<'l> Replay<'l> {
     }
 
     /// What may be on the disk when the power is cut now. `dice` answers with a number below its argument.
-    pub(super) fn cut(&self, mut dice: impl FnMut(u64) -> u64) -> Disk {
+    pub(in crate::gallery) fn cut(&self, mut dice: impl FnMut(u64) -> u64) -> Disk {
         let mut names = self.names.clone();
         let odds = dice(5);
         for &event in &self.renamed {
@@ -373,20 +373,20 @@ impl Durable<'_> {
                 continue;
             }
             match change {
-                Change::Length(_) => apply(&mut bytes, change),
-                Change::Write(at, data) if whole || odds == 5 => {
+                DiskChange::Length(_) => apply(&mut bytes, change),
+                DiskChange::Write(at, data) if whole || odds == 5 => {
                     last = Some((*at, data.as_slice()));
                     apply(&mut bytes, change);
                 }
                 // Sectors survive one by one.
-                Change::Write(at, data) => {
+                DiskChange::Write(at, data) => {
                     let mut from = 0;
                     while from < data.len() {
                         let to = ((at + from) / SECTOR + 1) * SECTOR - at;
                         let to = to.min(data.len());
                         if dice(2) == 0 {
                             last = Some((at + from, &data[from..to]));
-                            let sector = Change::Write(at + from, data[from..to].to_vec());
+                            let sector = DiskChange::Write(at + from, data[from..to].to_vec());
                             apply(&mut bytes, &sector);
                         }
                         from = to;

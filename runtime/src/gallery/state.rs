@@ -1,23 +1,23 @@
-//! What a gallery keeps in memory: everything but the origins of exemplars, in the form that matching wants. Built from the file, and changed after it by the same
-//! steps.
+//! What a gallery keeps in memory: everything but the origins of exemplars, in the form that matching needs. Read from the file, and changed after it
+//! by the same steps.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use retrieval::scan::{Index, similarity};
 
-use super::Summary;
+use super::IdentitySummary;
 use super::file::Access;
-use super::journal::Entry;
+use super::journal::JournalEntry;
 use super::limits::HIGHEST_NUMBER;
 use super::names::is_generated;
-use super::place::Place;
 use super::record::Record;
-use super::store::{Ledger, Moment, Owner, Stamp, Step, Store};
+use super::storage::Storage;
+use super::store::{Ledger, Owner, Stamp, Store, StoreStep, StoredTime};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct GalleryState {
     pub(super) stamp: Stamp,
     /// Number of the next identity.
     pub(super) next_identity: u64,
@@ -27,7 +27,7 @@ pub(super) struct Known {
     pub(super) people: BTreeMap<u64, Person>,
     pub(super) names: BTreeMap<String, u64>,
     pub(super) aliases: BTreeMap<String, u64>,
-    pub(super) journal: BTreeMap<u64, Entry>,
+    pub(super) journal: BTreeMap<u64, JournalEntry>,
     /// Since when pages of the file hold somebody who has gone.
     pub(super) dead: Option<u64>,
     /// When the clock was found to be behind the time at which somebody was last seen.
@@ -41,7 +41,7 @@ pub(super) struct Known {
     pub(super) queue: BinaryHeap<Reverse<(u64, u64)>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Person {
     pub(super) record: Record,
     /// Rows of the index.
@@ -52,24 +52,24 @@ pub(super) struct Person {
     pub(super) queued: Option<u64>,
 }
 
-impl Known {
+impl GalleryState {
     /// Opens the gallery at `place` and reads it; `wanted` is what it must be a gallery of.
     pub(super) fn load(
-        place: Place,
+        storage: Storage,
         wanted: Option<&Stamp>,
         access: Access,
     ) -> Result<(Store, Self)> {
-        let (store, stamp) = Store::open(place, access, wanted)?;
+        let (store, stamp) = Store::open(storage, access, wanted)?;
         if let Some(wanted) = wanted {
-            stamp.must_be(wanted, store.place())?;
+            stamp.must_be(wanted, store.storage())?;
         }
-        let known = Self::read(&store, stamp)?;
-        Ok((store, known))
+        let state = Self::read(&store, stamp)?;
+        Ok((store, state))
     }
 
     /// Reads an open gallery.
     pub(super) fn read(store: &Store, stamp: Stamp) -> Result<Self> {
-        let place = store.place();
+        let storage = store.storage();
         let Ledger {
             next_identity,
             dead,
@@ -78,12 +78,12 @@ impl Known {
             journal,
         } = store.read_ledger()?;
         if next_identity > HIGHEST_NUMBER {
-            return Err(place.damaged(format!(
+            return Err(storage.damaged(format!(
                 "'next identity' of its stamp is {next_identity}, wanted at most {HIGHEST_NUMBER}"
             )));
         }
-        let mut known = Self {
-            index: Index::new(stamp.dim).map_err(|e| place.damaged(e.to_string()))?,
+        let mut state = Self {
+            index: Index::new(stamp.dim).map_err(|e| storage.damaged(e.to_string()))?,
             next_identity,
             owners: Vec::new(),
             people: BTreeMap::new(),
@@ -98,60 +98,61 @@ impl Known {
             stamp,
         };
         store.read_identities(|identity, record| {
-            if known.names.contains_key(&record.name) {
-                return Err(place.damaged(format!("two identities are called '{}'", record.name)));
+            if state.names.contains_key(&record.name) {
+                return Err(storage.damaged(format!("two identities are called '{}'", record.name)));
             }
             if identity >= next_identity {
-                return Err(place.damaged(format!(
+                return Err(storage.damaged(format!(
                     "identity {identity} is not below the next number {next_identity}"
                 )));
             }
             if record.next_exemplar > HIGHEST_NUMBER {
-                return Err(place.damaged(format!(
+                return Err(storage.damaged(format!(
                     "the next exemplar of identity {identity} is number {}, wanted at most {HIGHEST_NUMBER}",
                     record.next_exemplar
                 )));
             }
-            known.set_record(identity, record);
+            state.set_record(identity, record);
             Ok(())
         })?;
-        for (alias, identity) in &known.aliases {
-            if known.names.contains_key(alias) || !known.people.contains_key(identity) {
-                return Err(place.damaged(format!(
+        for (alias, identity) in &state.aliases {
+            if state.names.contains_key(alias) || !state.people.contains_key(identity) {
+                return Err(storage.damaged(format!(
                     "the other name '{alias}' of identity {identity} leads nowhere"
                 )));
             }
         }
-        for (&number, entry) in &known.journal {
-            known.check_note(number, entry).map_err(|reason| {
-                place.damaged(format!("note {number} of its journal: {reason}"))
+        for (&number, entry) in &state.journal {
+            state.check_note(number, entry).map_err(|reason| {
+                storage.damaged(format!("note {number} of its journal: {reason}"))
             })?;
         }
-        store.read_embeddings(known.stamp.dim, |identity, exemplar, embedding| {
-            let Some(person) = known.people.get(&identity) else {
+        store.read_embeddings(state.stamp.dim, |owner, embedding| {
+            let (identity, exemplar) = owner;
+            let Some(person) = state.people.get(&identity) else {
                 let reason = format!("exemplar {exemplar} belongs to no identity ({identity})");
-                return Err(place.damaged(reason));
+                return Err(storage.damaged(reason));
             };
             let next = person.record.next_exemplar;
             if exemplar >= next {
-                return Err(place.damaged(format!(
+                return Err(storage.damaged(format!(
                     "exemplar {exemplar} of identity {identity} is not below the next number {next}"
                 )));
             }
-            known
-                .add_row((identity, exemplar), embedding)
-                .map_err(|e| place.damaged(format!("exemplar {exemplar} of {identity}: {e}")))
+            state
+                .add_row(owner, embedding)
+                .map_err(|e| storage.damaged(format!("exemplar {exemplar} of {identity}: {e}")))
         })?;
-        Ok(known)
+        Ok(state)
     }
 
     /// Refuses a note from which undoing would make numbers that cannot be, or would put one identity over another.
-    fn check_note(&self, number: u64, entry: &Entry) -> Result<(), String> {
+    fn check_note(&self, number: u64, entry: &JournalEntry) -> Result<(), String> {
         if number >= HIGHEST_NUMBER {
             return Err(format!("its number is above {HIGHEST_NUMBER}"));
         }
         let (identities, moved) = match entry {
-            Entry::Merge {
+            JournalEntry::Merge {
                 from,
                 into,
                 lost,
@@ -169,7 +170,7 @@ impl Known {
                 }
                 ([*from, *into], moved)
             }
-            Entry::Split { from, to, moved } => ([*from, *to], moved),
+            JournalEntry::Split { from, to, moved } => ([*from, *to], moved),
         };
         let next = self.next_identity;
         if let Some(identity) = identities.iter().find(|&&identity| identity >= next) {
@@ -188,37 +189,37 @@ impl Known {
     }
 
     /// Carries out a step that the file has carried out.
-    pub(super) fn take(&mut self, step: Step<'_>) -> Result<()> {
+    pub(super) fn take(&mut self, step: StoreStep<'_>) -> Result<()> {
         match step {
-            Step::Record(identity, record) => self.set_record(identity, record),
-            Step::Drop(identity) => self.forget(identity),
-            Step::Add(owner, _, embedding) => self.add_row(owner, embedding)?,
-            Step::Remove(owner) => {
+            StoreStep::Record(identity, record) => self.set_record(identity, record),
+            StoreStep::Drop(identity) => self.forget(identity),
+            StoreStep::Add(owner, _, embedding) => self.add_row(owner, embedding)?,
+            StoreStep::Remove(owner) => {
                 if let Some(row) = self.row(owner) {
                     self.remove_row(row);
                 }
             }
-            Step::Move(from, to) => {
+            StoreStep::Move(from, to) => {
                 if let Some(row) = self.row(from) {
                     self.owners[row] = to;
                     self.person_mut(from.0).rows.retain(|&r| r != row);
                     self.person_mut(to.0).rows.push(row);
                 }
             }
-            Step::Alias(name, identity) => {
+            StoreStep::Alias(name, identity) => {
                 self.aliases.insert(name, identity);
             }
-            Step::Unalias(name) => {
+            StoreStep::Unalias(name) => {
                 self.aliases.remove(&name);
             }
-            Step::Note(number, entry) => {
+            StoreStep::Note(number, entry) => {
                 self.journal.insert(number, entry);
             }
-            Step::Strike(number) => {
+            StoreStep::Strike(number) => {
                 self.journal.remove(&number);
             }
-            Step::Moment(Moment::Dead, time) => self.dead = time,
-            Step::Moment(Moment::SetBack, time) => self.set_back = time,
+            StoreStep::Time(StoredTime::DeadPages, time) => self.dead = time,
+            StoreStep::Time(StoredTime::ClockSetBack, time) => self.set_back = time,
         }
         Ok(())
     }
@@ -229,21 +230,19 @@ impl Known {
         rows.iter().copied().find(|&row| self.owners[row] == owner)
     }
 
-    /// Sets what is known of an identity besides its exemplars, whether it is new or not.
+    /// Sets the record of an identity, whether it is new or not.
     fn set_record(&mut self, identity: u64, record: Record) {
-        if !self.people.contains_key(&identity) {
-            self.next_identity = self.next_identity.max(identity.saturating_add(1));
-            self.names.insert(record.name.clone(), identity);
+        let before = self.people.get(&identity).map(|p| &p.record.name);
+        if before != Some(&record.name) {
+            if let Some(before) = before {
+                self.generated -= usize::from(is_generated(before));
+                self.names.remove(before);
+            }
             self.generated += usize::from(is_generated(&record.name));
-            let person = Person {
-                record: record.clone(),
-                rows: Vec::new(),
-                unsaved: false,
-                queued: None,
-            };
-            self.people.insert(identity, person);
+            self.names.insert(record.name.clone(), identity);
         }
-        let person = self.person_mut(identity);
+        self.next_identity = self.next_identity.max(identity.saturating_add(1));
+        let person = self.people.entry(identity).or_default();
         person.record = record;
         person.unsaved = false;
         self.requeue(identity);
@@ -262,6 +261,7 @@ impl Known {
     fn requeue(&mut self, identity: u64) {
         let person = self.person_mut(identity);
         if !is_generated(&person.record.name) {
+            person.queued = None;
             return;
         }
         let last_seen = person.record.last_seen;
@@ -381,9 +381,9 @@ impl Known {
     }
 
     /// The summary of an identity that is there.
-    pub(super) fn summary(&self, identity: u64) -> Summary {
+    pub(super) fn summary(&self, identity: u64) -> IdentitySummary {
         let Person { record, rows, .. } = &self.people[&identity];
-        Summary {
+        IdentitySummary {
             identity,
             name: record.name.clone(),
             aliases: self.aliases_of(identity).map(str::to_owned).collect(),
@@ -417,17 +417,17 @@ impl Known {
 
 impl Stamp {
     /// Refuses a gallery of another space or dimension.
-    fn must_be(&self, wanted: &Self, place: &Place) -> Result<()> {
+    fn must_be(&self, wanted: &Self, storage: &Storage) -> Result<()> {
         if self.space != wanted.space {
             return Err(Error::GallerySpace {
-                path: place.path(),
+                path: storage.path(),
                 found: self.space.clone(),
                 wanted: wanted.space.clone(),
             });
         }
         if self.dim != wanted.dim {
             return Err(Error::GalleryDimension {
-                path: place.path(),
+                path: storage.path(),
                 found: self.dim,
                 wanted: wanted.dim,
             });

@@ -1,9 +1,8 @@
-//! Where a gallery lives: a path comes in, an open database or an error that says what to do comes out.
+//! Where a gallery is stored: a path comes in, an open database or an error that names the remedy comes out.
 //!
-//! Every open verifies the checksums of the whole file. redb would trust a file that was closed cleanly and open it in 2 to 12 ms, whatever its size; with the check
-//! it takes 1.3 s for 100 000 exemplars of 512 dimensions (538 MB, busy two-core Xeon), and reading them takes 0.7 s either way. The check stays: memory cards
-//! decay, and a wrong page of redb's own books would let it write over pages in use without anybody noticing. In 20 000 damaged files redb then never panicked; its documentation does not promise as much, so a panic
-//! while reading is caught and reported as damage too.
+//! Every open verifies the checksums of the whole file: memory cards decay, and a wrong page of redb's own bookkeeping would let it write over pages in use.
+//! Opening 100 000 exemplars (538 MB, busy two-core Xeon) takes 1.3 s with the check and up to 12 ms without. In 20 000 damaged files redb never panicked; its
+//! documentation does not promise as much, so a panic while reading is caught and reported as damage.
 
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,10 +12,10 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use serde::Deserialize;
 
-#[cfg(test)]
-use super::disk::Disk;
 use super::file::{Access, GalleryFile};
 use super::overlay::Overlay;
+#[cfg(test)]
+use super::tests::disk::Disk;
 use crate::error::{Error, Result};
 
 /// Memory that redb may use for pages. Everything is read once and then kept in the index, so a small cache does.
@@ -24,7 +23,7 @@ const CACHE_BYTES: usize = 16 << 20;
 
 /// Where a gallery lives.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Storage {
     /// Nowhere: it ends with the process.
     Memory,
     File(GalleryFile),
@@ -33,7 +32,7 @@ pub(super) enum Place {
     Disk(Disk, &'static str),
 }
 
-impl Place {
+impl Storage {
     /// The file at a path. Symbolic links are followed now, once.
     pub(super) fn at(path: &Path, access: Access) -> Result<Self> {
         GalleryFile::at(path).map(Self::File).map_err(|source| {
@@ -48,6 +47,14 @@ impl Place {
                 _ => Error::Io { path, source },
             }
         })
+    }
+
+    /// The file, if it is one.
+    pub(super) fn file(&self) -> Option<&GalleryFile> {
+        match self {
+            Self::File(file) => Some(file),
+            _ => None,
+        }
     }
 
     /// How messages call it.
