@@ -43,7 +43,7 @@ pub fn progress(len: Option<u64>, what: &'static str) -> ProgressBar {
     if log::is_json() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    log::keep_above(&bar);
+    keep_above(&bar);
     bar
 }
 

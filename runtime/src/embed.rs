@@ -332,6 +332,30 @@ pub fn is_empty(embedding: &[f32]) -> bool {
     embedding.iter().all(|&value| value == 0.0)
 }
 
+/// Appends the embeddings of `crops`, of `crop` bytes each, to `out`: `compute` writes them, then each is
+/// scaled to length one. On an error `out` is unchanged.
+fn append(
+    crops: &[u8],
+    crop: usize,
+    dim: usize,
+    out: &mut Vec<f32>,
+    compute: impl FnOnce(&mut [f32]) -> Result<()>,
+) -> Result<()> {
+    if !crops.len().is_multiple_of(crop) {
+        let found = crops.len();
+        let reason = format!("{found} bytes are no whole number of crops of {crop}");
+        return Err(Error::Embed { reason });
+    }
+    let start = out.len();
+    out.resize(start + crops.len() / crop * dim, 0.0);
+    let rows = &mut out[start..];
+    let result = compute(rows).and_then(|()| rows.chunks_mut(dim).try_for_each(unit));
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
 /// Scales an embedding to length one, unless it is all zeros.
 fn unit(embedding: &mut [f32]) -> Result<()> {
     if is_empty(embedding) {

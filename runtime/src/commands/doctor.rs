@@ -115,48 +115,32 @@ impl Report {
 
     fn text(&self) -> Vec<String> {
         let known = |text: Option<String>| text.unwrap_or("unknown".to_owned());
-        let rows = [
-            ("reid", format!("{} on {}", self.version, self.target)),
-            (
-                "CPU",
-                format!(
-                    "{}, {}",
-                    known(self.cpu.clone()),
-                    cli::count(self.cores, "core")
-                ),
-            ),
-            ("memory", known(self.memory_mb.map(|mb| format!("{mb} MB")))),
-            ("gallery scan", self.scan.to_owned()),
-            ("video", self.video.to_owned()),
+        let cpu = known(self.cpu.clone());
+        let cores = cli::count(self.cores, "core");
+        let row = |key: &str, value: String| [key.to_owned(), value];
+        let mut rows = vec![
+            row("reid", format!("{} on {}", self.version, self.target)),
+            row("CPU", format!("{cpu}, {cores}")),
+            row("memory", known(self.memory_mb.map(|mb| format!("{mb} MB")))),
+            row("gallery scan", self.scan.to_owned()),
+            row("video", self.video.to_owned()),
         ];
-        let mut rows: Vec<Vec<String>> = rows
-            .into_iter()
-            .map(|(key, value)| vec![key.to_owned(), value])
-            .collect();
-        for device in &self.devices {
+        rows.extend(self.devices.iter().map(|device| {
             let state = match device {
                 Device { chosen: true, .. } => "chosen by --device auto",
                 Device { usable: true, .. } => "usable",
                 _ => "not usable",
             };
-            rows.push(vec![
-                device.name.to_owned(),
-                format!("{state}: {}", device.why),
-            ]);
-        }
-        for camera in &self.cameras {
-            let name = &camera.name;
-            let state = camera
-                .problem
-                .clone()
-                .unwrap_or_else(|| camera.formats.join(", "));
-            rows.push(vec![
-                camera.path.display().to_string(),
-                format!("{name}: {state}"),
-            ]);
-        }
+            row(device.name, format!("{state}: {}", device.why))
+        }));
+        rows.extend(self.cameras.iter().map(|camera| {
+            let formats = || camera.formats.join(", ");
+            let state = camera.problem.clone().unwrap_or_else(formats);
+            let path = camera.path.display().to_string();
+            [path, format!("{}: {state}", camera.name)]
+        }));
         if self.cameras.is_empty() {
-            rows.push(vec!["cameras".to_owned(), "none found".to_owned()]);
+            rows.push(row("cameras", "none found".to_owned()));
         }
         cli::table(&rows)
     }

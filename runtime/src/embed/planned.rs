@@ -10,7 +10,7 @@ use network::model::Model;
 use network::self_test::{ChecksumRecorder, SelfTest, TestOutputs};
 
 use super::trial::Trial;
-use super::{Chosen, Embedder, unit};
+use super::{Chosen, Embedder, append};
 use crate::{Error, Result};
 
 /// Embeds on the CPU with the executor of plans.
@@ -73,31 +73,18 @@ impl Embedder for PlannedEmbedder {
     }
 
     fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()> {
-        if !crops.len().is_multiple_of(self.crop) {
-            let (found, crop) = (crops.len(), self.crop);
-            let reason = format!("{found} bytes are no whole number of crops of {crop}");
-            return Err(Error::Embed { reason });
-        }
-        let (start, dim) = (out.len(), self.dim());
-        out.resize(start + crops.len() / self.crop * dim, 0.0);
-        let rows = &mut out[start..];
-        let executor = &mut self.executor;
-        let mut compute = |alone| {
-            executor.work_alone(alone);
-            executor.run(crops, rows).map_err(Error::from)
-        };
-        let count = crops.len() / self.crop;
-        let mut result = match count <= self.chosen.batch {
-            true => self.trial.run(count, compute),
-            false => compute(false),
-        };
-        if result.is_ok() {
-            result = rows.chunks_mut(dim).try_for_each(unit);
-        }
-        if result.is_err() {
-            out.truncate(start);
-        }
-        result
+        let (count, dim) = (crops.len() / self.crop, self.dim());
+        append(crops, self.crop, dim, out, |rows| {
+            let executor = &mut self.executor;
+            let mut compute = |alone| {
+                executor.work_alone(alone);
+                executor.run(crops, rows).map_err(Error::from)
+            };
+            match count <= self.chosen.batch {
+                true => self.trial.run(count, compute),
+                false => compute(false),
+            }
+        })
     }
 
     fn replay(&mut self, crops: &[u8], self_test: &SelfTest) -> Result<TestOutputs> {

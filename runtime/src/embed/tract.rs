@@ -12,7 +12,7 @@ use tract_onnx::prelude::{
 };
 
 use super::trial::Trial;
-use super::{Chosen, Embedder, unit};
+use super::{Chosen, Embedder, append};
 use crate::{Error, Result};
 
 /// Embeds on the CPU with tract.
@@ -106,20 +106,7 @@ impl Embedder for TractEmbedder {
 
     fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()> {
         let (crop, dim) = (self.frame.crop_len(), self.frame.dim);
-        if !crops.len().is_multiple_of(crop) {
-            let reason = format!(
-                "{} bytes are no whole number of crops of {crop}",
-                crops.len()
-            );
-            return Err(Error::Embed { reason });
-        }
-        let start = out.len();
-        out.resize(start + crops.len() / crop * dim, 0.0);
-        let result = self.embed_into(crops, &mut out[start..]);
-        if result.is_err() {
-            out.truncate(start);
-        }
-        result
+        append(crops, crop, dim, out, |rows| self.embed_into(crops, rows))
     }
 }
 
@@ -215,7 +202,7 @@ impl Job<'_> {
             let reason = format!("the network gave {found} numbers, wanted {wanted}");
             return Err(Error::Embed { reason });
         }
-        self.out.chunks_mut(frame.dim).try_for_each(unit)
+        Ok(())
     }
 }
 
