@@ -41,7 +41,10 @@ fn allocations(people: People) -> u64 {
         },
     };
     let lane = Lane::new("script", people, DIM, &settings, &Numbers::default()).unwrap();
-    let mut gallery = Gallery::in_memory("colours", DIM).unwrap();
+    // As a run keeps it: each frame looks whether a command waits for it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.redb");
+    let mut gallery = Gallery::create_or_open_shared(path, "colours", DIM).unwrap();
     let mut sink = JsonLines(std::io::sink());
     let mut embedder = Colours::default();
     let parts = Parts {

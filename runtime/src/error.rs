@@ -58,14 +58,14 @@ pub enum Error {
     #[error("{0}")]
     Argument(String),
 
-    /// There is no gallery at the path: check it, or enrol a person to create one.
+    /// There is no gallery at the path: check it, or enroll a person to create one.
     #[error("no gallery at {}: check the path, or create one by enrolling a person", path.display())]
     GalleryMissing {
         /// Where it was looked for.
         path: PathBuf,
     },
 
-    /// Another program, or another part of this one, holds the gallery open: stop it first.
+    /// Another program, or another part of this one, has the gallery open and does not lend it: stop it first.
     #[error("gallery {} is in use by another process: stop that one first", path.display())]
     GalleryInUse {
         /// The gallery.
@@ -151,7 +151,7 @@ pub enum Error {
     },
 
     /// No person of that name or number is in the gallery.
-    #[error("no person called '{who}' in gallery {}", path.display())]
+    #[error("no person called '{who}' is in gallery {}", path.display())]
     UnknownIdentity {
         /// The gallery.
         path: PathBuf,

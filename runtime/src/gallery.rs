@@ -149,10 +149,11 @@ impl Gallery {
         Self::load(Storage::Memory, Some(wanted), Access::Create)
     }
 
-    /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, or creates it if there is no file or an empty one.
+    /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, or creates it if there is no file or an empty one, and locks it until it
+    /// is dropped. [`GalleryView`] opens one to read it only.
     ///
     /// # Errors
-    /// As [`Gallery::open`], without [`Error::GalleryMissing`].
+    /// As [`Gallery::inspect`], without [`Error::GalleryMissing`]; [`Error::GallerySpace`] or [`Error::GalleryDimension`].
     pub fn create_or_open(path: impl Into<PathBuf>, space: &str, dim: usize) -> Result<Self> {
         let wanted = Stamp::checked(space, dim)?;
         Self::load_file(&path.into(), Some(wanted), Access::Create)
@@ -168,20 +169,11 @@ impl Gallery {
         Self::load_held(path.as_ref(), Some(wanted), Access::Create)
     }
 
-    /// Opens the gallery at `path` for embeddings of `dim` elements of the space `space`, and locks it until it is dropped. [`GalleryView`] opens one to read it only.
-    ///
-    /// # Errors
-    /// [`Error::GalleryMissing`], [`Error::GalleryInUse`], [`Error::GalleryLinked`], [`Error::NotAGallery`], [`Error::GalleryDamaged`], [`Error::GalleryTooNew`], [`Error::GallerySpace`],
-    /// [`Error::GalleryDimension`] or [`Error::Io`], each of which says what to do.
-    pub fn open(path: impl Into<PathBuf>, space: &str, dim: usize) -> Result<Self> {
-        let wanted = Stamp::checked(space, dim)?;
-        Self::load_file(&path.into(), Some(wanted), Access::Change)
-    }
-
     /// Opens the gallery at `path`, whatever its space: for every change that needs no model.
     ///
     /// # Errors
-    /// As [`Gallery::open`], without those about space and dimension.
+    /// [`Error::GalleryMissing`], [`Error::GalleryInUse`], [`Error::GalleryLinked`], [`Error::NotAGallery`], [`Error::GalleryDamaged`], [`Error::GalleryTooNew`] or
+    /// [`Error::Io`], each of which names the remedy.
     pub fn inspect(path: impl Into<PathBuf>) -> Result<Self> {
         Self::load_file(&path.into(), None, Access::Change)
     }
@@ -202,22 +194,6 @@ impl Gallery {
     pub fn with_limits(mut self, limits: GalleryLimits) -> Result<Self> {
         limits.check()?;
         self.limits = limits;
-        Ok(self)
-    }
-
-    /// The same gallery with another tag, for tests that want to know the names that it generates.
-    ///
-    /// # Errors
-    /// [`Error::GalleryStorage`].
-    pub fn with_tag(mut self, tag: GalleryTag) -> Result<Self> {
-        self.reopen()?;
-        let stamp = Stamp {
-            tag,
-            ..self.state.stamp.clone()
-        };
-        let stored = self.store_mut()?.restamp(&stamp);
-        self.note_failure(stored)?;
-        self.state.stamp = stamp;
         Ok(self)
     }
 
@@ -310,38 +286,6 @@ impl Gallery {
         let identity = self.state.next_identity;
         self.commit(samples::enrolment(identity, record, embedding, origin))?;
         Ok(identity)
-    }
-
-    /// Enrols an unknown person and returns the number and the generated name, as `person-7f3a91c2-000001`. Numbers and generated names are never used
-    /// twice. If there are [`GalleryLimits::max_identities`] already, the one that was seen longest ago is removed.
-    ///
-    /// # Errors
-    /// As [`Gallery::record`].
-    pub fn new_identity(&mut self, embedding: &[f32], origin: &Origin) -> Result<(u64, &str)> {
-        let Recorded { identity, .. } = self.record_one(&Sample {
-            identity: None,
-            embedding,
-            origin,
-        })?;
-        Ok((identity, &self.state.people[&identity].record.name))
-    }
-
-    /// Notes that an identity was seen, and keeps the embedding as an exemplar if it differs from those that it has by [`GalleryLimits::novelty`].
-    ///
-    /// # Errors
-    /// As [`Gallery::record`].
-    pub fn observe(
-        &mut self,
-        identity: u64,
-        embedding: &[f32],
-        origin: &Origin,
-    ) -> Result<Observed> {
-        let recorded = self.record_one(&Sample {
-            identity: Some(identity),
-            embedding,
-            origin,
-        })?;
-        Ok(recorded.observed)
     }
 
     /// Removes an identity, called by name or by number, and every trace of it, in the journal too: the file is written anew without it, and nothing can

@@ -64,7 +64,17 @@ fn who_was_enrolled_is_matched_and_who_is_forgotten_leaves_nothing() {
         assert_eq!(answers.len(), 6, "one line a query");
         assert_eq!(best(&answers), [name; 6]);
         for answer in &answers {
-            assert_eq!(keys(answer), ["matches", "query", "schema"]);
+            assert_eq!(
+                keys(answer),
+                [
+                    "identity",
+                    "matches",
+                    "query",
+                    "schema",
+                    "threshold",
+                    "verdict"
+                ]
+            );
             let matches = answer["matches"].as_array().expect("a list");
             assert_eq!(matches.len(), 3, "everybody known, best first");
             let similarity = |at: usize| matches[at]["similarity"].as_f64().expect("a number");
@@ -516,4 +526,150 @@ fn a_gallery_is_embedded_anew_from_the_images_that_are_left() {
     .stdout;
     assert!(text.contains("lost: Bob"), "{text}");
     assert_eq!(best(&matched(1, &gallery).lines()), ["Ada"; 6]);
+}
+
+#[test]
+fn a_gallery_of_an_older_version_is_read_and_corrected() {
+    let folder = Folder::new();
+    let old = include_bytes!("../references/format2.redb");
+    let gallery = folder.file("shop.redb", old);
+    let list = || {
+        reid!["gallery", "list", gallery, "--json"]
+            .succeeds()
+            .json()
+    };
+    let listing = list();
+    assert_eq!(listing["dim"], 64);
+    let known = |listing: &Value| -> Vec<(String, u64, u64)> {
+        let identities = listing["identities"].as_array().expect("a list");
+        let fields = |known: &Value| {
+            let number = |key: &str| known[key].as_u64().expect("a number");
+            let name = known["name"].as_str().expect("a name").to_owned();
+            (name, number("exemplars"), number("visits"))
+        };
+        identities.iter().map(fields).collect()
+    };
+    let unknown = "person-c5ec69fd-000004";
+    let wanted = [("Ada", 4, 2), ("Eve", 2, 1), (unknown, 1, 1)];
+    let wanted = wanted.map(|(name, exemplars, visits)| (name.to_owned(), exemplars, visits));
+    assert_eq!(known(&listing), wanted);
+    assert_eq!(
+        std::fs::read(&gallery).expect("a file"),
+        old,
+        "reading has written"
+    );
+    let shown = reid!["gallery", "show", gallery, unknown, "--json"]
+        .succeeds()
+        .json();
+    let crop = shown["origins"][0]["crop"].as_str().expect("its crop");
+    assert!(
+        crop.starts_with(unknown) && crop.ends_with(".jpg"),
+        "{crop}"
+    );
+
+    // Its journal: Eve was split from Ada, and Bob was merged into her before.
+    reid!["gallery", "undo", gallery].succeeds();
+    reid!["gallery", "undo", gallery].succeeds();
+    let names = |listing: &Value| known(listing).into_iter().map(|k| k.0).collect::<Vec<_>>();
+    assert_eq!(names(&list()), ["Ada", "Bob", unknown]);
+    reid!["gallery", "rename", gallery, "#4", "Zoe"].succeeds();
+    reid!["gallery", "forget", gallery, "Ada"].succeeds();
+    assert_eq!(names(&list()), ["Bob", "Zoe"]);
+}
+
+#[test]
+fn a_person_is_renamed_but_not_to_the_name_of_another() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    enroll("Bob", 2, &gallery).succeeds();
+    let rename = |from: &str, to: &str| reid!["gallery", "rename", gallery, from, to];
+    let text = rename("Ada", "Zoe\u{308}").succeeds().stdout;
+    assert!(text.starts_with("Ada is called Zo\u{eb} now:\n"), "{text}");
+    rename("Zo\u{eb}", "Bob").fails().says(&[
+        "'Bob' is the name of identity 2 already",
+        "`reid gallery merge`",
+    ]);
+    rename("Zo\u{eb}", "7")
+        .fails()
+        .says(&["number of an identity"]);
+    rename("nobody", "Eve")
+        .fails()
+        .says(&["no person called 'nobody'"]);
+    // A note names those who look alike, and not the person itself.
+    let report = rename("1", "B\u{43e}b").with("--json").succeeds();
+    let report = report.says(&["looks like 'Bob'", "U+043E"]).json();
+    assert_eq!(report["look_alikes"], json!(["Bob"]));
+    assert_eq!(keys(&report), ["look_alikes", "renamed", "schema", "to"]);
+    assert_eq!(
+        (&report["renamed"], &report["to"]["exemplars"]),
+        (&"Zo\u{eb}".into(), &2.into())
+    );
+    let report = rename("1", "BOB").with("--json").succeeds().json();
+    assert_eq!(report["look_alikes"], json!(["Bob"]));
+    // The old name is free, and the person is the same.
+    rename("Bob", "Zo\u{eb}").succeeds();
+    assert_eq!(best(&matched(1, &gallery).lines()), ["BOB"; 6]);
+}
+
+#[test]
+fn a_query_is_the_same_person_or_unknown_by_the_threshold() {
+    let folder = Folder::new();
+    let gallery = folder.at("shop.redb");
+    enroll("Ada", 1, &gallery).succeeds();
+    let (ada, other) = (&crops("query", 1)[0], &crops("query", 3)[0]);
+    let call = |query: &std::path::Path| {
+        reid![
+            "match",
+            query,
+            "--gallery",
+            gallery,
+            "--model",
+            example().model
+        ]
+    };
+    let found = |query, threshold: &str| {
+        let answer = call(query).with(format!("--threshold={threshold}"));
+        answer.with("--json").succeeds().json()
+    };
+    let answer = found(ada, "0.7");
+    assert_eq!(
+        (&answer["verdict"], &answer["identity"]),
+        (&"same person".into(), &"Ada".into())
+    );
+    assert_eq!(
+        answer["threshold"].as_f64().map(|t| (t * 10.0).round()),
+        Some(7.0)
+    );
+    let answer = found(other, "0.7");
+    assert_eq!(
+        (&answer["verdict"], &answer["identity"]),
+        (&"unknown".into(), &Value::Null)
+    );
+    assert_eq!(
+        answer["matches"][0]["identity"], "Ada",
+        "the most similar one is listed"
+    );
+    assert_eq!(found(other, "-1")["verdict"], "same person");
+    let text = call(ada).with("--threshold=0.7").succeeds().stdout;
+    assert!(
+        text.contains(": same person (threshold 0.700): Ada "),
+        "{text}"
+    );
+    let text = call(other).with("--threshold=0.7").succeeds().stdout;
+    assert!(text.contains(": unknown (threshold 0.700): Ada "), "{text}");
+
+    // The example states none.
+    let ended = call(ada).with("--json").succeeds();
+    let ended = ended.says(&[
+        "no verdict",
+        "states no threshold",
+        "--open-set",
+        "--threshold",
+    ]);
+    let answer = ended.json();
+    for key in ["verdict", "identity", "threshold"] {
+        assert_eq!(answer[key], Value::Null, "{key}");
+    }
+    call(ada).with("--threshold=1.5").misuses();
 }

@@ -1,7 +1,7 @@
-//! Copies of a gallery: to keep one, to go back to one, and to make one for another model.
+//! Copies of a gallery: backup, restore, and re-embedding for another model.
 //!
-//! Every copy is written beside its place, synchronised and renamed, so that a kill leaves the old file or the new one. A copy holds only what is in the gallery
-//! when it is made, no dead pages. It outlives its people's retention: whoever keeps backups decides for how long.
+//! Every copy is written under a scratch name, synchronised and renamed, so that a kill leaves the old file or the new one. A copy has no dead pages. It
+//! outlives the retention of the persons in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ use super::view::GalleryView;
 use super::{Gallery, Origin, journal};
 use crate::error::{Error, Result};
 
-/// What a restored gallery is.
+/// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Number of identities.
@@ -31,16 +31,16 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
 }
 
-/// What became of a gallery that was embedded anew.
+/// Result of [`Gallery::re_embed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReEmbedded {
     /// Number of identities that remain.
     pub identities: usize,
     /// Number of exemplars that remain.
     pub exemplars: usize,
-    /// Number of exemplars that went because there was no crop of them.
+    /// Number of exemplars that were removed because their crop was missing.
     pub missing: usize,
-    /// Names of the identities of which nothing remained.
+    /// Names of the identities that lost all exemplars.
     pub lost: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Gallery {
     ///
     /// # Errors
     /// [`Error::Argument`] if there is a file already or `to` is the gallery itself; [`Error::GalleryLinked`] or [`Error::GalleryInUse`] if the file may not be
-    /// replaced; [`Error::GalleryStorage`]; what opening the copy says.
+    /// replaced; [`Error::GalleryStorage`]; errors of opening the copy.
     pub fn backup(&mut self, to: &Path, force: bool) -> Result<()> {
         self.backup_to(&Storage::at(to, Access::Create)?, force)
     }
@@ -90,7 +90,7 @@ impl Gallery {
     /// the backup, here or where it came from, are not generated again for others.
     ///
     /// # Errors
-    /// [`Error::GalleryInUse`] and [`Error::NotAGallery`] for either file, [`Error::GalleryLinked`] for the one at `path`, what else opening `from` says; a damaged
+    /// [`Error::GalleryInUse`] and [`Error::NotAGallery`] for either file, [`Error::GalleryLinked`] for the one at `path`, other errors of opening `from`; a damaged
     /// gallery at `path` is no error.
     pub fn restore(path: &Path, from: &Path, force: bool) -> Result<Restored> {
         let source = GalleryView::inspect(from)?;
@@ -98,7 +98,7 @@ impl Gallery {
         let Storage::File(file) = &storage else {
             unreachable!("a path leads to a file")
         };
-        // No run may have the gallery open: what it knows would not be what is in the file.
+        // A run that has the gallery open would see other identities under the same numbers.
         let _holder = Holder::of(file)?;
         // Either holds the lock until the end.
         let (mut _old, mut _damaged) = (None, None);
@@ -153,12 +153,12 @@ impl Gallery {
         })
     }
 
-    /// Makes this a gallery of another embedding space: `embed` is called for every exemplar with where it comes from, and answers with its new embedding of
-    /// `dim` elements, or with none if its crop is not there any more; then the exemplar goes. Who loses all exemplars goes too, but only with `may_lose`. The file is
-    /// written anew in one step, at the end.
+    /// Makes this a gallery of another embedding space: `embed` is called with the origin of every exemplar and returns its new embedding of `dim` elements, or
+    /// none if its crop is missing; then the exemplar is removed. An identity that loses all exemplars is removed too, but only with `may_lose`. The file is written
+    /// anew in one step, at the end.
     ///
     /// # Errors
-    /// [`Error::Argument`] if somebody would be lost without `may_lose`, or everybody; what `embed` says; [`Error::Kernels`] if an embedding does not fit;
+    /// [`Error::Argument`] if an identity would be lost without `may_lose`, or all; errors of `embed`; [`Error::Kernels`] if an embedding does not fit;
     /// [`Error::GalleryStorage`]. Then nothing has changed.
     pub fn re_embed(
         &mut self,
@@ -177,8 +177,8 @@ impl Gallery {
         let mut embeddings = BTreeMap::new();
         let mut gone = BTreeSet::new();
         let mut lost = Vec::new();
-        let everybody: Vec<u64> = self.state.people.keys().copied().collect();
-        for identity in everybody {
+        let identities: Vec<u64> = self.state.people.keys().copied().collect();
+        for identity in identities {
             let before = embeddings.len();
             for (exemplar, origin) in self.store_mut()?.origins(identity)? {
                 if let Some(embedding) = embed(&origin)? {

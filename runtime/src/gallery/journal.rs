@@ -1,7 +1,7 @@
-//! What can be undone: each merge and each split leaves a note from which it can be reversed.
+//! The journal: each merge and each split leaves a note from which it can be undone.
 //!
-//! A note holds names, numbers and times, no embeddings: exemplars move between identities and are never copied. Whoever is removed from the gallery is removed
-//! from the journal too, with all notes that speak of them or of an identity that was merged into them, so forgetting cannot be undone.
+//! A note holds names, numbers and times, no embeddings: exemplars move between identities and are never copied. All notes about a removed person are removed
+//! too, so forgetting cannot be undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 
-/// How many changes can be undone; older notes are struck.
+/// How many changes can be undone; older notes are removed.
 pub(super) const DEPTH: usize = 32;
 
 /// A change that can be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub(super) enum JournalEntry {
-    /// The identity `from` went up in `into`.
+    /// The identity `from` was merged into `into`.
     Merge {
         from: u64,
         into: u64,
@@ -38,7 +38,7 @@ pub(super) enum JournalEntry {
     },
 }
 
-/// The notes that speak of somebody in `gone`, or of somebody who was merged into them.
+/// The notes about identities in `gone`, or about identities that were merged into them.
 pub(super) fn about(journal: &BTreeMap<u64, JournalEntry>, gone: &BTreeSet<u64>) -> BTreeSet<u64> {
     let mut people = gone.clone();
     let mut notes = BTreeSet::new();
@@ -88,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_takes_every_note_about_them_along() {
+    fn a_removed_identity_takes_every_note_about_it_along() {
         let cases: [(&str, &[JournalEntry], u64, &[u64]); 6] = [
             (
-                "somebody else",
+                "another identity",
                 &[merge(1, 2), split(3, 4)],
                 5,
                 &[] as &[u64],

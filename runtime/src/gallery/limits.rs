@@ -4,24 +4,23 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// The highest number of an identity, an exemplar or a note of the journal. All count up from 0 or 1, and a thousand a second would take 285,000 years to come here:
-/// a file that says more is damaged or forged, and could make a number wrap or be given twice. Readers of JSON keep integers up to here exactly.
+/// The highest number of an identity, an exemplar or a note of the journal: a file with a higher one is damaged or forged, and could make a number wrap. A thousand
+/// a second reach it after 285,000 years, and readers of JSON keep integers up to here exactly.
 pub(super) const HIGHEST_NUMBER: u64 = 1 << 53;
 
 /// What a gallery keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GalleryLimits {
-    /// The most exemplars of one identity, 1..=[`GalleryLimits::MOST_EXEMPLARS`]. When another comes, the one that is most similar to another of the same identity goes.
+    /// The most exemplars of one identity, 1..=[`GalleryLimits::MOST_EXEMPLARS`]. When another comes, the one that is most similar to another of the same identity is
+    /// removed.
     pub max_exemplars: usize,
-    /// An observation becomes an exemplar if its similarity to the nearest exemplar of its identity is below this, -1..=1.
+    /// A sample becomes an exemplar if its similarity to the nearest exemplar of its identity is below this, -1..=1.
     pub novelty: f32,
     /// Being seen again after this time is another visit.
     pub visit_gap: Duration,
-    /// Whoever has a generated name and was not seen for this time goes, at [`Gallery::expire`](super::Gallery::expire); `None` keeps them for ever. People whom
-    /// somebody has named stay.
+    /// A person with a generated name who was not seen for this time is removed, at [`Gallery::expire`](super::Gallery::expire); `None` keeps them for ever.
     pub retention: Option<Duration>,
-    /// The most people with generated names, 1..=[`GalleryLimits::MOST_IDENTITIES`]. When another comes, whoever of them was seen longest ago goes. People whom somebody
-    /// has named do not count.
+    /// The most persons with generated names, 1..=[`GalleryLimits::MOST_IDENTITIES`]. When another comes, the one that was seen longest ago is removed.
     pub max_identities: usize,
     /// How long a new time or count of visits may wait to be stored, by the times that the caller gives. Zero stores each at once.
     pub flush_after: Duration,
@@ -54,7 +53,7 @@ impl GalleryLimits {
         }
         if self.retention.is_some_and(|retention| retention.is_zero()) {
             return Err(Error::Argument(
-                "retention is 0, wanted a time that people are known for, or none for ever".into(),
+                "retention is 0, wanted a time for which people are kept, or none for ever".into(),
             ));
         }
         Ok(())

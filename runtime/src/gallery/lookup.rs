@@ -1,4 +1,4 @@
-//! Whom a name, a number or a picture leads to.
+//! Finds identities by name, by number, or by an embedding to be enrolled.
 
 use std::collections::BTreeSet;
 

@@ -1,12 +1,9 @@
-//! What identities may be called: names that people give, and names that the gallery generates.
+//! Names of identities: those that people give, and those that the gallery generates.
 //!
-//! A generated name is `person-7f3a91c2-000001`: the first 32 bits of the device's tag and the identity's number. Every gallery file draws a tag of 64 random bits
-//! when it is made and another when it is restored from a copy, so that a name that stands in somebody's log never comes to mean another person. Of 1000
-//! galleries two share the 32 bits with a probability of 0.012 % (1000² / 2 / 2³²), of 100 with a hundredth of that. Format 1 had no tag: `person-000001`.
-//!
-//! Names are stored in Unicode's normalisation form C, so that `Zoë` is one name whichever keyboard or file system it comes from. A new name has no character
-//! that a reader cannot see, and none is a number. Galleries of older versions may hold names that break these rules: they stay usable, and each is found in its
-//! stored and in its normalised form.
+//! A generated name is `person-7f3a91c2-000001`: the first 32 bits of the gallery's tag and the identity's number. Every file draws a tag of 64 random bits
+//! when it is made or restored, so that a name in a log never comes to mean another person: two of 1000 galleries share the 32 bits with a probability of 0.012 %
+//! (1000² / 2 / 2³²). Format 1 had no tag: `person-000001`. Names are stored in Unicode's form C. Galleries of older versions may hold names that
+//! [`new_name`] refuses: they stay usable, and are found in their stored and in their normalised form.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -23,7 +20,7 @@ use crate::error::{Error, Result};
 pub struct GalleryTag(pub u64);
 
 impl GalleryTag {
-    /// A tag that nobody else has.
+    /// A tag that no other gallery has.
     #[must_use]
     pub fn random() -> Self {
         // The keys of a RandomState come from the system's random numbers.
@@ -35,7 +32,7 @@ impl GalleryTag {
         (tag.to_string() == text).then_some(tag)
     }
 
-    /// What the gallery calls an identity that nobody has named.
+    /// The generated name of an identity.
     pub(super) fn name(self, identity: u64) -> String {
         format!("person-{:08x}-{identity:06}", self.0 >> 32)
     }
@@ -67,7 +64,7 @@ pub(super) fn normal(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// The number that a person calls an identity by, `7` or `#7`.
+/// The number that an identity is called by, `7` or `#7`.
 pub(super) fn number(who: &str) -> Option<u64> {
     let digits = who.strip_prefix('#').unwrap_or(who);
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -115,7 +112,7 @@ pub fn new_name(name: &str) -> Result<String> {
     }
     if is_generated(&name) {
         return refused(format!(
-            "'{name}' has the form of generated names and belongs to nobody: choose another name"
+            "'{name}' has the form of generated names and is no person's name: choose another name"
         ));
     }
     Ok(name)

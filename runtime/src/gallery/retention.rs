@@ -1,17 +1,9 @@
-//! Who goes, and when: people whom nobody has named, after [`GalleryLimits::retention`](super::GalleryLimits::retention) or when there are too many of them.
+//! Removes persons with generated names: after [`GalleryLimits::retention`](super::GalleryLimits::retention), or when there are too many of them.
 //!
-//! [`Gallery::expire`] is called every frame and costs a comparison when nobody is due. Whoever is due leaves memory and the file's tables in one transaction, at
-//! once. Their bytes are then in pages that redb may use again but does not erase, so the file is written anew, without them, by the first call of `expire` that
-//! comes [`DEAD_FOR`] after the first of them went: at most once an hour, and at the latest an hour after anybody went if the gallery is in use; the moment is
-//! remembered in the file, so a restart does not put it off. A gallery that nobody opens expires nobody: `reid gallery prune FILE --older-than 24h` does, and
-//! writes the file anew at once. Backups, the file that a restore sets aside, and a hard link that is made while the gallery is open keep whom they
-//! hold.
-//!
-//! # Clocks
-//! All times are the caller's wall time. When the clock is found to be set back, people who were last seen at a time that is yet to come count as seen at the moment
-//! when that was found, and the moment is stored: they go one retention after it, neither at once nor never, unless the clock comes right before. Being seen again
-//! sets their time right. A clock that is wrongly set forward by more than the retention lets everybody go, as it must: from inside it looks like a device that was
-//! switched off. Steps of less than [`CLOCK_SLACK`] are ignored.
+//! [`Gallery::expire`] is called every frame and costs a comparison when no person is due. A person who is due leaves memory and the tables at once, in one
+//! transaction. redb does not erase freed pages, so the file is written anew by the first call that comes [`DEAD_FOR`] later; that time is stored, so that a
+//! restart does not delay it. A gallery that no program opens expires no person: `reid gallery prune FILE --older-than 24h` does. All times are the caller's
+//! wall time; [`Gallery::due_by_clock`] handles a clock that was set back.
 
 use std::collections::BTreeSet;
 
@@ -21,24 +13,24 @@ use super::store::{StoreStep, StoredTime};
 use super::{Gallery, IdentitySummary, journal};
 use crate::error::Result;
 
-/// How long, in milliseconds, the pages of people who have gone may stay in the file.
+/// How long, in milliseconds, the pages of removed persons may stay in the file.
 const DEAD_FOR: u64 = 3_600_000;
 
 /// A time that is this many milliseconds ahead does not mean that the clock was set back.
 const CLOCK_SLACK: u64 = 60_000;
 
-/// Whom [`Gallery::prune`] removes: whomever one of these says, of those who have generated names.
+/// Which persons [`Gallery::prune`] removes, of those with generated names: those to whom one of these applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PruneRules {
-    /// Who was last seen before this time, in milliseconds since 1970.
+    /// Last seen before this time, in milliseconds since 1970.
     pub seen_before: Option<u64>,
-    /// All but this many, who were seen last.
+    /// Not among this many who were seen last.
     pub keep: Option<usize>,
-    /// Who came less often.
+    /// Fewer visits than this.
     pub min_visits: Option<u64>,
 }
 
-/// When somebody was last seen, who was seen at `time`: never earlier than known, unless what is known is yet to come.
+/// The new time at which a person was last seen, who is seen at `time`: never earlier than the stored one, unless that is in the future.
 pub(super) fn seen_last(last_seen: u64, time: u64) -> u64 {
     if last_seen > time.saturating_add(CLOCK_SLACK) {
         time
@@ -48,18 +40,19 @@ pub(super) fn seen_last(last_seen: u64, time: u64) -> u64 {
 }
 
 impl Gallery {
-    /// Lets everybody go who has a generated name and was not seen for [`GalleryLimits::retention`](super::GalleryLimits::retention); `now` in milliseconds since 1970. Returns whoever
-    /// has gone since the last call: those, and before them those who made room for others. Their numbers mean nobody from now on.
+    /// Removes persons with generated names who were not seen for [`GalleryLimits::retention`](super::GalleryLimits::retention); `now` in milliseconds since 1970.
+    /// Returns all who left since the last call, those included who were evicted or removed by another program. Their numbers are never given again.
     ///
-    /// Meant to be called every frame, before the frame is matched: it also stores times that have waited and writes the file anew when that is due.
+    /// To be called every frame, before the frame is matched: it also stores times that have waited, writes the file anew when that is due, and lends the file
+    /// of [`Gallery::create_or_open_shared`] to programs that ask for it.
     ///
     /// # Errors
-    /// [`Error::GalleryStorage`](crate::Error::GalleryStorage), then nobody has gone.
+    /// [`Error::GalleryStorage`](crate::Error::GalleryStorage), then no person was removed.
     pub fn expire(&mut self, now: u64) -> Result<Vec<IdentitySummary>> {
         self.lend_if_asked()?;
         self.reopen()?;
         self.flush_if_due(now)?;
-        // A moment that is yet to come was noted by a wrong clock.
+        // A time in the future was stored by a wrong clock.
         let dead = self.state.dead;
         if dead.is_some_and(|since| now < since || now - since >= DEAD_FOR) {
             self.erase(BTreeSet::new())?;
@@ -76,7 +69,7 @@ impl Gallery {
         Ok(all)
     }
 
-    /// Whom [`Gallery::prune`] would remove, in the order of their numbers.
+    /// The persons that [`Gallery::prune`] would remove, in the order of their numbers.
     pub fn prunable(&self, prune: &PruneRules) -> Vec<IdentitySummary> {
         let unnamed = self.state.people.iter();
         let unnamed = unnamed.filter(|(_, person)| is_generated(&person.record.name));
@@ -100,10 +93,10 @@ impl Gallery {
             .collect()
     }
 
-    /// Removes people with generated names, and every trace of them as [`Gallery::forget`] does. Nothing can undo it.
+    /// Removes persons with generated names, and every trace of them as [`Gallery::forget`] does. This cannot be undone.
     ///
     /// # Errors
-    /// [`Error::GalleryStorage`](crate::Error::GalleryStorage), then nobody has gone.
+    /// [`Error::GalleryStorage`](crate::Error::GalleryStorage), then no person was removed.
     pub fn prune(&mut self, prune: &PruneRules) -> Result<Vec<IdentitySummary>> {
         self.reopen()?;
         let gone = self.prunable(prune);
@@ -128,7 +121,9 @@ impl Gallery {
         Ok(due)
     }
 
-    /// Who is due to go although they were last seen at a time that is yet to come.
+    /// Persons who are due although they were last seen at a time in the future. When the clock is found to be set back, that time is stored, and they count as
+    /// seen then: they leave one retention later, unless they are seen again or the clock is corrected before. A clock that was wrongly set forward by more than
+    /// the retention lets all persons leave: it looks like a device that was switched off.
     fn due_by_clock(&mut self, now: u64, retention: u64) -> Result<Vec<u64>> {
         let ahead = now.saturating_add(CLOCK_SLACK);
         let set_back = self.state.set_back;
@@ -156,7 +151,7 @@ impl Gallery {
         }
     }
 
-    /// Who has to go so that `newcomers` people have room: those seen longest ago, but nobody who is in sight.
+    /// Persons who have to leave so that `newcomers` have room: those seen longest ago, but none who is in sight.
     pub(super) fn evicted(&mut self, newcomers: usize, in_sight: impl Fn(u64) -> bool) -> Vec<u64> {
         let after = self.state.generated + newcomers;
         let mut surplus = after.saturating_sub(self.limits.max_identities);
@@ -173,7 +168,7 @@ impl Gallery {
         })
     }
 
-    /// What lets people go in one transaction, and notes that their pages are dead.
+    /// The steps that remove people in one transaction, and store that the file has dead pages.
     pub(super) fn dismissal(&mut self, gone: &[u64], now: u64) -> Result<Vec<StoreStep<'static>>> {
         for &identity in gone {
             self.plan_deletions(identity, |_| true)?;
@@ -185,7 +180,7 @@ impl Gallery {
         Ok(steps)
     }
 
-    /// What removes people, the names that lead to them and the notes about them.
+    /// The steps that remove people, the names that lead to them and the notes about them.
     pub(super) fn departure(&self, gone: &BTreeSet<u64>) -> Vec<StoreStep<'static>> {
         let notes = journal::about(&self.state.journal, gone);
         let aliases = self.state.aliases.iter();

@@ -1,4 +1,4 @@
-//! What a person puts right by hand: two identities that are one, one that is two, and undoing either.
+//! Corrections by hand: another name, two identities that are one, one that is two, and undoing the latter.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub enum Change {
     Split,
 }
 
-/// What was undone.
+/// A change that was undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Undone {
     /// Which change.
@@ -73,8 +73,8 @@ impl Gallery {
     /// other lead to it from now on. Exemplars beyond [`GalleryLimits::max_exemplars`] stay until another is added.
     ///
     /// # Errors
-    /// [`Error::UnknownIdentity`]; [`Error::Argument`] if both are the same, if they have more than [`GalleryLimits::MOST_EXEMPLARS`] exemplars together, or if somebody whom
-    /// a person has named would go up in somebody who expires; [`Error::GalleryStorage`].
+    /// [`Error::UnknownIdentity`]; [`Error::Argument`] if both are the same, if they have more than [`GalleryLimits::MOST_EXEMPLARS`] exemplars together, or if a named
+    /// identity would be merged into one that expires; [`Error::GalleryStorage`].
     pub fn merge(&mut self, from: &str, into: &str) -> Result<IdentitySummary> {
         self.reopen()?;
         let (from, into) = (self.find(from)?, self.find(into)?);
@@ -88,7 +88,7 @@ impl Gallery {
         }
         if is_generated(&before.name) && !is_generated(&lost.name) {
             return Err(Error::Argument(format!(
-                "'{}' was named by a person and would expire as '{}': merge them the other way round",
+                "'{}' has a given name and would expire as '{}': merge them the other way round",
                 lost.name, before.name
             )));
         }
@@ -131,8 +131,8 @@ impl Gallery {
         Ok(self.state.summary(into))
     }
 
-    /// Makes those exemplars of an identity that `pick` picks, by their position from 0 in [`Gallery::show`] and their origin, an identity of their own, called
-    /// `name` or by a generated name. Returns what remains, and the new one. The new one has one visit; those of the other stay with it.
+    /// Makes the exemplars of an identity that `pick` accepts, by their position from 0 in [`Gallery::show`] and their origin, an identity of their own, called
+    /// `name` or by a generated name. Returns the old identity and the new one. The new one has one visit; those of the other stay with it.
     ///
     /// # Errors
     /// [`Error::UnknownIdentity`]; [`Error::Argument`] if all or no exemplars are picked, or if the name is taken or cannot be one; [`Error::GalleryStorage`].
@@ -147,7 +147,9 @@ impl Gallery {
         if let Some(name) = name
             && self.named(name)?.is_some()
         {
-            return Err(Error::Argument(format!("'{name}' is somebody already")));
+            return Err(Error::Argument(format!(
+                "'{name}' is the name of a person already"
+            )));
         }
         let name = name.map(new_name).transpose()?;
         let origins = self.store_mut()?.origins(from)?;
@@ -179,8 +181,8 @@ impl Gallery {
     }
 
     /// Undoes the last merge or split that has not been undone and whose people are all still there; the last 32 are remembered. What has happened since
-    /// stays: after a merge, the exemplars that came later stay with the merged identity; after a split, those of the new identity return with the others. Removing
-    /// somebody cannot be undone.
+    /// stays: after a merge, the exemplars that came later stay with the merged identity; after a split, those of the new identity return with the others. Removing a
+    /// person cannot be undone.
     ///
     /// # Errors
     /// [`Error::Argument`] if there is nothing to undo, or if every exemplar of a merged identity has been replaced since, and the next call passes over that merge;
@@ -265,7 +267,7 @@ impl Gallery {
                 steps.extend(moves(to, from, &later));
                 steps.push(StoreStep::Drop(to));
                 let aliases = self.state.aliases_of(to).map(str::to_owned);
-                // What was logged under a generated name is found again; a name that was given to a mistake is free.
+                // A generated name may be in a log; a name that was given to a mistake is free.
                 let own = Some(split.name).filter(|name| is_generated(name));
                 steps.extend(aliases.chain(own).map(|name| StoreStep::Alias(name, from)));
                 undone
@@ -275,17 +277,18 @@ impl Gallery {
         Ok(undone)
     }
 
-    /// The record of somebody of whom the journal speaks.
+    /// The record of an identity of a note.
     fn record_of(&self, identity: u64) -> Result<Record> {
         let person = self.state.people.get(&identity);
         let person = person.ok_or_else(|| {
-            self.storage
-                .damaged(format!("its journal speaks of nobody ({identity})"))
+            self.storage.damaged(format!(
+                "its journal is about identity {identity}, which is not there"
+            ))
         })?;
         Ok(person.record.clone())
     }
 
-    /// Notes a change, and strikes the oldest if there are too many.
+    /// Notes a change, and removes the oldest notes if there are too many.
     fn note(&self, entry: JournalEntry, steps: &mut Vec<StoreStep<'_>>) {
         let journal = &self.state.journal;
         let surplus = (journal.len() + 1).saturating_sub(DEPTH);

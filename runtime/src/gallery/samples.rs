@@ -1,4 +1,4 @@
-//! What the loop tells a gallery: the people of a frame come in, those who were unknown are born, the others are noted, in one transaction.
+//! Records the persons of a frame in one transaction: unknown ones are enrolled, the others get a new time and perhaps an exemplar.
 
 use retrieval::scan::similarity;
 
@@ -8,10 +8,10 @@ use super::store::StoreStep;
 use super::{Gallery, Origin, retention};
 use crate::error::Result;
 
-/// Somebody in a frame.
+/// A person in a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
-    /// Who, if they are known; an identity is made if not.
+    /// Their identity; a new one is made if there is none.
     pub identity: Option<u64>,
     /// `[dim]`, of unit length.
     pub embedding: &'a [f32],
@@ -19,18 +19,18 @@ pub struct Sample<'a> {
     pub origin: &'a Origin,
 }
 
-/// What a sample did.
+/// The effect of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
-    /// Who; a new number if they were unknown. [`Gallery::name`] has the name.
+    /// The identity. [`Gallery::name`] has its name.
     pub identity: u64,
-    /// Whether the identity was made.
+    /// Whether it is new.
     pub enrolled: bool,
-    /// What the observation did.
+    /// The effect on it.
     pub observed: Observed,
 }
 
-/// What an observation did.
+/// The effect on an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
     /// Visits of the identity, this one included.
@@ -39,7 +39,7 @@ pub struct Observed {
     pub kept: bool,
 }
 
-/// The new times of somebody who was seen without a new exemplar.
+/// The new times of a person who was seen without a new exemplar.
 struct Touch {
     identity: u64,
     last_seen: u64,
@@ -47,9 +47,9 @@ struct Touch {
 }
 
 impl Gallery {
-    /// Takes the people of a frame, and puts what became of them into `recorded`, one each, in their order. Births and exemplars are durable when this returns, in one
-    /// transaction; a time or a visit may wait, see [`super::GalleryLimits::flush_after`]. Two people who are born in one call are not compared with each other. Who is
-    /// sighted twice costs a second transaction, as if there had been two calls. Who makes room for a birth is named by the next [`Gallery::expire`].
+    /// Records the persons of a frame, and puts the effects into `recorded`, in the order of the samples. New identities and exemplars are on disk when this
+    /// returns, in one transaction; a time or a visit may wait, see [`super::GalleryLimits::flush_after`]. Two new identities of one call are not compared with each
+    /// other. A second sample of an identity costs a second transaction. Evicted persons are returned by the next [`Gallery::expire`].
     ///
     /// After warm-up a frame without newcomers and exemplars allocates nothing, but for the one a second that stores the times of those before.
     ///
@@ -73,13 +73,7 @@ impl Gallery {
         Ok(())
     }
 
-    pub(super) fn record_one(&mut self, sample: &Sample<'_>) -> Result<Recorded> {
-        let mut recorded = Vec::with_capacity(1);
-        self.record(std::slice::from_ref(sample), &mut recorded)?;
-        Ok(recorded[0])
-    }
-
-    /// Records people none of whom is sighted twice: plans everything, stores it, then changes memory.
+    /// Records samples of different identities: plans all changes, stores them, then changes memory.
     fn record_group(&mut self, group: &[Sample<'_>], recorded: &mut Vec<Recorded>) -> Result<()> {
         let first = recorded.len();
         let mut steps = Vec::new();
@@ -171,7 +165,7 @@ impl Gallery {
         if due { self.flush() } else { Ok(()) }
     }
 
-    /// The times of somebody who is seen at `time`.
+    /// The times of a person who is seen at `time`.
     fn touch(&self, identity: u64, time: u64) -> Result<Touch> {
         let person = self.state.people.get(&identity);
         let record = &person
@@ -205,7 +199,7 @@ impl Gallery {
     }
 }
 
-/// What makes an identity.
+/// The steps that make an identity.
 pub(super) fn enrolment<'a>(
     identity: u64,
     mut record: Record,
@@ -219,7 +213,7 @@ pub(super) fn enrolment<'a>(
     ]
 }
 
-/// How many samples there are before somebody comes for the second time.
+/// How many samples there are before an identity comes for the second time.
 fn distinct(samples: &[Sample<'_>]) -> usize {
     let repeats = |at: usize| {
         let known = samples[at].identity;

@@ -24,7 +24,7 @@ const HOLDER: LockRange = (Bound::Included(0), Bound::Excluded(1));
 const REQUESTS: LockRange = (Bound::Included(1), Bound::Excluded(2));
 
 /// How long a program waits for the gallery: a run lends it at its next frame.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a run waits until it gets the gallery back, before it ends with an error.
 const LONGEST_LOAN: Duration = Duration::from_secs(120);

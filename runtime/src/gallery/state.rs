@@ -28,16 +28,16 @@ pub(super) struct GalleryState {
     pub(super) names: BTreeMap<String, u64>,
     pub(super) aliases: BTreeMap<String, u64>,
     pub(super) journal: BTreeMap<u64, JournalEntry>,
-    /// Since when pages of the file hold somebody who has gone.
+    /// Since when pages of the file hold a removed person.
     pub(super) dead: Option<u64>,
-    /// When the clock was found to be behind the time at which somebody was last seen.
+    /// When the clock was found to be behind the time at which a person was last seen.
     pub(super) set_back: Option<u64>,
     /// How many people have generated names.
     pub(super) generated: usize,
-    /// At or after the last time at which somebody with a generated name was seen.
+    /// At or after the last time at which a person with a generated name was seen.
     pub(super) latest: u64,
-    /// People with generated names, by a time at or before their last. An entry counts if it is its person's [`Person::queued`]; being seen moves nobody, so that
-    /// it costs nothing.
+    /// People with generated names, by a time at or before their last. An entry counts if it is its person's [`Person::queued`]; being seen does not
+    /// move it, so that it costs nothing.
     pub(super) queue: BinaryHeap<Reverse<(u64, u64)>>,
 }
 
@@ -146,7 +146,7 @@ impl GalleryState {
         Ok(state)
     }
 
-    /// Refuses a note from which undoing would make numbers that cannot be, or would put one identity over another.
+    /// Refuses a note whose undoing would make impossible numbers, or would replace an identity.
     fn check_note(&self, number: u64, entry: &JournalEntry) -> Result<(), String> {
         if number >= HIGHEST_NUMBER {
             return Err(format!("its number is above {HIGHEST_NUMBER}"));
@@ -183,7 +183,7 @@ impl GalleryState {
             .max()
             .filter(|&exemplar| exemplar >= HIGHEST_NUMBER)
         {
-            Some(exemplar) => Err(format!("it speaks of exemplar {exemplar}")),
+            Some(exemplar) => Err(format!("it is about exemplar {exemplar}")),
             None => Ok(()),
         }
     }
@@ -248,7 +248,7 @@ impl GalleryState {
         self.requeue(identity);
     }
 
-    /// Notes that somebody was seen, before the file does.
+    /// Sets the times of a person who was seen, before the file has them.
     pub(super) fn touch(&mut self, identity: u64, last_seen: u64, visits: u64) {
         let person = self.person_mut(identity);
         person.record.last_seen = last_seen;
@@ -257,7 +257,7 @@ impl GalleryState {
         self.requeue(identity);
     }
 
-    /// Keeps the queue true after somebody's last time has changed: an entry that is too early is, one that is too late is not.
+    /// Keeps the queue valid after a last time has changed: an entry may be too early, but not too late.
     fn requeue(&mut self, identity: u64) {
         let person = self.person_mut(identity);
         if !is_generated(&person.record.name) {
@@ -272,7 +272,7 @@ impl GalleryState {
         self.latest = self.latest.max(last_seen);
     }
 
-    /// Who of the queue was seen longest ago, and when.
+    /// The time and the identity of the queue that was seen longest ago.
     pub(super) fn oldest(&mut self) -> Option<(u64, u64)> {
         loop {
             let mut top = self.queue.peek_mut()?;
@@ -293,7 +293,7 @@ impl GalleryState {
         }
     }
 
-    /// The people, seen longest ago first, whom `wanted` wants, until it has had enough: it answers with whether somebody is wanted, or with nothing to end.
+    /// The persons that `wanted` accepts, seen longest ago first; it returns `None` to end.
     pub(super) fn oldest_while(
         &mut self,
         mut wanted: impl FnMut(u64, u64) -> Option<bool>,
@@ -314,7 +314,7 @@ impl GalleryState {
                 found.push(identity);
             }
         }
-        // They stay until the file has let them go.
+        // They stay until the file has removed them.
         self.queue.extend(looked_at);
         found
     }
@@ -354,7 +354,7 @@ impl GalleryState {
         }
     }
 
-    /// The `count` exemplars of an identity that say least: one after the other the one that is most similar to another that stays, of two the older.
+    /// The `count` most redundant exemplars of an identity: one after the other the one that is most similar to another that stays, of two the older.
     pub(super) fn most_redundant(&self, identity: u64, count: usize) -> Vec<Owner> {
         let Some(person) = self.people.get(&identity) else {
             return Vec::new();

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-    TableError, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
 };
 use serde::Serialize;
 
@@ -233,9 +233,8 @@ impl Store {
 
     fn read_stamp(&self) -> Result<Stamp> {
         let storage = &self.storage;
-        let table = self.stamp_table()?;
-        let format = self.stamped_number(&table, "format")?;
-        let format = u32::try_from(format).unwrap_or(u32::MAX);
+        let entries = self.stamp_entries()?;
+        let format = u32::try_from(entries.number("format")?).unwrap_or(u32::MAX);
         if format > FORMAT {
             return Err(Error::GalleryTooNew {
                 path: storage.path(),
@@ -243,19 +242,18 @@ impl Store {
                 supported: FORMAT,
             });
         }
-        let dim = self.stamped_number(&table, "dim")?;
         let mut stamp = Stamp {
-            space: self.stamped(&table, "space")?,
-            dim: usize::try_from(dim).unwrap_or(usize::MAX),
+            space: entries.text("space")?.to_owned(),
+            dim: usize::try_from(entries.number("dim")?).unwrap_or(usize::MAX),
             tag: GalleryTag::random(),
         };
         if format < 2 {
             self.restamp(&stamp)?;
         } else {
-            let device = self.stamped(&table, "device")?;
-            stamp.tag = GalleryTag::parse(&device).ok_or_else(|| {
+            let tag = entries.text("device")?;
+            stamp.tag = GalleryTag::parse(tag).ok_or_else(|| {
                 storage.damaged(format!(
-                    "'device' of its stamp is '{device}', wanted 16 hexadecimal digits"
+                    "'device' of its stamp is '{tag}', wanted 16 hexadecimal digits"
                 ))
             })?;
         }
@@ -277,15 +275,13 @@ impl Store {
 
     /// Reads what is neither identity nor exemplar.
     pub(super) fn read_ledger(&self) -> Result<Ledger> {
-        let mut ledger = self.storage.guard(|| {
-            let table = self.stamp_table()?;
-            Ok(Ledger {
-                next_identity: self.stamped_number(&table, "next identity")?,
-                dead: self.stored_time(&table, StoredTime::DeadPages)?,
-                set_back: self.stored_time(&table, StoredTime::ClockSetBack)?,
-                ..Ledger::default()
-            })
-        })?;
+        let entries = self.stamp_entries()?;
+        let mut ledger = Ledger {
+            next_identity: entries.number("next identity")?,
+            dead: entries.time(StoredTime::DeadPages)?,
+            set_back: entries.time(StoredTime::ClockSetBack)?,
+            ..Ledger::default()
+        };
         self.each(ALIASES, |alias, identity| {
             ledger.aliases.insert(alias.to_owned(), identity);
             Ok(())
@@ -343,46 +339,21 @@ impl Store {
         self.db.begin_read().map_err(|e| self.storage.torn(e))
     }
 
-    fn stamp_table(&self) -> Result<ReadOnlyTable<&'static str, &'static str>> {
+    fn stamp_entries(&self) -> Result<StampEntries<'_>> {
         let storage = &self.storage;
-        self.begin_read()?.open_table(STAMP).map_err(|e| match e {
-            TableError::Storage(e) => storage.torn(e),
-            e => storage.no_gallery(format!("it is a database of another program ({e})")),
-        })
-    }
-
-    fn stamped(&self, table: &ReadOnlyTable<&str, &str>, key: &str) -> Result<String> {
-        self.stamped_if_any(table, key)?
-            .ok_or_else(|| self.storage.damaged(format!("its stamp has no '{key}'")))
-    }
-
-    fn stamped_if_any(
-        &self,
-        table: &ReadOnlyTable<&str, &str>,
-        key: &str,
-    ) -> Result<Option<String>> {
-        let value = table.get(key).map_err(|e| self.storage.torn(e))?;
-        Ok(value.map(|value| value.value().to_owned()))
-    }
-
-    fn stamped_number(&self, table: &ReadOnlyTable<&str, &str>, key: &str) -> Result<u64> {
-        self.number(key, &self.stamped(table, key)?)
-    }
-
-    fn stored_time(
-        &self,
-        table: &ReadOnlyTable<&str, &str>,
-        which: StoredTime,
-    ) -> Result<Option<u64>> {
-        let text = self.stamped_if_any(table, which.key())?;
-        text.map(|text| self.number(which.key(), &text)).transpose()
-    }
-
-    fn number(&self, key: &str, text: &str) -> Result<u64> {
-        text.parse().map_err(|_| {
-            let reason = format!("'{key}' of its stamp is '{text}', wanted a number");
-            self.storage.damaged(reason)
-        })
+        let table = storage.guard(|| Ok(self.begin_read()?.open_table(STAMP)))?;
+        if let Err(error) = table
+            && !matches!(error, TableError::Storage(_))
+        {
+            let reason = format!("it is a database of another program ({error})");
+            return Err(storage.no_gallery(reason));
+        }
+        let mut entries = BTreeMap::new();
+        self.each(STAMP, |key, value| {
+            entries.insert(key.to_owned(), value.to_owned());
+            Ok(())
+        })?;
+        Ok(StampEntries { storage, entries })
     }
 
     /// Copies all tables, with an edit, in one transaction.
@@ -432,6 +403,32 @@ impl Store {
         }
         to.commit()?;
         Ok(())
+    }
+}
+
+/// The entries of a stamp, as they are stored.
+struct StampEntries<'s> {
+    storage: &'s Storage,
+    entries: BTreeMap<String, String>,
+}
+
+impl StampEntries<'_> {
+    fn text(&self, key: &str) -> Result<&str> {
+        let text = self.entries.get(key).map(String::as_str);
+        text.ok_or_else(|| self.storage.damaged(format!("its stamp has no '{key}'")))
+    }
+
+    fn number(&self, key: &str) -> Result<u64> {
+        let text = self.text(key)?;
+        text.parse().map_err(|_| {
+            let reason = format!("'{key}' of its stamp is '{text}', wanted a number");
+            self.storage.damaged(reason)
+        })
+    }
+
+    fn time(&self, which: StoredTime) -> Result<Option<u64>> {
+        let is_there = self.entries.contains_key(which.key());
+        is_there.then(|| self.number(which.key())).transpose()
     }
 }
 

@@ -23,6 +23,59 @@ pub(super) const SPACE: &str = "osnet_x0_25/market/v1";
 /// A tag, so that generated names are known: `person-7f3a91c2-000001`.
 pub(super) const DEVICE: GalleryTag = GalleryTag(0x7f3a_91c2_5d0e_4b86);
 
+/// What only tests need.
+impl Gallery {
+    /// Opens a gallery that is there, of this space and dimension.
+    pub fn open(path: impl Into<PathBuf>, space: &str, dim: usize) -> Result<Self> {
+        let wanted = Stamp::checked(space, dim)?;
+        Self::load_file(&path.into(), Some(wanted), Access::Change)
+    }
+
+    /// The same gallery with another tag, so that the names that it generates are known.
+    pub fn with_tag(mut self, tag: GalleryTag) -> Result<Self> {
+        self.reopen()?;
+        let stamp = Stamp {
+            tag,
+            ..self.state.stamp.clone()
+        };
+        let stored = self.store_mut()?.restamp(&stamp);
+        self.note_failure(stored)?;
+        self.state.stamp = stamp;
+        Ok(self)
+    }
+
+    /// Enrols an unknown person, and returns the number and the generated name.
+    pub fn new_identity(&mut self, embedding: &[f32], origin: &Origin) -> Result<(u64, &str)> {
+        let Recorded { identity, .. } = self.record_one(&Sample {
+            identity: None,
+            embedding,
+            origin,
+        })?;
+        Ok((identity, &self.state.people[&identity].record.name))
+    }
+
+    fn record_one(&mut self, sample: &Sample<'_>) -> Result<Recorded> {
+        let mut recorded = Vec::with_capacity(1);
+        self.record(std::slice::from_ref(sample), &mut recorded)?;
+        Ok(recorded[0])
+    }
+
+    /// Records one sample of an identity.
+    pub fn observe(
+        &mut self,
+        identity: u64,
+        embedding: &[f32],
+        origin: &Origin,
+    ) -> Result<Observed> {
+        let recorded = self.record_one(&Sample {
+            identity: Some(identity),
+            embedding,
+            origin,
+        })?;
+        Ok(recorded.observed)
+    }
+}
+
 /// A unit vector with one element, so that two of them have nothing in common.
 pub(super) fn hot(dim: usize, at: usize) -> Vec<f32> {
     let mut row = vec![0.0; dim];
@@ -134,7 +187,7 @@ fn an_observation_is_kept_if_it_adds_something() {
         .observe(9, &at(0.0), &origin(1))
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "no person called '9' in gallery (in memory)");
+    assert_eq!(error, "no person called '9' is in gallery (in memory)");
 }
 
 #[test]

@@ -171,7 +171,12 @@ fn what_cannot_be_merged_or_split_says_why() {
         ("3", None, 0..0, "0 of the 3 exemplars"),
         ("3", None, 0..3, "3 of the 3 exemplars"),
         ("4", None, 0..1, "1 of the 1 exemplars"),
-        ("3", Some("ada"), 0..1, "'ada' is somebody already"),
+        (
+            "3",
+            Some("ada"),
+            0..1,
+            "'ada' is the name of a person already",
+        ),
         ("3", Some(""), 0..1, "a name has 0 bytes"),
         (
             "3",
