@@ -1,12 +1,12 @@
-//! Computes networks.
+//! Executors of networks.
 //!
-//! In: a [`network::graph::Graph`]. Out: its results, from [`cpu`] (f32 operators on CPU threads) or from a
-//! [`plan`]: a list of steps, of integers where the network is quantised, with a plain executor that
-//! faster ones are compared with.
+//! In: a [`network::graph::Graph`] and images. Out: its results. [`plan`] turns a graph into a list of steps,
+//! integer ones where the network is quantised, and has a plain reference executor; [`cpu`] runs plans and f32
+//! graphs fast, on all cores.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-// Networks that tests of the crate and tests beside it have in common say `kernels::`.
+// Networks shared by unit tests and integration tests are written with `kernels::`.
 #[cfg(test)]
 extern crate self as kernels;
 

@@ -1,30 +1,30 @@
-//! The crate's one error: what a caller can do about a failure decides the variant.
+//! The error of this crate. Its variants differ in what a caller can do about the failure.
 
 use std::path::PathBuf;
 
-/// Everything that can go wrong in this crate.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file cannot be read or written: check the path, the permissions, the disk.
+    /// A file cannot be read or written: check the path, the permissions, the disk.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file in question.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 
-    /// The bytes are no valid model, contract or archive: get a fresh copy of the file.
+    /// The bytes are no valid model or metadata: get a fresh copy of the file.
     #[error("malformed {what}: {reason}")]
     Malformed {
-        /// What the bytes were taken for, for example `ONNX model`.
+        /// What the bytes should be, for example `ONNX model`.
         what: &'static str,
         /// What is wrong, with the value found and the value wanted.
         reason: String,
     },
 
-    /// Well-formed, but outside of what this crate computes: export the model differently.
+    /// Valid, but not supported by this crate: export the model differently.
     #[error("node `{node}` ({op}): {reason}")]
     Unsupported {
         /// Name of the node in the file.
@@ -35,7 +35,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// Two shapes that must agree do not.
+    /// Shapes, element types or attributes that do not fit together.
     #[error("node `{node}` ({op}): {reason}")]
     Shape {
         /// Name of the node.
@@ -46,12 +46,12 @@ pub enum Error {
         reason: String,
     },
 
-    /// A size beyond what this crate is willing to allocate or compute.
+    /// A size beyond what this crate allocates or computes.
     #[error("{what} is {found}, the limit is {limit}")]
     Limit {
         /// The quantity, for example `elements of tensor 'w'`.
         what: String,
-        /// What the input asks for.
+        /// The size that the input has or needs.
         found: u64,
         /// The most that is accepted.
         limit: u64,
@@ -63,9 +63,9 @@ pub enum Error {
     NotReproduced {
         /// What was compared, with the golden crop and the step.
         what: String,
-        /// What came out.
+        /// The result.
         found: String,
-        /// What had to come out.
+        /// The known answer.
         wanted: String,
     },
 

@@ -1,13 +1,13 @@
-//! A re-identification network and what travels with it.
+//! A re-identification network and the data stored with it.
 //!
-//! In: an ONNX file. Out: a [`model::Model`], that is a [`graph::Graph`] whose BatchNorms are folded
-//! into the layers before them and the model's [`metadata`]. [`onnx`] reads and writes graphs,
-//! [`mod@reference`] computes them slowly and plainly, [`preprocess`] turns a frame and a box into the
-//! network's input. The crate knows no deep-learning framework and no fast executor.
+//! In: an ONNX file. Out: a [`model::Model`]: a [`graph::Graph`] whose BatchNorms are folded into the layers
+//! before them, and its [`metadata`]. [`onnx`] reads and writes graphs, [`mod@reference`] computes them in
+//! slow, plain f32, [`preprocess`] turns a frame and a box into the network's input, and [`self_test`]
+//! compares the results of an executor with known answers.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-// Networks that tests of the crate and tests beside it have in common say `network::`.
+// Networks shared by unit tests and integration tests are written with `network::`.
 #[cfg(test)]
 extern crate self as network;
 

@@ -1,13 +1,33 @@
-//! What travels with a model besides the network: how its input is prepared, what its output
-//! means, where it comes from.
+//! Model metadata: pre-processing, embedding, origin of the weights, quantisation, self-test.
 //!
-//! The contract is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. A model
-//! of other origin has none: what can be recognised in its graph is taken from there, the rest is
-//! [`Preprocessing::default`] or comes from a [`Sidecar`], a TOML file beside the model.
-//!
-//! Versions. A key that an older program may ignore without computing something else is added under
-//! the same version: at the top level unknown keys are passed over. Inside of [`Preprocessing`],
-//! [`Quantisation`] and the other parts every key counts, and an unknown one is refused.
+//! It is JSON under the key [`METADATA_KEY`] of the ONNX file's `metadata_props`. For a model without it, what
+//! its graph shows is used, and else a [`Sidecar`] (a TOML file beside the model) or
+//! [`Preprocessing::default`]. Unknown keys are ignored at the top level, so that later programs can add
+//! some under the same version, and refused in all parts, where every key changes what is computed.
+
+/// Implements [`Display`](std::fmt::Display) and [`FromStr`](std::str::FromStr) with the names that JSON has.
+macro_rules! names {
+    ($type:ty, $($variant:ident $name:literal),+) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant => $name),+
+                })
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> std::result::Result<Self, String> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(format!("wanted {}", [$($name),+].join(" or "))),
+                }
+            }
+        }
+    };
+}
 
 mod quantisation;
 mod sidecar;
@@ -21,35 +41,33 @@ use crate::graph::fold::Affine;
 use crate::self_test::SelfTest;
 use crate::{Error, Result};
 
-/// Key of the contract in the model's `metadata_props`.
+/// Key of the model metadata in the model's `metadata_props`.
 pub const METADATA_KEY: &str = "reid.contract";
 
-/// The version of the contract that this crate writes, and the newest that it reads.
+/// The version of the model metadata that this crate writes and reads.
 pub const VERSION: u32 = 1;
 
-/// The most bytes of a contract: four times that of a network whose embeddings have 8192 numbers.
+/// The most bytes of model metadata: four times those of a network whose embeddings have 8192 numbers.
 pub const MAX_BYTES: usize = 1 << 20;
 
 /// The widest and highest network input: four times the largest in use for re-ID.
 pub const MAX_INPUT_SIDE: usize = 4096;
 
-/// What travels with a model.
+/// The metadata of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelMetadata {
-    /// Version of this form; see [`VERSION`].
+    /// See [`VERSION`].
     pub version: u32,
-    /// How its input is prepared.
+    /// How a crop becomes the input.
     pub preprocessing: Preprocessing,
-    /// What its output means.
+    /// The output that is the embedding.
     pub embedding: Embedding,
-    /// The architecture, for people, for example `osnet_x0_25`.
+    /// The architecture, for reports, for example `osnet_x0_25`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
     /// Identity of the embedding space: embeddings of two models can be compared if and only if
-    /// this is the same. An exporter states it, which counts in a file whose digest holds; for other
-    /// models it is computed. A quantised model
-    /// states that of the float model that it was made from, if its exporter has proven that people
-    /// are recognised across the two, else one of its own.
+    /// this is the same. An exporter states it; it is computed for a file without a valid digest. A quantised
+    /// model has that of its float model if the exporter has evaluated retrieval across the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<String>,
     /// Where the weights come from.
@@ -58,33 +76,33 @@ pub struct ModelMetadata {
     /// Error rates at thresholds, from the evaluation that the exporter ran; by rising threshold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<OperatingPoint>,
-    /// How it was quantised; none for a float network.
+    /// How the network was quantised; none for a float network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantisation: Option<Quantisation>,
-    /// What has to come out of it, on every device.
+    /// Known answers for every device.
     #[serde(default, rename = "receipt", skip_serializing_if = "Option::is_none")]
     pub self_test: Option<SelfTest>,
 }
 
-/// What a threshold brings.
+/// The error rates at a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OperatingPoint {
-    /// Cosine similarity from which on a person counts as recognised.
+    /// Cosine similarity, -1 to 1; a probe at or above it is identified.
     pub threshold: f32,
-    /// Share of unknown persons that are taken for somebody.
+    /// False positive identification rate: share of unknown persons that are identified, 0 to 1.
     pub fpir: f64,
-    /// Share of known persons that are missed.
+    /// False negative identification rate: share of enrolled persons that are not identified, 0 to 1.
     pub fnir: f64,
 }
 
-/// What the output of a network means.
+/// The output that is the embedding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Embedding {
-    /// Name of the output that holds it.
+    /// Name of the output.
     pub output: String,
-    /// Numbers in one embedding.
+    /// Length of an embedding.
     pub dim: usize,
-    /// How two are compared.
+    /// How two embeddings are compared.
     pub metric: Metric,
 }
 
@@ -100,10 +118,10 @@ pub enum Metric {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsOrigin {
-    /// Datasets that they were trained on.
+    /// Datasets used in training.
     #[serde(default)]
     pub datasets: Vec<String>,
-    /// Licence of the weights, which is often not that of the code.
+    /// Licence of the weights, often another than that of the code.
     #[serde(default)]
     pub licence: Option<String>,
 }
@@ -116,9 +134,9 @@ pub struct Preprocessing {
     pub height: usize,
     /// Width of the input in pixels.
     pub width: usize,
-    /// How a crop is scaled to that size.
+    /// How a crop is resampled to that size.
     pub resize: Resize,
-    /// What happens to its aspect ratio.
+    /// Whether its aspect ratio is kept.
     pub fit: Fit,
     /// Order of the colour planes that the network reads.
     pub colour: Colour,
@@ -140,15 +158,19 @@ pub enum Resize {
     CvBilinear,
 }
 
-/// What happens to a crop's aspect ratio.
+names!(Resize, PilBilinear "pil-bilinear", CvBilinear "cv-bilinear");
+
+/// Whether the aspect ratio of a crop is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// Width and height are scaled independently, as every re-ID baseline does.
     Stretch,
-    /// The aspect ratio stays; the rest is filled with the mean colour.
+    /// The aspect ratio is kept; the rest is filled with the mean colour.
     Letterbox,
 }
+
+names!(Fit, Stretch "stretch", Letterbox "letterbox");
 
 /// Order of colour planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,16 +198,16 @@ impl Default for Preprocessing {
 }
 
 impl ModelMetadata {
-    /// The contract in a model's metadata.
+    /// Parses and checks the JSON under [`METADATA_KEY`].
     ///
     /// # Errors
-    /// [`Error::Malformed`] if it is no contract, is newer than [`VERSION`] or holds values out of
-    /// range, [`Error::Limit`] beyond [`MAX_BYTES`].
+    /// [`Error::Malformed`] for other JSON, another [`VERSION`] or values out of range,
+    /// [`Error::Limit`] beyond [`MAX_BYTES`].
     pub fn from_json(json: &str) -> Result<Self> {
-        let malformed = |reason: String| Error::malformed("contract", reason);
+        let malformed = |reason: String| Error::malformed("model metadata", reason);
         if json.len() > MAX_BYTES {
             return Err(Error::Limit {
-                what: "size of the contract in bytes".to_owned(),
+                what: "size of the model metadata in bytes".to_owned(),
                 found: json.len() as u64,
                 limit: MAX_BYTES as u64,
             });
@@ -219,14 +241,14 @@ impl ModelMetadata {
             self_test.check(metadata.embedding.dim)?;
             if self_test.exact.is_some() && metadata.quantisation.is_none() {
                 return Err(malformed(
-                    "its receipt is one of integers, but nothing says that it is quantised".into(),
+                    "its self-test has checksums of integers, but it states no quantisation".into(),
                 ));
             }
         }
         Ok(metadata)
     }
 
-    /// The form that goes into a model's metadata.
+    /// The JSON under [`METADATA_KEY`].
     ///
     /// # Panics
     /// Never: every field has a JSON form.
@@ -234,10 +256,8 @@ impl ModelMetadata {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("plain data always has a JSON form")
     }
-}
 
-impl ModelMetadata {
-    /// The lowest threshold that lets at most the share `fpir` of strangers in, if one is stated.
+    /// The lowest threshold with an FPIR of at most `fpir`, if there is one.
     #[must_use]
     pub fn threshold_at(&self, fpir: f64) -> Option<f32> {
         let within = self.thresholds.iter().filter(|point| point.fpir <= fpir);
@@ -246,13 +266,13 @@ impl ModelMetadata {
 }
 
 impl Preprocessing {
-    /// The same, with the normalisation that a network has been found to do by itself.
+    /// The same, with mean and deviation of a normalisation found in the network itself.
     ///
-    /// A network reads pixels in 0..1 or in 0..255, and its file does not say which. Means above 2
-    /// or factors below 1/2 only make sense for 0..255.
+    /// A network reads pixels in 0..1 or in 0..255, and its file does not state which. Means above 2
+    /// or factors below 1/2 are only plausible for 0..255.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if it is none that could be: not three planes, or a factor of zero.
+    /// [`Error::Malformed`] unless it has three planes and factors other than 0.
     pub fn normalised_by(self, affine: &Affine) -> Result<Self> {
         let (&[a, b, c], &[t, u, v]) = (affine.scale.as_slice(), affine.shift.as_slice()) else {
             let planes = affine.scale.len();
@@ -274,7 +294,7 @@ impl Preprocessing {
         Ok(of_unit)
     }
 
-    /// Refuses what no image can be prepared for.
+    /// Checks that every value is in range.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the value found and the value wanted.
@@ -302,7 +322,7 @@ impl Preprocessing {
 }
 
 impl std::fmt::Display for Preprocessing {
-    /// One line that a person can check against the training code.
+    /// One line to compare with the training code.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             height,
@@ -313,14 +333,6 @@ impl std::fmt::Display for Preprocessing {
             mean,
             std,
         } = self;
-        let resize = match resize {
-            Resize::PilBilinear => "pil-bilinear",
-            Resize::CvBilinear => "cv-bilinear",
-        };
-        let fit = match fit {
-            Fit::Stretch => "stretch",
-            Fit::Letterbox => "letterbox",
-        };
         let colour = match colour {
             Colour::Rgb => "RGB",
             Colour::Bgr => "BGR",
@@ -405,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantised_contract_goes_round() {
+    fn quantised_metadata_goes_round() {
         let metadata = quantised();
         assert_eq!(
             ModelMetadata::from_json(&metadata.to_json()).unwrap(),
@@ -413,18 +425,18 @@ mod tests {
         );
     }
 
-    /// What this program wrote before there were receipts, and what a later one may add.
+    /// Files from before the self-test, and files with a key of a later program.
     #[test]
-    fn older_and_younger_contracts_of_this_version_are_read() {
+    fn older_and_newer_metadata_of_this_version_are_read() {
         let older = r#"{"version":1,"preprocessing":{"height":256,"width":128,"resize":"pil-bilinear","fit":"stretch","colour":"rgb","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]},"embedding":{"output":"f_i","dim":512,"metric":"cosine"}}"#;
         let read = ModelMetadata::from_json(older).unwrap();
         assert_eq!((read.quantisation, read.self_test), (None, None));
-        let younger = older.replacen('{', r#"{"blessing":"given","#, 1);
-        assert!(ModelMetadata::from_json(&younger).is_ok());
+        let newer = older.replacen('{', r#"{"later":"key","#, 1);
+        assert!(ModelMetadata::from_json(&newer).is_ok());
     }
 
     #[test]
-    fn a_quantised_contract_that_contradicts_itself_is_refused() {
+    fn quantised_metadata_that_contradict_themselves_are_refused() {
         let long = "x".repeat(600);
         let cases = [
             ("scheme", r#""scheme":"u8""#, r#""scheme":"u4""#, "u4"),
@@ -441,7 +453,7 @@ mod tests {
                 "floats",
                 r#""quantisation":{"#,
                 r#""before":{"#,
-                "nothing says that it is quantised",
+                "states no quantisation",
             ),
         ];
         for (name, from, to, wanted) in cases {
@@ -457,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_threshold_within_the_share_of_strangers_is_taken() {
+    fn the_lowest_threshold_within_an_fpir_is_taken() {
         let point = |threshold, fpir| OperatingPoint {
             threshold,
             fpir,
@@ -482,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_contract_is_refused_with_the_reason() {
+    fn invalid_metadata_are_refused_with_the_reason() {
         struct Case(&'static str, &'static str, &'static str, &'static str);
         let cases = [
             Case("newer", r#""version":1"#, r#""version":2"#, "version is 2"),

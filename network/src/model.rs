@@ -1,8 +1,7 @@
-//! Opening a model: from a file to a folded network and what travels with it.
+//! Opens a model: from a file to a folded network with complete metadata.
 //!
-//! This is the one door for every program. What comes out has one f32 output `[N, dim]`, holds no
-//! BatchNorm, reads pixels normalised as the contract says, and its contract is complete, whether
-//! the file brought one or not.
+//! Every program opens models here. The network has one f32 output `[N, dim]` and no BatchNorm, and reads
+//! pixels normalised as its metadata state. The metadata are complete whether or not the file has any.
 
 use std::path::{Path, PathBuf};
 
@@ -20,26 +19,25 @@ use crate::{Error, Result};
 /// A model, ready to be planned.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The network, folded unless asked for otherwise.
+    /// The network, folded by [`Model::open`].
     pub graph: Graph,
-    /// What travels with it. `space` is always there: the stated one of a file whose digest holds,
-    /// else one that is computed from the network and its pre-processing.
+    /// Its metadata. `space` is always present: the stated one of a file whose digest is valid, else one
+    /// that is computed from the network and its pre-processing.
     pub metadata: ModelMetadata,
-    /// What a person should know before trusting the model, one line each.
+    /// Assumptions and problems that the user should know of, one line each.
     pub warnings: Vec<String>,
     /// Nodes of the network in the file, before folding.
     pub nodes_in_file: usize,
-    /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; always
-    /// there beside a receipt.
+    /// The digest in the file, 64 hexadecimal digits, which was checked; always present with a self-test.
     pub digest: Option<String>,
 }
 
-/// What is said about a model from outside of its file.
+/// How to open a model.
 #[derive(Debug, Clone, Default)]
 pub struct ModelOptions {
-    /// A sidecar to read; none looks for `MODEL.toml` beside `MODEL.onnx`.
+    /// The sidecar to read; none looks for `MODEL.toml` beside `MODEL.onnx`.
     pub sidecar: Option<PathBuf>,
-    /// Overrides everything else. The embedding space becomes another one.
+    /// Overrides all other pre-processing. The embedding space becomes another one.
     pub preprocessing: PreprocessingPart,
 }
 
@@ -47,28 +45,27 @@ impl Model {
     /// Opens an ONNX file.
     ///
     /// # Errors
-    /// Whatever is wrong with the file, its contract or its sidecar, with names and values.
+    /// Any problem of the file, its metadata or its sidecar, with names and values.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let mut model = Self::unfolded(path, options)?;
         model.graph = fold(&model.graph)?;
         Ok(model)
     }
 
-    /// As [`Model::open`], with the BatchNorms that the file has: for who trains it further.
+    /// As [`Model::open`], with the BatchNorms of the file, for further training.
     ///
     /// # Errors
     /// As [`Model::open`].
     pub fn unfolded(path: &Path, options: &ModelOptions) -> Result<Self> {
-        let sidecar = match &options.sidecar {
+        let sidecar_path = match &options.sidecar {
             Some(path) => Some(path.clone()),
             None => Some(path.with_extension("toml")).filter(|beside| beside.is_file()),
         };
-        let said = sidecar
-            .as_deref()
-            .map(Sidecar::read)
-            .transpose()?
-            .unwrap_or_default();
-        let size = size(&options.preprocessing).or(size(&said.preprocessing));
+        let sidecar = match &sidecar_path {
+            Some(path) => Sidecar::read(path)?,
+            None => Sidecar::default(),
+        };
+        let size = size(&options.preprocessing).or(size(&sidecar.preprocessing));
         let file = onnx::read_file(path, &ReadOptions { input_size: size })?;
         let nodes_in_file = file.graph.nodes().len();
         let mut warnings = file.warnings;
@@ -76,11 +73,10 @@ impl Model {
         let (network, mut metadata) = match file.metadata.get(metadata::METADATA_KEY) {
             Some(json) => {
                 let metadata = ModelMetadata::from_json(json)?;
-                if let Some(sidecar) = sidecar {
+                if let Some(sidecar) = sidecar_path {
                     let sidecar = sidecar.display();
                     let reason = format!(
-                        "it carries its own contract, which {sidecar} would overrule: \
-                         move that file away"
+                        "it has its own metadata, which {sidecar} would override: move that file away"
                     );
                     return Err(Error::malformed("model", reason));
                 }
@@ -89,7 +85,7 @@ impl Model {
                     metadata,
                 )
             }
-            None => adopt(&file.graph, said, path, &mut warnings)?,
+            None => adopt(&file.graph, sidecar, path, &mut warnings)?,
         };
         let overridden = !options.preprocessing.is_empty();
         if overridden {
@@ -99,20 +95,21 @@ impl Model {
         fits(&network, &metadata)?;
         if metadata.self_test.is_some() && file.digest.is_none() {
             let reason = format!(
-                "it has a receipt, but states no sha256 of itself under `{}`: it was changed after \
+                "it has a self-test, but no digest under `{}`: it was changed after \
                  its export; get a fresh copy",
                 onnx::DIGEST_KEY
             );
             return Err(Error::malformed("model", reason));
         }
-        // Golden crops have the network's size, so that a kernel more or less does not touch them.
-        let said = &options.preprocessing;
-        if metadata.self_test.is_some() && (said.mean, said.std, said.colour) != (None, None, None)
+        // Golden crops have the size of the network, so the resize kernel does not affect them.
+        let given = &options.preprocessing;
+        if metadata.self_test.is_some()
+            && (given.mean, given.std, given.colour) != (None, None, None)
         {
             metadata.self_test = None;
             warnings.push(
-                "the pre-processing was overruled: what comes out is not what the receipt says, \
-                 which is left away"
+                "the pre-processing was overridden, so the results differ from the known answers: \
+                 the self-test is left out"
                     .to_owned(),
             );
         }
@@ -135,13 +132,13 @@ impl Model {
     /// Identity of the embedding space, `sha256:` and 64 hexadecimal digits if it was computed.
     ///
     /// # Panics
-    /// If the contract was taken apart: [`Model::open`] always gives one.
+    /// If it was removed: [`Model::open`] always sets it.
     #[must_use]
     pub fn space(&self) -> &str {
         self.metadata
             .space
             .as_deref()
-            .expect("an opened model has a space")
+            .expect("`Model::open` sets it")
     }
 }
 
@@ -156,20 +153,20 @@ pub fn file_identity(path: &Path) -> Result<String> {
     Ok(named(hash))
 }
 
-/// The network and a contract for a model that brings none.
+/// The network and the metadata of a file without metadata.
 fn adopt(
     graph: &Graph,
-    said: Sidecar,
+    sidecar: Sidecar,
     path: &Path,
     warnings: &mut Vec<String>,
 ) -> Result<(Graph, ModelMetadata)> {
-    let output = match (&said.output, graph.outputs()) {
+    let output = match (&sidecar.output, graph.outputs()) {
         (Some(name), _) => name.clone(),
         (None, [one]) => one.name.clone(),
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|output| output.name.as_str()).collect();
             return Err(Error::Argument(format!(
-                "{}: it has {} outputs, `{}`; say which is the embedding with `output = \"...\"` \
+                "{}: it has {} outputs, `{}`; state which is the embedding with `output = \"...\"` \
                  in {}",
                 path.display(),
                 names.len(),
@@ -187,8 +184,8 @@ fn adopt(
         ..Preprocessing::default()
     };
     if let Some(affine) = &normalisation {
-        if said.preprocessing.mean.is_some() || said.preprocessing.std.is_some() {
-            let reason = "the sidecar says mean or std, but the network normalises by itself";
+        if sidecar.preprocessing.mean.is_some() || sidecar.preprocessing.std.is_some() {
+            let reason = "the sidecar has mean or std, but the network normalises by itself";
             return Err(Error::malformed("sidecar", reason));
         }
         assumed = assumed.normalised_by(affine)?;
@@ -197,16 +194,17 @@ fn adopt(
             "the network normalises by itself: taken as mean {mean:?}, std {std:?} of pixels in 0..1"
         ));
     }
-    let preprocessing = said.preprocessing.over(assumed);
+    let preprocessing = sidecar.preprocessing.over(assumed);
     preprocessing.check()?;
-    if said.preprocessing.is_empty() {
+    if sidecar.preprocessing.is_empty() {
         warnings.push(format!(
-            "{} says nothing of its pre-processing: assuming {preprocessing}; \
-             {} can say otherwise",
+            "{} does not state its pre-processing: assuming {preprocessing}; \
+             {} can state another",
             path.display(),
             path.with_extension("toml").display(),
         ));
     }
+    // 0 if the output is no embedding, which `fits` refuses.
     let dim = dim(&network).unwrap_or(0);
     let metadata = ModelMetadata {
         version: metadata::VERSION,
@@ -216,9 +214,9 @@ fn adopt(
             dim,
             metric: Metric::Cosine,
         },
-        net: said.net,
+        net: sidecar.net,
         space: None,
-        weights: said.weights,
+        weights: sidecar.weights,
         thresholds: Vec::new(),
         quantisation: None,
         self_test: None,
@@ -226,7 +224,7 @@ fn adopt(
     Ok((network, metadata))
 }
 
-/// Networks that end in `[N, D, 1, 1]` get their embedding flattened.
+/// Flattens the embedding of a network that ends in `[N, D, 1, 1]`.
 fn flat_output(mut graph: Graph) -> Result<Graph> {
     let output = graph.outputs()[0].clone();
     let rank = graph.value(output.value).fact.shape.len();
@@ -249,7 +247,7 @@ fn flat_output(mut graph: Graph) -> Result<Graph> {
     graph.with_output("flat_embedding")
 }
 
-/// Refuses a network that is no embedder, or not the one its contract tells of.
+/// Refuses a network without an embedding, or that contradicts its metadata.
 fn fits(network: &Graph, metadata: &ModelMetadata) -> Result<()> {
     let malformed = |reason| Err(Error::malformed("model", reason));
     let [channels, height, width] = network.input_size();
@@ -269,7 +267,7 @@ fn fits(network: &Graph, metadata: &ModelMetadata) -> Result<()> {
         Some(dim) => {
             let stated = metadata.embedding.dim;
             malformed(format!(
-                "its embeddings have {dim} numbers, its contract says {stated}"
+                "its embeddings have {dim} numbers, its metadata state {stated}"
             ))
         }
         None => {
@@ -285,8 +283,8 @@ fn fits(network: &Graph, metadata: &ModelMetadata) -> Result<()> {
     }
 }
 
-/// What to know of a model whose metadata no digest vouches for: it was edited, or another tool wrote
-/// it again. Its stated space is left out, because the network in the file may be another one.
+/// The warning for a file with metadata and no digest: it was edited, or written again by another tool. Its
+/// stated space is left out, because the network in the file may be another one.
 fn without_digest(path: &Path, stated: Option<&str>) -> String {
     let space = match stated {
         Some(stated) => format!(
@@ -303,7 +301,7 @@ fn without_digest(path: &Path, stated: Option<&str>) -> String {
     )
 }
 
-/// Numbers in an embedding, if that is what the network gives.
+/// Length of the embedding, if the output is one.
 fn dim(network: &Graph) -> Option<usize> {
     match network.value(network.outputs()[0].value).fact.shape[..] {
         [Dim::Batch, Dim::Fixed(dim)] if dim > 0 => Some(dim),
@@ -311,15 +309,15 @@ fn dim(network: &Graph) -> Option<usize> {
     }
 }
 
-fn size(said: &PreprocessingPart) -> Option<[usize; 2]> {
-    Some([said.height?, said.width?])
+fn size(part: &PreprocessingPart) -> Option<[usize; 2]> {
+    Some([part.height?, part.width?])
 }
 
 /// Identity of an embedding space: the operators in order with their attributes, what each of them
 /// reads, the parameters, which value is the embedding, and the pre-processing. Names do not count.
 ///
-/// Galleries are stamped with it. Operators are hashed as [`Debug`](std::fmt::Debug) shows them, so
-/// a renamed variant or field would make every gallery one of another space: a test pins that form.
+/// Galleries store it. Operators are hashed in their [`Debug`](std::fmt::Debug) form, so renaming a variant or
+/// a field would separate every model from its galleries: a test pins that form.
 #[must_use]
 pub fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
     let mut hash = Sha256::new();

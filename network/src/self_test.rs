@@ -1,20 +1,9 @@
-//! What has to come out of a model, so that a device can prove that it computes what the exporter
-//! did before anybody relies on it.
+//! Self-test of a model: known answers that a device compares with its own results before it is used.
 //!
-//! In a model's [contract](crate::metadata): a few golden crops and, for each, the embedding and,
-//! for a quantised network, checksums of the integers on the way. Any executor is put to the test by
-//! embedding the crops ([`SelfTest::replay`]). There are two levels:
-//!
-//! - [`Level::Exact`], for executors of integers: every checksum is the same, and the embedding
-//!   points in the same direction but for the rounding of the float steps at its end.
-//! - [`Level::Close`], for floats, half floats and float emulations of integers: the embedding's
-//!   cosine to the receipt's is at least the bound that the exporter states.
-//!
-//! An executor of integers whose integers differ is refused, however close its embeddings are: its
-//! error is not rounding, and nobody has measured what it does to other crops.
-//!
-//! The crops are not stored: [`Golden`] draws them. Embeddings are stored as half floats (a cosine
-//! lost to that is below 1e-7), 4 KiB for one of 2048 numbers.
+//! The [metadata](crate::metadata) hold the embeddings of a few golden crops (drawn, not stored) as half floats,
+//! and for a quantised network checksums of its integers. [`SelfTest::replay`] runs an executor on the crops.
+//! [`Level::Exact`] demands equal checksums of integer executors, [`Level::Close`] a cosine of all others. An
+//! integer executor with other integers fails however close its embeddings are: that is no rounding.
 
 mod embeddings;
 mod golden;
@@ -34,72 +23,72 @@ pub const MAX_CROPS: usize = 16;
 /// The most steps with checksums.
 pub const MAX_STEPS: usize = 64;
 
-/// Numbers of embeddings in a receipt, so that it stays below 30 KB in the file; one crop may have
-/// more.
+/// The most numbers of all embeddings, so that the self-test stays below 30 KB in the file; one crop may
+/// have more.
 const NUMBERS: usize = 4 * 2048;
 
-/// What has to come out of a model.
+/// Known answers of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelfTest {
-    /// What goes in.
+    /// The crops.
     pub golden: Golden,
-    /// The embedding of each golden crop, of length one in half floats; `[crops][dim]`.
+    /// The embedding of each golden crop, `[crops][dim]`, of length one, rounded to half floats.
     #[serde(with = "embeddings")]
     pub embeddings: Vec<Vec<f32>>,
-    /// Least cosine to [`Self::embeddings`] that counts as [`Level::Close`], above 0.
+    /// Least cosine to [`Self::embeddings`] for [`Level::Close`], above 0.
     pub close: f64,
-    /// What executors of integers have to reproduce; none for a float network.
+    /// Known answers of integer executors; none for a float network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<Exact>,
 }
 
-/// What executors of integers have to reproduce.
+/// Known answers of integer executors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exact {
-    /// Least cosine of the embedding behind the same integers, above 0.
+    /// Least cosine of the embedding after equal integers, above 0.
     pub cosine: f64,
     /// Checksums, in the order of execution.
     pub steps: Vec<StepChecksums>,
 }
 
-/// What a step has to write.
+/// Known answers of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepChecksums {
     /// Its name in the plan.
     pub name: String,
-    /// [`Checksum`] of what it writes for each golden crop.
+    /// [`Checksum`] of its output for each golden crop.
     pub sums: Vec<Checksum>,
 }
 
-/// The first 64 bits of the SHA-256 of integers: u8 as they stand, `[height, width, channels]`.
+/// The first 64 bits of the SHA-256 of quantised values, u8 `[height, width, channels]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Checksum(u64);
 
-/// How well an executor reproduces a receipt.
+/// How well an executor reproduces the known answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Its embeddings are as close as the exporter demands.
+    /// Its embeddings are within the bound of the exporter.
     Close,
-    /// Its integers are the same.
+    /// Its integers are equal.
     Exact,
 }
 
-/// What an executor makes of the golden crops.
+/// The results of an executor for the golden crops.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TestOutputs {
     /// Embeddings, `[crops, dim]`, of any length.
     pub embeddings: Vec<f32>,
-    /// Checksums of the steps that [`SelfTest::steps`] names, `[crops, steps]`; none from executors
-    /// that compute no integers.
+    /// Checksums of the steps that [`SelfTest::steps`] names, `[crops, steps]`; none from a float
+    /// executor.
     pub sums: Option<Vec<Checksum>>,
 }
 
-/// A receipt that was reproduced, and how well.
+/// The result of a self-test that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Passed {
     /// The level that passed.
@@ -108,21 +97,21 @@ pub struct Passed {
     pub crops: usize,
     /// Steps whose checksums were compared, of each crop.
     pub steps: usize,
-    /// Least cosine of an embedding to the receipt's.
+    /// Least cosine of an embedding to the known answer.
     pub cosine: f64,
-    /// The cosine that was wanted.
+    /// The cosine demanded.
     pub wanted: f64,
 }
 
 impl SelfTest {
-    /// A receipt of what `run` makes of `golden`, with the bound `close`, and `exact` (the cosine
-    /// and the names of the steps whose checksums `run` gives) for a quantised network.
+    /// The self-test with the results of `run` for `golden`, with the bound `close`, and `exact` (the cosine
+    /// and the names of the steps whose checksums `run` returns) for a quantised network.
     ///
     /// `run` gets the crops as [`Golden::crops`] draws them in `size`, height and width.
     ///
     /// # Errors
-    /// Those of `run`; [`Error::Argument`] if what it gives is no receipt: an embedding of zeros, as
-    /// a network that has collapsed gives it, or the wrong number of anything.
+    /// Those of `run`; [`Error::Argument`] for an embedding of zeros (the network has collapsed) or a wrong
+    /// number of embeddings or checksums.
     pub fn make<E: From<Error>>(
         golden: Golden,
         size: [usize; 2],
@@ -132,7 +121,7 @@ impl SelfTest {
     ) -> Result<Self, E> {
         golden.check()?;
         let TestOutputs { embeddings, sums } = run(&golden.crops(size))?;
-        let refuse = |reason: String| Err(Error::Argument(format!("receipt: {reason}")).into());
+        let refuse = |reason: String| Err(Error::Argument(format!("self-test: {reason}")).into());
         let dim = embeddings.len() / golden.count;
         if dim == 0 || !embeddings.len().is_multiple_of(golden.count) {
             let (found, count) = (embeddings.len(), golden.count);
@@ -176,18 +165,16 @@ impl SelfTest {
         Ok(self_test)
     }
 
-    /// The steps whose checksums an executor of integers has to give, in the order of execution.
+    /// Names of the steps whose checksums an integer executor returns, in the order of execution.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = &str> {
         let steps = self.exact.as_ref().map_or(&[][..], |exact| &exact.steps);
         steps.iter().map(|step| step.name.as_str())
     }
 
-    /// Lets `run` embed the golden crops, `[crops, height, width, 3]` RGB, and says how well that
-    /// agrees.
+    /// Runs the golden crops, `[crops, height, width, 3]` RGB, through `run` and compares the results.
     ///
     /// # Errors
-    /// Those of `run`; [`Error::NotReproduced`] naming the first crop and step that differ, with
-    /// what was found and what was wanted.
+    /// Those of `run`; [`Error::NotReproduced`] with the first crop and step that differ.
     pub fn replay<E: From<Error>>(
         &self,
         size: [usize; 2],
@@ -235,12 +222,12 @@ impl SelfTest {
         })
     }
 
-    /// Refuses a receipt that nothing could reproduce, or that everything would.
+    /// Refuses a self-test that no executor could pass, or every executor would.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with what was found and what was wanted.
+    /// [`Error::Malformed`] with the value found and the value wanted.
     pub fn check(&self, dim: usize) -> Result<()> {
-        let malformed = |reason: String| Err(Error::malformed("receipt", reason));
+        let malformed = |reason: String| Err(Error::malformed("self-test", reason));
         self.golden.check()?;
         let count = self.golden.count;
         if self.embeddings.len() != count {
@@ -295,8 +282,7 @@ impl SelfTest {
 }
 
 impl Exact {
-    /// Compares the checksums `[crops, steps]`. Steps come first: the first one that differs is
-    /// where the error is.
+    /// Compares the checksums `[crops, steps]`, step by step: the first that differs has the error.
     fn compare(&self, crops: usize, found: &[Checksum]) -> Result<()> {
         let count = self.steps.len();
         if found.len() != count * crops {
@@ -326,8 +312,8 @@ impl Exact {
 }
 
 impl Golden {
-    /// As many golden crops as a receipt of embeddings of `dim` numbers has room for: four up to
-    /// 2048 numbers.
+    /// As many golden crops as fit into a self-test with embeddings of `dim` numbers: four up to 2048
+    /// numbers.
     #[must_use]
     pub fn for_dim(dim: usize) -> Self {
         Self {
@@ -338,7 +324,7 @@ impl Golden {
 }
 
 impl Checksum {
-    /// The checksum of what a step writes for one crop.
+    /// The checksum of the output of a step for one crop.
     #[must_use]
     pub fn of(integers: &[u8]) -> Self {
         let digest = Sha256::digest(integers);
@@ -393,7 +379,7 @@ impl std::fmt::Display for Passed {
         if *level == Level::Exact {
             write!(f, "checksums of {steps} steps equal, ")?;
         }
-        // Towards the unfavourable side, so that what is printed was reached.
+        // Rounded down, so that the printed cosine was reached.
         let cosine = (cosine * 1e8).floor() / 1e8;
         write!(f, "cosine at least {cosine:.8}, wanted {wanted}")
     }

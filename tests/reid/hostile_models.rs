@@ -282,5 +282,5 @@ fn a_contract_that_does_not_fit_is_refused() {
     // Two that say how, and may not agree.
     write_with(&metadata(), &path);
     folder.file("figures.toml", "net = \"other\"\n");
-    refused(&path, &["figures.toml", "carries its own contract"]);
+    refused(&path, &["figures.toml", "has its own metadata"]);
 }

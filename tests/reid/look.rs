@@ -257,7 +257,7 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
     assert_eq!(report["bytes"], bytes);
     let note = report["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.contains("says nothing of its pre-processing"),
+        note.contains("does not state its pre-processing"),
         "{note}"
     );
 

@@ -221,7 +221,7 @@ fn a_changed_file_is_refused_by_its_sha256() {
         (
             "the key of the digest",
             find(DIGEST_KEY),
-            "states no sha256 of itself",
+            "but no digest under",
         ),
         ("the key of the metadata", find(METADATA_KEY), digest),
     ] {
@@ -255,7 +255,7 @@ fn a_self_test_that_contradicts_the_metadata_is_refused() {
     let cut = format!("{}{}", &json[..row], &json[row + 8..]);
     for (name, json, why) in [
         ("NaN", nan, "golden crop 0 has length NaN"),
-        ("huge", huge, "size of the contract in bytes is"),
+        ("huge", huge, "size of the model metadata in bytes is"),
         ("one more", one_more, "3 embeddings for 4 golden crops"),
         ("a crowd", larger, "3000000000 golden crops, wanted 1 to 16"),
         ("what passes always", certain, "a cosine of at least -1"),

@@ -1,4 +1,4 @@
-//! What a person says of a model that says nothing of itself: `MODEL.toml` beside `MODEL.onnx`.
+//! Metadata for models without: `MODEL.toml` beside `MODEL.onnx`.
 
 use std::path::Path;
 
@@ -32,10 +32,10 @@ pub struct Sidecar {
     /// Name of the output that holds the embedding.
     #[serde(default)]
     pub output: Option<String>,
-    /// The architecture, for people.
+    /// The architecture, for reports.
     #[serde(default)]
     pub net: Option<String>,
-    /// What differs from the defaults.
+    /// Pre-processing that differs from the defaults.
     #[serde(default)]
     pub preprocessing: PreprocessingPart,
     /// Where the weights come from.
@@ -43,7 +43,7 @@ pub struct Sidecar {
     pub weights: WeightsOrigin,
 }
 
-/// Parts of a [`Preprocessing`], each of which overrides what is assumed otherwise.
+/// Parts of a [`Preprocessing`]; each overrides the value assumed otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -68,7 +68,7 @@ impl Sidecar {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         toml::from_str(&text).map_err(|error| {
-            // What the error displays is several lines with an arrow; ours are one.
+            // The error displays several lines with an arrow; messages here have one line.
             let start = error.span().map_or(0, |span| span.start);
             let line = 1 + text
                 .bytes()
@@ -82,7 +82,7 @@ impl Sidecar {
 }
 
 impl PreprocessingPart {
-    /// `base`, with the parts that are there.
+    /// `base` with these parts replaced.
     #[must_use]
     pub fn over(&self, base: Preprocessing) -> Preprocessing {
         Preprocessing {
@@ -96,7 +96,7 @@ impl PreprocessingPart {
         }
     }
 
-    /// Whether nothing is said.
+    /// Whether no part is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,19 +1,19 @@
-//! Golden crops: pictures that everybody can draw, pixel for pixel.
+//! Golden crops: synthetic test images, drawn from a seed with the same pixels on every device.
 //!
-//! They show nobody. A network is a function of pixels, and whether two executors compute the same
-//! function can be seen on any picture in which it responds: structure at every scale, all colours,
-//! black and white. Whole numbers only, so that no compiler and no device draws another pixel.
+//! Whether two executors compute the same function shows on any image to which the network responds:
+//! structure at every scale, all colours, black and white. No person is needed. All arithmetic is on
+//! integers, so no compiler or device draws another pixel.
 
 use serde::{Deserialize, Serialize};
 
 use super::MAX_CROPS;
 use crate::{Error, Result};
 
-/// Which golden crops.
+/// Seed and number of golden crops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// Names their pixels.
+    /// Determines their pixels.
     pub seed: u32,
     /// How many there are, 1 to [`MAX_CROPS`].
     pub count: usize,
@@ -26,16 +26,14 @@ impl Golden {
         }
         let found = self.count;
         let reason = format!("it has {found} golden crops, wanted 1 to {MAX_CROPS}");
-        Err(Error::malformed("receipt", reason))
+        Err(Error::malformed("self-test", reason))
     }
 
-    /// All crops one behind the other: RGB, `[count, height, width, 3]`, for a network that reads
-    /// `[height, width]`.
+    /// All crops, RGB `[count, height, width, 3]`, for a network that reads `[height, width]`.
     ///
-    /// A sample is the sum of four layers of value noise, whose lattices are a quarter, a sixteenth
-    /// and a sixty-fourth of the height wide, and one pixel: 4/8, 2/8, 1/8 and 1/8 of it. Its
-    /// distance from 128 is then tripled and clipped to 0..=255. Every other crop is driven to black
-    /// and white: a sample below 128 becomes 0, others 255.
+    /// A sample is a weighted sum (4/8, 2/8, 1/8, 1/8) of four layers of value noise, whose lattices are a
+    /// quarter, a sixteenth and a sixty-fourth of the height and one pixel wide. Its distance from 128
+    /// is tripled and clipped to 0..=255. In every other crop a sample below 128 becomes 0, others 255.
     #[must_use]
     pub fn crops(self, [height, width]: [usize; 2]) -> Vec<u8> {
         let mut crops = Vec::with_capacity(self.count * height * width * 3);

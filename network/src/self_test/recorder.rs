@@ -1,13 +1,13 @@
-//! Checksums of what the steps of a plan write, taken while an executor runs.
+//! Checksums of the outputs of the steps of a plan, taken while an executor runs.
 
 use super::{Checksum, TestOutputs};
 use crate::{Error, Result};
 
-/// The most steps that a receipt of a plan has checksums of.
+/// The most steps of a plan with checksums.
 const STEPS: usize = 16;
 
-/// The steps of `exact` that a receipt should have checksums of: up to 16, spread evenly, the last
-/// one among them. What is wrong in a step that is left out shows in the next one.
+/// The steps of `exact` to take checksums of: up to 16, spread evenly, with the last one. An error in a step
+/// between two of them shows in the next.
 #[must_use]
 pub fn checksum_steps(exact: &[String]) -> Vec<String> {
     let once = |name: &&String| exact.iter().filter(|other| other == name).count() == 1;
@@ -17,11 +17,11 @@ pub fn checksum_steps(exact: &[String]) -> Vec<String> {
     chosen.collect()
 }
 
-/// Watches an executor: told what every step writes, it takes the checksums that are wanted.
+/// Takes the checksums of some steps; an executor reports the output of every step to it.
 #[derive(Debug)]
 pub struct ChecksumRecorder {
     crops: usize,
-    /// For each step of the plan: where its checksums go, if they are wanted.
+    /// For each step of the plan the column of its checksums, if they are taken.
     columns: Vec<Option<usize>>,
     /// `[crops, steps]`.
     sums: Vec<Option<Checksum>>,
@@ -29,11 +29,10 @@ pub struct ChecksumRecorder {
 }
 
 impl ChecksumRecorder {
-    /// Watches those of the steps `exact` that are called as in `wanted`, on `crops` crops at once.
+    /// Takes the checksums of the steps in `exact` that are named in `wanted`, for `crops` crops at once.
     ///
     /// # Errors
-    /// [`Error::NotReproduced`] if there is no such step: this program makes another plan of the
-    /// network than the exporter did.
+    /// [`Error::NotReproduced`] if there is no such step: the exporter planned the network differently.
     pub fn new<'a>(
         exact: &[String],
         wanted: impl IntoIterator<Item = &'a str>,
@@ -60,25 +59,25 @@ impl ChecksumRecorder {
         })
     }
 
-    /// Step number `step` has written `codes`, `[crops, height, width, channels]`.
-    pub fn record(&mut self, step: usize, codes: &[u8]) {
+    /// Takes the checksum of the output of step number `step`, quantised `[crops, height, width, channels]`.
+    pub fn record(&mut self, step: usize, values: &[u8]) {
         let Some(Some(column)) = self.columns.get(step) else {
             return;
         };
-        let each = (codes.len() / self.crops.max(1)).max(1);
-        for (crop, codes) in codes.chunks_exact(each).enumerate().take(self.crops) {
-            self.sums[crop * self.steps + column] = Some(Checksum::of(codes));
+        let each = (values.len() / self.crops.max(1)).max(1);
+        for (crop, values) in values.chunks_exact(each).enumerate().take(self.crops) {
+            self.sums[crop * self.steps + column] = Some(Checksum::of(values));
         }
     }
 
-    /// What has come out, embeddings `[crops, dim]` included.
+    /// The results, with the embeddings `[crops, dim]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the executor has not shown a step.
+    /// [`Error::Argument`] if the executor has not reported a step.
     pub fn finish(self, embeddings: Vec<f32>) -> Result<TestOutputs> {
         let sums: Option<Vec<Checksum>> = self.sums.into_iter().collect();
         if sums.is_none() {
-            let reason = "an executor has not shown all steps that a receipt asks for";
+            let reason = "the executor has not reported all steps of the self-test";
             return Err(Error::Argument(reason.to_owned()));
         }
         Ok(TestOutputs { embeddings, sums })
