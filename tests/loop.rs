@@ -9,7 +9,7 @@ use media::clock::CancelToken;
 use media::slot::{Group, Policy, Slot};
 use network::metadata::Preprocessing;
 use runtime::event::{Evidence, Observation, Silent, Sink, State};
-use runtime::gallery::{Gallery, Limits};
+use runtime::gallery::{Gallery, GalleryLimits};
 use runtime::people::People;
 use runtime::people::given::{Format, Given};
 use runtime::pipeline::{Input, Lane, Parts, Pipeline, Settings, Summary, Turn};
@@ -85,9 +85,9 @@ fn play(
 }
 
 fn gallery(retention: Duration) -> Gallery {
-    let limits = Limits {
+    let limits = GalleryLimits {
         retention: Some(retention),
-        ..Limits::default()
+        ..GalleryLimits::default()
     };
     Gallery::in_memory("colours", DIM)
         .unwrap()

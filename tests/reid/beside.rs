@@ -223,10 +223,11 @@ fn every_command_works_beside_a_run_but_those_that_replace_the_file() {
     door.call("undo").succeeds();
 
     let start = Instant::now();
+    let gallery = door.gallery.clone();
     let run = || {
         run_over(&example().clip, &example().boxes)
             .with("--gallery")
-            .with(&door.gallery)
+            .with(&gallery)
     };
     run()
         .fails()
