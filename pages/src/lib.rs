@@ -80,7 +80,7 @@ impl<W: Write> Page<W> {
         Ok(page)
     }
 
-    /// Writes a section of many parts. `class` says how they are laid out: `cards` puts cards side by
+    /// Writes a section of many parts below a title and, if not empty, a note. `class` says how they are laid out: `cards` puts cards side by
     /// side, nothing puts them one below the other.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl<W: Write> Page<W> {
         parts: impl IntoIterator<Item = Markup>,
     ) -> io::Result<()> {
         self.out.write_all(b"<section>")?;
-        self.put(&html! { h2 { (title) } p.quiet { (note) } })?;
+        self.put(&html! { h2 { (title) } @if !note.is_empty() { p.quiet { (note) } } })?;
         write!(self.out, r#"<div class="{class}">"#)?;
         for part in parts {
             self.put(&part)?;

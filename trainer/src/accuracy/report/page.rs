@@ -207,7 +207,7 @@ fn harm(sensitivity: &SensitivityReport, kept: &[String]) -> Markup {
                     @let width = (harm.loss / most).clamp(0.0, 1.0) * 160.0 + 1.0;
                     tr {
                         th { (harm.layer) }
-                        td { (format_args!("{:.2e} ", harm.loss)) span.bar.kept[kept.contains(&harm.layer)] style=(format!("width:{width:.0}px")) {} }
+                        td { span.bar.kept[kept.contains(&harm.layer)] style=(format!("width:{width:.0}px")) {} (format_args!(" {:.2e}", harm.loss)) }
                         td { (fixed(harm.cosine_min, 6)) }
                         td { (fixed(harm.map_drop * 100.0, 2)) }
                     }
@@ -284,7 +284,7 @@ fn thresholds(open_set: &OpenSet) -> Markup {
             }
             div.card {
                 (drawing("large", [640.0, 264.0], "FPIR and FNIR in percent by threshold", &html! {
-                    (plot.axes([6.0, 4.0], "threshold"))
+                    (plot.axes([6.0, 5.0], "threshold"))
                     (plot.line("own", shares(|point| point.fpir)))
                     (plot.line("other", shares(|point| point.fnir)))
                 }))

@@ -217,7 +217,7 @@ fn the_page_is_well_formed_and_holds_every_number_of_the_json() {
     let page = page(&report);
     let words = parsed(&page).unwrap();
     let json: Value = serde_json::from_str(&report.json()).unwrap();
-    assert_eq!(json["schema"], 1);
+    assert_eq!(json["schema"], SCHEMA);
     let mut all = Vec::new();
     numbers(&json, "", &mut all);
     assert!(all.len() > 100, "{}", all.len());
