@@ -149,6 +149,14 @@ pub struct Comparison {
     pub no_errors: Option<String>,
 }
 
+impl Comparison {
+    /// Rank-1, mAP and mINP of the quantised network.
+    #[must_use]
+    pub fn int8_scores(&self) -> [f64; 3] {
+        [self.rank1, self.map, self.minp].map(|score| score.int8.value)
+    }
+}
+
 /// Compares the embeddings of the same crops by two networks.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::data::augment::Augment;
-use crate::data::sampler::Sampler;
+use crate::data::sampler::BatchOptions;
 use crate::nets::Spec;
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -47,7 +47,7 @@ pub struct Recipe {
     /// Augmentation of images.
     pub augment: Augment,
     /// Which images make a batch.
-    pub batch: Batch,
+    pub batch: BatchOptions,
     /// The losses.
     pub loss: Loss,
     /// The optimiser.
@@ -73,16 +73,6 @@ pub struct Input {
     pub mean: [f32; 3],
     /// Each plane is then divided by it.
     pub std: [f32; 3],
-}
-
-/// Which images make a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Batch {
-    /// Persons in a batch, P. 0 takes images in any order instead, `images` of them.
-    pub identities: usize,
-    /// Images of each, K.
-    pub images: usize,
 }
 
 /// The losses: a weighted sum; weight 0 disables a loss.
@@ -234,15 +224,6 @@ impl Default for Input {
     }
 }
 
-impl Default for Batch {
-    fn default() -> Self {
-        Self {
-            identities: 16,
-            images: 4,
-        }
-    }
-}
-
 impl Default for Id {
     fn default() -> Self {
         Self {
@@ -364,24 +345,9 @@ impl Recipe {
         }
     }
 
-    /// How batches are put together.
-    #[must_use]
-    pub fn sampler(&self) -> Sampler {
-        match self.batch {
-            Batch {
-                identities: 0,
-                images,
-            } => Sampler::Shuffled { batch: images },
-            Batch { identities, images } => Sampler::Identities {
-                persons: identities,
-                images,
-            },
-        }
-    }
-
     fn check(&self) -> Result<()> {
         self.augment.check()?;
-        self.sampler().check()?;
+        self.batch.check()?;
         self.schedule.check()?;
         self.preprocessing().check()?;
         let wrong = |reason: String| Err(Error::Argument(reason));

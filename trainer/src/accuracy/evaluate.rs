@@ -4,13 +4,13 @@
 //! of the steps is tested without either.
 
 use network::graph::Graph;
-use retrieval::open_set::{OpenSet, OperatingPoint};
+use retrieval::open_set::OperatingPoint;
 use retrieval::{Embeddings, Label};
 
 use super::budget::BudgetTrial;
 use super::budget::fit_budget;
 use super::collapse::{self, CollapseCheck};
-use super::report::{DropBudget, SensitivityReport};
+use super::report::{DropBudget, Evaluation, SensitivityReport};
 use super::sensitivity::{sensitivity, subset};
 use super::{CompareSettings, Comparison, TestEmbeddings, compare, thresholds};
 use crate::Result;
@@ -44,18 +44,10 @@ pub struct EvaluateOptions {
 pub struct EvaluatedNetwork {
     /// The network.
     pub graph: Graph,
-    /// Comparison with the float network.
-    pub comparison: Comparison,
-    /// Result of the collapse check.
-    pub collapse: CollapseCheck,
-    /// Error rates by threshold.
-    pub open_set: OpenSet,
-    /// The same for the model metadata.
+    /// FPIR and FNIR by threshold, for the model metadata.
     pub thresholds: Vec<OperatingPoint>,
-    /// Sensitivity of the layers, if requested or needed.
-    pub sensitivity: Option<SensitivityReport>,
-    /// Result of the budget, if there is one.
-    pub budget: Option<DropBudget>,
+    /// The results, except for the cost.
+    pub evaluation: Evaluation,
 }
 
 /// A network that was tried.
@@ -138,12 +130,16 @@ pub fn evaluate_quantised(
     let (open_set, thresholds) = thresholds(set, &chosen.embedded)?;
     Ok(EvaluatedNetwork {
         graph: chosen.graph,
-        comparison: chosen.comparison,
-        collapse,
-        open_set,
         thresholds,
-        sensitivity: found,
-        budget,
+        evaluation: Evaluation {
+            retrieval: Some(chosen.comparison.int8_scores()),
+            comparison: Some(chosen.comparison),
+            collapse: Some(collapse),
+            open_set: Some(open_set),
+            sensitivity: found,
+            budget,
+            ..Evaluation::default()
+        },
     })
 }
 
@@ -272,9 +268,25 @@ mod tests {
         assert_eq!(ran.asked, ["abcd"]);
         assert_eq!(evaluated.graph.name(), "abcd");
         // Each query finds the other person of its pair first.
-        assert!((evaluated.comparison.map.drop.value - 0.5).abs() < 1e-6);
-        assert!(evaluated.sensitivity.is_none() && evaluated.budget.is_none());
-        assert!(!evaluated.thresholds.is_empty() && evaluated.collapse.crops == 24);
+        assert!(
+            (evaluated
+                .evaluation
+                .comparison
+                .as_ref()
+                .unwrap()
+                .map
+                .drop
+                .value
+                - 0.5)
+                .abs()
+                < 1e-6
+        );
+        assert!(
+            evaluated.evaluation.sensitivity.is_none() && evaluated.evaluation.budget.is_none()
+        );
+        assert!(
+            !evaluated.thresholds.is_empty() && evaluated.evaluation.collapse.unwrap().crops == 24
+        );
     }
 
     #[test]
@@ -294,15 +306,30 @@ mod tests {
             };
             let ran = run(wanted, embed);
             let evaluated = ran.evaluated.unwrap();
-            let budget = evaluated.budget.unwrap();
+            let budget = evaluated.evaluation.budget.as_ref().unwrap();
             assert_eq!(budget.kept, kept, "{most}");
             assert_eq!(evaluated.graph.name(), name, "{most}");
-            assert!(evaluated.comparison.map.drop.value <= most, "{most}");
+            assert!(
+                evaluated
+                    .evaluation
+                    .comparison
+                    .as_ref()
+                    .unwrap()
+                    .map
+                    .drop
+                    .value
+                    <= most,
+                "{most}"
+            );
             assert_eq!(budget.trials[0].kept, 0, "{most}");
             // What was evaluated with all of them quantised is not computed again.
             let whole = ran.asked.iter().filter(|name| *name == "abcd").count();
             assert_eq!(whole, 1, "{most}: {:?}", ran.asked);
-            assert_eq!(evaluated.sensitivity.is_some(), !kept.is_empty(), "{most}");
+            assert_eq!(
+                evaluated.evaluation.sensitivity.is_some(),
+                !kept.is_empty(),
+                "{most}"
+            );
         }
     }
 
@@ -316,7 +343,7 @@ mod tests {
         let ran = run(wanted, embed);
         let evaluated = ran.evaluated.unwrap();
         assert_eq!(ran.asked, ["abcd", "a", "b", "c", "d"]);
-        let found = evaluated.sensitivity.unwrap();
+        let found = evaluated.evaluation.sensitivity.unwrap();
         assert_eq!(found.crops, 24);
         let order: Vec<&str> = found.layers.iter().map(|harm| &*harm.layer).collect();
         assert_eq!(order, ["b", "c", "d", "a"]);

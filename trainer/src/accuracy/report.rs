@@ -37,30 +37,41 @@ pub struct AccuracyReport {
     /// The file that was written.
     pub file: String,
     /// Settings of the quantiser as text: scheme, layout, calibration, each with its value.
-    pub settings: Vec<(String, String)>,
-    /// The float network.
-    pub before: PrecisionCost,
-    /// The network that was written.
-    pub after: PrecisionCost,
+    pub settings: Settings,
     /// Bytes of the file that was written.
     pub file_bytes: Option<u64>,
-    /// Result of the collapse check.
-    pub collapse: Option<CollapseCheck>,
-    /// Comparison with the float network.
-    pub comparison: Option<Comparison>,
-    /// Error rates by threshold of the network that was written, as in its metadata.
-    pub open_set: Option<OpenSet>,
-    /// What was done to stay within a budget.
-    pub budget: Option<DropBudget>,
-    /// Which layer alone costs how much.
-    pub sensitivity: Option<SensitivityReport>,
+    /// Results of the evaluation.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
     /// Every value that was quantised, in the order of the network.
     pub layers: Vec<LayerReport>,
-    /// Notes for the reader, one sentence for each.
-    pub notes: Vec<String>,
 }
 
-/// MixedPrecision precision; see [`super::budget`].
+/// Results of the evaluation of an export. What was not requested is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Comparison with the float network.
+    pub comparison: Option<Comparison>,
+    /// Result of the collapse check.
+    pub collapse: Option<CollapseCheck>,
+    /// Rank-1, mAP and mINP of the written network, 0 to 1.
+    pub retrieval: Option<[f64; 3]>,
+    /// FPIR and FNIR of the written network by threshold, as in its metadata.
+    pub open_set: Option<OpenSet>,
+    /// The trials and result of the budget.
+    pub budget: Option<DropBudget>,
+    /// Sensitivity of the layers.
+    pub sensitivity: Option<SensitivityReport>,
+    /// Cost of the float network.
+    pub before: PrecisionCost,
+    /// Cost of the written network.
+    pub after: PrecisionCost,
+}
+
+/// Settings as text, each with its value.
+pub type Settings = Vec<(String, String)>;
+
+/// Mixed precision; see [`super::budget`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DropBudget {
     /// What mAP was allowed to drop by.
@@ -112,16 +123,15 @@ pub struct LayerReport {
 }
 
 impl AccuracyReport {
-    /// A report in which nothing is known but the network and the file.
+    /// A report with these results; the other fields are empty.
     #[must_use]
-    pub fn new(net: &str, file: &str, before: PrecisionCost, after: PrecisionCost) -> Self {
+    pub fn new(net: &str, file: &str, evaluation: Evaluation) -> Self {
         Self {
             schema: SCHEMA,
             program: concat!("trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
             net: net.to_owned(),
             file: file.to_owned(),
-            before,
-            after,
+            evaluation,
             ..Self::default()
         }
     }

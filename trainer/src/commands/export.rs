@@ -13,6 +13,7 @@ use media::pictures::PassedOver;
 use network::metadata::{self, Quantisation, WeightsOrigin};
 use serde::Serialize;
 use trainer::accuracy::evaluate::Quantiser;
+use trainer::accuracy::report::Evaluation;
 use trainer::checkpoint::{NetInfo, default_preprocessing};
 use trainer::data::dataset::pictures_below;
 use trainer::export::int8::{calibrate_on, split};
@@ -25,7 +26,7 @@ use trainer::import::{ImportReport, Overrides};
 use trainer::load::{self, OpenedNet};
 use trainer::nets::{self, Neck, Spec};
 
-use self::accuracy::{AccuracyArgs, Measured, QuantiserReport};
+use self::accuracy::AccuracyArgs;
 use super::NetworkArgs;
 use super::stages::Stages;
 
@@ -145,7 +146,7 @@ struct Report {
     folding: Option<EmbeddingDifference>,
     verified: Option<EmbeddingDifference>,
     quantised: Option<Quantising>,
-    accuracy: Measured,
+    accuracy: Evaluation,
 }
 
 /// The quantisation of an export.
@@ -194,11 +195,10 @@ impl Export {
         // The metadata are complete.
         exported.add_self_test()?;
         exported.write(&self.out)?;
-        let quantiser = quantised
-            .as_ref()
-            .map_or_else(QuantiserReport::default, |quantised| {
-                layers::report_of(&exported.graph, &quantised.record, quantised.images)
-            });
+        let quantiser = quantised.as_ref();
+        let quantiser = quantiser.map(|quantised| {
+            layers::report_of(&exported.graph, &quantised.record, quantised.images)
+        });
         self.accuracy
             .write(&exported, &self.out, &accuracy, quantiser)?;
         let report = Report {
@@ -241,12 +241,12 @@ impl Export {
         if let Some(quantised) = &report.quantised {
             lines.extend(quantised.lines());
         }
-        lines.extend(report.accuracy.text());
+        lines.extend(accuracy::text(&report.accuracy));
         cli::lines(lines)
     }
 
     /// Compares a quantised network with the float one at `path`.
-    fn compare_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Measured> {
+    fn compare_against(&self, path: &Path, exported: &mut Exported) -> anyhow::Result<Evaluation> {
         anyhow::ensure!(
             exported.metadata.quantisation.is_some(),
             "{}: it is not quantised: --against compares a quantised network with its float network",
@@ -328,7 +328,7 @@ impl Int8 {
         &self,
         exported: &mut Exported,
         accuracy: &AccuracyArgs,
-    ) -> anyhow::Result<(Option<Quantising>, Measured)> {
+    ) -> anyhow::Result<(Option<Quantising>, Evaluation)> {
         let Some(folder) = self.calib.as_ref().filter(|_| self.quantize) else {
             return Ok((None, accuracy.run(exported, None, &[])?));
         };
@@ -414,7 +414,7 @@ impl Int8 {
             Some(gap)
         };
         let record = records
-            .remove(found.kept())
+            .remove(found.budget.as_ref().map_or(&[][..], |budget| &budget.kept))
             .expect("the written network was quantised");
         exported.metadata.quantisation = Some(Quantisation {
             scheme: self.scheme,

@@ -10,72 +10,66 @@ use synth::random::Draw;
 /// The most images of a batch.
 const MAX_BATCH: usize = 1 << 16;
 
-/// How the images of a batch are chosen.
+/// Which images make a batch; the `[batch]` table of a recipe.
+///
+/// With `identities` P above 0, a batch has K images of each of P persons, as batch-hard triplets need:
+/// `RandomIdentitySampler` in `data/samplers/triplet_sampler.py` of
+/// <https://github.com/michuanhaohao/reid-strong-baseline>. The images of a person are shuffled and cut
+/// into groups of K (a person with fewer images is drawn K times with replacement); P persons at a time
+/// give their next group, until fewer than P persons have one.
+///
+/// With 0 each image is used once, in random order. The last batch takes the rest, unless that is one
+/// image, which has no variance for a BatchNorm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
-pub enum Sampler {
-    /// P persons, K images of each: what batch-hard triplets need. As `RandomIdentitySampler` in
-    /// `data/samplers/triplet_sampler.py` of
-    /// <https://github.com/michuanhaohao/reid-strong-baseline> has it: the images of a person are
-    /// shuffled and cut into groups of K (what is left over waits for another epoch; who has fewer
-    /// than K images is drawn K times with replacement), then P persons at a time, each giving up
-    /// its next group, until fewer than P persons have one.
-    Identities {
-        /// P, at least 1.
-        persons: usize,
-        /// K, at least 1.
-        images: usize,
-    },
-    /// Every image once, for training without triplets. The last batch takes what is left, unless
-    /// that is one image, which has no variance for a BatchNorm: it waits for another epoch.
-    Shuffled {
-        /// Images of a batch, at least 2.
-        batch: usize,
-    },
+#[serde(default)]
+pub struct BatchOptions {
+    /// Persons in a batch, P; 0 for images in any order.
+    pub identities: usize,
+    /// Images of each person, K; without persons the images of the batch, at least 2.
+    pub images: usize,
 }
 
-impl Default for Sampler {
-    /// 16 persons, 4 images of each: the paper's.
+impl Default for BatchOptions {
+    /// Those of the paper.
     fn default() -> Self {
-        Self::Identities {
-            persons: 16,
+        Self {
+            identities: 16,
             images: 4,
         }
     }
 }
 
-impl Sampler {
+impl BatchOptions {
     /// # Errors
-    /// [`Error::Argument`] naming the first setting out of its range.
+    /// [`Error::Argument`](crate::Error::Argument) with the size of the batch, if it is out of range.
     pub fn check(&self) -> Result<()> {
-        let (size, least) = match *self {
-            Self::Identities { persons, images } => (persons.saturating_mul(images), 1),
-            Self::Shuffled { batch } => (batch, 2),
+        let Self { identities, images } = *self;
+        let (of, size, least) = match identities {
+            0 => (images.to_string(), images, 2),
+            _ => {
+                let size = identities.saturating_mul(images);
+                (format!("{identities} persons x {images}"), size, 1)
+            }
         };
-        if (least..=MAX_BATCH).contains(&size) {
-            return Ok(());
-        }
-        let of = match self {
-            Self::Identities { persons, images } => format!("{persons} persons x {images}"),
-            Self::Shuffled { batch } => batch.to_string(),
-        };
-        Err(Error::Argument(format!(
+        ensure!(
+            (least..=MAX_BATCH).contains(&size),
             "a batch of {of} images, wanted {least} to {MAX_BATCH}"
-        )))
+        );
+        Ok(())
     }
 
     /// The batches of epoch `epoch` (from 0 on) as indices of images, whose classes (persons) are
     /// `classes`.
     ///
     /// # Errors
-    /// As [`Sampler::check`]; [`Error::Argument`] if there are too few persons or images for one
+    /// As [`BatchOptions::check`]; [`Error::Argument`] if there are too few persons or images for one
     /// batch.
     pub fn batches(&self, classes: &[i64], seed: u64, epoch: u64) -> Result<Vec<Vec<usize>>> {
         self.check()?;
         let mut draw = Draw::new(seed, "sample", &[epoch]);
-        match *self {
-            Self::Identities { persons, images } => identities(classes, persons, images, &mut draw),
-            Self::Shuffled { batch } => shuffled(classes.len(), batch, &mut draw),
+        match self.identities {
+            0 => shuffled(classes.len(), self.images, &mut draw),
+            persons => identities(classes, persons, self.images, &mut draw),
         }
     }
 }
@@ -144,6 +138,13 @@ mod tests {
 
     use super::*;
 
+    fn shuffling(images: usize) -> BatchOptions {
+        BatchOptions {
+            identities: 0,
+            images,
+        }
+    }
+
     /// Classes of persons with so many images each, in turn as long as they last.
     fn classes(counts: &[usize]) -> Vec<i64> {
         let most = counts.iter().max().copied().unwrap_or(0);
@@ -168,8 +169,8 @@ mod tests {
         for (name, counts, p, k) in cases {
             let classes = classes(counts);
             for epoch in 0..20 {
-                let sampler = Sampler::Identities {
-                    persons: p,
+                let sampler = BatchOptions {
+                    identities: p,
                     images: k,
                 };
                 let batches = sampler.batches(&classes, 1, epoch).unwrap();
@@ -208,7 +209,7 @@ mod tests {
         // 751 persons of 2 to 72 images, as in Market-1501.
         let counts: Vec<usize> = (0..751).map(|i| 2 + i * i % 71).collect();
         let classes = classes(&counts);
-        let batches = Sampler::default().batches(&classes, 5, 0).unwrap();
+        let batches = BatchOptions::default().batches(&classes, 5, 0).unwrap();
         let shown: BTreeSet<i64> = batches.iter().flatten().map(|&i| classes[i]).collect();
         // Who has one group may be left over, but hardly ever: P - 1 at the most are.
         assert!(shown.len() > 751 - 16, "{}", shown.len());
@@ -221,11 +222,11 @@ mod tests {
     fn epochs_are_named_by_seed_and_number() {
         let classes = classes(&[8; 12]);
         let kinds = [
-            Sampler::Identities {
-                persons: 4,
+            BatchOptions {
+                identities: 4,
                 images: 2,
             },
-            Sampler::Shuffled { batch: 8 },
+            shuffling(8),
         ];
         for sampler in kinds {
             let first = sampler.batches(&classes, 1, 0).unwrap();
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn plain_batches_have_every_image_once() {
         let lengths = |count: usize| {
-            let batches = Sampler::Shuffled { batch: 4 }.batches(&vec![0; count], 1, 0);
+            let batches = shuffling(4).batches(&vec![0; count], 1, 0);
             let batches = batches.unwrap();
             let all: BTreeSet<usize> = batches.iter().flatten().copied().collect();
             assert_eq!(all.len(), batches.iter().map(Vec::len).sum::<usize>());
@@ -255,28 +256,24 @@ mod tests {
     fn what_makes_no_batch_is_refused() {
         let cases = [
             (
-                "kind = \"identities\"\npersons = 0\nimages = 4",
-                "0 persons x 4 images, wanted 1 to",
+                "identities = 4\nimages = 0",
+                "4 persons x 0 images, wanted 1 to",
             ),
+            ("identities = 16\nimages = 9999999", "wanted 1 to"),
             (
-                "kind = \"identities\"\npersons = 16\nimages = 9999999",
-                "wanted 1 to",
-            ),
-            (
-                "kind = \"shuffled\"\nbatch = 1",
+                "identities = 0\nimages = 1",
                 "a batch of 1 images, wanted 2 to",
             ),
             (
-                "kind = \"identities\"\npersons = 4\nimages = 4",
+                "identities = 4\nimages = 4",
                 "3 persons to train with, a batch wants 4",
             ),
         ];
         for (text, wanted) in cases {
-            let sampler: Sampler = toml::from_str(text).unwrap();
+            let sampler: BatchOptions = toml::from_str(text).unwrap();
             let error = sampler.batches(&[0, 1, 2], 1, 0).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(Sampler::Shuffled { batch: 2 }.batches(&[1], 1, 0).is_err());
-        assert!(toml::from_str::<Sampler>("kind = \"shuffled\"\nbatch = 2\nk = 1").is_err());
+        assert!(shuffling(2).batches(&[1], 1, 0).is_err());
     }
 }

@@ -85,7 +85,6 @@ pub fn train(
 ) -> Result<(Net, NetInfo)> {
     check(recipe, set)?;
     let (labels, classes) = set.classes();
-    let sampler = recipe.sampler();
     let mut info = start.info;
     let preprocessing = info.preprocessing;
     let mut learner = Learner::new(
@@ -113,7 +112,9 @@ pub fn train(
 
     for epoch in info.epoch + 1..=recipe.schedule.epochs {
         let work = EpochPlan {
-            batches: sampler.batches(photos.labels(), recipe.seed, u64::from(epoch))?,
+            batches: recipe
+                .batch
+                .batches(photos.labels(), recipe.seed, u64::from(epoch))?,
             augment: recipe.augment,
             seed: recipe.seed,
             epoch: u64::from(epoch),
@@ -176,11 +177,7 @@ pub fn check(recipe: &Recipe, set: &Dataset) -> Result<()> {
         return Err(Error::Argument(reason.to_owned()));
     }
     let (labels, classes) = set.classes();
-    if recipe
-        .sampler()
-        .batches(&labels, recipe.seed, 1)?
-        .is_empty()
-    {
+    if recipe.batch.batches(&labels, recipe.seed, 1)?.is_empty() {
         bail!(
             "{} images of {classes} persons in {} make no batch",
             labels.len(),

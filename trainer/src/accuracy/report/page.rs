@@ -25,17 +25,20 @@ pub(super) fn write(
     out: impl Write,
 ) -> io::Result<()> {
     let mut page = Page::new(out, cli::printable, &header(report))?;
-    let (comparison, budget) = (report.comparison.as_ref(), report.budget.as_ref());
+    let (comparison, budget) = (
+        report.evaluation.comparison.as_ref(),
+        report.evaluation.budget.as_ref(),
+    );
     let kept = budget.map_or(&[][..], |budget| &budget.kept);
-    let sensitivity = report.sensitivity.as_ref();
+    let sensitivity = report.evaluation.sensitivity.as_ref();
     let parts = [
         comparison.map(retrieval),
         comparison.map(rates),
         budget.map(mixture),
         sensitivity.map(|sensitivity| harm(sensitivity, kept)),
         Some(size(report)),
-        report.collapse.as_ref().map(collapse),
-        report.open_set.as_ref().map(thresholds),
+        report.evaluation.collapse.as_ref().map(collapse),
+        report.evaluation.open_set.as_ref().map(thresholds),
         (!report.layers.is_empty()).then(|| layers(&report.layers)),
         comparison.map(|comparison| worst(comparison, open)),
         (!report.command.is_empty() || !report.seeds.is_empty()).then(|| repeat(report)),
@@ -52,7 +55,7 @@ pub(super) fn write(
 /// What was written, and what came of it in a few numbers.
 fn header(report: &AccuracyReport) -> Header<'_> {
     let mut tiles = Vec::new();
-    if let Some(comparison) = &report.comparison {
+    if let Some(comparison) = &report.evaluation.comparison {
         let map = comparison.map;
         tiles.push((percent(map.int8.value, 2), "mAP"));
         tiles.push((fixed(map.drop.value * 100.0, 2), "points of mAP lost"));
@@ -62,13 +65,14 @@ fn header(report: &AccuracyReport) -> Header<'_> {
             tiles.push((change, "relative change of FNMR"));
         }
     }
-    let smaller = report.before.bytes as f64 / report.after.bytes.max(1) as f64;
+    let smaller =
+        report.evaluation.before.bytes as f64 / report.evaluation.after.bytes.max(1) as f64;
     tiles.push((format!("{smaller:.2} ×"), "smaller"));
     let facts = report.settings.iter();
     Header {
         title: &report.net,
         subject: report.file.clone(),
-        alerts: report.notes.clone(),
+        alerts: Vec::new(),
         tiles,
         facts: facts
             .map(|(name, value)| (&**name, value.clone()))
@@ -218,7 +222,7 @@ fn harm(sensitivity: &SensitivityReport, kept: &[String]) -> Markup {
 }
 
 fn size(report: &AccuracyReport) -> Markup {
-    let prices = [report.before, report.after];
+    let prices = [report.evaluation.before, report.evaluation.after];
     let row = |what: &str, of: fn(&PrecisionCost) -> u64| {
         html! { tr { th { (what) } @for price in &prices { td { (Thousands(of(price))) } } } }
     };

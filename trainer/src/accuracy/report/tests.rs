@@ -68,13 +68,7 @@ fn report() -> AccuracyReport {
         weights: layer.weights,
         ..LayerReport::default()
     };
-    AccuracyReport {
-        command: ["trainer", "export", "--eval", "my crops", "it's"]
-            .map(str::to_owned)
-            .to_vec(),
-        seeds: vec![("bootstrap".to_owned(), 17), ("calibration".to_owned(), 23)],
-        settings: vec![("Scheme".to_owned(), HOSTILE.to_owned())],
-        file_bytes: Some(24_990_001),
+    let evaluation = Evaluation {
         collapse: Some(CollapseCheck {
             crops: 613,
             different_persons: FloatAndInt8 {
@@ -121,9 +115,19 @@ fn report() -> AccuracyReport {
             crops: 256,
             layers: vec![harm("conv1", 0.0321), harm(HOSTILE, 0.000_45)],
         }),
+        before,
+        after,
+        ..Evaluation::default()
+    };
+    AccuracyReport {
+        command: ["trainer", "export", "--eval", "my crops", "it's"]
+            .map(str::to_owned)
+            .to_vec(),
+        seeds: vec![("bootstrap".to_owned(), 17), ("calibration".to_owned(), 23)],
+        settings: vec![("Scheme".to_owned(), HOSTILE.to_owned())],
+        file_bytes: Some(24_990_001),
         layers: vec![kept, layer],
-        notes: vec!["few images <of> few people".to_owned()],
-        ..AccuracyReport::new("resnet50", "out/person.onnx", before, after)
+        ..AccuracyReport::new("resnet50", "out/person.onnx", evaluation)
     }
 }
 
@@ -265,7 +269,6 @@ fn the_page_is_well_formed_and_holds_every_number_of_the_json() {
         "0001_c2s1_000000_00.jpg",
         r"trainer export --eval 'my crops' 'it'\''s'",
         "bootstrap 17, calibration 23",
-        "few images &lt;of&gt; few people",
         "1 layer stays float",
     ] {
         assert!(page.contains(wanted), "{wanted}");
@@ -287,19 +290,11 @@ fn the_page_fetches_nothing_and_runs_nothing() {
 
 #[test]
 fn what_is_not_known_is_left_out() {
-    let price = PrecisionCost {
-        layers: 0,
-        layers_float: 0,
-        macs: 0,
-        macs_float: 0,
-        bytes: 0,
-        bytes_float: 0,
-    };
-    let least = AccuracyReport::new("net", "x.onnx", price, price);
+    let least = AccuracyReport::new("net", "x.onnx", Evaluation::default());
     parsed(&page(&least)).unwrap();
     for absent in [
         "Retrieval",
-        "SensitivityReport",
+        "Sensitivity",
         "Layers",
         "Repeat this export",
         "NaN",
@@ -308,7 +303,7 @@ fn what_is_not_known_is_left_out() {
     }
     // Without error rates the page says why, and a crop that is gone is no error.
     let mut report = report();
-    let comparison = report.comparison.as_mut().unwrap();
+    let comparison = report.evaluation.comparison.as_mut().unwrap();
     (comparison.errors, comparison.no_errors) = (None, Some("too few pairs".to_owned()));
     let page = report.html(|path| Err(Error::file(path, "gone")));
     parsed(&page).unwrap();

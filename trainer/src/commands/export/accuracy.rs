@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use network::graph::Graph;
-use retrieval::open_set::OpenSet;
 use retrieval::{Embeddings, Labelled, Metric, metrics};
-use serde::Serialize;
 use trainer::accuracy::bootstrap::{Bootstrap, Interval};
 use trainer::accuracy::budget::PrecisionCost;
-use trainer::accuracy::collapse::{self, CollapseCheck};
-use trainer::accuracy::evaluate::{
-    EvaluateOptions, EvaluatedNetwork, Quantiser, evaluate_quantised,
-};
-use trainer::accuracy::report::{AccuracyReport, DropBudget, LayerReport, SensitivityReport};
+use trainer::accuracy::collapse;
+use trainer::accuracy::evaluate::{EvaluateOptions, Quantiser, evaluate_quantised};
+use trainer::accuracy::report::{AccuracyReport, Evaluation, LayerReport, Settings};
 use trainer::accuracy::{CompareSettings, Comparison, TestEmbeddings, embed, thresholds};
 use trainer::data::dataset::{Dataset, DatasetOptions, Image};
 use trainer::export::Exported;
@@ -58,33 +54,6 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "wanted a share of 0 to 1, for example 0.003".to_owned())
 }
 
-/// Results of the evaluation, for the summary of the export.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Measured {
-    comparison: Option<Comparison>,
-    collapse: Option<CollapseCheck>,
-    /// Rank-1, mAP and mINP of the network that was written.
-    retrieval: Option<[f64; 3]>,
-    open_set: Option<OpenSet>,
-    budget: Option<DropBudget>,
-    sensitivity: Option<SensitivityReport>,
-    before: PrecisionCost,
-    after: PrecisionCost,
-}
-
-/// The quantiser's part of the report.
-#[derive(Debug, Default)]
-pub(super) struct QuantiserReport {
-    /// Settings as text.
-    pub(super) settings: Vec<(String, String)>,
-    /// Seeds and their purpose.
-    pub(super) seeds: Vec<(String, u64)>,
-    /// Each scale.
-    pub(super) layers: Vec<LayerReport>,
-    /// Sentences for the reader.
-    pub(super) notes: Vec<String>,
-}
-
 impl AccuracyArgs {
     /// Evaluates the network before it is written. With a quantiser, `exported` becomes the quantised
     /// network, which is compared with the float one on `--eval`, or else passes the collapse check on
@@ -94,15 +63,15 @@ impl AccuracyArgs {
         exported: &mut Exported,
         quantiser: Option<Quantiser<'_>>,
         images: &[PathBuf],
-    ) -> anyhow::Result<Measured> {
+    ) -> anyhow::Result<Evaluation> {
         if quantiser.is_none() && (self.sensitivity || self.max_map_drop.is_some()) {
             bail!("--sensitivity and --max-map-drop need --quantize");
         }
         let before = PrecisionCost::of(&exported.graph);
-        let mut found = Measured {
+        let mut found = Evaluation {
             before,
             after: before,
-            ..Measured::default()
+            ..Evaluation::default()
         };
         let preprocessing = exported.metadata.preprocessing;
         let embed = |graph: &Graph, images: &[Image]| {
@@ -144,25 +113,14 @@ impl AccuracyArgs {
                     sensitivity: self.sensitivity,
                     max_map_drop: self.max_map_drop,
                 };
-                let judged = evaluate_quantised(&set, &exported.graph, quantiser, embed, wanted)?;
-                let EvaluatedNetwork {
-                    graph,
-                    comparison,
-                    collapse,
-                    open_set,
-                    thresholds,
-                    sensitivity,
-                    budget,
-                } = judged;
-                exported.graph = graph;
-                exported.metadata.thresholds = thresholds;
-                let of = [&comparison.rank1, &comparison.map, &comparison.minp];
-                found.retrieval = Some(of.map(|compared| compared.int8.value));
-                found.comparison = Some(comparison);
-                found.collapse = Some(collapse);
-                found.open_set = Some(open_set);
-                found.sensitivity = sensitivity;
-                found.budget = budget;
+                let evaluated =
+                    evaluate_quantised(&set, &exported.graph, quantiser, embed, wanted)?;
+                exported.graph = evaluated.graph;
+                exported.metadata.thresholds = evaluated.thresholds;
+                found = Evaluation {
+                    before,
+                    ..evaluated.evaluation
+                };
             }
         }
         found.after = PrecisionCost::of(&exported.graph);
@@ -184,37 +142,28 @@ impl AccuracyArgs {
         &self,
         exported: &Exported,
         out: &Path,
-        found: &Measured,
-        quantiser: QuantiserReport,
+        evaluation: &Evaluation,
+        quantiser: Option<(Settings, Vec<LayerReport>)>,
     ) -> anyhow::Result<()> {
         let Some(folder) = &self.report else {
             return Ok(());
         };
         let net = exported.metadata.net.as_deref().unwrap_or("network");
-        let mut report =
-            AccuracyReport::new(net, &out.display().to_string(), found.before, found.after);
-        report.command = std::env::args_os()
+        let file = out.display().to_string();
+        let mut report = AccuracyReport::new(net, &file, evaluation.clone());
+        let words = std::env::args_os();
+        report.command = words
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        report.seeds = quantiser.seeds;
-        if found.comparison.is_some() {
-            report
-                .seeds
-                .push(("resamples".to_owned(), self.resample_seed));
+        if evaluation.comparison.is_some() {
+            let seed = ("resamples".to_owned(), self.resample_seed);
+            report.seeds.push(seed);
         }
-        report.settings = quantiser.settings;
-        report.settings.push((
-            "Pre-processing".to_owned(),
-            exported.metadata.preprocessing.to_string(),
-        ));
+        (report.settings, report.layers) = quantiser.unwrap_or_default();
+        let preprocessing = exported.metadata.preprocessing.to_string();
+        let preprocessing = ("Pre-processing".to_owned(), preprocessing);
+        report.settings.push(preprocessing);
         report.file_bytes = std::fs::metadata(out).ok().map(|file| file.len());
-        report.collapse = found.collapse;
-        report.comparison.clone_from(&found.comparison);
-        report.open_set.clone_from(&found.open_set);
-        report.budget.clone_from(&found.budget);
-        report.sensitivity.clone_from(&found.sensitivity);
-        report.layers = quantiser.layers;
-        report.notes = quantiser.notes;
         Ok(report.write(folder)?)
     }
 }
@@ -249,36 +198,30 @@ fn retrieval(set: &Dataset, embedded: &TestEmbeddings) -> anyhow::Result<[f64; 3
     Ok([scores.rank1, scores.map, scores.minp])
 }
 
-impl Measured {
-    /// Layers that a budget has kept float.
-    pub(super) fn kept(&self) -> &[String] {
-        self.budget.as_ref().map_or(&[], |budget| &budget.kept)
+/// The results as text; empty if nothing was measured.
+pub(super) fn text(found: &Evaluation) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&found.comparison, found.retrieval) {
+        (Some(comparison), _) => lines.extend(comparison_text(comparison)),
+        (None, Some([rank1, map, minp])) => lines.push(format!(
+            "rank-1 {:.2} %, mAP {:.2} %, mINP {:.2} %",
+            rank1 * 100.0,
+            map * 100.0,
+            minp * 100.0
+        )),
+        (None, None) => {}
     }
-
-    /// The results as text; empty if nothing was measured.
-    pub(super) fn text(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        match (&self.comparison, self.retrieval) {
-            (Some(comparison), _) => lines.extend(comparison_text(comparison)),
-            (None, Some([rank1, map, minp])) => lines.push(format!(
-                "rank-1 {:.2} %, mAP {:.2} %, mINP {:.2} %",
-                rank1 * 100.0,
-                map * 100.0,
-                minp * 100.0
-            )),
-            (None, None) => {}
-        }
-        if let (None, Some(collapse)) = (&self.comparison, &self.collapse) {
-            lines.push(format!(
-                "cosine to float: mean {:.5}, least {:.5}, on {}",
-                collapse.cosine_mean,
-                collapse.cosine_min,
-                cli::count(collapse.crops, "image")
-            ));
-        }
-        if let Some(open_set) = &self.open_set {
-            let lowest = open_set.operating.iter().find(|at| at.target == 0.01);
-            lines.push(match lowest {
+    if let (None, Some(collapse)) = (&found.comparison, &found.collapse) {
+        lines.push(format!(
+            "cosine to float: mean {:.5}, least {:.5}, on {}",
+            collapse.cosine_mean,
+            collapse.cosine_min,
+            cli::count(collapse.crops, "image")
+        ));
+    }
+    if let Some(open_set) = &found.open_set {
+        let lowest = open_set.operating.iter().find(|at| at.target == 0.01);
+        lines.push(match lowest {
                 Some(at) => format!(
                     "threshold {:.3}: FPIR {:.1} % (unknown persons identified), FNIR {:.1} % (enrolled persons missed)",
                     at.point.threshold,
@@ -290,28 +233,27 @@ impl Measured {
                     cli::count(open_set.non_mate_searches, "search").replace("searchs", "searches")
                 ),
             });
-        }
-        if let Some(budget) = &self.budget {
-            lines.push(format!(
-                "kept float to meet the budget: {}",
-                match budget.kept.as_slice() {
-                    [] => "nothing".to_owned(),
-                    kept => kept.join(", "),
-                }
-            ));
-        }
-        if self.after != self.before {
-            lines.push(format!(
-                "parameters {} -> {} bytes; {:.1} % of the multiply-accumulates in {} of {} layers stay float",
-                self.before.bytes,
-                self.after.bytes,
-                self.after.share_float() * 100.0,
-                self.after.layers_float,
-                self.after.layers
-            ));
-        }
-        lines
     }
+    if let Some(budget) = &found.budget {
+        lines.push(format!(
+            "kept float to meet the budget: {}",
+            match budget.kept.as_slice() {
+                [] => "nothing".to_owned(),
+                kept => kept.join(", "),
+            }
+        ));
+    }
+    if found.after != found.before {
+        lines.push(format!(
+                "parameters {} -> {} bytes; {:.1} % of the multiply-accumulates in {} of {} layers stay float",
+                found.before.bytes,
+                found.after.bytes,
+                found.after.share_float() * 100.0,
+                found.after.layers_float,
+                found.after.layers
+            ));
+    }
+    lines
 }
 
 /// Float, quantised and drop, each with its interval.

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use network::graph::{Graph, Node};
-use trainer::accuracy::report::LayerReport;
+use trainer::accuracy::report::{LayerReport, Settings};
 use trainer::export::quantise::{QuantisationRecord, ValueRecord};
-
-use super::accuracy::QuantiserReport;
 
 /// The report on a quantised network, from its record.
 pub(super) fn report_of(
     graph: &Graph,
     record: &QuantisationRecord,
     images: usize,
-) -> QuantiserReport {
+) -> (Settings, Vec<LayerReport>) {
     let nodes: BTreeMap<&str, &Node> = (graph.nodes().iter())
         .map(|node| (node.name.as_str(), node))
         .collect();
@@ -43,13 +41,8 @@ pub(super) fn report_of(
         ("Bias correction", yes(options.bias_correction)),
         ("Calibration images", images.to_string()),
     ];
-    QuantiserReport {
-        settings: (settings.into_iter())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        layers,
-        ..QuantiserReport::default()
-    }
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    (settings.to_vec(), layers)
 }
 
 /// A setting as on the command line.

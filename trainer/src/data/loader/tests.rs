@@ -5,7 +5,7 @@ use retrieval::Label;
 use tempfile::TempDir;
 
 use super::*;
-use crate::data::sampler::{Sampler, in_order};
+use crate::data::sampler::{BatchOptions, in_order};
 use synth::random::Draw;
 
 /// So many JPEGs of noise of that size, two a person.
@@ -48,8 +48,8 @@ fn photos(images: &[Image], cache_mb: usize) -> Arc<TrainImages> {
 }
 
 fn work(photos: &TrainImages, seed: u64) -> EpochPlan {
-    let sampler = Sampler::Identities {
-        persons: 2,
+    let sampler = BatchOptions {
+        identities: 2,
         images: 4,
     };
     EpochPlan {
