@@ -146,6 +146,27 @@ mod tests {
         assert_eq!(opened.net, net);
     }
 
+    /// `models/` was written by an older version: keys inside files stay as they are.
+    #[test]
+    fn files_of_older_versions_open() {
+        let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let open = |name: &str| {
+            crate::load::open(&models.join(name), &crate::import::Overrides::default()).unwrap()
+        };
+        let float = open("street-osnet_x0_25.safetensors");
+        let (info, report) = (&float.info, &float.report);
+        assert_eq!((info.classes, info.epoch), (2400, 12));
+        let own = Spec {
+            size: [128, 64],
+            ..spec()
+        };
+        assert_eq!(info.spec, Some(own));
+        assert_eq!((&report.dropped[..], &report.fresh[..]), (&[][..], &[][..]));
+        let int8 = open("street-osnet_x0_25-int8.onnx");
+        assert_eq!(int8.info.preprocessing, info.preprocessing);
+        assert!(int8.quantisation.unwrap().calibration.crops > 0);
+    }
+
     #[test]
     fn what_makes_no_sense_is_named() {
         let mut kept = weights(&nets::build(&spec(), 7, 1).unwrap());

@@ -58,7 +58,7 @@ fn code_and_paper_differ_in_two_keys() {
     assert_eq!(paper, *official);
 }
 
-/// The official recipe names every key, so that nobody has to look for one.
+/// The official recipe has every key.
 #[test]
 fn the_official_recipe_names_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/bot-resnet50-official.toml");

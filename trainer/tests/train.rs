@@ -290,13 +290,13 @@ fn a_network_from_an_onnx_file_trains_and_goes_on() {
     let said = refused(bench.train(taught));
     assert!(said.contains("loss.distil.logits=0"), "{said}");
     done(bench.train(&format!("{taught} --set loss.distil.logits=0")));
-    // Its own run is where such a network comes from when it goes on.
+    // A resumed run reads such a network from its run folder.
     std::fs::remove_file(bench.path("float/final.safetensors")).unwrap();
     done(bench.train("--out float --resume --set schedule.epochs=2"));
     assert!(bench.path("float/final.safetensors").exists());
 }
 
-/// A network goes on in integers, also after it was interrupted, and comes out as a device reads it.
+/// Quantisation-aware training, also after an interruption, gives the file for the device.
 #[test]
 fn a_network_trains_in_integers() {
     let bench = Bench::new();
@@ -347,11 +347,11 @@ fn a_network_trains_in_integers() {
         ("train small.toml --data people --out q --qat", "--init"),
         (
             "train small.toml --data people --out q --qat --init float/final.safetensors --precision bf16",
-            "train in integers with f32",
+            "use f32 with --qat",
         ),
         (
             "train small.toml --data people --out q --qat --init float/final.safetensors --set loss.id.weight=0 --set loss.triplet.weight=0 --set loss.centre.weight=0",
-            "loss.distil.teacher names nobody",
+            "loss.distil.teacher is empty",
         ),
         (
             "train small.toml --data people --out q --init int8/final.onnx",
@@ -381,7 +381,7 @@ fn what_cannot_be_trained_is_said_before_it_is_tried() {
         ("--out run", "there is a run in it already"),
         (
             "--out run --resume --set seed=9",
-            "a run goes on with the recipe it began with",
+            "a run continues with its own recipe",
         ),
         (
             "--out new --set loss.id.label_smothing=0.1",

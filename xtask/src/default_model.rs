@@ -183,7 +183,7 @@ fn in_f32(rest: &[String]) -> Vec<String> {
 mod tests {
     use super::ROUNDS;
 
-    /// `--init` takes over a classifier of as many people, whoever they are.
+    /// `--init` keeps a classifier with the same number of classes.
     #[test]
     fn other_people_have_another_classifier() {
         for pair in ROUNDS.windows(2) {

@@ -120,7 +120,7 @@ impl DemoFiles {
         export.args(["--licence", "MIT OR Apache-2.0"]);
         match &self.int8 {
             Some(trained) => {
-                eprintln!("judging {} against {float}", trained.display());
+                eprintln!("comparing {} with {float}", trained.display());
                 export.arg("--weights").arg(trained);
                 export.args(["--against", &float]);
             }
@@ -136,7 +136,7 @@ impl DemoFiles {
         let operating = report["accuracy"]["open_set"]["operating"].as_array();
         let lowest = operating
             .and_then(|all| all.iter().find(|at| at["target"] == 0.01))
-            .context("too few searches for a threshold at 1 % of strangers let in")?;
+            .context("too few searches for a threshold at an FPIR of 1 %")?;
         self.card(
             "street",
             &json!({

@@ -81,7 +81,7 @@ pub(super) fn corner() -> (Dataset, TestEmbeddings, TestEmbeddings) {
     (people, float, int8)
 }
 
-/// What [`corner`] is judged with: two of its six impostor pairs may match.
+/// Settings for [`corner`]: two of its six impostor pairs may match.
 pub(super) fn corner_settings() -> CompareSettings {
     CompareSettings {
         fmr: 0.34,
@@ -97,7 +97,7 @@ fn every_figure_by_hand() {
 
     let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
     // Float: the second query finds the distractor (50 off) before its own (60 off), then person 1
-    // (80 off). Quantised: all three find somebody else first, and their own second.
+    // (80 off). Quantised: all three find another person first, and their own second.
     struct Case(&'static str, ComparedScore, [f64; 3]);
     let cases = [
         Case("rank-1", found.rank1, [2.0 / 3.0, 0.0, 2.0 / 3.0]),
@@ -146,9 +146,9 @@ fn every_figure_by_hand() {
 #[test]
 fn a_judgement_is_the_same_again_and_of_itself_nothing_drops() {
     let (people, float, int8) = corner();
-    let judged = |int8: &TestEmbeddings| compare(&people, &float, int8, corner_settings()).unwrap();
-    assert_eq!(judged(&int8), judged(&int8));
-    let same = judged(&float);
+    let compared = |int8: &TestEmbeddings| compare(&people, &float, int8, corner_settings()).unwrap();
+    assert_eq!(compared(&int8), compared(&int8));
+    let same = compared(&float);
     for ComparedScore { float, int8, drop } in [same.rank1, same.map, same.minp] {
         assert_eq!((float, drop.low, drop.high), (int8, 0.0, 0.0));
     }
@@ -166,7 +166,7 @@ fn what_cannot_be_measured_is_said() {
     let why = found.no_errors.unwrap();
     assert!(why.contains("less than one of 6 impostor pairs"), "{why}");
     assert!((found.map.drop.value - 1.0 / 3.0).abs() < 1e-6);
-    // A float network that misses nobody has no relative change.
+    // Without false non-matches there is no relative change.
     let sure = at(&[0.0, 90.0, 20.0], &[10.0, 100.0, 250.0]);
     let found = compare(&people, &sure, &int8, corner_settings()).unwrap();
     let errors = found.errors.unwrap();
@@ -189,7 +189,7 @@ fn junk_distractors_and_strangers_are_no_trials() {
     let found = compare(&people, &more(&float), &more(&int8), corner_settings()).unwrap();
     assert_eq!((found.queries, found.skipped), (3, 3));
     assert!((found.map.float.value - 2.5 / 3.0).abs() < 1e-6);
-    // The stranger, person 7, has no right answer and three impostor pairs.
+    // The unknown person 7 has no right answer and three impostor pairs.
     let errors = found.errors.unwrap();
     assert_eq!((errors.impostors, errors.genuine), (9, 3));
 }
@@ -214,8 +214,8 @@ fn what_does_not_fit_is_refused() {
         error.contains("0002_c2s1_000001_00.jpg: an embedding"),
         "{error}"
     );
-    let strangers = set(&[(1, 1), (2, 1), (1, 1)], &[(1, 1), (3, 2), (0, 2)]);
-    let error = refused(&strangers, &float, &int8);
+    let unknown = set(&[(1, 1), (2, 1), (1, 1)], &[(1, 1), (3, 2), (0, 2)]);
+    let error = refused(&unknown, &float, &int8);
     assert!(
         error.contains("none of the 3 queries has a right answer"),
         "{error}"

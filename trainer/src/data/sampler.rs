@@ -161,7 +161,7 @@ mod tests {
             ("the same for all", &[8; 6], 3, 4),
             ("uneven", &[4, 9, 13, 4, 5, 21, 7], 3, 4),
             ("some with fewer than K", &[1, 2, 3, 9, 8], 2, 4),
-            ("one for everybody", &[1; 5], 5, 4),
+            ("one of each person", &[1; 5], 5, 4),
             ("P is all", &[4, 12], 2, 4),
             ("pairs", &[3, 3, 3], 2, 2),
             ("one a batch", &[3, 5], 1, 1),

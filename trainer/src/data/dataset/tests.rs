@@ -149,7 +149,7 @@ fn every_layout_is_recognised_and_read() {
             "2.1 | 1.1 | 1.1 1.2 / 0",
         ),
         (
-            "train and test: one image a camera; a stranger",
+            "train and test: one image for each camera; an unknown person",
             DatasetLayout::Folders,
             &[
                 "train/ada/C12-1.jpg",
@@ -161,7 +161,7 @@ fn every_layout_is_recognised_and_read() {
             "1.12 | 2.1 | 2.2 3.1 3.1 / 0",
         ),
         (
-            "train, query, gallery; somebody in all of them",
+            "train, query, gallery; one person in all of them",
             DatasetLayout::Folders,
             &[
                 "train/bob/1.jpg",
@@ -302,7 +302,7 @@ fn what_is_no_data_set_says_what_was_wanted() {
             "image `1_1.png`: wanted a name such as 1_001_2_07.png",
         ),
         (
-            "nobody in both",
+            "no person in both",
             None,
             &["cam_a/1.png", "cam_b/2.png"],
             "no person's number is in both",
@@ -341,8 +341,7 @@ fn what_is_no_data_set_says_what_was_wanted() {
     }
     let error = Dataset::open(Path::new("/no/such"), &DatasetOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
-    let error = <DatasetLayout as clap::ValueEnum>::from_str("markt", false).unwrap_err();
-    assert!(error.contains("wanted one of market, msmt17"), "{error}");
+    assert!(<DatasetLayout as clap::ValueEnum>::from_str("markt", false).is_err());
 }
 
 #[test]
@@ -411,7 +410,7 @@ fn splits_are_drawn_by_their_seed() {
     for (test, wanted) in [(0.0, 20), (0.25, 15), (0.5, 10), (1.0, 0)] {
         let set = read(test, 1).unwrap();
         assert_eq!(set.train.len(), wanted, "{test}");
-        // One image each: nobody can be searched for.
+        // One image each: there are no queries.
         assert_eq!((set.query.len(), set.gallery.len()), (0, 20 - wanted));
         assert_eq!(read(test, 1).unwrap(), set);
     }

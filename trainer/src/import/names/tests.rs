@@ -128,10 +128,10 @@ fn of_several_networks_one_is_chosen() {
             (naming.family, &naming.root[..]),
             (NamingFamily::Torchreid, "q.")
         );
-        let other = NamePlace::Ignored("not behind the prefix that was chosen");
+        let other = NamePlace::Ignored("not below the chosen prefix");
         assert_eq!(naming.place("k.conv1.weight", false), other);
     }
-    let none = "no network that is known here behind `x.`";
+    let none = "no known network behind `x.`";
     assert!(error(&two, Some("x")).contains(none));
     for names in [
         &["patch_embed.proj.weight"][..],
@@ -198,7 +198,7 @@ fn every_tensor_has_its_place() {
             Torchvision,
             "bn1.num_batches_tracked",
             false,
-            NamePlace::Ignored("counts batches, which nothing reads"),
+            NamePlace::Ignored("a batch count, which is not used"),
         ),
         (
             StrongBaseline,
