@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{TestEmbeddings, agreement, labels};
 use crate::Result;
 use crate::data::dataset::{Dataset, Image};
+use crate::export::int8::spread;
 
 /// Right answers that a person brings along into a [`subset`].
 const ANSWERS: usize = 3;
@@ -72,13 +73,6 @@ pub fn subset(set: &Dataset, images: usize) -> Result<Dataset> {
         cameras: set.cameras,
         left_out: Vec::new(),
     })
-}
-
-/// At most `count` items, spread over a list.
-pub(crate) fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
-    let count = count.min(items.len());
-    let at = |number: usize| items[number * items.len() / count].clone();
-    (0..count).map(at).collect()
 }
 
 /// Quantises each of `layers` alone and embeds `crops` with it; the most harmful comes first, of

@@ -16,7 +16,6 @@ use super::device::DeviceNetwork;
 use super::quantise::{Calibrated, Images, Progress, QuantiseOptions, calibrate};
 use super::{EmbeddingDifference, Exported, Reader};
 use crate::Result;
-use crate::accuracy::sensitivity::spread;
 use crate::nets::Net;
 use crate::qat::QatNetwork;
 
@@ -65,6 +64,13 @@ pub fn split(images: &[PathBuf], count: usize) -> CalibrationSplit {
         calibration: of(&calibration, count),
         held_back: of(&held_back, COMPARED),
     }
+}
+
+/// At most `count` items, spread over a list.
+pub(crate) fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
+    let count = count.min(items.len());
+    let at = |number: usize| items[number * items.len() / count].clone();
+    (0..count).map(at).collect()
 }
 
 /// The person on each image, if all file names state it.
