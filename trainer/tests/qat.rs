@@ -83,7 +83,7 @@ impl Bench {
         (bytes.concat(), to_tch(&planes).unwrap())
     }
 
-    /// A network that has learnt in floats for a few steps, then in integers for a few more.
+    /// A network trained in float for a few steps, then quantisation-aware for a few more.
     fn trained(&self, backbone: Backbone) -> (QatNetwork, Module) {
         tch::set_num_threads(1);
         let spec = Spec {
@@ -123,18 +123,17 @@ impl Bench {
             &mut Progress(None),
         )
         .unwrap();
-        let learnt = learner(trainable.net(), true, 0.3)
+        let trained = learner(trainable.net(), true, 0.3)
             .evaluated()
             .net()
             .unwrap();
-        let module = Module::new(&learnt, device, Precision::F32).unwrap();
+        let module = Module::new(&trained, device, Precision::F32).unwrap();
         (trainable, module)
     }
 }
 
-/// How far what a step of training makes of the codes that a device has is from the codes that the
-/// device makes of them: for each value the number of codes, of others, and the greatest distance.
-/// What training reads next are the device's codes again, so that each step is looked at by itself.
+/// Compares each step of the training with the integer executor, for the same quantised input: for each
+/// value the number of elements, of differences, and the greatest difference.
 fn apart(
     module: &Module,
     pixels: &tch::Tensor,
@@ -156,7 +155,7 @@ fn apart(
             return Ok(tensor);
         };
         let name = &graph.value(x).name;
-        let Some(codes) = device.get(name) else {
+        let Some(quantised) = device.get(name) else {
             return Ok(tensor);
         };
         let scale = f64::from(graph.tensor(scale).as_f32().unwrap()[0]);
@@ -166,23 +165,23 @@ fn apart(
         let zero = f64::from(zero[0]);
         // A device has the channels of a pixel beside each other.
         let size = tensor.size();
-        let codes = tch::Tensor::from_slice(codes).to_kind(tch::Kind::Double);
-        let codes = match size.as_slice() {
-            &[n, c, h, w] => codes.reshape([n, h, w, c]).permute([0, 3, 1, 2]),
-            _ => codes.reshape(&size),
+        let quantised = tch::Tensor::from_slice(quantised).to_kind(tch::Kind::Double);
+        let quantised = match size.as_slice() {
+            &[n, c, h, w] => quantised.reshape([n, h, w, c]).permute([0, 3, 1, 2]),
+            _ => quantised.reshape(&size),
         };
         let own = (tensor.to_kind(tch::Kind::Double) / scale).round() + zero;
-        let off = (own - &codes).abs();
+        let off = (own - &quantised).abs();
         let others = off.gt(0.5).sum(tch::Kind::Int64).int64_value(&[]);
         let most = off.max().double_value(&[]).round() as i64;
         apart.push((name.clone(), tensor.numel(), others as usize, most));
-        Ok(((codes - zero) * scale).to_kind(tch::Kind::Float))
+        Ok(((quantised - zero) * scale).to_kind(tch::Kind::Float))
     };
     tch::no_grad(|| module.forward_with(pixels, Mode::Eval, see)).unwrap();
     apart
 }
 
-/// The codes of a device by the name of the value, `[N, height, width, channels]`.
+/// The quantised values of the executor by name, `[N, height, width, channels]`.
 fn seen_on_device(
     graph: &Graph,
     preprocessing: &Preprocessing,
@@ -196,9 +195,9 @@ fn seen_on_device(
     let mut seen = BTreeMap::new();
     executor
         .run_with(pixels, &mut out, |step, written| {
-            if let StepOutput::Quantised(codes) = written {
+            if let StepOutput::Quantised(quantised) = written {
                 for id in &plan.steps()[step].outputs {
-                    seen.insert(plan.tensor(*id).name.clone(), codes.to_vec());
+                    seen.insert(plan.tensor(*id).name.clone(), quantised.to_vec());
                 }
             }
         })
@@ -219,23 +218,26 @@ fn a_device_computes_what_training_saw() {
         let (trainable, module) = bench.trained(backbone);
         let trained = module.net().unwrap();
         let to_quantised = trainable.to_quantised(&trained).unwrap();
-        assert_ne!(to_quantised, *trainable.quantised(), "nothing was learnt");
+        assert_ne!(to_quantised, *trainable.quantised(), "nothing was trained");
         let to_quantised = to_quantised.with_output("f_i").unwrap();
         let device = seen_on_device(&to_quantised, &bench.preprocessing, &bytes);
         let apart = apart(&module, &pixels, &device);
-        let (mut codes, mut others, mut most) = (0, 0, 0);
+        let (mut quantised, mut others, mut most) = (0, 0, 0);
         for (name, count, differ, by) in &apart {
             if *by > 1 {
                 println!("{backbone:?} {name}: {differ} of {count}, by {by}");
             }
-            (codes, others, most) = (codes + count, others + differ, most.max(*by));
+            (quantised, others, most) = (quantised + count, others + differ, most.max(*by));
         }
         println!(
-            "{backbone:?}: {} values, {others} of {codes} codes are others, by {most} at the most",
+            "{backbone:?}: {} values, {others} of {quantised} quantised values differ, by at most {most}",
             apart.len()
         );
         assert!(apart.len() > 15, "{backbone:?}: {}", apart.len());
-        assert!(others * 200 < codes, "{backbone:?}: {others} of {codes}");
+        assert!(
+            others * 200 < quantised,
+            "{backbone:?}: {others} of {quantised}"
+        );
         assert!(most <= 1, "{backbone:?}: {most}");
     }
 }

@@ -146,7 +146,8 @@ fn every_figure_by_hand() {
 #[test]
 fn a_judgement_is_the_same_again_and_of_itself_nothing_drops() {
     let (people, float, int8) = corner();
-    let compared = |int8: &TestEmbeddings| compare(&people, &float, int8, corner_settings()).unwrap();
+    let compared =
+        |int8: &TestEmbeddings| compare(&people, &float, int8, corner_settings()).unwrap();
     assert_eq!(compared(&int8), compared(&int8));
     let same = compared(&float);
     for ComparedScore { float, int8, drop } in [same.rank1, same.map, same.minp] {

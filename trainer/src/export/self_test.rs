@@ -57,8 +57,9 @@ impl Exported {
         let plan = planned(&self.graph, &self.metadata.preprocessing)?;
         let exact = plan.exact_steps();
         let names = checksum_steps(&exact);
-        let codes = |&id: &TensorId| matches!(plan.tensor(id).kind, TensorKind::Quantised { .. });
-        if !(plan.steps().iter()).any(|step| step.outputs.iter().any(codes)) {
+        let is_quantised =
+            |&id: &TensorId| matches!(plan.tensor(id).kind, TensorKind::Quantised { .. });
+        if !(plan.steps().iter()).any(|step| step.outputs.iter().any(is_quantised)) {
             let reason = "the network is said to be quantised, but none of it is in integers";
             return Err(Error::Argument(reason.to_owned()));
         }
@@ -66,10 +67,10 @@ impl Exported {
             let last = exact.last().map_or(NOTHING, String::as_str);
             last.clone_into(&mut quantisation.exact_until);
         }
-        let codes_again = plan.steps()[plan.exact_until()..]
+        let quantised_again = plan.steps()[plan.exact_until()..]
             .iter()
-            .any(|step| step.outputs.iter().any(codes));
-        let cosine = if codes_again { MIXED } else { EXACT };
+            .any(|step| step.outputs.iter().any(is_quantised));
+        let cosine = if quantised_again { MIXED } else { EXACT };
         let mut executor = Executor::new(&plan, 0)?;
         let crops = golden.crops(plan.image());
         let mut embeddings = vec![0.0; golden.count * executor.dim()];
@@ -78,8 +79,8 @@ impl Exported {
             .then(|| ChecksumRecorder::new(&exact, names.iter().map(String::as_str), golden.count))
             .transpose()?;
         executor.run_with(&crops, &mut embeddings, |step, written| {
-            if let (Some(recorder), StepOutput::Quantised(codes)) = (&mut recorder, written) {
-                recorder.record(step, codes);
+            if let (Some(recorder), StepOutput::Quantised(values)) = (&mut recorder, written) {
+                recorder.record(step, values);
             }
         })?;
         let floats = self.in_floats(&crops)?;
@@ -127,8 +128,8 @@ fn same_as_plain(
 ) -> Result<()> {
     let mut recorder = ChecksumRecorder::new(exact, names.iter().map(String::as_str), 1)?;
     run_plan(plan, crop, |step, value| {
-        if let TensorValue::Quantised(codes) = value {
-            recorder.record(step, codes);
+        if let TensorValue::Quantised(values) = value {
+            recorder.record(step, values);
         }
     })?;
     let plain = recorder.finish(Vec::new())?.sums.unwrap_or_default();
@@ -158,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    fn codes(graph: &mut Graph, name: &str, x: ValueId, scale: f32, zero: u8) -> ValueId {
+    fn quantised_value(graph: &mut Graph, name: &str, x: ValueId, scale: f32, zero: u8) -> ValueId {
         let scale = graph.param(format!("{name}.scale"), Tensor::scalar(scale));
         let zero = Tensor::new(Vec::new(), Data::U8(vec![zero])).unwrap();
         let zero = graph.param(format!("{name}.zero"), zero);
@@ -184,7 +185,7 @@ mod tests {
                 .push1("first", Op::Conv(Conv::pointwise()), operands)
                 .unwrap();
         }
-        let x = codes(&mut graph, "images", x, 0.02, 120);
+        let x = quantised_value(&mut graph, "images", x, 0.02, 120);
         let weight = (0..8 * 27).map(|i| (i * 37 % 255 - 127) as i8).collect();
         let weight = Tensor::new([8, 3, 3, 3], Data::I8(weight)).unwrap();
         let weight = graph.param("weight", weight);
@@ -201,7 +202,7 @@ mod tests {
             .unwrap();
         let relu = Op::Unary(Unary::Relu);
         let x = graph.push1("relu", relu, [x.into()]).unwrap();
-        let x = codes(&mut graph, "relu", x, 0.03, 0);
+        let x = quantised_value(&mut graph, "relu", x, 0.03, 0);
         let x = graph
             .push1("mean", Op::GlobalAveragePool, [x.into()])
             .unwrap();
