@@ -302,7 +302,7 @@ impl<R: Read + Seek> AviReader<R> {
             .map_err(|reason| Error::frame(&self.name, frame.index, reason))?;
         if self.video.height as usize == 2 * frame.height {
             let reason = format!(
-                "it is interlaced: the file says {} rows, a picture has {}; {}",
+                "it is interlaced: the file states {} rows, a picture has {}; {}",
                 self.video.height,
                 frame.height,
                 convert(&self.name)

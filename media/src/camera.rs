@@ -3,7 +3,7 @@
 //!
 //! Drivers give another format than the requested one without an error, pad rows, deliver short
 //! buffers and disappear. So the negotiated format is obeyed, and every frame is checked against it.
-//! Tests script a [`Device`]; the one that calls the kernel decides nothing.
+//! Tests script a `Device`; the one that calls the kernel decides nothing.
 
 mod device;
 mod find;
@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-pub use self::device::{Buffer, Control, Device, Format, FourCc, Offer};
+use self::device::{Buffer, Control, Device, Format};
+pub use self::device::{FourCc, Offer};
 pub use self::find::CameraInfo;
 use self::find::VideoDevice;
 pub use self::problem::Problem;
@@ -31,7 +32,7 @@ use crate::yuv::{self, Plane, Range};
 use crate::{Frame, Result};
 
 /// The longest time that a read waits before it checks for cancellation.
-pub const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 /// Supported formats in the order of preference: Motion-JPEG first, because a USB 2 cable carries
 /// 720p at full rate in no other.
@@ -51,8 +52,8 @@ pub struct CameraRequest {
     pub fps: Option<u32>,
     /// One of [`FORMATS`]; if absent, the first of them that the camera offers.
     pub format: Option<FourCc>,
-    /// Settings such as `brightness` or `exposure_time_absolute`, by the driver's name for them
-    /// (see [`Control::key`]) or by number.
+    /// Settings such as `brightness` or `exposure_time_absolute`, by the names of `v4l2-ctl` or by
+    /// number.
     pub controls: BTreeMap<String, i64>,
     /// How long a camera may deliver no frame before it is opened again.
     pub timeout: Duration,

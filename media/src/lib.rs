@@ -1,6 +1,4 @@
-//! Reads frames from cameras, videos, pipes and image files, and writes Motion-JPEG AVI files.
-//!
-//! In: what a user typed (`clip.avi`, `folder/`, `'img/*.jpg'`, `camera:`, `-`). Out: one [`Frame`]
+//! Reads frames from cameras, videos, pipes and image files, and writes Motion-JPEG AVI files. In: what a user typed (`clip.avi`, `folder/`, `'img/*.jpg'`, `camera:`, `-`). Out: one [`Frame`]
 //! of upright RGB pixels after the other from a [`Source`], opened by [`open`], [`camera::open`] or
 //! [`stream`]. A source fills a frame that the caller owns, so a running camera allocates nothing. A
 //! frame that cannot be decoded is an error with its number, and the source continues.
@@ -45,7 +43,7 @@ pub mod slot;
 mod source;
 pub mod stream;
 mod url;
-pub mod yuv;
+mod yuv;
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -36,12 +36,12 @@ const MAX_DEPTH: usize = 32;
 /// The most kinds that a note names; the rest of them is one number.
 const SHOWN: usize = 8;
 
-/// Picture files, and what lies beside them.
+/// Picture files of a folder, a pattern or a file, and what was skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pictures {
     /// The files; in path order from [`Pictures::below`].
     pub paths: Vec<PathBuf>,
-    /// What else there is.
+    /// The rest.
     pub passed_over: PassedOver,
 }
 

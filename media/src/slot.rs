@@ -26,8 +26,8 @@ pub enum Policy {
     Every,
 }
 
-/// How long dropping a slot waits for a capture thread that is in a read. A camera returns every
-/// [`POLL`](super::camera::POLL); a pipe without a writer never does, and its thread ends with the
+/// How long dropping a slot waits for a capture thread that is in a read. A camera returns five
+/// times a second; a pipe without a writer never does, and its thread ends with the
 /// process.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -5,7 +5,7 @@
 
 /// Range of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
+pub(crate) enum Range {
     /// Luma 16 to 235, chroma 16 to 240: the default of video.
     Limited,
     /// All of 0 to 255, as in a JPEG.
@@ -14,7 +14,7 @@ pub enum Range {
 
 /// How many luma samples share a chroma sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subsampling {
+pub(crate) enum Subsampling {
     /// One: 4:4:4.
     None,
     /// Two side by side: 4:2:2.
@@ -25,11 +25,11 @@ pub enum Subsampling {
 
 /// Samples in rows from the top, each row padded to `stride` bytes. The last one need not be.
 #[derive(Debug, Clone, Copy)]
-pub struct Plane<'a> {
+pub(crate) struct Plane<'a> {
     /// The samples.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Bytes from one row to the next.
-    pub stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl<'a> Plane<'a> {
@@ -67,7 +67,7 @@ impl<'a> Plane<'a> {
 ///
 /// # Panics
 /// If `rgb` is not `3 * width * height` long. The same holds for the functions below.
-pub fn yuyv(
+pub(crate) fn yuyv(
     pixels: Plane<'_>,
     (width, height): (usize, usize),
     range: Range,
@@ -90,7 +90,7 @@ pub fn yuyv(
 ///
 /// # Errors
 /// A plane is too short; nothing was written.
-pub fn nv12(
+pub(crate) fn nv12(
     luma: Plane<'_>,
     chroma: Plane<'_>,
     (width, height): (usize, usize),
@@ -115,7 +115,7 @@ pub fn nv12(
 ///
 /// # Errors
 /// A plane is too short; nothing was written.
-pub fn planar(
+pub(crate) fn planar(
     [luma, u, v]: [Plane<'_>; 3],
     subsampling: Subsampling,
     (width, height): (usize, usize),
@@ -152,7 +152,7 @@ pub fn planar(
 ///
 /// # Errors
 /// The plane is too short; nothing was written.
-pub fn grey(
+pub(crate) fn grey(
     luma: Plane<'_>,
     (width, height): (usize, usize),
     range: Range,
@@ -170,7 +170,7 @@ pub fn grey(
 }
 
 /// Columns and rows of a chroma plane; odd sizes are rounded up.
-pub(super) fn chroma_size(
+pub(crate) fn chroma_size(
     subsampling: Subsampling,
     (width, height): (usize, usize),
 ) -> (usize, usize) {

@@ -213,7 +213,7 @@ fn a_picture_cut_off_is_an_error_and_not_half_grey() {
 fn interlaced_video_is_refused() {
     let found = read_all(&file(&[chunk(b"00dc", &jpeg(16, 8, 1)), grey(9)]));
     let wanted =
-        "cannot open `test.avi`: it is interlaced: the file says 16 rows, a picture has 8; ";
+        "cannot open `test.avi`: it is interlaced: the file states 16 rows, a picture has 8; ";
     assert!(
         found[0].as_ref().is_err_and(|e| e.starts_with(wanted)),
         "{found:?}"

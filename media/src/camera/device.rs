@@ -7,7 +7,7 @@ use super::Problem;
 use crate::yuv::Range;
 
 /// A camera driver. Every method returns the error of the driver.
-pub trait Device: Send {
+pub(crate) trait Device: Send {
     /// The formats that it offers.
     fn offers(&mut self) -> Result<Vec<Offer>, Problem>;
 
@@ -35,30 +35,30 @@ pub trait Device: Send {
 
 /// A frame of the driver.
 #[derive(Debug, Clone, Copy)]
-pub struct Buffer<'a> {
+pub(crate) struct Buffer<'a> {
     /// The bytes, in the negotiated format.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Number of the frame. Gaps are frames that the driver dropped.
-    pub sequence: u32,
+    pub(crate) sequence: u32,
     /// Whether the driver marks the frame as damaged.
-    pub damaged: bool,
+    pub(crate) damaged: bool,
 }
 
 /// Layout of pixels in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Format {
+pub(crate) struct Format {
     /// Pixel format.
-    pub fourcc: FourCc,
+    pub(crate) fourcc: FourCc,
     /// Width in pixels.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Height in pixels.
-    pub height: u32,
+    pub(crate) height: u32,
     /// Bytes from one row to the next, 0 if the driver does not state it.
-    pub stride: u32,
+    pub(crate) stride: u32,
     /// The most bytes of a frame, 0 if the driver does not state it.
-    pub size: u32,
+    pub(crate) size: u32,
     /// Range of the samples, if the driver states it.
-    pub range: Option<Range>,
+    pub(crate) range: Option<Range>,
 }
 
 /// Four letters that name a pixel format.
@@ -82,21 +82,20 @@ pub struct Offer {
 
 /// A setting of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Control {
+pub(crate) struct Control {
     /// Number of the setting.
-    pub id: u32,
+    pub(crate) id: u32,
     /// The driver's name for it, for example `Exposure Time, Absolute`.
-    pub name: String,
+    pub(crate) name: String,
     /// The least value.
-    pub minimum: i64,
+    pub(crate) minimum: i64,
     /// The largest value.
-    pub maximum: i64,
+    pub(crate) maximum: i64,
 }
 
 impl Control {
     /// The name in a configuration, the same as in `v4l2-ctl`: `exposure_time_absolute`.
-    #[must_use]
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         let mut key = String::new();
         for letter in self.name.chars() {
             if letter.is_ascii_alphanumeric() {

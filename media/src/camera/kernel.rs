@@ -51,7 +51,7 @@ impl Camera {
             return Err(Problem::Missing);
         }
         let device = call("be opened", || v4l::Device::with_path(path))?;
-        let can = call("say what it is", || device.query_caps())?.capabilities;
+        let can = call("state its capabilities", || device.query_caps())?.capabilities;
         usable(can)?;
         Ok(Self {
             device,

@@ -92,7 +92,7 @@ pub(super) const ENODEV: i32 = 19;
 const ENOTTY: i32 = 25;
 
 impl Problem {
-    /// The problem behind a system error while the camera was asked to do `what`.
+    /// The problem that a system error means, while the camera was asked to do `what`.
     #[must_use]
     pub fn of(what: &str, error: &io::Error) -> Self {
         match error.raw_os_error() {

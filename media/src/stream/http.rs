@@ -103,7 +103,7 @@ impl<R: Read> Chunked<R> {
     /// connection ends the body: the reader of the pictures reports what is missing.
     fn next(&mut self) -> io::Result<()> {
         if self.begun && !self.line()?.is_none_or(|line| line.is_empty()) {
-            return Err(malformed("more bytes than its size says"));
+            return Err(malformed("more bytes than its size states"));
         }
         self.begun = true;
         self.left = match self.line()? {
@@ -251,7 +251,7 @@ mod tests {
             ),
             (
                 "5\r\nhello, world\r\n",
-                "-: a chunk of the HTTP response has more bytes than its size says",
+                "-: a chunk of the HTTP response has more bytes than its size states",
             ),
             (
                 "5\r\nhello\r\nno size\r\n",
