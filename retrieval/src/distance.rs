@@ -19,7 +19,7 @@ use std::{iter, thread};
 use network::{Error, Result};
 
 use self::product::{PLAIN, ProductKernel};
-use crate::embeddings::{Embeddings, LENGTHS};
+use crate::embeddings::{Embeddings, LENGTHS, Labelled};
 
 /// The distance of two embeddings; small is similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,21 @@ pub enum Metric {
 /// gallery from memory. At 15,913 gallery images the distances take 31 MB, and 256 elements of each
 /// query half of a second-level cache of 1 MB.
 const BLOCK: usize = 480;
+
+/// As [`for_each_query`], of labelled sides.
+///
+/// # Errors
+/// [`Error::Argument`] if a side has another number of labels than embeddings; as [`for_each_query`].
+pub(super) fn for_each_labelled<T: Send>(
+    query: &Labelled<'_>,
+    gallery: &Labelled<'_>,
+    metric: Metric,
+    visit: impl Fn(usize, &mut [f32]) -> T + Sync,
+) -> Result<Vec<T>> {
+    query.check("queries")?;
+    gallery.check("gallery")?;
+    for_each_query(query.embeddings, gallery.embeddings, metric, visit)
+}
 
 /// Calls `visit` with the number of each query and its distances to the whole gallery, on all cores
 /// in any order, and returns its results in the order of the queries.

@@ -83,14 +83,9 @@ pub fn outcomes(
     gallery: &Labelled<'_>,
     metric: Metric,
 ) -> Result<Vec<Option<Outcome>>> {
-    query.check("queries")?;
-    gallery.check("gallery")?;
-    distance::for_each_query(
-        query.embeddings,
-        gallery.embeddings,
-        metric,
-        |index, distances| outcome(distances, query.labels[index], gallery.labels),
-    )
+    distance::for_each_labelled(query, gallery, metric, |index, distances| {
+        outcome(distances, query.labels[index], gallery.labels)
+    })
 }
 
 /// Scores given distances, `[queries, gallery]` row-major, such as those of

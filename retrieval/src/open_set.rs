@@ -1,11 +1,9 @@
-//! Error rates of a search by threshold: FNIR and FPIR.
+//! FNIR and FPIR of a search by threshold, as in NISTIR 8271 (Grother, Ngan and Hanaoka, 2019) with R = 1.
 //!
-//! Two searches for each query, as in NIST's tests of face identification (Grother, Ngan and Hanaoka,
-//! NISTIR 8271, 2019, with R = 1). In the *mate search* the person is in the gallery, seen by other
-//! cameras. In the *non-mate search* all images of the person are removed. Junk is never in the
-//! gallery; distractors, and other persons of the query's camera, always are. FNIR(t) is the share of
-//! mate searches whose most similar image is of another person or below t; FPIR(t) is the share of
-//! non-mate searches whose most similar image reaches t (cosine similarity).
+//! In the *mate search* of a query the person is in the gallery, seen by other cameras; in the *non-mate
+//! search* all images of the person are removed. Junk is never in the gallery. FNIR(t) is the share of mate
+//! searches whose most similar image is of another person or below t; FPIR(t) is the share of non-mate
+//! searches whose most similar image reaches t (cosine similarity).
 
 use serde::Serialize;
 
@@ -60,13 +58,8 @@ struct Searches {
 /// [`Error::Argument`] as [`super::metrics::evaluate`] with cosine, or if there is no mate search
 /// or no non-mate search.
 pub fn curve(query: &Labelled<'_>, gallery: &Labelled<'_>) -> Result<OpenSet> {
-    query.check("queries")?;
-    gallery.check("gallery")?;
-    let searches = distance::for_each_query(
-        query.embeddings,
-        gallery.embeddings,
-        Metric::Cosine,
-        |index, distances| {
+    let searches =
+        distance::for_each_labelled(query, gallery, Metric::Cosine, |index, distances| {
             let label = query.labels[index];
             // Nearest right and nearest wrong answer; of equals the earlier.
             let mut best: [Option<(f32, usize)>; 2] = [None; 2];
@@ -89,8 +82,7 @@ pub fn curve(query: &Labelled<'_>, gallery: &Labelled<'_>) -> Result<OpenSet> {
                 }),
                 non_mate: wrong.filter(|_| known).map(|(distance, _)| 1.0 - distance),
             }
-        },
-    )?;
+        })?;
     let sorted = |scores: &dyn Fn(&Searches) -> Option<f32>| {
         let mut scores: Vec<f32> = searches.iter().filter_map(scores).collect();
         scores.sort_unstable_by(f32::total_cmp);

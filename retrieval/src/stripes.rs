@@ -20,7 +20,7 @@ pub const DIM: usize = STRIPES * (BINS[0] + BINS[1] + BINS[2]);
 ///
 /// # Errors
 /// [`Error::Argument`] for a crop that is empty or less than [`STRIPES`] high, or another number of
-/// bytes than its sides say.
+/// bytes than three a pixel.
 pub fn embed(rgb: &[u8], width: usize, height: usize) -> Result<Vec<f32>> {
     if width == 0 || height < STRIPES || rgb.len() != width * height * 3 {
         return Err(Error::Argument(format!(

@@ -94,28 +94,21 @@ fn pairs<T: Default + Send>(
     gallery: &Labelled<'_>,
     add: impl Fn(&mut T, Pair, f32) + Sync,
 ) -> Result<Vec<T>> {
-    query.check("queries")?;
-    gallery.check("gallery")?;
-    distance::for_each_query(
-        query.embeddings,
-        gallery.embeddings,
-        Metric::Cosine,
-        |index, distances| {
-            let mut made = T::default();
-            let label = query.labels[index];
-            if label.person > 0 {
-                for (&distance, &other) in distances.iter().zip(gallery.labels) {
-                    let pair = match answer(label, other) {
-                        Answer::Right => Pair::Genuine,
-                        Answer::Wrong => Pair::Impostor,
-                        Answer::Ignored => continue,
-                    };
-                    add(&mut made, pair, 1.0 - distance);
-                }
+    distance::for_each_labelled(query, gallery, Metric::Cosine, |index, distances| {
+        let mut made = T::default();
+        let label = query.labels[index];
+        if label.person > 0 {
+            for (&distance, &other) in distances.iter().zip(gallery.labels) {
+                let pair = match answer(label, other) {
+                    Answer::Right => Pair::Genuine,
+                    Answer::Wrong => Pair::Impostor,
+                    Answer::Ignored => continue,
+                };
+                add(&mut made, pair, 1.0 - distance);
             }
-            made
-        },
-    )
+        }
+        made
+    })
 }
 
 /// A histogram of the impostor pairs: `bin` maps the key of a similarity to its bin.
