@@ -20,7 +20,7 @@ pub(super) struct Pose {
     pub(super) phase: f32,
     /// How far legs swing: 0 stands, 1 walks.
     pub(super) walk: f32,
-    /// Bend of the left and the right elbow beside that of the walk, radians.
+    /// Bend of the left and the right elbow in addition to that of the walk, radians.
     pub(super) elbows: [f32; 2],
     /// How far the head is turned, radians.
     pub(super) gaze: f32,
@@ -113,36 +113,34 @@ fn girth(person: &Person, t: f32) -> [f32; 3] {
     let (hips, build) = (person.hips, person.build);
     let broad = person.shoulders * (0.75 + 0.25 * build);
     let belly = person.belly;
-    let profile = [
-        [0.0, 0.074 * hips * build, 0.062 * build, -0.004],
-        [
-            0.16,
-            0.094 * hips * (0.3 + 0.7 * build),
-            0.071 * build,
-            -0.010,
+    let hip = 0.3 + 0.7 * build;
+    interpolated(
+        &[
+            (0.0, [0.074 * hips * build, 0.062 * build, -0.004]),
+            (0.16, [0.094 * hips * hip, 0.071 * build, -0.010]),
+            (
+                0.38,
+                [0.080 * build, 0.058 * build + 0.7 * belly, 0.5 * belly],
+            ),
+            (0.52, [0.078 * build, 0.056 * build + belly, 0.7 * belly]),
+            (0.74, [0.092 * broad, 0.064 * build, 0.002]),
+            (0.86, [0.101 * broad, 0.056, -0.004]),
+            (0.92, [0.086 * broad, 0.047, -0.005]),
+            (0.97, [0.055 * broad, 0.041, -0.004]),
+            (1.0, [0.036, 0.036, 0.0]),
+            (1.08, [0.031, 0.033, 0.004]),
         ],
-        [
-            0.38,
-            0.080 * build,
-            0.058 * build + 0.7 * belly,
-            0.5 * belly,
-        ],
-        [0.52, 0.078 * build, 0.056 * build + belly, 0.7 * belly],
-        [0.74, 0.092 * broad, 0.064 * build, 0.002],
-        [0.86, 0.101 * broad, 0.056, -0.004],
-        [0.92, 0.086 * broad, 0.047, -0.005],
-        [0.97, 0.055 * broad, 0.041, -0.004],
-        [1.0, 0.036, 0.036, 0.0],
-        [1.08, 0.031, 0.033, 0.004],
-    ];
-    let after = profile
-        .iter()
-        .position(|row| row[0] > t)
-        .unwrap_or(profile.len() - 1)
-        .max(1);
-    let ([t0, a @ ..], [t1, b @ ..]) = (profile[after - 1], profile[after]);
-    let share = ((t - t0) / (t1 - t0)).clamp(0.0, 1.0);
-    [0, 1, 2].map(|i| a[i] + (b[i] - a[i]) * share)
+        t,
+    )
+}
+
+/// Linear interpolation in rows of ascending positions, constant outside.
+fn interpolated<const N: usize>(rows: &[(f32, [f32; N])], at: f32) -> [f32; N] {
+    let after = rows.iter().position(|row| row.0 > at);
+    let after = after.unwrap_or(rows.len() - 1).max(1);
+    let ((s0, a), (s1, b)) = (rows[after - 1], rows[after]);
+    let share = ((at - s0) / (s1 - s0)).clamp(0.0, 1.0);
+    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * share)
 }
 
 /// A point along three joints: 0, 1 and 2 are the joints, smooth around 1.
@@ -221,37 +219,27 @@ fn ball(mesh: &mut Mesh, centre: V3, half: V3, material: u16) {
 
 /// Radius of a bare leg, shares of the height.
 fn leg_radius(person: &Person, s: f32) -> f32 {
-    let profile = [
-        (0.0, 0.053),
-        (0.5, 0.047),
-        (0.95, 0.032),
-        (1.3, 0.034),
-        (1.6, 0.027),
-        (2.0, 0.021),
+    let rows = [
+        (0.0, [0.053]),
+        (0.5, [0.047]),
+        (0.95, [0.032]),
+        (1.3, [0.034]),
+        (1.6, [0.027]),
+        (2.0, [0.021]),
     ];
-    scaled(&profile, s) * (0.25 + 0.75 * person.build)
+    interpolated(&rows, s)[0] * (0.25 + 0.75 * person.build)
 }
 
 /// Radius of a bare arm, shares of the height.
 fn arm_radius(person: &Person, s: f32) -> f32 {
-    let profile = [
-        (0.0, 0.0265),
-        (0.4, 0.027),
-        (1.0, 0.022),
-        (1.3, 0.022),
-        (2.0, 0.0145),
+    let rows = [
+        (0.0, [0.0265]),
+        (0.4, [0.027]),
+        (1.0, [0.022]),
+        (1.3, [0.022]),
+        (2.0, [0.0145]),
     ];
-    scaled(&profile, s) * (0.35 + 0.65 * person.build)
-}
-
-fn scaled(profile: &[(f32, f32)], s: f32) -> f32 {
-    let after = profile
-        .iter()
-        .position(|row| row.0 > s)
-        .unwrap_or(profile.len() - 1)
-        .max(1);
-    let ((s0, a), (s1, b)) = (profile[after - 1], profile[after]);
-    a + (b - a) * ((s - s0) / (s1 - s0)).clamp(0.0, 1.0)
+    interpolated(&rows, s)[0] * (0.35 + 0.65 * person.build)
 }
 
 /// Adds `person` to the mesh, in their own frame, feet on the ground below the origin.
@@ -265,13 +253,8 @@ pub(super) fn build(person: &Person, pose: &Pose, mesh: &mut Mesh) {
     }
     for arm in bones.arms {
         let tall = bones.tall;
-        limb(
-            mesh,
-            arm,
-            [0.05, 2.0],
-            |s| arm_radius(person, s) * tall,
-            skin,
-        );
+        let radius = |s: f32| arm_radius(person, s) * tall;
+        limb(mesh, arm, [0.05, 2.0], radius, skin);
         let hand = arm[2] + (arm[2] - arm[1]).unit() * (0.035 * tall);
         ball(mesh, hand, v3(0.016, 0.045, 0.024) * (tall * 0.85), skin);
     }

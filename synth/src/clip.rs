@@ -83,43 +83,28 @@ impl Default for ClipOptions {
 impl ClipOptions {
     /// Checks the ranges.
     fn check(&self) -> Result<()> {
-        let Self {
-            identities,
-            visits,
-            lookalikes,
-            size: [width, height],
-            rate,
-            quality,
-            every,
-            ..
-        } = *self;
-        if !(1..=500).contains(&identities)
-            || !(identities..=2000).contains(&visits)
-            || !(0.0..=1.0).contains(&lookalikes)
-        {
-            return Err(Error::Argument(format!(
-                "{visits} visits of {identities} persons, {lookalikes} of them look-alikes; wanted 1 \
-                 to 500 persons, as many visits at least and 2000 at the most, and a share of 0 to 1"
-            )));
-        }
+        let least_visits = self.identities as f64;
+        Error::check_ranges([
+            ("identities", self.identities as f64, 1.0, 500.0),
+            ("visits", self.visits as f64, least_visits, 2000.0),
+            ("share of look-alikes", self.lookalikes, 0.0, 1.0),
+            ("frames a second", f64::from(self.rate), 1.0, 60.0),
+            ("seconds between arrivals", self.every, 0.5, 60.0),
+            (
+                "JPEG quality",
+                f64::from(self.quality.unwrap_or(1)),
+                1.0,
+                100.0,
+            ),
+        ])?;
+        let [width, height] = self.size;
         if !(160..=1280).contains(&width) || width % 16 != 0 || height * 16 != width * 9 {
             return Err(Error::Argument(format!(
                 "frames of {width} x {height}, wanted 16 to 9 from 160 x 90 to 1280 x 720, the width \
                  a multiple of 16"
             )));
         }
-        if !(1..=60).contains(&rate) || !(0.5..=60.0).contains(&every) {
-            return Err(Error::Argument(format!(
-                "{rate} frames a second and an arrival every {every} s; wanted 1 to 60 frames and \
-                 0.5 to 60 s"
-            )));
-        }
-        match quality {
-            Some(quality) if !(1..=100).contains(&quality) => Err(Error::Argument(format!(
-                "JPEG quality {quality}, wanted 1 to 100"
-            ))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

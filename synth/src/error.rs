@@ -31,6 +31,19 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Checks options, each with its name, value and range.
+    pub(crate) fn check_ranges<const N: usize>(options: [(&str, f64, f64, f64); N]) -> Result<()> {
+        match options
+            .iter()
+            .find(|(_, found, low, high)| !(low..=high).contains(&found))
+        {
+            None => Ok(()),
+            Some((name, found, low, high)) => Err(Self::Argument(format!(
+                "{name}: {found}, wanted {low} to {high}"
+            ))),
+        }
+    }
+
     /// [`Error::Io`] at `path`, for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

@@ -1,15 +1,9 @@
-//! Renders synthetic persons in front of cameras, in software, from a seed.
+//! Renders synthetic persons in front of cameras, in software, from a seed. In: [`RenderOptions`] or
+//! [`ClipOptions`]. Out: a data set in the layout of Market-1501 ([`SyntheticDataset`]), or a clip with boxes
+//! and ground truth ([`Clip`]); the same bytes with any number of threads.
 //!
-//! In: [`RenderOptions`] or [`ClipOptions`]. Out: a data set in the layout of Market-1501
-//! ([`SyntheticDataset`]), or a clip with boxes and ground truth ([`Clip`]). One seed gives the same
-//! bytes with any number of threads. `person` draws a person, `body` makes a mesh of it, `site` draws a
-//! camera and its surroundings, `raster` and `scene` compute the light of each pixel, `camera` makes a
-//! JPEG of it.
-//!
-//! Scene `street` is outdoors in winter, scene `mall` indoors in summer. Cameras differ in colours,
-//! half of the persons wear black, grey or blue, and a share wears the clothes of another. The persons
-//! to train and to test with share no person, no colour of cloth and no seed of a pattern, and the
-//! last of three or more cameras has no training pictures.
+//! Scene `street` is outdoors in winter, scene `mall` indoors in summer. Cameras differ in colours, and a
+//! share of the persons wears the clothes of another. The training and test persons share no colour of cloth.
 //!
 //! ```
 //! use synth::{RenderOptions, SyntheticDataset};
@@ -145,26 +139,14 @@ impl SyntheticDataset {
     /// # Errors
     /// [`Error::Argument`] naming the option that is out of its range.
     pub fn new(options: &RenderOptions) -> Result<Self> {
-        let ranges = [
-            ("identities", options.identities, 2, 9000),
-            ("cameras", options.cameras, 2, 64),
-            ("pictures per camera", options.per_camera, 2, 64),
-            ("height", options.size[0], 32, 1024),
-            ("width", options.size[1], 32, 1024),
-        ];
-        for (name, found, low, high) in ranges {
-            if !(low..=high).contains(&found) {
-                return Err(Error::Argument(format!(
-                    "{name}: {found}, wanted {low} to {high}"
-                )));
-            }
-        }
-        if !(0.0..=1.0).contains(&options.lookalikes) {
-            return Err(Error::Argument(format!(
-                "share of look-alikes: {}, wanted 0 to 1",
-                options.lookalikes
-            )));
-        }
+        Error::check_ranges([
+            ("identities", options.identities as f64, 2.0, 9000.0),
+            ("cameras", options.cameras as f64, 2.0, 64.0),
+            ("pictures per camera", options.per_camera as f64, 2.0, 64.0),
+            ("height", options.size[0] as f64, 32.0, 1024.0),
+            ("width", options.size[1] as f64, 32.0, 1024.0),
+            ("share of look-alikes", options.lookalikes, 0.0, 1.0),
+        ])?;
         let (seed, domain) = (options.seed, options.domain);
         let train = options.train_identities();
         let test = options.identities - train;

@@ -57,6 +57,12 @@ pub(super) enum HairStyle {
     Cloud,
 }
 
+/// Hair styles to draw from; the last one again because men and women have them in another order.
+const STYLES: [HairStyle; 9] = {
+    use HairStyle::{Bald, Bob, Bun, Cloud, Crop, Long, Short, Tail};
+    [Bald, Crop, Short, Bob, Long, Tail, Bun, Cloud, Bun]
+};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hat {
     Cap,
@@ -301,25 +307,10 @@ impl Person {
         let belly = t.sometimes(0.3, 0.01, 0.035);
         let skin_kind = t.draw.below(SKINS.len());
         let hair_kind = t.pick(&[6, 5, 4, 3, 2, 2, 2, 1, 1]);
-        let style = if woman {
-            [
-                HairStyle::Short,
-                HairStyle::Bob,
-                HairStyle::Long,
-                HairStyle::Tail,
-                HairStyle::Bun,
-                HairStyle::Cloud,
-            ][t.pick(&[1, 4, 6, 4, 3, 2])]
-        } else {
-            [
-                HairStyle::Bald,
-                HairStyle::Crop,
-                HairStyle::Short,
-                HairStyle::Bob,
-                HairStyle::Cloud,
-                HairStyle::Bun,
-            ][t.pick(&[2, 5, 7, 2, 2, 1])]
-        };
+        let style = STYLES[t.pick(match woman {
+            true => &[0, 0, 1, 4, 6, 4, 3, 2, 0],
+            false => &[2, 5, 7, 2, 0, 0, 0, 2, 1],
+        })];
         let hat = t.chance(if cold { 0.2 } else { 0.12 }).then(|| {
             let kind = [Hat::Cap, Hat::Beanie, Hat::Brim]
                 [t.pick(if cold { &[3, 5, 1] } else { &[4, 1, 3] })];

@@ -69,11 +69,8 @@ pub(super) enum Prop {
 impl CameraSite {
     /// Camera `number` (from 0) of a domain.
     pub(super) fn draw(seed: u64, domain: Domain, number: u32) -> Self {
-        let mut draw = Draw::new(
-            seed,
-            &format!("street camera {domain}"),
-            &[u64::from(number)],
-        );
+        let purpose = format!("street camera {domain}");
+        let mut draw = Draw::new(seed, &purpose, &[u64::from(number)]);
         let outdoors = domain == Domain::Street;
         let by_scene = |street: [f64; 2], mall: [f64; 2]| if outdoors { street } else { mall };
         let mut range = |[low, high]: [f64; 2]| draw.between(low, high) as f32;
@@ -238,22 +235,12 @@ impl CameraSite {
             }
             (0, false) => {
                 let board = (z / 0.14).floor() as i32;
-                let tone = 0.7
-                    + 0.4
-                        * cell(
-                            board,
-                            (x / 1.6 + cell(board, 0, 5)).floor() as i32,
-                            self.seed,
-                        );
+                let along = (x / 1.6 + cell(board, 0, 5)).floor() as i32;
+                let tone = 0.7 + 0.4 * cell(board, along, self.seed);
                 srgb(0x9a6f48) * tone * (0.85 + 0.15 * line(z, 0.14, 0.02))
             }
-            (1, false) => {
-                if (ix + iz) % 2 == 0 {
-                    a * 1.1
-                } else {
-                    b * 0.7
-                }
-            }
+            (1, false) if (ix + iz) % 2 == 0 => a * 1.1,
+            (1, false) => b * 0.7,
             (2, false) => {
                 let weave = noise(x * 25.0, z * 25.0, self.seed ^ 6);
                 self.tones[3] * (0.5 + 0.4 * weave)
@@ -314,10 +301,9 @@ impl CameraSite {
                 } else if y > 2.6 {
                     let letter =
                         cell((x * 4.0) as i32, 2, self.seed) > 0.5 && (2.8..3.1).contains(&y);
-                    if letter {
-                        V3::grey(0.8)
-                    } else {
-                        paint.mix(b, 0.5)
+                    match letter {
+                        true => V3::grey(0.8),
+                        false => paint.mix(b, 0.5),
                     }
                 } else {
                     let (i, j) = ((x * 2.3).floor() as i32, (y * 1.4).floor() as i32);
@@ -329,16 +315,9 @@ impl CameraSite {
             }
             3 => {
                 let tile = (x / 0.4).rem_euclid(1.0) > 0.04 && (y / 0.4).rem_euclid(1.0) > 0.04;
-                let tone = cell(
-                    (x / 0.4).floor() as i32,
-                    (y / 0.4).floor() as i32,
-                    self.seed,
-                );
-                if tile {
-                    paint * (0.85 + 0.25 * tone)
-                } else {
-                    paint * 0.5
-                }
+                let (i, j) = ((x / 0.4).floor() as i32, (y / 0.4).floor() as i32);
+                let tone = cell(i, j, self.seed);
+                paint * if tile { 0.85 + 0.25 * tone } else { 0.5 }
             }
             4 => {
                 srgb(0x3f5a30)
@@ -365,11 +344,8 @@ impl CameraSite {
                 let (i, j) = ((within / 1.0).floor() as i32, (y / 1.5).floor() as i32);
                 let (px, py) = ((within / 1.0).rem_euclid(1.0), (y / 1.5).rem_euclid(1.0));
                 if (0.15..0.85).contains(&px) && (0.2..0.85).contains(&py) {
-                    let tone = v3(
-                        cell(piece, i, 31),
-                        cell(piece, j, 32),
-                        cell(piece, i + j, 33),
-                    );
+                    let cell = |at: i32, seed: u32| cell(piece, at, seed);
+                    let tone = v3(cell(i, 31), cell(j, 32), cell(i + j, 33));
                     let blot = noise(px * 4.0, py * 6.0, self.seed ^ (piece + i) as u32);
                     tone.mix(V3::grey(0.7), blot) * 0.7
                 } else {
@@ -377,7 +353,7 @@ impl CameraSite {
                 }
             }
         };
-        // Walls are darker at their foot.
+        // Walls are darker at the bottom.
         base * (dirt * (0.75 + 0.25 * step(0.0, 0.5, y)))
     }
 }
@@ -396,7 +372,7 @@ impl Prop {
         }
     }
 
-    /// Something in somebody's way: what hides a part of people, not all.
+    /// An object that hides a part of a person.
     pub(super) fn obstacle(draw: &mut Draw, domain: Domain) -> Self {
         match draw.below(4) {
             0 => Self::Pole(draw.between(0.04, 0.11) as f32),

@@ -119,7 +119,7 @@ fn options_out_of_range_are_named() {
                 visits: 8,
                 ..base()
             },
-            "8 visits of 9 persons",
+            "visits: 8, wanted 9 to 2000",
         ),
         (
             ClipOptions {
@@ -135,20 +135,23 @@ fn options_out_of_range_are_named() {
             },
             "frames of 0 x 0",
         ),
-        (ClipOptions { rate: 0, ..base() }, "0 frames a second"),
+        (
+            ClipOptions { rate: 0, ..base() },
+            "frames a second: 0, wanted 1 to 60",
+        ),
         (
             ClipOptions {
                 quality: Some(101),
                 ..base()
             },
-            "JPEG quality 101, wanted 1 to 100",
+            "JPEG quality: 101, wanted 1 to 100",
         ),
         (
             ClipOptions {
                 every: f64::NAN,
                 ..base()
             },
-            "10 frames a second and an arrival every NaN s",
+            "seconds between arrivals: NaN, wanted 0.5 to 60",
         ),
     ];
     for (options, wanted) in cases {

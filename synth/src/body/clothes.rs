@@ -73,13 +73,8 @@ pub(super) fn legs(person: &Person, bones: &Skeleton, mesh: &mut Mesh, skin: u16
     let shoe = mesh.surface(Surface::Shoe(person.shoes, person.soles));
     for (i, leg) in bones.legs.into_iter().enumerate() {
         if bottom.skirt || bottom.length < 1.8 {
-            limb(
-                mesh,
-                leg,
-                [0.1, 2.0],
-                |s| leg_radius(person, s) * tall,
-                below,
-            );
+            let radius = |s: f32| leg_radius(person, s) * tall;
+            limb(mesh, leg, [0.1, 2.0], radius, below);
         }
         if person.boots > 0.0 {
             let radius = |s: f32| leg_radius(person, s) * tall + 0.011;
