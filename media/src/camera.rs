@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use self::device::{Buffer, Control, Device, Format};
+use self::device::{Control, Device, Format};
 pub use self::device::{FourCc, Offer};
 pub use self::find::CameraInfo;
 use self::find::VideoDevice;

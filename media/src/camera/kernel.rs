@@ -19,8 +19,9 @@ use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 
+use super::device::Buffer;
 use super::problem::ENODEV;
-use super::{Buffer, Control, Device, Format, FourCc, Offer, POLL, Problem};
+use super::{Control, Device, Format, FourCc, Offer, POLL, Problem};
 use crate::slot::message;
 use crate::yuv::Range;
 

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use super::device::Buffer;
 use super::*;
 use crate::avi::tests::fixtures::jpeg;
 use crate::clock::tests::ManualClock;
