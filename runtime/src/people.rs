@@ -251,18 +251,19 @@ impl People {
     /// end of a source.
     #[must_use]
     pub fn misaligned(&self) -> Option<given::Misaligned> {
-        match &self.finder {
-            Finder::Given(given) => given.misaligned(),
-            _ => None,
-        }
+        self.given()?.misaligned()
     }
 
     /// Boxes of frames that never came; complete at the end of a source. Usually the file belongs to
     /// another source.
     #[must_use]
     pub fn unused(&self) -> Option<given::Unused> {
+        self.given()?.unused()
+    }
+
+    fn given(&self) -> Option<&Given> {
         match &self.finder {
-            Finder::Given(given) => given.unused(),
+            Finder::Given(given) => Some(given),
             _ => None,
         }
     }

@@ -38,9 +38,9 @@ fn identity(path: &Path) -> Option<String> {
     Some(format!("{} bytes, written {written:?}", found.len()))
 }
 
-/// A checksum of what tells this machine from others: its identifier, its name, and the processor
-/// as the kernel describes it. Several, because a copied disk image has one identifier on all machines, and
-/// a home directory on a server has many machines. None if nothing is known of the processor.
+/// A checksum that identifies this machine: its identifier, its name and its processor. All three,
+/// because copies of a disk image share the identifier, and machines can share a home directory.
+/// `None` if the processor is unknown.
 pub(super) fn machine() -> Option<String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = cpu(&read("/proc/cpuinfo"));
@@ -77,37 +77,27 @@ fn cpu(info: &str) -> String {
     lines.into_iter().collect::<Vec<_>>().join("\n")
 }
 
-/// The instructions that this processor has and that executors choose by.
+/// Names of those instruction sets that this processor has.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! detected {
+    ($detect:ident: $($name:tt)*) => {
+        [$(($name, std::arch::$detect!($name))),*]
+            .into_iter()
+            .filter_map(|(name, detected)| detected.then_some(name))
+    };
+}
+
+/// The architecture and the instruction sets by which executors choose their code.
 pub(super) fn processor() -> String {
     #[cfg(target_arch = "x86_64")]
-    let found = [
-        ("avx2", is_x86_feature_detected!("avx2")),
-        ("fma", is_x86_feature_detected!("fma")),
-        ("f16c", is_x86_feature_detected!("f16c")),
-        ("avxvnni", is_x86_feature_detected!("avxvnni")),
-        ("avx512f", is_x86_feature_detected!("avx512f")),
-        ("avx512bw", is_x86_feature_detected!("avx512bw")),
-        ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
-    ];
+    let names = detected!(is_x86_feature_detected:
+        "avx2" "fma" "f16c" "avxvnni" "avx512f" "avx512bw" "avx512vnni");
     #[cfg(target_arch = "aarch64")]
-    let found = [
-        (
-            "dotprod",
-            std::arch::is_aarch64_feature_detected!("dotprod"),
-        ),
-        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
-        ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
-        ("sve", std::arch::is_aarch64_feature_detected!("sve")),
-    ];
+    let names = detected!(is_aarch64_feature_detected: "dotprod" "i8mm" "fp16" "sve");
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let found = [("", false)];
-    let names = found
-        .into_iter()
-        .filter_map(|(name, there)| there.then_some(name));
-    let names: Vec<&str> = std::iter::once(std::env::consts::ARCH)
-        .chain(names)
-        .collect();
-    names.join(" ")
+    let names = std::iter::empty();
+    let all = std::iter::once(std::env::consts::ARCH).chain(names);
+    all.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
