@@ -28,6 +28,9 @@ pub trait Embedder {
     /// What computes, and why it was chosen.
     fn chosen(&self) -> &Chosen;
 
+    /// As [`Embedder::chosen`], to add the result of the self-test.
+    fn chosen_mut(&mut self) -> &mut Chosen;
+
     /// Numbers in an embedding.
     fn dim(&self) -> usize;
 
@@ -148,14 +151,14 @@ pub fn open(model: &Model, options: &EmbedOptions) -> Result<Box<dyn Embedder>> 
             Ok((embedder, self_test))
         });
         match opened {
-            Ok((embedder, self_test)) => {
-                let mut chosen = embedder.chosen().clone();
+            Ok((mut embedder, self_test)) => {
+                let chosen = embedder.chosen_mut();
                 if let Some((failed, _)) = refused.last() {
                     chosen.why = format!("{}, as {failed} was refused", chosen.why);
                 }
                 chosen.self_test = self_test;
                 chosen.refused = refused.iter().map(reason).collect();
-                return Ok(Box::new(Tested { embedder, chosen }));
+                return Ok(embedder);
             }
             Err(error) => refused.push((backend.name(), error)),
         }
@@ -299,30 +302,6 @@ impl Backend {
                 });
             }
         })
-    }
-}
-
-/// An embedder that passed the self-test, with the result.
-struct Tested {
-    embedder: Box<dyn Embedder>,
-    chosen: Chosen,
-}
-
-impl Embedder for Tested {
-    fn chosen(&self) -> &Chosen {
-        &self.chosen
-    }
-
-    fn dim(&self) -> usize {
-        self.embedder.dim()
-    }
-
-    fn embed(&mut self, crops: &[u8], out: &mut Vec<f32>) -> Result<()> {
-        self.embedder.embed(crops, out)
-    }
-
-    fn replay(&mut self, crops: &[u8], self_test: &SelfTest) -> Result<TestOutputs> {
-        self.embedder.replay(crops, self_test)
     }
 }
 

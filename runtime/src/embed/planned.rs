@@ -68,6 +68,10 @@ impl Embedder for PlannedEmbedder {
         &self.chosen
     }
 
+    fn chosen_mut(&mut self) -> &mut Chosen {
+        &mut self.chosen
+    }
+
     fn dim(&self) -> usize {
         self.executor.dim()
     }

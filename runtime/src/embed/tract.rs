@@ -100,6 +100,10 @@ impl Embedder for TractEmbedder {
         &self.chosen
     }
 
+    fn chosen_mut(&mut self) -> &mut Chosen {
+        &mut self.chosen
+    }
+
     fn dim(&self) -> usize {
         self.frame.dim
     }
