@@ -100,6 +100,7 @@ pub struct Config {
     pub boxes: Option<String>,
     pub quality: Quality,
     pub tracks: Tracks,
+    pub visits: Visits,
     pub gallery: Gallery,
     pub output: Output,
     pub camera: Vec<Camera>,
@@ -134,6 +135,15 @@ pub struct Tracks {
     pub min_start_score: Option<f32>,
 }
 
+/// `[visits]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "KEYS documents every field under its path")]
+pub struct Visits {
+    #[serde(deserialize_with = "duration")]
+    pub min_absence: Option<Duration>,
+}
+
 /// `[gallery]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +163,7 @@ pub struct Gallery {
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
 pub struct Output {
     pub json: bool,
+    pub observations: bool,
     pub save_video: Option<PathBuf>,
     pub report: Option<PathBuf>,
     pub save_crops: Option<PathBuf>,

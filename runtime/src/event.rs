@@ -1,21 +1,141 @@
-//! What comes out of the loop: one [`Observation`] for each person in each frame, given to a
-//! [`Sink`].
+//! What comes out of a run, as data: an [`Event`] where a visit starts, is identified, corrected or
+//! ended, and an [`Observation`] for each person in each frame. `docs/json.md` documents their JSON.
 
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::{Error, Result};
-use media::Frame;
+/// Version of the JSON form of an event; it changes when a field changes its meaning.
+pub const EVENT_SCHEMA: u32 = 2;
 
-/// Version of the JSON form of an observation; it changes when a field changes its meaning.
-pub const SCHEMA: u32 = 1;
+/// Version of the JSON form of an observation.
+pub const OBSERVATION_SCHEMA: u32 = 1;
 
-/// One person in one frame. Its JSON form is one line, and stable: see `docs/json.md`.
+/// Something happened to a visit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event<'a> {
+    /// Number of the visit, from 1 in each run.
+    pub visit: u64,
+    /// Number of the track in which it was seen, the last one for a visit that ended.
+    pub track: u64,
+    /// Name of the source in which it was seen.
+    pub source: &'a str,
+    /// When it happened, on the axis of the run: the time of day for live sources; for files, as if
+    /// they had been played one after the other from the start of the run.
+    pub time: SystemTime,
+    /// The same time in seconds of its source.
+    pub stream_time: Duration,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened to a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum EventKind<'a> {
+    /// A person is there. Written when the identity is decided; `first` is earlier.
+    VisitStarted {
+        /// When the person was first seen.
+        #[serde(serialize_with = "rfc3339")]
+        first: SystemTime,
+    },
+    /// The identity of the visit is decided.
+    Identified {
+        /// Name in the gallery.
+        identity: &'a str,
+        /// Whether the person was unknown, and was enrolled for this visit.
+        new: bool,
+        /// Whether the person was seen before, in this run or an earlier one.
+        returning: bool,
+        /// When the person was last seen before this visit.
+        #[serde(serialize_with = "maybe_rfc3339")]
+        last_seen: Option<SystemTime>,
+        /// From then to the first sight of this visit.
+        #[serde(serialize_with = "maybe_seconds")]
+        absence: Option<Duration>,
+        /// Cosine similarity to the most similar exemplar; none for a new person.
+        similarity: Option<f32>,
+        /// Similarity of the most similar other identity, if there is one.
+        runner_up: Option<f32>,
+        /// Similarities at or above it mean the same person.
+        threshold: f32,
+    },
+    /// A mistake: what was written of this track in this visit holds for another identity.
+    IdentityChanged {
+        /// The wrong identity; none if it was taken back before.
+        from: Option<&'a str>,
+        /// The right one; none while it is not decided.
+        to: Option<&'a str>,
+        /// The visit that the track belongs to from now on.
+        moved_to: Option<u64>,
+        /// Whether nothing is left of this visit: it does not count, and no end of it follows.
+        withdrawn: bool,
+    },
+    /// No stream has seen the person for the least absence, or the run is over.
+    VisitEnded {
+        /// Name in the gallery; none if the identity was taken back, or has left the gallery.
+        identity: Option<&'a str>,
+        /// When the person was first seen.
+        #[serde(serialize_with = "rfc3339")]
+        first: SystemTime,
+        /// When the person was last seen.
+        #[serde(serialize_with = "rfc3339")]
+        last: SystemTime,
+        /// From the first to the last sight.
+        #[serde(serialize_with = "seconds")]
+        duration: Duration,
+        /// Path of the best crop below the folder of crops, if crops are kept.
+        crop: Option<&'a str>,
+    },
+}
+
+impl EventKind<'_> {
+    /// The name of the event in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VisitStarted { .. } => "visit_started",
+            Self::Identified { .. } => "identified",
+            Self::IdentityChanged { .. } => "identity_changed",
+            Self::VisitEnded { .. } => "visit_ended",
+        }
+    }
+}
+
+impl Serialize for Event<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            schema: u32,
+            event: &'static str,
+            visit: u64,
+            track: u64,
+            source: &'a str,
+            #[serde(serialize_with = "rfc3339")]
+            time: SystemTime,
+            #[serde(serialize_with = "seconds")]
+            stream_time: Duration,
+            #[serde(flatten)]
+            kind: &'a EventKind<'a>,
+        }
+        Line {
+            schema: EVENT_SCHEMA,
+            event: self.kind.name(),
+            visit: self.visit,
+            track: self.track,
+            source: self.source,
+            time: self.time,
+            stream_time: self.stream_time,
+            kind: &self.kind,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// One person in one frame. Its JSON form is one line, and stable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Observation<'a> {
-    /// [`SCHEMA`].
+    /// [`OBSERVATION_SCHEMA`].
     pub schema: u32,
     /// Name of the source: the file, folder or camera as it was given.
     pub source: &'a str,
@@ -27,15 +147,15 @@ pub struct Observation<'a> {
     /// When the frame was taken, in seconds since the first one of its source.
     #[serde(serialize_with = "seconds")]
     pub stream_time: Duration,
-    /// Number of the visit that the box belongs to; none for a box too unsure to begin one.
+    /// Number of the track that the box belongs to; none for a box too unsure to begin one.
     pub track: Option<u64>,
     /// Left, top, width and height in pixels; it may reach beyond the frame.
     #[serde(rename = "box")]
     pub bbox: [f32; 4],
-    /// Name of the identity in the gallery; none while the visit has not decided it.
+    /// Name of the identity in the gallery; none while the track is not decided.
     pub identity: Option<&'a str>,
     /// Cosine similarity to its most similar exemplar; none for an identity that is new, and in
-    /// frames whose crop was not embedded because the visit was embedded a moment ago.
+    /// frames whose crop was not embedded because the track was embedded a moment ago.
     pub similarity: Option<f32>,
     /// Similarity of the most similar *other* identity, if there is one.
     pub runner_up: Option<f32>,
@@ -49,81 +169,41 @@ pub struct Observation<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Nobody was similar enough: the identity was made for this person.
+    /// No identity was similar enough: one was enrolled for this person.
     New,
-    /// The person is known.
+    /// The person is in the gallery.
     Seen,
-    /// The visit has shown too little to say.
+    /// There are too few good crops to decide.
     Pending,
 }
 
-/// What an observation rests on, for those who show it.
+/// What an observation rests on, for pages and pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence<'a> {
     /// The crop as the network saw it, RGB `[height, width, 3]` u8; none if it was not embedded.
     pub crop: Option<&'a [u8]>,
     /// Height and width of the crop.
     pub size: [usize; 2],
-    /// How good the crop is; more is better.
+    /// How sharp the crop is; more is better.
     pub quality: f32,
     /// Name of the most similar other identity.
     pub runner_up: Option<&'a str>,
-}
-
-/// Takes observations, in the order in which they are made.
-pub trait Sink {
-    /// Takes one.
-    ///
-    /// # Errors
-    /// [`Error::Sink`] if it cannot be written.
-    fn emit(&mut self, observation: &Observation<'_>, evidence: &Evidence<'_>) -> Result<()>;
-
-    /// Takes the frame of the source at position `lane` after everybody in it was emitted, to be
-    /// painted on.
-    ///
-    /// # Errors
-    /// [`Error::Sink`] if it cannot be written and that is a reason to stop.
-    fn frame(&mut self, lane: usize, frame: &mut Frame) -> Result<()> {
-        let _ = (lane, frame);
-        Ok(())
-    }
-
-    /// The sources at hand, `lanes` of them, have ended; what comes next is of others.
-    fn ended(&mut self, lanes: usize) {
-        let _ = lanes;
-    }
-
-    /// Takes something that a person should know and that stops nothing.
-    fn note(&mut self, note: &dyn std::fmt::Display) {
-        tracing::warn!("{note}");
-    }
-}
-
-/// Writes one JSON line an observation, each flushed at once, so that a reader at the other end of
-/// a pipe sees it while the person is there.
-#[derive(Debug)]
-pub struct JsonLines<W>(pub W);
-
-impl<W: Write> Sink for JsonLines<W> {
-    fn emit(&mut self, observation: &Observation<'_>, _: &Evidence<'_>) -> Result<()> {
-        cli::json_line(&mut self.0, observation)
-            .and_then(|()| self.0.flush())
-            .map_err(|source| Error::Sink { source })
-    }
-}
-
-/// Takes observations and does nothing with them, for runs that only want the summary.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Sink for Silent {
-    fn emit(&mut self, _: &Observation<'_>, _: &Evidence<'_>) -> Result<()> {
-        Ok(())
-    }
+    /// Number of the open visit that the observation counts in.
+    pub visit: Option<u64>,
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_rfc3339_millis(*time))
+}
+
+fn maybe_rfc3339<S: Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -131,73 +211,9 @@ fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOTHING: Evidence<'_> = Evidence {
-        crop: None,
-        size: [0, 0],
-        quality: 0.0,
-        runner_up: None,
-    };
-
-    #[test]
-    fn the_line_is_the_documented_one() {
-        let observation = Observation {
-            schema: SCHEMA,
-            source: "clip.avi",
-            frame: 7,
-            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
-            stream_time: Duration::from_secs_f64(0.28),
-            track: None,
-            bbox: [338.5, 93.5, 161.75, 329.0],
-            identity: Some("person-7f3a-000001"),
-            similarity: Some(0.75),
-            runner_up: None,
-            threshold: 0.5,
-            state: State::Seen,
-        };
-        let mut lines = JsonLines(Vec::new());
-        lines.emit(&observation, &NOTHING).unwrap();
-        let wanted = concat!(
-            r#"{"schema":1,"source":"clip.avi","frame":7,"time":"1970-01-01T00:00:01.500Z","#,
-            r#""stream_time":0.28,"track":null,"box":[338.5,93.5,161.75,329.0],"#,
-            r#""identity":"person-7f3a-000001","similarity":0.75,"runner_up":null,"threshold":0.5,"#,
-            r#""state":"seen"}"#,
-            "\n"
-        );
-        assert_eq!(String::from_utf8(lines.0).unwrap(), wanted);
-    }
-
-    #[test]
-    fn a_reader_that_went_away_is_an_error() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-                Err(std::io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let observation = Observation {
-            schema: SCHEMA,
-            source: "",
-            frame: 0,
-            time: SystemTime::UNIX_EPOCH,
-            stream_time: Duration::ZERO,
-            track: None,
-            bbox: [0.0; 4],
-            identity: None,
-            similarity: None,
-            runner_up: None,
-            threshold: 0.5,
-            state: State::New,
-        };
-        let error = JsonLines(Closed).emit(&observation, &NOTHING).unwrap_err();
-        assert!(
-            matches!(error, Error::Sink { source } if source.kind() == std::io::ErrorKind::BrokenPipe)
-        );
+fn maybe_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => seconds(time, serializer),
+        None => serializer.serialize_none(),
     }
 }

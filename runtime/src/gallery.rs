@@ -21,6 +21,7 @@ mod state;
 mod storage;
 mod store;
 mod view;
+mod visits;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -266,7 +267,7 @@ impl Gallery {
         Ok(ranking.into_best().iter().map(candidate).collect())
     }
 
-    /// Adds an exemplar to the identity called `name`, or enrols it if there is none, and returns its number. Unlike an observation it is kept however similar it
+    /// Adds an exemplar to the identity called `name`, or enrols it if there is none, without a visit, and returns its number. Unlike an observation it is kept however similar it
     /// is to the others, in place of another if the identity is full.
     ///
     /// # Errors
@@ -282,7 +283,10 @@ impl Gallery {
             self.commit(steps)?;
             return Ok(identity);
         }
-        let record = Record::new(new_name(name)?, origin.time);
+        let record = Record {
+            visits: 0,
+            ..Record::new(new_name(name)?, origin.time)
+        };
         let identity = self.state.next_identity;
         self.commit(samples::enrolment(identity, record, embedding, origin))?;
         Ok(identity)

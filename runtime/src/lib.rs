@@ -1,7 +1,8 @@
 //! The device side of re-identification: frames in, people matched against a gallery out.
 //!
 //! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`media`],
-//! [`people`], [`network::preprocess`], [`embed`], [`gallery`], [`event`].
+//! [`people`], [`track`], [`quality`], [`network::preprocess`], [`embed`], [`gallery`], [`visits`],
+//! [`sink`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -14,8 +15,11 @@ pub mod people;
 pub mod pipeline;
 pub mod quality;
 pub mod show;
+pub mod sink;
+pub mod summary;
 pub mod track;
 #[cfg(feature = "tract")]
 mod vectors;
+pub mod visits;
 
 pub use error::{Error, Result};

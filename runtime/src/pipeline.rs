@@ -1,456 +1,451 @@
-//! The loop: source -> people -> tracks -> crop -> embed -> match -> emit, one call a line.
+//! The loop: detect -> track -> select -> crop -> embed -> match -> emit, one call a line in
+//! [`Pipeline::run_once`]. In: frames of an [`Input`]. Out: what a [`Sink`] takes.
+//!
+//! All frames of a run stand on one axis of time. A live stream begins on it at the time of day of
+//! its first frame; a file begins where the one before it ended. From there its stream time counts,
+//! so that a clip gives the same visits however fast it is processed.
 
+mod batch;
 mod input;
-mod summary;
+mod stream;
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
+use media::Note;
 use network::metadata::Preprocessing;
-use network::preprocess::{Cropper, View};
 
+use self::batch::CropBatch;
 pub use self::input::Input;
-pub use self::summary::{Summary, Tally};
+pub use self::stream::Stream;
+use self::stream::{Seen, by_urgency};
 use crate::embed::{self, Embedder};
-use crate::event::{Evidence, Observation, SCHEMA, Sink, State};
-use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sample};
-use crate::people::{MAX_PEOPLE, People, Persons};
-use crate::quality::{Flaw, Gates};
-use crate::show::crops::{self, Taken};
-use crate::track::{self, Best, Decision, MAX_CROPS, Numbers, Tracks};
+use crate::event::{Event, EventKind, Evidence, OBSERVATION_SCHEMA, Observation, State};
+use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
+use crate::people::MAX_PEOPLE;
+use crate::quality::Gates;
+use crate::sink::{EnrolledCrop, Sink};
+use crate::summary::Summary;
+use crate::track::{Best, Decision, MAX_CROPS, TrackerSettings};
+use crate::visits::{Change, Decided, SeenAt, Sight, Visit, Visits};
 use crate::{Error, Result};
-use media::{Frame, Note};
 
-/// What decides, and what is passed over.
+/// The thresholds of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// When a visit is somebody.
-    pub tracks: track::Settings,
+    /// When a track has an identity.
+    pub tracks: TrackerSettings,
     /// Which crops are worth embedding.
     pub gates: Gates,
 }
 
 /// Time, so that a test can bring its own.
 pub trait Clock {
-    /// Now.
+    /// The time of day. It may jump.
     fn now(&self) -> SystemTime;
+
+    /// Time since a moment that stays the same. It does not jump.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The clock of the device.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
-/// Sources on their way through the loop. The gallery outlives them: the people of later sources
-/// are matched against those of earlier ones.
-pub struct Pipeline<'a> {
-    input: Input,
-    lanes: Vec<Lane>,
-    cropper: Cropper,
-    size: [usize; 2],
-    embedder: &'a mut dyn Embedder,
-    gallery: &'a mut Gallery,
-    sink: &'a mut dyn Sink,
-    clock: &'a dyn Clock,
-    settings: Settings,
-    /// Keeps the crops behind the exemplars.
-    keep: Option<&'a mut crops::Crops>,
-    /// Crops of this turn, `[height, width, 3]` u8 each, and their embeddings.
-    rgb: Vec<u8>,
-    embeddings: Vec<f32>,
-    /// Embeddings that somebody is born from.
-    birth: Vec<f32>,
-    recorded: Vec<Recorded>,
-    summary: Summary,
+/// What outlives a pipeline: the persons of later sources are matched against those of earlier ones.
+#[derive(Debug)]
+pub struct Session {
+    /// The identities.
+    pub gallery: Gallery,
+    /// Their visits in this run.
+    pub visits: Visits,
+    /// What the run has come to.
+    pub summary: Summary,
 }
 
-/// What a pipeline works with besides its sources and their people.
-pub struct Parts<'a> {
+/// What a pipeline works with besides its streams.
+pub struct Environment<'a> {
     /// How the model wants its crops.
     pub preprocessing: &'a Preprocessing,
     /// Computes embeddings.
     pub embedder: &'a mut dyn Embedder,
-    /// Who is known.
-    pub gallery: &'a mut Gallery,
-    /// Takes what is found.
+    /// What outlives the pipeline.
+    pub session: &'a mut Session,
+    /// Takes the output.
     pub sink: &'a mut dyn Sink,
     /// Time.
     pub clock: &'a dyn Clock,
-    /// What decides.
+    /// The thresholds.
     pub settings: Settings,
-    /// Keeps the crops behind the exemplars, if anybody does.
-    pub keep: Option<&'a mut crops::Crops>,
 }
 
-/// What one turn of the loop came to.
+/// Streams on their way through the loop.
+pub struct Pipeline<'a> {
+    input: Input,
+    streams: Vec<Stream>,
+    batch: CropBatch,
+    embedder: &'a mut dyn Embedder,
+    session: &'a mut Session,
+    sink: &'a mut dyn Sink,
+    clock: &'a dyn Clock,
+    settings: Settings,
+    recorded: Vec<Recorded>,
+}
+
+/// What one iteration of the loop came to.
 #[derive(Debug)]
-pub enum Turn {
-    /// So many frames were worked on, at most one of each source.
-    Worked(usize),
-    /// A frame was broken, as the error says; its source goes on.
+pub enum Progress {
+    /// So many frames were worked on, at most one of each stream.
+    Frames(usize),
+    /// A frame was broken, for the reason in the error; its stream goes on.
     Broken(Error),
-    /// A source cannot be reached for now, as the error says; it is tried again.
-    Away(Error),
-    /// Nothing came for a while.
+    /// A source is disconnected, for the reason in the error; it is tried again.
+    Disconnected(Error),
+    /// No frame came for a while.
     Idle,
     /// Every source has ended.
     Ended,
 }
 
-/// One source and its people.
-pub struct Lane {
-    name: String,
-    people: People,
-    /// Each frame is a person of its own: nobody is followed from one to the next.
-    alone: bool,
-    tracks: Tracks,
-    /// The frame that is worked on, if one came in this turn.
-    frame: Frame,
-    ready: bool,
-    persons: Persons,
-    /// What is known of each person of the frame.
-    found: heapless::Vec<Found, MAX_PEOPLE>,
-    /// The people whose crops are embedded in this turn.
-    due: heapless::Vec<usize, MAX_PEOPLE>,
-    origin: Origin,
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    time: SystemTime,
+    elapsed: Duration,
 }
 
-/// What is known of a person of a frame.
-#[derive(Debug, Clone, Copy, Default)]
-struct Found {
-    /// More is better.
-    quality: f32,
-    /// Position among the crops of this turn.
-    crop: Option<usize>,
-    similarity: Option<f32>,
-    runner_up: Option<Best>,
-    born: bool,
-}
-
-impl Lane {
-    /// A source called `name`, whose people `people` finds.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if a setting is out of its range.
-    pub fn new(
-        name: &str,
-        people: People,
-        dim: usize,
-        settings: &Settings,
-        numbers: &Numbers,
-    ) -> Result<Self> {
-        let alone = people.is_whole();
-        // A picture of its own is all that there will ever be of a visit.
-        let crops = if alone { 1 } else { settings.tracks.crops };
-        let settings = track::Settings {
-            crops,
-            ..settings.tracks
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            people,
-            alone,
-            tracks: Tracks::new(dim, settings, numbers.clone())?,
-            frame: Frame::default(),
-            ready: false,
-            persons: Persons::new(),
-            found: heapless::Vec::new(),
-            due: heapless::Vec::new(),
-            origin: Origin {
-                source: name.to_owned(),
-                frame: None,
-                time: 0,
-                crop: None,
-            },
-        })
-    }
-
-    /// Where the boxes come from, to be asked what was left of them.
-    #[must_use]
-    pub fn people(&self) -> &People {
-        &self.people
+impl Now {
+    fn millis(self) -> u64 {
+        unix_millis(self.time)
     }
 }
 
 impl<'a> Pipeline<'a> {
-    /// Sets out to work on `input`, one lane for each of its sources.
+    /// Sets out to work on `input`, with a stream for each of its sources.
     ///
     /// # Errors
     /// [`Error::Kernels`] if the pre-processing is impossible.
-    pub fn new(input: Input, lanes: Vec<Lane>, parts: Parts<'a>) -> Result<Self> {
-        let Preprocessing { height, width, .. } = *parts.preprocessing;
+    pub fn new(
+        input: Input,
+        mut streams: Vec<Stream>,
+        environment: Environment<'a>,
+    ) -> Result<Self> {
+        let Environment {
+            preprocessing,
+            embedder,
+            session,
+            sink,
+            clock,
+            settings,
+        } = environment;
+        for stream in &mut streams {
+            stream.register(&mut session.visits);
+        }
         Ok(Self {
             input,
-            lanes,
-            cropper: Cropper::new(parts.preprocessing)?,
-            size: [height, width],
-            embedder: parts.embedder,
-            gallery: parts.gallery,
-            sink: parts.sink,
-            clock: parts.clock,
-            settings: parts.settings,
-            keep: parts.keep,
-            rgb: Vec::new(),
-            embeddings: Vec::new(),
-            birth: Vec::new(),
+            streams,
+            batch: CropBatch::new(preprocessing, embedder.dim())?,
+            embedder,
+            session,
+            sink,
+            clock,
+            settings,
             recorded: Vec::new(),
-            summary: Summary::default(),
         })
     }
 
-    /// Works on the next frame of each source that has one.
+    /// Works on the next frame of each stream that has one.
     ///
     /// # Errors
-    /// What the gallery or the sink cannot take; everything that was emitted before is in the
-    /// gallery.
-    pub fn run_once(&mut self) -> Result<Turn> {
-        let time = self.clock.now();
-        self.forget(time)?;
-        let turn = self.input.read(&mut self.lanes)?;
-        self.summary.read(&turn);
-        for lane in 0..self.lanes.len() {
-            self.follow(lane)?;
+    /// What the gallery or the sink cannot take; what was emitted before is in the gallery.
+    pub fn run_once(&mut self) -> Result<Progress> {
+        self.forget(self.now())?;
+        let progress = self.input.read(&mut self.streams)?;
+        // Reading may have waited for a frame.
+        let now = self.now();
+        let start = self.start(now);
+        let Session {
+            visits, summary, ..
+        } = &mut *self.session;
+        summary.count_progress(&progress);
+        self.batch.clear();
+        for stream in self.streams.iter_mut().filter(|stream| stream.ready) {
+            visits.advance(stream.advance(start, now.elapsed));
+            let persons = stream.detect(summary)?;
+            let seen = stream.track(&persons);
+            let seen = stream.select(seen, &persons, &self.settings.gates, summary)?;
+            stream.seen = stream.crop(seen, &mut self.batch)?;
         }
-        self.embeddings.clear();
-        self.embedder.embed(&self.rgb, &mut self.embeddings)?;
-        for lane in 0..self.lanes.len() {
-            self.recognise(lane, time)?;
-            self.emit(lane, time)?;
+        self.batch.embed(self.embedder)?;
+        self.end_absent(now)?;
+        for at in 0..self.streams.len() {
+            if std::mem::take(&mut self.streams[at].ready) {
+                let seen = self.match_gallery(at, now)?;
+                let seen = self.count_visits(at, seen, now)?;
+                self.record(at, &seen)?;
+                self.emit(at, &seen, now)?;
+            }
         }
-        self.rgb.clear();
-        Ok(turn)
+        self.sink.progress(now.elapsed, &self.session.summary);
+        Ok(progress)
     }
 
-    /// Lets go whom it is time to forget, and deletes the crops of exemplars that have gone.
-    fn forget(&mut self, now: SystemTime) -> Result<()> {
-        for gone in self.gallery.expire(unix_millis(now))? {
-            let merged_into = self.gallery.merged_into(&gone);
-            self.summary.forgotten += u64::from(merged_into.is_none());
-            for lane in &mut self.lanes {
-                match merged_into {
-                    Some(identity) => lane.tracks.reassign(gone.identity, identity),
-                    None => lane.tracks.release(gone.identity),
-                }
+    fn now(&self) -> Now {
+        Now {
+            time: self.clock.now(),
+            elapsed: self.clock.elapsed(),
+        }
+    }
+
+    /// Where on the axis of the run a stream begins whose first frame comes now.
+    fn start(&self, now: Now) -> Duration {
+        let latest = self.session.visits.latest();
+        match latest.filter(|_| !self.input.is_live()) {
+            Some(latest) => latest,
+            None => since_1970(now.time),
+        }
+    }
+
+    /// Lets identities go that are too old, and deletes the crops of exemplars that have gone.
+    fn forget(&mut self, now: Now) -> Result<()> {
+        for gone in self.session.gallery.expire(now.millis())? {
+            self.session.summary.forgotten += 1;
+            for stream in &mut self.streams {
+                stream.tracks.release(gone.identity);
+            }
+            if let Some(visit) = self.session.visits.forget(gone.identity) {
+                let Session {
+                    visits, summary, ..
+                } = &mut *self.session;
+                end(visits, summary, &visit, Some(&gone.name), self.sink)?;
+            }
+            for name in gone.aliases.iter().chain([&gone.name]) {
+                self.sink.forget(name);
             }
         }
-        for crop in self.gallery.take_pending_deletions() {
-            if let Some(keep) = self.keep.as_deref_mut()
-                && let Err(error) = keep.remove_file(&crop)
-            {
-                self.sink.note(&error);
-            }
+        for crop in self.session.gallery.take_stale_crops() {
+            self.sink.delete_crop(&crop);
         }
         Ok(())
     }
 
-    /// Finds the people of a lane's frame, gives them to their tracks and cuts the crops out that
-    /// are worth embedding.
-    fn follow(&mut self, lane: usize) -> Result<()> {
-        let Lane {
-            people,
-            alone,
-            tracks,
-            frame,
-            ready,
-            persons,
-            found,
-            due,
-            ..
-        } = &mut self.lanes[lane];
-        due.clear();
-        if !*ready {
+    /// Ends the visits whose identity no stream has seen for long enough. The slowest stream
+    /// decides: what it has not shown yet may be seen on it.
+    fn end_absent(&mut self, now: Now) -> Result<()> {
+        let elapsed = self.input.is_live().then_some(now.elapsed);
+        let clocks = self.streams.iter().filter_map(|stream| stream.now(elapsed));
+        let slowest = clocks.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((now, patience)) = slowest else {
             return Ok(());
-        }
-        self.summary.dropped += people.find(frame, persons)? as u64;
-        let view = View::new(&frame.rgb, frame.width, frame.height)?;
-        let all = persons.len();
-        persons.retain(|person| person.bbox.clipped(view.width(), view.height()).is_some());
-        let outside = (all - persons.len()) as u64;
-        self.summary.flaws.count(Flaw::Outside, outside);
-        if *alone {
-            tracks.finish();
-        }
-        tracks.associate(persons, frame.stream_time);
-
-        found.clear();
-        found
-            .resize(persons.len(), Found::default())
-            .expect("a frame's list of people is as long");
-        let flaws = &mut self.summary.flaws;
-        *due = tracks.due(|index| {
-            if *alone {
-                return true;
-            }
-            let judged = self.settings.gates.evaluate(view, persons, index);
-            match judged {
-                Ok(quality) => found[index].quality = quality.sharpness,
-                Err(flaw) => flaws.count(flaw, 1),
-            }
-            judged.is_ok()
-        });
-
-        let crop_len = self.size[0] * self.size[1] * 3;
-        for &index in due.iter() {
-            let start = self.rgb.len();
-            found[index].crop = Some(start / crop_len);
-            self.rgb.resize(start + crop_len, 0);
-            let crop = &mut self.rgb[start..];
-            self.cropper.crop(view, persons[index].bbox, crop)?;
+        };
+        while let Some(visit) = self.session.visits.take_absent(now, patience) {
+            self.session.end_visit(&visit, self.sink)?;
         }
         Ok(())
     }
 
-    /// Lets the embeddings of a lane's people vote, and tells the gallery whom they are.
-    fn recognise(&mut self, lane: usize, time: SystemTime) -> Result<()> {
-        let dim = self.embedder.dim();
-        let [height, width] = self.size;
-        let crop_len = height * width * 3;
-        let Lane {
-            tracks,
-            found,
-            due,
-            origin,
-            frame,
-            ..
-        } = &mut self.lanes[lane];
-        origin.frame = Some(frame.index);
-        origin.time = unix_millis(time);
-
-        let mut sightings = heapless::Vec::<(u64, usize), MAX_PEOPLE>::new();
-        for &index in due.iter() {
-            let at = found[index].crop.expect("what is due was cut");
-            let embedding = &self.embeddings[at * dim..][..dim];
+    /// Matches the crops of a stream's persons with the gallery, lets them vote on the identities of
+    /// their tracks, and enrols the unknown persons.
+    fn match_gallery(&mut self, at: usize, now: Now) -> Result<Seen> {
+        let stream = &mut self.streams[at];
+        stream.origin.frame = Some(stream.frame.index);
+        stream.origin.time = now.millis();
+        let gallery = &mut self.session.gallery;
+        let mut seen = std::mem::take(&mut stream.seen);
+        for person in by_urgency(&mut seen) {
+            let Some(crop) = person.crop else { continue };
+            let embedding = self.batch.embedding(crop);
             if embed::is_empty(embedding) {
-                self.summary.featureless += 1;
+                self.session.summary.featureless += 1;
                 continue;
             }
-            let known = self.gallery.search(embedding)?;
-            let best = known.map(|known| similar(&known.best));
-            let other = known.and_then(|known| known.runner_up.as_ref().map(similar));
-            match tracks.vote(index, embedding, best) {
+            let found = gallery.search(embedding)?;
+            let best = found.map(|found| similar(&found.best));
+            let other = found.and_then(|found| found.runner_up.as_ref().map(similar));
+            match stream.tracks.vote(person.index, embedding, best) {
                 Decision::Pending => {}
-                Decision::Seen { identity, agrees } => {
+                Decision::Known { identity, agrees } => {
                     let own = best.filter(|best| best.identity == identity);
-                    found[index].similarity = own.map(|best| best.similarity);
-                    found[index].runner_up = if own.is_some() { other } else { best };
-                    if agrees {
-                        let room = "a frame's list of people is as long";
-                        sightings.push((identity, at)).expect(room);
-                    }
+                    person.similarity = own.map(|best| best.similarity);
+                    person.runner_up = if own.is_some() { other } else { best };
+                    person.agrees = agrees;
                 }
-                Decision::Born { exemplars } => {
-                    self.birth.clear();
-                    self.birth.extend_from_slice(exemplars);
-                    let taken = Taken {
-                        source: &origin.source,
-                        frame: frame.index,
-                        time: origin.time,
-                        track: tracks.number(index),
-                    };
-                    let rgb = &self.rgb[at * crop_len..][..crop_len];
-                    let kept = self.keep.as_deref_mut().map_or(Ok(None), |keep| {
-                        keep.save(&self.gallery.next_name(), &taken, rgb, width, height)
+                Decision::Enroll { track, exemplars } => {
+                    let kept = self.sink.enroll(&EnrolledCrop {
+                        identity: &gallery.next_name(),
+                        source: &stream.origin.source,
+                        frame: stream.frame.index,
+                        time: stream.origin.time,
+                        track,
+                        rgb: self.batch.rgb(crop),
+                        size: self.batch.size,
                     });
-                    let crop = kept.unwrap_or_else(|error| {
-                        self.sink.note(&error);
-                        None
-                    });
-                    let identity = give_birth(
-                        self.gallery,
-                        &self.birth,
-                        dim,
-                        origin,
-                        crop,
-                        &mut self.recorded,
-                    )?;
-                    tracks.born(index, identity);
-                    found[index].born = true;
-                    found[index].runner_up = best;
+                    let dim = self.batch.dim;
+                    let origin = &stream.origin;
+                    let identity =
+                        enroll(gallery, exemplars, dim, origin, kept, &mut self.recorded)?;
+                    stream.tracks.enrolled(person.index, identity);
+                    person.new = true;
+                    person.runner_up = best;
                 }
             }
         }
-        let sightings: heapless::Vec<Sample<'_>, MAX_PEOPLE> = sightings
-            .iter()
-            .map(|&(identity, at)| Sample {
-                identity: Some(identity),
-                embedding: &self.embeddings[at * dim..][..dim],
-                origin,
+        for person in &mut seen {
+            person.identity = stream.tracks.identity(person.index);
+        }
+        Ok(seen)
+    }
+
+    /// Counts a stream's persons in the visits of the run, and the visits in the gallery.
+    fn count_visits(&mut self, at: usize, mut seen: Seen, now: Now) -> Result<Seen> {
+        let Session {
+            gallery,
+            visits,
+            summary,
+        } = &mut *self.session;
+        for person in &mut seen {
+            let Some((place, track, first)) = self.streams[at].place(person.index, now.millis())
+            else {
+                continue;
+            };
+            let known = person
+                .identity
+                .and_then(|id| Some((id, gallery.visited(id)?)));
+            let sight = Sight {
+                track,
+                seen: place,
+                first,
+                decided: known.map(|(identity, before)| Decided {
+                    identity,
+                    new: person.new,
+                    similarity: person.similarity,
+                    before,
+                }),
+            };
+            person.place = Some(place);
+            person.change = visits.see(&sight);
+            person.visit = visits.visit_of(track);
+            let Some(change) = person.change else {
+                continue;
+            };
+            summary.count(&change);
+            if let Some(left) = change.left
+                && let Some((from, wrong)) = left.from.zip(left.correction)
+                && gallery.visited(from).is_some()
+            {
+                gallery.take_back(from, wrong.visit, wrong.last_seen, now.millis())?;
+            }
+            if let Some(found) = change.identified.filter(|found| !found.new) {
+                gallery.begin_visit(found.identity, now.millis())?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Notes in the gallery which identities were seen, and offers their embeddings as exemplars.
+    fn record(&mut self, at: usize, seen: &Seen) -> Result<()> {
+        let origin = &self.streams[at].origin;
+        let batch = &self.batch;
+        let agreeing = seen.iter().filter(|person| person.agrees);
+        let sightings: heapless::Vec<Sighting<'_>, MAX_PEOPLE> = agreeing
+            .filter_map(|person| {
+                Some(Sighting {
+                    identity: Some(person.identity?),
+                    embedding: batch.embedding(person.crop?),
+                    origin,
+                })
             })
             .collect();
-        self.gallery.record(&sightings, &mut self.recorded)
+        let gallery = &mut self.session.gallery;
+        gallery.record(&sightings, &mut self.recorded)
     }
 
-    /// Says who is in a lane's frame.
-    fn emit(&mut self, lane: usize, time: SystemTime) -> Result<()> {
-        let crop_len = self.size[0] * self.size[1] * 3;
-        let Lane {
-            name,
-            tracks,
-            frame,
-            persons,
-            found,
-            ready,
-            ..
-        } = &mut self.lanes[lane];
-        if !std::mem::take(ready) {
-            return Ok(());
-        }
-        for (index, (person, found)) in persons.iter().zip(found.iter()).enumerate() {
-            let identity = tracks.identity(index).and_then(|id| self.gallery.name(id));
+    /// Gives the persons of a stream's frame, and what became of their visits, to the sink.
+    fn emit(&mut self, at: usize, seen: &Seen, now: Now) -> Result<()> {
+        let stream = &mut self.streams[at];
+        let Session {
+            gallery,
+            visits,
+            summary,
+        } = &mut *self.session;
+        let threshold = self.settings.tracks.threshold;
+        for person in seen {
+            let identity = person.identity.and_then(|id| gallery.name(id));
             let state = match identity {
                 None => State::Pending,
-                Some(_) if found.born => State::New,
+                Some(_) if person.new => State::New,
                 Some(_) => State::Seen,
             };
-            let bbox = person.bbox;
+            summary.observations += 1;
+            summary.pending += u64::from(identity.is_none());
             let observation = Observation {
-                schema: SCHEMA,
-                source: name,
-                frame: frame.index,
-                time,
-                stream_time: frame.stream_time,
-                track: tracks.number(index),
-                bbox: [bbox.x, bbox.y, bbox.w, bbox.h],
+                schema: OBSERVATION_SCHEMA,
+                source: stream.name(),
+                frame: stream.frame.index,
+                time: now.time,
+                stream_time: stream.frame.stream_time,
+                track: stream.tracks.number(person.index),
+                bbox: person.bbox.into(),
                 identity,
-                similarity: found.similarity,
-                runner_up: found.runner_up.map(|other| other.similarity),
-                threshold: self.settings.tracks.threshold,
+                similarity: person.similarity,
+                runner_up: person.runner_up.map(|other| other.similarity),
+                threshold,
                 state,
             };
-            let runner_up = found
-                .runner_up
-                .and_then(|other| self.gallery.name(other.identity));
-            self.summary.count(&observation);
+            let runner_up = person.runner_up;
             let evidence = Evidence {
-                crop: found.crop.map(|at| &self.rgb[at * crop_len..][..crop_len]),
-                size: self.size,
-                quality: found.quality,
-                runner_up,
+                crop: person.crop.map(|crop| self.batch.rgb(crop)),
+                size: self.batch.size,
+                quality: person.quality,
+                runner_up: runner_up.and_then(|other| gallery.name(other.identity)),
+                visit: person.visit,
             };
-            self.sink.emit(&observation, &evidence)?;
+            self.sink.observation(&observation, &evidence)?;
+            let (Some(change), Some(place)) = (person.change, person.place) else {
+                continue;
+            };
+            let event = |visit: u64, kind| event(visits, &place, visit, kind);
+            for (visit, kind) in events_of(&change, gallery, &observation)
+                .into_iter()
+                .flatten()
+            {
+                self.sink.event(&event(visit, kind))?;
+            }
         }
-        self.sink.frame(lane, frame)
+        self.sink.frame(at, &mut stream.frame)
     }
 
-    /// Ends every visit, and what a run has come to.
-    pub fn finish(mut self) -> (Summary, Vec<Lane>) {
-        for lane in &mut self.lanes {
-            lane.tracks.finish();
-            self.summary.tracks.add(lane.tracks.counts());
+    /// Ends every track, and gives the streams back.
+    pub fn finish(mut self) -> Vec<Stream> {
+        let summary = &mut self.session.summary;
+        for stream in &mut self.streams {
+            stream.tracks.finish();
+            summary.tracks.add(stream.tracks.counts());
         }
-        self.summary.dropped_frames = self.input.dropped();
-        self.sink.ended(self.lanes.len());
-        (self.summary, self.lanes)
+        summary.dropped_frames += self.input.dropped();
+        self.sink.ended(self.streams.len());
+        self.streams
     }
 
-    /// Who is known by now.
+    /// The gallery by now.
     #[must_use]
     pub fn gallery(&self) -> &Gallery {
-        self.gallery
+        &self.session.gallery
     }
 
     /// Frames that the one source claims to have.
@@ -459,10 +454,10 @@ impl<'a> Pipeline<'a> {
         self.input.frames()
     }
 
-    /// How many sources there are.
+    /// How many streams there are.
     #[must_use]
-    pub fn lanes(&self) -> usize {
-        self.lanes.len()
+    pub fn streams(&self) -> usize {
+        self.streams.len()
     }
 
     /// What the one source has passed over, to be asked at its end.
@@ -470,6 +465,106 @@ impl<'a> Pipeline<'a> {
     pub fn note(&self) -> Option<Note> {
         self.input.note()
     }
+}
+
+impl Session {
+    /// A session that begins.
+    #[must_use]
+    pub fn new(gallery: Gallery, visits: Visits) -> Self {
+        Self {
+            gallery,
+            visits,
+            summary: Summary::default(),
+        }
+    }
+
+    /// Ends all visits: at the end of a run, and where time does not go on, between files and live
+    /// streams.
+    ///
+    /// # Errors
+    /// What the sink cannot take.
+    pub fn end_visits(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        while let Some(visit) = self.visits.take_open() {
+            self.end_visit(&visit, sink)?;
+        }
+        Ok(())
+    }
+
+    fn end_visit(&mut self, visit: &Visit, sink: &mut dyn Sink) -> Result<()> {
+        let name = visit.identity.and_then(|id| self.gallery.name(id));
+        end(&self.visits, &mut self.summary, visit, name, sink)
+    }
+}
+
+/// The events of a change, in their order, and the visit of each.
+fn events_of<'e>(
+    change: &Change,
+    gallery: &'e Gallery,
+    seen: &Observation<'e>,
+) -> [Option<(u64, EventKind<'e>)>; 3] {
+    let name = |identity: Option<u64>| identity.and_then(|id| gallery.name(id));
+    let left = change.left.map(|left| {
+        let kind = EventKind::IdentityChanged {
+            from: name(left.from),
+            to: name(left.to),
+            moved_to: left.moved_to,
+            withdrawn: left.withdrawn,
+        };
+        (left.visit, kind)
+    });
+    let found = change.identified;
+    let started = found.filter(|found| found.starts).map(|found| {
+        let first = time_of_day(found.first);
+        (found.visit, EventKind::VisitStarted { first })
+    });
+    let identified = found.zip(seen.identity).map(|(found, identity)| {
+        let kind = EventKind::Identified {
+            identity,
+            new: found.new,
+            returning: found.returning,
+            last_seen: found.last_seen.map(time_of_day),
+            absence: found.last_seen.map(|last| found.first.saturating_sub(last)),
+            similarity: seen.similarity,
+            runner_up: seen.runner_up,
+            threshold: seen.threshold,
+        };
+        (found.visit, kind)
+    });
+    [left, started, identified]
+}
+
+fn event<'e>(visits: &'e Visits, at: &SeenAt, visit: u64, kind: EventKind<'e>) -> Event<'e> {
+    Event {
+        visit,
+        track: at.track,
+        source: visits.source(at.source),
+        time: time_of_day(at.at),
+        stream_time: at.stream_time,
+        kind,
+    }
+}
+
+/// Counts a visit that is over, and gives its end to the sink.
+fn end(
+    visits: &Visits,
+    summary: &mut Summary,
+    visit: &Visit,
+    identity: Option<&str>,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let (first, last) = (visit.first(), visit.last());
+    if let Some(name) = identity {
+        let period = [first, last.at].map(|at| visits.since_start(at));
+        summary.end(name, visit, period);
+    }
+    let kind = EventKind::VisitEnded {
+        identity,
+        first: time_of_day(first),
+        last: time_of_day(last.at),
+        duration: last.at.saturating_sub(first),
+        crop: None,
+    };
+    sink.event(&event(visits, &last, visit.number, kind))
 }
 
 fn similar(candidate: &Candidate<'_>) -> Best {
@@ -480,7 +575,7 @@ fn similar(candidate: &Candidate<'_>) -> Best {
 }
 
 /// Makes an identity of the last of `exemplars`, whose crop was kept, and gives it the others.
-fn give_birth(
+fn enroll(
     gallery: &mut Gallery,
     exemplars: &[f32],
     dim: usize,
@@ -493,12 +588,12 @@ fn give_birth(
         crop,
         ..origin.clone()
     };
-    let birth = Sample {
+    let unknown = Sighting {
         identity: None,
         embedding: last,
         origin: &with_crop,
     };
-    gallery.record(&[birth], recorded)?;
+    gallery.record(&[unknown], recorded)?;
     let identity = recorded[0].identity;
     let others: heapless::Vec<Sample<'_>, MAX_CROPS> = others
         .chunks_exact(dim)
@@ -512,11 +607,19 @@ fn give_birth(
     Ok(identity)
 }
 
-/// Milliseconds since 1970; a clock that was never set may say less, and gets 0.
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn time_of_day(since_1970: Duration) -> SystemTime {
+    // The last second that the text form can have.
+    const END: Duration = Duration::from_secs(253_402_300_799);
+    SystemTime::UNIX_EPOCH + since_1970.min(END)
+}
+
+/// Milliseconds since 1970; a clock that was never set may be before it, and gives 0.
 #[must_use]
 pub fn unix_millis(time: SystemTime) -> u64 {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,34 +1,26 @@
-//! Boxes over time: the boxes of one frame come in, each gets a track; the tracks say which crops
-//! are worth embedding, and their crops vote on who they are.
+//! Boxes over time: the boxes of one frame come in, each gets a track; the tracks name the crops
+//! that are worth embedding, and the embeddings vote on the identity of their track.
 //!
-//! A box alone knows little. Half a person at the edge of the picture resembles other halves more
-//! than the whole, so nobody is born from one crop, and one lucky match names nobody: `crops` good
-//! ones of one track decide by majority. Once a frame:
+//! `crops` good crops of one track decide by majority: half a person at the edge of the picture
+//! resembles other halves more than the whole. Once a frame: [`Tracks::associate`], then
+//! [`Tracks::wanted`], [`Tracks::vote`] for each crop, and [`Tracks::enrolled`] for a person who was
+//! unknown.
 //!
-//! ```text
-//! tracks.associate(&persons, frame.stream_time);
-//! for index in tracks.due(|index| good crop?) {          // by quality::Gates
-//!     match tracks.vote(index, embedding, best match) {  // whom the gallery finds most similar
-//!         Decision::Born { exemplars } => tracks.born(index, new identity of the gallery),
-//!         ...
-//! tracks.ended()                                         // who left, and whether they were known
-//! ```
-//!
-//! Boxes are matched with tracks in three rounds, as `ByteTrack` does (Zhang et al., ECCV 2022):
-//! those that the detector is sure of by overlap with where the person was or walks to, then the
-//! unsure ones by overlap, then, for frames that are a second apart, the sure ones by distance.
-//! What is left begins a track, and its first embedding may show that it continues a lost one (or
-//! that a match by distance was somebody else).
+//! A track is lost while it has no box in the frame; its first embedding may show that a new track
+//! continues a lost one. It has ended when it was lost for too long. Boxes are matched with tracks
+//! in three rounds, as in `ByteTrack` (Zhang et al., ECCV 2022): boxes of a high score by overlap
+//! with the position or the predicted one, boxes of a low score by overlap, then, for frames that
+//! are a second apart, boxes of a high score by distance.
 //!
 //! Everything is preallocated, nothing depends on a clock or on chance: the same input gives the
 //! same tracks.
 
 mod assignment;
-mod ballot;
 mod decide;
-mod place;
+mod position;
 #[cfg(test)]
 mod tests;
+mod voting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,35 +28,34 @@ use std::time::Duration;
 
 use network::preprocess::BBox;
 use retrieval::scan::MAX_DIM;
-use serde::Serialize;
 
 use crate::people::{MAX_PEOPLE, Person, Persons};
 use crate::{Error, Result};
 use assignment::Assignment;
-use ballot::Ballot;
-use place::{Place, is_box};
+use position::{TrackPosition, is_box};
+use voting::Voting;
 
-pub(crate) use place::intersection;
+pub(crate) use position::intersection;
 
 /// The most tracks at a time, those included whose person is out of sight.
 pub const CAPACITY: usize = 128;
 
-/// The most that [`Settings::crops`] may be.
+/// The most that [`TrackerSettings::crops`] may be.
 pub const MAX_CROPS: usize = 8;
 
-/// The least overlap with a sure box: two of three who stand in a queue overlap less.
-const SURE_OVERLAP: f32 = 0.3;
+/// The least overlap with a box of a high score: two of three persons in a queue overlap less.
+const HIGH_OVERLAP: f32 = 0.3;
 
-/// The least overlap with an unsure box, as in `ByteTrack`: reflections and chairs have low scores
-/// too.
-const UNSURE_OVERLAP: f32 = 0.5;
+/// The least overlap with a box of a low score, as in `ByteTrack`: reflections and chairs have low
+/// scores too.
+const LOW_OVERLAP: f32 = 0.5;
 
 /// How many intervals between frames a person may be out of sight, where frames are rare.
 const GAP_FRAMES: f64 = 2.5;
 
-/// What is a track, and when it is somebody.
+/// When boxes are one track, and when a track has an identity.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
+pub struct TrackerSettings {
     /// Cosine similarities at or above it mean the same person, -1 to 1.
     pub threshold: f32,
     /// Good crops that decide, 1..=[`MAX_CROPS`].
@@ -74,21 +65,21 @@ pub struct Settings {
     /// How long a person may be out of sight; where frames are rare, two and a half intervals of
     /// them if that is longer.
     pub max_gap: Duration,
-    /// Time between two crops of a track that is not decided. Crops of one instant say the same
-    /// thing.
+    /// Time between two crops of a track that is not decided. Crops of one instant are nearly equal,
+    /// and add no information.
     pub interval: Duration,
-    /// Time between two crops of a track that is.
+    /// Time between two crops of a track that is decided.
     pub recheck: Duration,
     /// The most crops to embed of one frame.
     pub per_frame: usize,
-    /// A detector's score at or above it is sure. Boxes below continue tracks and begin none; a box
-    /// without a score is sure.
-    pub sure: f32,
+    /// A detector's score at or above it is high. Boxes with a lower one continue tracks and begin
+    /// none; a box without a score counts as high.
+    pub high_score: f32,
 }
 
-impl Settings {
+impl TrackerSettings {
     /// 3 crops decide and 3 take it back; 3 s out of sight; a crop each 0.2 s, then each 2 s, at
-    /// most 8 of a frame; scores from 0.5 are sure.
+    /// most 8 of a frame; scores from 0.5 are high.
     #[must_use]
     pub fn new(threshold: f32) -> Self {
         Self {
@@ -99,7 +90,7 @@ impl Settings {
             interval: Duration::from_millis(200),
             recheck: Duration::from_secs(2),
             per_frame: 8,
-            sure: 0.5,
+            high_score: 0.5,
         }
     }
 
@@ -119,19 +110,13 @@ impl Settings {
                 "threshold is {found}, wanted -1 to 1"
             )));
         }
-        if !self.sure.is_finite() {
-            let found = self.sure;
+        if !self.high_score.is_finite() {
+            let found = self.high_score;
             return Err(Error::Argument(format!(
-                "the sure score is {found}, wanted a finite number"
+                "the high score is {found}, wanted a finite number"
             )));
         }
         Ok(())
-    }
-
-    /// What one crop must reach to be believed without a second one: halfway between the threshold
-    /// and the same picture.
-    fn clear(&self) -> f32 {
-        (self.threshold + 1.0) / 2.0
     }
 
     /// Crops less similar are not of one person: as far below the threshold as the same picture is
@@ -152,7 +137,7 @@ impl Numbers {
     }
 }
 
-/// Whom the gallery finds most similar to a crop, however similar that is.
+/// The identity of the gallery that is most similar to a crop, however similar that is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Best {
     /// Number of the identity.
@@ -167,17 +152,20 @@ pub enum Decision<'t> {
     /// Nothing yet.
     Pending,
     /// It is this identity.
-    Seen {
+    Known {
         /// Number of the identity.
         identity: u64,
-        /// Whether this crop says so too. One that does not may be of somebody else: it is no
-        /// exemplar.
+        /// Whether this crop votes for it too. A crop that does not may be of another person: it is
+        /// no exemplar.
         agrees: bool,
     },
-    /// It is somebody new. The answer is [`Tracks::born`]; without, the next crop asks again.
-    Born {
-        /// Embeddings of the crops that resemble nobody, one behind the other: more than half of
-        /// [`Settings::crops`], and at most as many.
+    /// It is an unknown person, to be enrolled. The answer is [`Tracks::enrolled`]; without it, the
+    /// next crop asks again.
+    Enroll {
+        /// Number of the track.
+        track: u64,
+        /// Embeddings of the crops that resemble no identity, one behind the other: more than half
+        /// of [`TrackerSettings::crops`], and at most as many.
         exemplars: &'t [f32],
     },
 }
@@ -187,8 +175,8 @@ pub enum Decision<'t> {
 pub struct Ended {
     /// Its number.
     pub track: u64,
-    /// Who it was.
-    pub who: Who,
+    /// Its identity, if it was decided.
+    pub identity: Option<u64>,
     /// Crops that voted.
     pub crops: u64,
     /// Stream time of its first box.
@@ -197,46 +185,31 @@ pub struct Ended {
     pub last: Duration,
 }
 
-/// Who a track was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// It was decided.
-    Identity(u64),
-    /// The visit was too short to decide, and all its crops resembled this identity: two of them,
-    /// or one very much.
-    Hint(u64),
-    /// Nobody can say.
-    Nobody,
-}
-
 /// What has happened so far. Nothing is passed over without being counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Tracks that began.
     pub tracks: u64,
     /// Boxes that are none: empty, or with numbers that are not finite.
     pub invalid: u64,
-    /// Boxes that the detector was not sure of and that continue no track.
-    pub unsure: u64,
+    /// Boxes of a low score that continue no track.
+    pub low_score: u64,
     /// Tracks that turned out to continue a lost one.
     pub reattached: u64,
-    /// Matches by distance that turned out to be somebody else.
+    /// Matches by distance that turned out to be another person.
     pub split: u64,
     /// Lost tracks that ended early because there were [`CAPACITY`].
     pub evicted: u64,
-    /// Crops that were due and passed over because the frame had too many.
-    pub over_budget: u64,
-    /// Crops that were not due: their track had one a moment ago.
+    /// Boxes whose crop was not wanted: their track had one a moment ago.
     pub spared: u64,
-    /// Crops that resembled somebody whom another track in the same frame is.
+    /// Crops that resembled an identity that another track in the same frame has.
     pub taken: u64,
     /// Decisions that later crops took back.
     pub reopened: u64,
-    /// Tracks that ended undecided with at least one vote, hints included: people who passed too
-    /// quickly.
+    /// Tracks that ended undecided with at least one vote.
     pub undecided: u64,
     /// Tracks that ended without a good crop.
-    pub unjudged: u64,
+    pub without_crop: u64,
 }
 
 impl Counts {
@@ -245,16 +218,15 @@ impl Counts {
         let pairs = [
             (&mut self.tracks, other.tracks),
             (&mut self.invalid, other.invalid),
-            (&mut self.unsure, other.unsure),
+            (&mut self.low_score, other.low_score),
             (&mut self.reattached, other.reattached),
             (&mut self.split, other.split),
             (&mut self.evicted, other.evicted),
-            (&mut self.over_budget, other.over_budget),
             (&mut self.spared, other.spared),
             (&mut self.taken, other.taken),
             (&mut self.reopened, other.reopened),
             (&mut self.undecided, other.undecided),
-            (&mut self.unjudged, other.unjudged),
+            (&mut self.without_crop, other.without_crop),
         ];
         for (own, other) in pairs {
             *own += other;
@@ -265,12 +237,12 @@ impl Counts {
 /// Tracks of one source.
 #[derive(Debug)]
 pub struct Tracks {
-    settings: Settings,
+    settings: TrackerSettings,
     numbers: Numbers,
     dim: usize,
     /// `[CAPACITY]`; a track never moves.
     slots: Box<[Option<Track>]>,
-    /// `[CAPACITY, crops, dim]`: what strangers are born from, the oldest first.
+    /// `[CAPACITY, crops, dim]`: what unknown persons are enrolled with, the oldest first.
     kept: Vec<f32>,
     /// `[CAPACITY, dim]`: the last embedding of each track.
     last: Vec<f32>,
@@ -278,7 +250,7 @@ pub struct Tracks {
     here: heapless::Vec<Option<usize>, MAX_PEOPLE>,
     ended: heapless::Vec<Ended, CAPACITY>,
     assignment: Assignment,
-    rhythm: Rhythm,
+    frame_interval: FrameInterval,
     frame: u64,
     counts: Counts,
 }
@@ -289,25 +261,25 @@ struct Track {
     /// Number that the boxes brought.
     given: Option<u64>,
     first: Duration,
-    place: Place,
+    position: TrackPosition,
     /// Where it was before a match by distance that no embedding has confirmed yet.
-    before: Option<Place>,
+    before: Option<TrackPosition>,
     /// Stream time of the last vote; the last embedding is there.
     voted: Option<Duration>,
     crops: u64,
     /// Embeddings in `kept`.
     kept: usize,
     /// Votes since the last that agreed with the decision.
-    ballot: Ballot,
+    voting: Voting,
     identity: Option<u64>,
-    /// Whether it was out of touch since a crop last agreed: only then can a crop that resembles
-    /// nobody contradict. Who turns around resembles nobody either.
+    /// Whether it was lost, or matched by distance, since a crop last agreed: only then can a crop
+    /// that resembles no identity contradict. A person who turns around resembles none either.
     interrupted: bool,
 }
 
-/// The usual time between frames, the median of the last five: one late frame says nothing.
+/// The usual time between frames, the median of the last five: one late frame is no change.
 #[derive(Debug, Clone, Default)]
-struct Rhythm {
+struct FrameInterval {
     now: Option<Duration>,
     intervals: heapless::HistoryBuf<Duration, 5>,
 }
@@ -317,7 +289,7 @@ impl Tracks {
     ///
     /// # Errors
     /// [`Error::Argument`] if a setting or `dim` is out of its range.
-    pub fn new(dim: usize, settings: Settings, numbers: Numbers) -> Result<Self> {
+    pub fn new(dim: usize, settings: TrackerSettings, numbers: Numbers) -> Result<Self> {
         settings.check()?;
         if !(1..=MAX_DIM).contains(&dim) {
             return Err(Error::Argument(format!(
@@ -334,7 +306,7 @@ impl Tracks {
             here: heapless::Vec::new(),
             ended: heapless::Vec::new(),
             assignment: Assignment::new(),
-            rhythm: Rhythm::default(),
+            frame_interval: FrameInterval::default(),
             frame: 0,
             counts: Counts::default(),
         })
@@ -343,21 +315,20 @@ impl Tracks {
     /// Gives the boxes of the next frame to their tracks. `at` is stream time; if it went back, a
     /// clip began again or a clock was set, and all tracks end.
     ///
-    /// Call it for frames without boxes too: that is when people leave.
+    /// Call it for frames without boxes too: that is when persons leave.
     pub fn associate(&mut self, persons: &Persons, at: Duration) {
         self.ended.clear();
         self.frame += 1;
-        let usual = self.rhythm.advance(at);
-        let gap = usual.map(|interval| self.settings.max_gap.max(interval.mul_f64(GAP_FRAMES)));
-        // Without a usual interval, time went back.
-        self.end_where(|track| gap.is_none_or(|gap| at.saturating_sub(track.place.seen) > gap));
+        let went_back = self.frame_interval.advance(at).is_none();
+        let gap = self.settings.max_gap.max(self.patience());
+        self.end_where(|track| went_back || at.saturating_sub(track.position.seen) > gap);
 
         self.here.clear();
         self.here
             .resize(persons.len(), None)
             .expect("a frame's list of people is as long");
         self.match_numbers(persons, at);
-        for round in [Round::Sure, Round::Unsure, Round::Distant] {
+        for round in [Round::High, Round::Low, Round::Distant] {
             self.match_boxes(round, persons, at);
         }
         for (index, person) in persons.iter().enumerate() {
@@ -366,8 +337,8 @@ impl Tracks {
             }
             if !is_box(person.bbox) {
                 self.counts.invalid += 1;
-            } else if !self.is_sure(person) {
-                self.counts.unsure += 1;
+            } else if !self.is_high(person) {
+                self.counts.low_score += 1;
             } else {
                 self.begin(index, person.bbox, None, at);
             }
@@ -387,7 +358,28 @@ impl Tracks {
         self.track_of(index)?.identity
     }
 
-    /// Tracks at the moment, those included whose person is out of sight.
+    /// Number of the track of a person of the last frame, unique among all [`Numbers`], and the
+    /// stream time of its first box.
+    #[must_use]
+    pub fn unique(&self, index: usize) -> Option<(u64, Duration)> {
+        self.track_of(index)
+            .map(|track| (track.number, track.first))
+    }
+
+    /// How long a person may be out of sight because frames are rare: two and a half of the usual
+    /// intervals between them.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.frame_interval.usual().mul_f64(GAP_FRAMES)
+    }
+
+    /// The most crops to embed of one frame.
+    #[must_use]
+    pub fn per_frame(&self) -> usize {
+        self.settings.per_frame
+    }
+
+    /// Tracks at the moment, the lost ones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.iter().flatten().count()
@@ -410,7 +402,7 @@ impl Tracks {
         self.ended.clear();
         self.here.clear();
         self.end_where(|_| true);
-        self.rhythm = Rhythm::default();
+        self.frame_interval = FrameInterval::default();
         &self.ended
     }
 
@@ -424,8 +416,8 @@ impl Tracks {
 /// Rounds in which boxes are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
-    Sure,
-    Unsure,
+    High,
+    Low,
     Distant,
 }
 
@@ -454,19 +446,19 @@ impl Tracks {
     fn match_boxes(&mut self, round: Round, persons: &Persons, at: Duration) {
         let takes = |index: &usize| {
             let person = &persons[*index];
-            let sure = self.is_sure(person) == (round != Round::Unsure);
-            self.here[*index].is_none() && sure && is_box(person.bbox)
+            let high = self.is_high(person) == (round != Round::Low);
+            self.here[*index].is_none() && high && is_box(person.bbox)
         };
         let boxes: heapless::Vec<usize, MAX_PEOPLE> = (0..persons.len()).filter(takes).collect();
-        // The unsure box of somebody who was just here is half hidden; that of somebody long gone
-        // is a coat on a chair.
+        // A box of a low score is of a half hidden person who was here in the last frame; where
+        // no person was, it is a coat on a chair.
         let since = match round {
-            Round::Unsure => self.frame - 1,
-            Round::Sure | Round::Distant => 0,
+            Round::Low => self.frame - 1,
+            Round::High | Round::Distant => 0,
         };
         let free = |slot: &usize| {
             self.slots[*slot].as_ref().is_some_and(|track| {
-                track.given.is_none() && (since..self.frame).contains(&track.place.frame)
+                track.given.is_none() && (since..self.frame).contains(&track.position.frame)
             })
         };
         let tracks: heapless::Vec<usize, CAPACITY> = (0..CAPACITY).filter(free).collect();
@@ -476,28 +468,30 @@ impl Tracks {
                 let bbox = persons[boxes[row]].bbox;
                 slots[tracks[column]]
                     .as_ref()
-                    .map_or(0.0, |track| round.gain(&track.place, bbox, at))
+                    .map_or(0.0, |track| round.gain(&track.position, bbox, at))
             });
         for (row, column) in self.assignment.solve() {
             let (index, slot) = (boxes[row], tracks[column]);
             let frame = self.frame;
             let track = self.track_mut(slot);
-            track.interrupted |= round == Round::Distant || track.place.frame + 1 < frame;
+            track.interrupted |= round == Round::Distant || track.position.frame + 1 < frame;
             if round == Round::Distant {
-                track.before.get_or_insert(track.place);
+                track.before.get_or_insert(track.position);
             }
             self.advance(index, slot, persons[index].bbox, at);
         }
     }
 
-    fn is_sure(&self, person: &Person) -> bool {
-        person.score.is_none_or(|score| score >= self.settings.sure)
+    fn is_high(&self, person: &Person) -> bool {
+        person
+            .score
+            .is_none_or(|score| score >= self.settings.high_score)
     }
 
     /// Moves the track in `slot` to the box of a person.
     fn advance(&mut self, index: usize, slot: usize, bbox: BBox, at: Duration) {
         let frame = self.frame;
-        self.track_mut(slot).place.advance(bbox, at, frame);
+        self.track_mut(slot).position.advance(bbox, at, frame);
         self.here[index] = Some(slot);
     }
 
@@ -509,12 +503,12 @@ impl Tracks {
             number: self.numbers.next(),
             given,
             first: at,
-            place: Place::new(bbox, at, self.frame),
+            position: TrackPosition::new(bbox, at, self.frame),
             before: None,
             voted: None,
             crops: 0,
             kept: 0,
-            ballot: Ballot::default(),
+            voting: Voting::default(),
             identity: None,
             interrupted: false,
         });
@@ -531,7 +525,7 @@ impl Tracks {
         let age = |slot: &usize| {
             self.slots[*slot]
                 .as_ref()
-                .map(|track| (track.place.frame, track.number))
+                .map(|track| (track.position.frame, track.number))
         };
         let oldest = (0..CAPACITY).min_by_key(age).expect("there are slots");
         self.counts.evicted += 1;
@@ -560,36 +554,41 @@ impl Tracks {
 
 impl Round {
     /// What it is worth to give a box to a track, 0..=1; 0 for no match.
-    fn gain(self, place: &Place, bbox: BBox, at: Duration) -> f32 {
-        let overlap_from = |least: f32| Some(place.overlap(bbox, at)).filter(|&o| o >= least);
+    fn gain(self, position: &TrackPosition, bbox: BBox, at: Duration) -> f32 {
+        let overlap_from = |least: f32| Some(position.overlap(bbox, at)).filter(|&o| o >= least);
         match self {
-            Self::Sure => overlap_from(SURE_OVERLAP).unwrap_or(0.0),
-            Self::Unsure => overlap_from(UNSURE_OVERLAP).unwrap_or(0.0),
-            Self::Distant => place.nearness(bbox, at),
+            Self::High => overlap_from(HIGH_OVERLAP).unwrap_or(0.0),
+            Self::Low => overlap_from(LOW_OVERLAP).unwrap_or(0.0),
+            Self::Distant => position.nearness(bbox, at),
         }
     }
 }
 
 impl Track {
-    /// The number by which people know the track.
+    /// The number of the track in the output.
     fn label(&self) -> u64 {
         self.given.unwrap_or(self.number)
     }
 }
 
-impl Rhythm {
-    /// Goes on to `at` and returns the usual interval; none if time went back.
-    fn advance(&mut self, at: Duration) -> Option<Duration> {
+impl FrameInterval {
+    /// Goes on to `at`; none if time went back.
+    fn advance(&mut self, at: Duration) -> Option<()> {
         let Some(before) = self.now.replace(at) else {
-            return Some(Duration::ZERO);
+            return Some(());
         };
-        let Some(interval) = at.checked_sub(before) else {
-            self.intervals.clear();
-            return None;
-        };
-        self.intervals.write(interval);
+        let interval = at.checked_sub(before);
+        match interval {
+            Some(interval) => self.intervals.write(interval),
+            None => self.intervals.clear(),
+        }
+        interval.map(|_| ())
+    }
+
+    /// The usual interval, 0 before the second frame.
+    fn usual(&self) -> Duration {
         let mut sorted: heapless::Vec<Duration, 5> = self.intervals.iter().copied().collect();
         sorted.sort_unstable();
-        Some(sorted[sorted.len() / 2])
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
 }

@@ -33,6 +33,8 @@ fn every_return_is_found_and_a_second_process_knows_everybody() {
         keys(&report),
         [
             "boxes",
+            "counted",
+            "fpir",
             "frames",
             "gallery",
             "known_before",
@@ -42,16 +44,15 @@ fn every_return_is_found_and_a_second_process_knows_everybody() {
             "owners",
             "page",
             "persons",
+            "recognised",
             "schema",
             "seconds",
-            "seen",
-            "strangers",
             "strays",
             "threshold",
             "visits"
         ]
     );
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
     let persons = count(&report["persons"]);
     assert!(persons >= 8, "{persons} persons");
     assert!(report["visits"].as_array().expect("a list").len() >= 14);
@@ -80,7 +81,7 @@ fn every_return_is_found_and_a_second_process_knows_everybody() {
     // Another process, the same gallery.
     let again = demo(&out).with("--json").succeeds().json();
     assert_eq!(again["known_before"], report["persons"]);
-    assert_eq!(again["seen"], report["persons"], "{again}");
+    assert_eq!(again["recognised"], report["persons"], "{again}");
     assert_eq!(method(&again, "model")["newcomers"], 0);
     let gallery = reid!["gallery", "list", out.join("gallery.redb"), "--json"].succeeds();
     let known = gallery.json()["identities"].as_array().map_or(0, Vec::len);
@@ -100,12 +101,12 @@ fn the_threshold_is_the_one_that_the_contract_states() {
     let inspected = reid!["model", "inspect", out.join("person.onnx"), "--json"]
         .succeeds()
         .json();
-    let strangers = report["strangers"].as_f64().expect("a share");
-    let points = inspected["metadata"]["thresholds"].as_array();
+    let fpir = report["fpir"].as_f64().expect("a share");
+    let points = inspected["contract"]["thresholds"].as_array();
     let points = points.unwrap_or_else(|| panic!("no thresholds in {inspected}"));
     let within = points
         .iter()
-        .filter(|point| point["fpir"].as_f64().is_some_and(|fpir| fpir <= strangers));
+        .filter(|point| point["fpir"].as_f64().is_some_and(|found| found <= fpir));
     let least = within
         .filter_map(|point| point["threshold"].as_f64())
         .fold(f64::INFINITY, f64::min);
@@ -133,7 +134,7 @@ fn a_person_reads_the_notice_first() {
         "HSV stripes",
         "always new",
         "with hindsight",
-        "strangers let in",
+        "false positive identification rate",
         "demo.html",
     ] {
         assert!(stdout.contains(wanted), "no `{wanted}` in: {stdout}");
@@ -178,8 +179,14 @@ fn a_camera_says_who_comes() {
             .next()
             .is_some_and(|first| first.contains("rendered people"))
     );
-    assert!(lines.contains("new: person 1"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("nobody was kept"));
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.ends_with("-000001 is new (visit 1)")),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("; no person was kept"));
 
     demo(&out)
         .with("--camera")

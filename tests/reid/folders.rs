@@ -137,15 +137,21 @@ fn what_should_have_been_read_makes_the_work_incomplete() {
     let model = &example().model;
     let whole = |source| {
         reid![
-            "run", source, "--boxes", "whole", "--model", model, "--json"
+            "run",
+            source,
+            "--boxes",
+            "whole",
+            "--model",
+            model,
+            "--observations"
         ]
         .with(format!("--threshold={THRESHOLD}"))
     };
     let ended = whole(folder.at("img")).succeeds_partly().says(&lost);
-    assert_eq!(ended.lines().len(), 6);
+    assert_eq!(ended.observations().len(), 6);
     let clean = self::folder();
     let ended = whole(clean.at("img")).succeeds().says(&[KINDS]);
-    assert_eq!(ended.lines().len(), 6);
+    assert_eq!(ended.observations().len(), 6);
 
     let gallery = folder.at("shop.redb");
     let enrolled = reid![

@@ -16,7 +16,7 @@ use crate::example::{FIGURES, FRAMES, Folder, SIGHTINGS, example, run_over};
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 fn run() -> Reid {
-    run_over(&example().clip, &example().boxes).with("--json")
+    run_over(&example().clip, &example().boxes).with("--observations")
 }
 
 /// How a call ends whose files cannot grow beyond so many bytes, a multiple of 1024.
@@ -73,7 +73,7 @@ fn a_video_a_page_and_crops_without_room_leave_the_run_alone() {
     // Room for a part of the video: what is there can be played.
     let ended =
         limited(&call(), 256 << 10, 1).says(&["out.avi: the video ends after", "File too large"]);
-    let lines = ended.lines();
+    let lines = ended.observations();
     assert_eq!((lines.len(), names(&lines).len()), (SIGHTINGS, FIGURES));
     let told = ended.stderr.matches("the video ends").count();
     assert_eq!(

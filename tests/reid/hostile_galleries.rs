@@ -256,7 +256,7 @@ fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
             example.model,
             "--gallery",
             gallery,
-            "--json",
+            "--observations",
             "--threshold",
             threshold
         ]
@@ -266,7 +266,7 @@ fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
         "File too large",
         " persons in ",
     ]);
-    let lines = ended.lines();
+    let lines = ended.observations();
     assert!((20..180).contains(&lines.len()), "{} lines", lines.len());
 
     let names = || {
@@ -287,7 +287,7 @@ fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() {
         .with("--max-frames")
         .with("2")
         .succeeds()
-        .lines();
+        .observations();
     assert_eq!(names()[..kept.len()], kept);
     // The first two frames came before: they are the same pictures.
     let early = &more[..2];

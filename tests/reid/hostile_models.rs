@@ -191,11 +191,11 @@ fn an_embedding_without_a_length_is_not_kept() {
         gallery,
         "--threshold",
         "0.5",
-        "--json"
+        "--observations"
     ];
     // One blank crop must not stop a camera.
     let ended = run.succeeds();
-    let ended = ended.says(&["passed over: 1 x person in whom the network saw nothing"]);
+    let ended = ended.says(&["passed over: 1 x crop in which the network found nothing"]);
     assert_eq!(ended.json()["state"], "pending");
     let known = reid!["gallery", "list", gallery, "--json"]
         .succeeds()

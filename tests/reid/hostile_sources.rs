@@ -8,7 +8,7 @@ use crate::program::{Reid, reid};
 
 /// A run of the example's model.
 fn run(source: &Path, boxes: impl AsRef<std::ffi::OsStr>) -> Reid {
-    run_over(source, boxes).with("--json")
+    run_over(source, boxes).with("--observations")
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn what_lies_before_the_cut_of_a_clip_is_observed_and_kept() {
         model,
         "--threshold",
         THRESHOLD,
-        "--json"
+        "--observations"
     ]
     .succeeds_partly();
-    assert_eq!(both.lines().len(), lines.len() + SIGHTINGS);
+    assert_eq!(both.observations().len(), lines.len() + SIGHTINGS);
 }
 
 #[test]

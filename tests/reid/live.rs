@@ -57,7 +57,7 @@ fn boxes(folder: &Folder, times: usize) -> PathBuf {
 /// A config with cameras of names and sources.
 fn config(folder: &Folder, boxes: &Path, cameras: &[(&str, &Path)]) -> PathBuf {
     let mut text = format!(
-        "model = {:?}\nboxes = {boxes:?}\nthreshold = {THRESHOLD}\n[output]\njson = true\n",
+        "model = {:?}\nboxes = {boxes:?}\nthreshold = {THRESHOLD}\n[output]\nobservations = true\n",
         example().model
     );
     for (name, source) in cameras {
@@ -93,7 +93,8 @@ fn two_live_cameras_share_a_gallery_and_the_loop() {
     // same.
     let bytes = pictures().concat();
     let feeders = [feed(&door, &bytes, 4), feed(&yard, &bytes, 1)];
-    let lines = call.succeeds().lines();
+    let ended = call.succeeds();
+    let lines = ended.observations();
     for feeder in feeders {
         feeder.join().expect("the pipe was fed");
     }
@@ -142,7 +143,7 @@ fn a_camera_that_sends_something_else_does_not_stop_the_other() {
     for feeder in feeders {
         feeder.join().expect("the pipe was fed");
     }
-    let lines = ended.lines();
+    let lines = ended.observations();
     assert_eq!(of(&lines, "yard").len(), SIGHTINGS);
     assert_eq!(of(&lines, "door").len(), 0);
 }
@@ -153,15 +154,14 @@ fn a_pipe_may_be_fed_by_the_shell() {
     let stream = folder.file("clip.mjpeg", pictures().concat());
     let example = example();
     // `<(...)` is a path below /dev, and no camera.
-    let script =
-        "exec \"$0\" run <(cat \"$1\") --boxes \"$2\" --model \"$3\" --threshold 0.7 --json";
+    let script = "exec \"$0\" run <(cat \"$1\") --boxes \"$2\" --model \"$3\" --threshold 0.7 --observations";
     let output = Command::new("bash")
         .args(["-c", script, crate::program::PROGRAM])
         .args([&stream, &example.boxes, &example.model])
         .stdin(Stdio::null())
         .output()
         .expect("a shell");
-    let lines = Ended::checked("<(cat)".to_owned(), output, 0).lines();
+    let lines = Ended::checked("<(cat)".to_owned(), output, 0).observations();
     assert_eq!(lines.len(), SIGHTINGS);
 }
 

@@ -256,10 +256,7 @@ fn an_inspection_tells_what_a_model_reads_and_what_was_assumed() {
         .len();
     assert_eq!(report["bytes"], bytes);
     let note = report["notes"][0].as_str().unwrap_or_default();
-    assert!(
-        note.contains("does not state its pre-processing"),
-        "{note}"
-    );
+    assert!(note.contains("does not state its pre-processing"), "{note}");
 
     let folder = Folder::new();
     let model = folder.at("figures.onnx");
@@ -373,14 +370,14 @@ fn progress_and_notes_stay_off_stdout() {
         example.model,
         "--threshold",
         THRESHOLD,
-        "--json"
+        "--observations"
     ]
     .succeeds();
-    assert_eq!(ended.lines().len(), SIGHTINGS);
+    assert_eq!(ended.observations().len(), SIGHTINGS);
     // Two notes and the table: a bar would add lines even where it cannot move the cursor.
     assert_eq!(
         ended.stderr.lines().count(),
-        2 + 1 + 8 + 1,
+        2 + 1 + 8 + 2,
         "{}",
         ended.stderr
     );

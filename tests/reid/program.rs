@@ -163,6 +163,22 @@ impl Ended {
         lines[0].clone()
     }
 
+    /// The lines of a run with `--observations` that are of one person in one frame.
+    #[track_caller]
+    pub(crate) fn observations(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["schema"] == 1);
+        lines
+    }
+
+    /// The lines of a run that are events.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["schema"] == 2);
+        lines
+    }
+
     /// The JSON documents on stdout, one a line.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! `reid run`: who is in front of the camera, again?
+//! `reid run`: observations and events of the example's clip.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::program::{Reid, keys, reid};
 
 /// A run over the example's clip; `boxes` say where its figures are.
 fn run(boxes: &std::path::Path) -> Reid {
-    run_over(&example().clip, boxes).with("--json")
+    run_over(&example().clip, boxes).with("--observations")
 }
 
 /// What is the same in two runs over the same figures: all but the time of day and, as each format
@@ -57,7 +57,7 @@ fn count(lines: &[Value], state: &str) -> usize {
 #[test]
 fn every_figure_is_one_identity_and_who_comes_back_is_seen() {
     let ended = run(&example().boxes).succeeds();
-    let lines = ended.lines();
+    let lines = ended.observations();
     let sightings = Clip::render().sightings;
     assert_eq!(lines.len(), sightings.len());
 
@@ -91,14 +91,15 @@ fn every_figure_is_one_identity_and_who_comes_back_is_seen() {
     assert_eq!(again, 2, "two figures come back");
 
     // The table goes to stderr: stdout belongs to the lines.
-    ended.says(&[&format!(
-        "{FIGURES} persons in {SIGHTINGS} observations of {FRAMES} frames (8 new, 0 known before, "
-    )]);
+    ended.says(&[
+        &format!("{FIGURES} persons in 10 visits: 8 new, 0 known before, 2 returns"),
+        &format!("{SIGHTINGS} observations in {FRAMES} frames ("),
+    ]);
 }
 
 #[test]
 fn a_line_has_the_documented_keys() {
-    let lines = run(&example().boxes).succeeds().lines();
+    let lines = run(&example().boxes).succeeds().observations();
     let wanted = [
         "box",
         "frame",
@@ -155,7 +156,7 @@ fn without_json_the_table_is_all_there_is() {
     ]
     .succeeds();
     let rows: Vec<&str> = ended.stdout.lines().collect();
-    assert_eq!(rows.len(), 1 + FIGURES + 1, "{}", ended.stdout);
+    assert_eq!(rows.len(), 1 + FIGURES + 2, "{}", ended.stdout);
     assert!(rows[0].starts_with("identity"));
     for (n, row) in rows[1..=FIGURES].iter().enumerate() {
         assert!(row.contains(&format!("-{:06}  new  ", n + 1)), "{row}");
@@ -167,13 +168,13 @@ fn a_gallery_is_remembered_by_the_next_process() {
     let folder = Folder::new();
     let gallery = folder.at("shop.redb");
     let with_gallery = || run(&example().boxes).with("--gallery").with(&gallery);
-    let first = with_gallery().succeeds().lines();
+    let first = with_gallery().succeeds().observations();
     assert_eq!(count(&first, "new"), FIGURES);
 
     let second = with_gallery()
         .succeeds()
-        .says(&["(0 new, 8 known before, "])
-        .lines();
+        .says(&[": 0 new, 8 known before, 10 returns"])
+        .observations();
     assert_eq!(count(&second, "new"), 0);
     assert!(count(&second, "seen") >= SIGHTINGS * 3 / 4);
     for (before, after) in first.iter().zip(&second) {
@@ -196,10 +197,10 @@ fn a_source_named_twice_brings_nobody_new_the_second_time() {
         example.model,
         "--threshold",
         THRESHOLD,
-        "--json"
+        "--observations"
     ]
     .succeeds()
-    .lines();
+    .observations();
     assert_eq!(lines.len(), 2 * SIGHTINGS);
     assert_eq!(count(&lines[..SIGHTINGS], "new"), FIGURES);
     assert_eq!(count(&lines[SIGHTINGS..], "new"), 0);
@@ -213,16 +214,16 @@ fn a_source_named_twice_brings_nobody_new_the_second_time() {
 #[test]
 fn frames_and_people_can_be_bounded() {
     let four = run(&example().boxes).with("--max-frames").with("4");
-    assert_eq!(four.succeeds().lines().len(), 4);
+    assert_eq!(four.succeeds().observations().len(), 4);
     // All figures are 126 pixels high.
     let all = run(&example().boxes).with("--min-height").with("126");
-    assert_eq!(identities(&all.succeeds().lines()).len(), FIGURES);
+    assert_eq!(identities(&all.succeeds().observations()).len(), FIGURES);
     let none = run(&example().boxes)
         .with("--min-height")
         .with("126.5")
         .succeeds();
-    assert_eq!(count(&none.lines(), "pending"), SIGHTINGS);
-    none.says(&["passed over: 80 x box below quality.min_height"]);
+    assert_eq!(count(&none.observations(), "pending"), SIGHTINGS);
+    none.says(&["passed over: 80 x too small person"]);
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn a_rate_that_is_given_replaces_that_of_the_file() {
         .with("--fps")
         .with("10")
         .succeeds()
-        .lines();
+        .observations();
     assert_eq!(lines[3]["stream_time"], 0.3);
 }
 
@@ -250,15 +251,15 @@ fn every_format_of_boxes_gives_the_same_observations() {
         )
         .expect("a text grows");
     }
-    let wanted = run(&example().boxes).succeeds().lines();
+    let wanted = run(&example().boxes).succeeds().observations();
     let cases = [
         folder.file("det.txt", mot),
         folder.file("boxes.jsonl", jsonl),
-        // What the program says can be read again as boxes.
+        // What the program writes can be read again as boxes; events are passed over.
         folder.file("earlier.jsonl", run(&example().boxes).succeeds().stdout),
     ];
     for boxes in cases {
-        let found = run(&boxes).succeeds().lines();
+        let found = run(&boxes).succeeds().observations();
         assert_eq!(
             observations(&found),
             observations(&wanted),
@@ -290,7 +291,7 @@ fn what_a_file_of_boxes_leaves_open_is_noted() {
         "1 row left out: class 3, which is no person (first on line 3); ",
         "1 row left out: impossible box (first on line 4: w is 0, wanted more than 0)",
     ]);
-    assert_eq!(ended.lines().len(), 1);
+    assert_eq!(ended.observations().len(), 1);
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn tracks_of_the_boxes_are_passed_on() {
         "boxes.csv",
         "id,frame,x,y,w,h\n41,0,15,21,45,126\n,1,34,22,45,126\n",
     );
-    let lines = run(&boxes).succeeds().lines();
+    let lines = run(&boxes).succeeds().observations();
     assert_eq!(lines[0]["track"], 41);
     assert!(
         lines[1]["track"].is_u64(),
@@ -320,10 +321,10 @@ fn a_folder_of_crops_is_watched_whole() {
         example.model,
         "--threshold",
         THRESHOLD,
-        "--json"
+        "--observations"
     ]
     .succeeds()
-    .lines();
+    .observations();
     assert_eq!(lines.len(), 20);
     assert_eq!(lines[0]["box"], serde_json::json!([0.0, 0.0, 45.0, 126.0]));
     assert_eq!(identities(&lines).len(), FIGURES);
@@ -342,7 +343,7 @@ fn a_threshold_comes_from_the_person_or_from_the_model_and_from_nowhere_else() {
             example.boxes,
             "--model",
             model,
-            "--json"
+            "--observations"
         ]
     };
     without(&example.model).fails().says(&[
@@ -360,10 +361,10 @@ fn a_threshold_comes_from_the_person_or_from_the_model_and_from_nowhere_else() {
         fpir,
         fnir: 0.0,
     };
-    // The lowest that lets in at most 1 % of strangers is the default.
+    // The lowest with a false positive identification rate of at most 1 % is the default.
     stated.thresholds = vec![point(0.2, 0.5), point(0.75, 0.01), point(0.9, 0.0)];
     write_with(&stated, &model);
-    let lines = without(&model).succeeds().lines();
+    let lines = without(&model).succeeds().observations();
     assert_eq!(lines[0]["threshold"], 0.75);
     assert_eq!(identities(&lines).len(), FIGURES);
 }
@@ -387,7 +388,7 @@ fn a_broken_frame_is_passed_over_and_named() {
         example.model,
         "--threshold",
         THRESHOLD,
-        "--json"
+        "--observations"
     ]
     .succeeds_partly()
     .says(&[
@@ -396,10 +397,152 @@ fn a_broken_frame_is_passed_over_and_named() {
         "passed over: 1 x broken frame",
     ]);
     let frames: Vec<u64> = ended
-        .lines()
+        .observations()
         .iter()
         .filter_map(|line| line["frame"].as_u64())
         .collect();
     assert_eq!(frames.len(), SIGHTINGS - 1);
     assert_eq!(frames[..3], [0, 1, 3]);
+}
+
+/// The events of a name.
+fn named<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
+    events
+        .iter()
+        .filter(|event| event["event"] == name)
+        .collect()
+}
+
+#[test]
+fn events_are_the_visits_of_the_clip() {
+    let folder = Folder::new();
+    let (gallery, crops) = (folder.at("shop.redb"), folder.at("crops"));
+    let call = || {
+        run_over(&example().clip, &example().boxes)
+            .with("--json")
+            .with("--gallery")
+            .with(&gallery)
+            .with("--save-crops")
+            .with(&crops)
+    };
+    let ended = call().succeeds();
+    let events = ended.events();
+    assert_eq!(events.len(), ended.lines().len(), "no line but events");
+    let common = [
+        "event",
+        "schema",
+        "source",
+        "stream_time",
+        "time",
+        "track",
+        "visit",
+    ];
+    let own: [(&str, &[&str]); 3] = [
+        ("visit_started", &["first"]),
+        (
+            "identified",
+            &[
+                "absence",
+                "identity",
+                "last_seen",
+                "new",
+                "returning",
+                "runner_up",
+                "similarity",
+                "threshold",
+            ],
+        ),
+        (
+            "visit_ended",
+            &["crop", "duration", "first", "identity", "last"],
+        ),
+    ];
+    for (name, own) in own {
+        let found = named(&events, name);
+        assert_eq!(found.len(), VISITORS.len(), "{name}");
+        let mut wanted = [&common, own].concat();
+        wanted.sort_unstable();
+        for event in found {
+            assert_eq!(keys(event), wanted);
+        }
+    }
+    let identified = named(&events, "identified");
+    let returns = |events: &[&Value]| events.iter().filter(|e| e["returning"] == true).count();
+    assert_eq!(returns(&identified), VISITORS.len() - FIGURES);
+    assert!(identified.iter().all(|e| e["new"] != e["returning"]));
+    for event in &identified {
+        assert_eq!(
+            event["returning"] == true,
+            event["absence"].as_f64() > Some(5.0)
+        );
+        assert_eq!(event["last_seen"].is_string(), event["absence"].is_f64());
+    }
+    // The best crop of each visit is there.
+    for event in named(&events, "visit_ended") {
+        let crop = event["crop"].as_str().expect("a path");
+        assert!(crops.join(crop).is_file(), "{crop}");
+        assert!(event["duration"].as_f64() > Some(1.0), "{event}");
+    }
+
+    // The gallery counts the same visits, and the next run knows them all.
+    let visits = || {
+        let list = reid!["gallery", "list", gallery, "--json"]
+            .succeeds()
+            .json();
+        let known = list["identities"].as_array().expect("a list").clone();
+        known
+            .iter()
+            .filter_map(|known| known["visits"].as_u64())
+            .sum::<u64>()
+    };
+    assert_eq!(visits(), VISITORS.len() as u64);
+    let again = call().succeeds().events();
+    assert_eq!(returns(&named(&again, "identified")), VISITORS.len());
+    assert_eq!(visits(), 2 * VISITORS.len() as u64);
+}
+
+#[test]
+fn an_absence_longer_than_the_clip_leaves_no_return() {
+    let ended = run_over(&example().clip, &example().boxes)
+        .with("--json")
+        .with("--min-absence")
+        .with("1h")
+        .succeeds()
+        .says(&["8 persons in 8 visits: 8 new, 0 known before, 0 returns"]);
+    assert_eq!(named(&ended.events(), "visit_ended").len(), FIGURES);
+    run_over(&example().clip, &example().boxes)
+        .with("--min-absence")
+        .with("0s")
+        .fails()
+        .says(&["`visits.min_absence` is 0 s, wanted 0.001 s to 24 h"]);
+}
+
+#[test]
+fn the_run_counts_the_visits_of_the_demo() {
+    let folder = Folder::new();
+    let out = folder.at("demo");
+    let report = reid!["demo", "--out", out, "--json"].succeeds().json();
+    let counted = &report["counted"];
+    assert_eq!(
+        (&counted["visits"], &counted["new"], &counted["returns"]),
+        (&14.into(), &8.into(), &6.into())
+    );
+    let ended = reid![
+        "run",
+        out.join("clip.avi"),
+        "--model",
+        out.join("person.onnx"),
+        "--json"
+    ]
+    .with("--boxes")
+    .with(out.join("boxes.csv"))
+    .succeeds()
+    .says(&["8 persons in 14 visits: 8 new, 0 known before, 6 returns"]);
+    let events = ended.events();
+    let identified = named(&events, "identified");
+    let count = |key: &str| identified.iter().filter(|e| e[key] == true).count();
+    assert_eq!((count("new"), count("returning")), (8, 6));
+    assert_eq!(named(&events, "visit_started").len(), 14);
+    assert_eq!(named(&events, "visit_ended").len(), 14);
+    assert_eq!(named(&events, "identity_changed").len(), 0);
 }

@@ -3,7 +3,7 @@
 
 use crate::example::{SIGHTINGS, THRESHOLD, example};
 use crate::live::pictures;
-use crate::program::{Reid, reid};
+use crate::program::{Ended, Reid, reid};
 use crate::watch::fed;
 
 fn run() -> Reid {
@@ -19,7 +19,7 @@ fn run() -> Reid {
         THRESHOLD,
         "--fps",
         "4",
-        "--json"
+        "--observations"
     ]
 }
 
@@ -34,8 +34,8 @@ fn chunked(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn pictures_of_a_server_are_the_frames_of_the_clip() {
     let pictures = pictures();
-    let wanted = fed(&run(), pictures.concat(), 0).stdout;
-    assert_eq!(wanted.lines().count(), SIGHTINGS);
+    let wanted = fed(&run(), pictures.concat(), 0);
+    assert_eq!(wanted.observations().len(), SIGHTINGS);
 
     let header = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
                   Content-Type: multipart/x-mixed-replace; boundary=--frame\r\n\r\n";
@@ -62,17 +62,16 @@ fn pictures_of_a_server_are_the_frames_of_the_clip() {
             pictures.iter().flat_map(endless).collect(),
         ),
     ] {
-        let found = fed(&run(), bytes, 0).stdout;
+        let found = fed(&run(), bytes, 0);
         // The times of the day differ.
-        let stable = |text: &str| -> Vec<String> {
-            let line = |line: &str| {
-                let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-                line["time"] = serde_json::Value::Null;
-                line["identity"] = serde_json::Value::Null;
-                line["runner_up"] = serde_json::Value::Null;
-                line.to_string()
-            };
-            text.lines().map(line).collect()
+        let stable = |ended: &Ended| {
+            let mut lines = ended.observations();
+            for line in &mut lines {
+                for key in ["time", "identity", "runner_up"] {
+                    line[key] = serde_json::Value::Null;
+                }
+            }
+            lines
         };
         assert_eq!(stable(&found), stable(&wanted), "{name}");
     }

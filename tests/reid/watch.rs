@@ -13,7 +13,7 @@ use crate::live::pictures;
 use crate::program::{Ended, PROGRAM, Reid, reid};
 
 fn run(source: &str) -> Reid {
-    run_over(source, &example().boxes).with("--json")
+    run_over(source, &example().boxes).with("--observations")
 }
 
 fn clip() -> &'static str {
@@ -68,17 +68,17 @@ fn an_interrupted_run_writes_its_page_and_its_table() {
         }
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let read = lines.read_line(&mut String::new()).expect("UTF-8");
-        assert_ne!(read, 0, "somebody is seen");
+        assert_ne!(read, 0, "a person is seen");
         let kill = Command::new("kill")
             .args([signal, &child.id().to_string()])
             .status();
         assert!(kill.expect("kill is there").success());
         let ended = child.wait_with_output().expect("it ends");
-        let told = String::from_utf8(ended.stderr).expect("UTF-8");
-        assert_eq!(ended.status.code(), Some(0), "{signal}: {told}");
+        let stderr = String::from_utf8(ended.stderr).expect("UTF-8");
+        assert_eq!(ended.status.code(), Some(0), "{signal}: {stderr}");
         assert!(
-            told.contains("observations of"),
-            "{signal}: no table: {told}"
+            stderr.contains("observations in"),
+            "{signal}: no table: {stderr}"
         );
         let html = std::fs::read_to_string(&page).expect("a page");
         assert!(html.contains("</html>"), "{signal}: the page is whole");
@@ -106,7 +106,7 @@ fn a_video_a_page_and_crops_show_what_was_seen() {
             .with("--gallery")
             .with(&gallery)
     };
-    let lines = call().succeeds().lines();
+    let lines = call().succeeds().observations();
     let names = identities(&lines);
     assert_eq!(names.len(), FIGURES);
 
@@ -159,7 +159,7 @@ fn a_video_a_page_and_crops_show_what_was_seen() {
 fn motion_jpeg_comes_through_a_pipe_and_garbage_is_passed_over() {
     let pictures = pictures();
     // Boxes of a file are of every frame, so none is dropped.
-    let lines = fed(&run("-").with("--fps").with("4"), pictures.concat(), 0).lines();
+    let lines = fed(&run("-").with("--fps").with("4"), pictures.concat(), 0).observations();
     assert_eq!(lines.len(), SIGHTINGS);
     assert_eq!(identities(&lines).len(), FIGURES);
     assert_eq!(lines[3]["stream_time"], 0.75);
@@ -168,7 +168,7 @@ fn motion_jpeg_comes_through_a_pipe_and_garbage_is_passed_over() {
     let mut bytes = pictures.concat();
     bytes.extend(b"this is no picture");
     let ended = fed(&run("-").with("--fps").with("4"), bytes, 3).says(&["skipped"]);
-    assert_eq!(identities(&ended.lines()).len(), FIGURES);
+    assert_eq!(identities(&ended.observations()).len(), FIGURES);
 
     let nothing = b"\x00\x01\x02 no video at all".repeat(50);
     fed(&run("-"), nothing, 1).says(&["-: found no JPEG before the end"]);
@@ -180,20 +180,20 @@ fn a_config_says_what_flags_say_and_flags_stand_over_it() {
     let folder = Folder::new();
     let quoted = |path: &std::path::Path| format!("{:?}", path.to_str().expect("UTF-8"));
     let text = format!(
-        "model = {}\nboxes = {}\nthreshold = 0.99\n[output]\njson = true\n\
+        "model = {}\nboxes = {}\nthreshold = 0.99\n[output]\nobservations = true\n\
          [[camera]]\nsource = {}\nname = \"door\"\n",
         quoted(&example().model),
         quoted(&example().boxes),
         quoted(&example().clip)
     );
     let config = folder.file("reid.toml", &text);
-    let lines = reid!["run", "--config", config].succeeds().lines();
+    let lines = reid!["run", "--config", config].succeeds().observations();
     assert_eq!(lines.len(), SIGHTINGS);
     assert_eq!(lines[0]["source"], "door");
     assert!((lines[0]["threshold"].as_f64().expect("a number") - 0.99).abs() < 1e-6);
     let lines = reid!["run", "--config", config, "--threshold", THRESHOLD]
         .succeeds()
-        .lines();
+        .observations();
     assert_eq!(identities(&lines).len(), FIGURES);
 
     reid!["config", "check", config].succeeds();
@@ -242,7 +242,7 @@ fn where_people_count_can_be_said() {
         .with("--zone")
         .with("0,0 0.5,0 0.5,1 0,1")
         .succeeds()
-        .lines();
+        .observations();
     assert!(
         !left.is_empty() && left.len() < SIGHTINGS,
         "{} lines",

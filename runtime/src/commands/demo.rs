@@ -1,7 +1,6 @@
-//! `reid demo`: the bundled model on the bundled clip, checked against the clip's truth.
+//! `reid demo`: the bundled model on the bundled clip, compared with the truth of the clip.
 
 mod bundle;
-mod camera;
 mod colours;
 mod score;
 mod truth;
@@ -14,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use cli::Replacement;
+use media::camera;
 use pages::Header;
 use runtime::Error;
 use runtime::config::Config;
@@ -21,30 +21,30 @@ use runtime::show::verdicts::{Page, Visit};
 use serde::{Deserialize, Serialize};
 
 use self::bundle::Card;
-use self::camera::Doorman;
-use self::colours::Best;
-use self::score::{Decided, Judged, Owners, Tally, Verdict};
+use self::score::{Owners, Scored, Tally, Verdict};
 use self::truth::Truth;
-use self::watcher::{Watched, Watcher};
+use self::watcher::{Seen, Watcher};
 use super::Outcome;
 use super::interrupt::Interrupt;
-use super::run::{Flags, Ready, STRANGERS, Seen, Settings};
+use super::run::lines::EventLines;
+use super::run::{DEFAULT_FPIR, Flags, Ready, Settings, Watch, counted};
 
-/// Watch a bundled clip with a bundled model: who comes back?
+/// Watch a bundled clip with a bundled model: which persons come back?
 ///
-/// The clip, its boxes and the model are in the program. Whoever is met is kept in DIR/gallery.redb,
-/// so that a second run knows everybody; delete DIR to begin anew. The threshold is the one that the
-/// model's contract states for 1 % of strangers let in, as `reid run` takes it: nothing was chosen for
-/// this clip. DIR/demo.html shows every visit, failures first.
+/// The clip, its boxes and the model are in the program. The persons are enrolled in
+/// DIR/gallery.redb, so that a second run recognises all of them; delete DIR to begin anew. The
+/// threshold is the one that the model states for a false positive identification rate of 1 %, as
+/// `reid run` takes it: nothing was chosen for this clip. DIR/demo.html shows every visit, failures
+/// first.
 ///
-/// With --camera, whoever walks past a camera is said to be new or back; nobody is kept.
+/// With --camera, it reports the persons who walk past a camera, and keeps none of them.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Demo {
-    /// Where the clip, the model, the gallery and the page are put
+    /// Folder for the clip, the model, the gallery and the page
     #[arg(long, value_name = "DIR", default_value = "reid-demo")]
     out: PathBuf,
-    /// Where people are in the clip: given as by a detector, or found by their motion
+    /// How persons are found in the clip: in a file of boxes, or by their motion
     #[arg(long, value_enum, default_value_t = Boxes::Given)]
     boxes: Boxes,
     /// Watch a camera, or another source of `reid run`, in place of the clip [default: the first
@@ -66,44 +66,56 @@ Examples:
   reid demo --camera
   reid demo --camera /dev/video2";
 
-/// How people are found in the clip.
+/// How persons are found in the clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Boxes {
-    /// From a file beside the clip, as a detector might have written it: a little off, some missing.
+    /// In a file beside the clip, as a detector might have written it: imprecise, some missing.
     Given,
-    /// Where something moves.
+    /// By motion.
     Motion,
 }
 
 /// What `--json` prints, and what DIR/demo.json keeps.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Report<'a> {
     schema: u32,
     notice: String,
     model: String,
     threshold: f32,
-    /// Share of strangers that the threshold lets in where it was measured.
-    strangers: f64,
+    /// False positive identification rate of the threshold where it was measured.
+    fpir: f64,
     boxes: Boxes,
     frames: u64,
     seconds: f64,
     persons: usize,
     /// Persons who were known before this run.
     known_before: usize,
-    /// Those of them whose every visit was recognised.
-    seen: usize,
+    /// Those of them who were recognised at every visit.
+    recognised: usize,
+    /// What the run counted, as `reid run` does: without the truth.
+    counted: Counted,
     methods: Vec<Method>,
-    visits: Vec<VisitReport>,
-    /// Boxes of nobody.
+    visits: Vec<Compared<'a>>,
+    /// Boxes that cover no person of the truth.
     strays: usize,
-    /// Whom each name of the gallery stands for.
+    /// The person that each name of the gallery stands for.
     owners: Owners,
     gallery: PathBuf,
     page: PathBuf,
 }
 
-/// What a way of recognising people came to.
+/// What the events of the run add up to.
+#[derive(Debug, Serialize)]
+struct Counted {
+    visits: u64,
+    new: u64,
+    returns: u64,
+    #[serde(skip)]
+    text: String,
+}
+
+/// The result of a way of recognising persons.
 #[derive(Debug, Serialize)]
 struct Method {
     name: &'static str,
@@ -114,16 +126,21 @@ struct Method {
     hindsight: bool,
 }
 
+/// A visit of the truth: what was seen of it, what was decided, and the verdicts on that.
 #[derive(Debug, Serialize)]
-struct VisitReport {
+struct Compared<'a> {
     person: u32,
-    /// Seconds of the clip; none if nobody was seen.
+    /// Seconds of the clip; none if the person was not detected.
     from: Option<f64>,
     to: Option<f64>,
     names: Vec<String>,
     similarity: Option<f32>,
     verdict: Verdict,
     stripes: Verdict,
+    #[serde(skip)]
+    seen: &'a Seen,
+    #[serde(skip)]
+    scored: [Scored; 2],
 }
 
 /// What is read of an earlier run.
@@ -140,14 +157,14 @@ impl Demo {
         }
         match &self.camera {
             Some(device) => {
-                let device = device.clone().unwrap_or_else(camera::first);
+                let device = device.clone().unwrap_or_else(first_camera);
                 self.watch_camera(device, interrupt)
             }
             None => self.watch_clip(&card, interrupt),
         }
     }
 
-    /// A gallery that another version of this program has left is nothing that the user has chosen.
+    /// A gallery of another version of this program is not one that the user has chosen.
     fn of_another_model(&self, error: anyhow::Error) -> anyhow::Error {
         match error.downcast_ref() {
             Some(Error::GallerySpace { .. } | Error::GalleryDimension { .. }) => {
@@ -160,20 +177,17 @@ impl Demo {
         }
     }
 
-    /// Nobody is kept: these are real people.
+    /// No gallery is written: these are real people.
     fn watch_camera(&self, device: String, interrupt: Interrupt) -> anyhow::Result<Outcome> {
         let mut flags = Flags::of(device.clone(), bundle::unpack_model(&self.out)?);
         flags.max_frames = self.max_frames;
         let settings = Settings::over(flags, Config::default())?;
         let mut ready = Ready::of(&settings, interrupt)?;
         tracing::info!("watching {device}: walk out of the picture, and come back; Ctrl-C ends it");
-        let mut doorman = Doorman::new(io::stdout());
-        let seen = ready.watch(&mut doorman)?;
-        let outcome = seen.ended?;
+        let outcome = ready.watch(&mut EventLines(io::stdout()))?.ended?;
         cli::lines([format!(
-            "{} in {}; nobody was kept",
-            cli::count(doorman.persons(), "person"),
-            cli::count(seen.summary.frames as usize, "frame"),
+            "{}; no person was kept",
+            counted(&ready.session.summary)
         )])?;
         Ok(outcome)
     }
@@ -193,78 +207,68 @@ impl Demo {
         let settings = Settings::over(flags, Config::default())?;
         let mut ready =
             Ready::of(&settings, interrupt).map_err(|error| self.of_another_model(error))?;
-        let known: BTreeSet<String> = ready.gallery.list().map(|known| known.name).collect();
+        let list = ready.session.gallery.list();
+        let known: BTreeSet<String> = list.map(|known| known.name).collect();
         let kept = self.out.join("demo.json");
         let before = before(&kept, &known);
 
         let mut watcher = Watcher::new(&truth);
-        let Seen {
-            summary,
-            elapsed,
-            ended,
-        } = ready.watch(&mut watcher)?;
+        let Watch { elapsed, ended } = ready.watch(&mut watcher)?;
         let outcome = ended?;
-        let (watched, decided): (Vec<&Watched>, Vec<Decided>) =
-            watcher.until(summary.frames).into_iter().unzip();
-
+        let summary = &ready.session.summary;
         let mut owners = before.clone();
-        let judged = score::judge(&decided, &mut owners);
-        let persons: Vec<u32> = decided.iter().map(|decided| decided.person).collect();
-        let looks: Vec<(u32, Option<Vec<f32>>)> = (persons.iter().zip(&watched))
-            .map(|(person, watched)| (*person, colours::look(&watched.stripes)))
-            .collect();
-        let colours = colours::best(&looks);
+        let (visits, stripes_threshold) = compare(&watcher, summary.frames, &mut owners);
 
         let threshold = settings.threshold(&ready.model)?;
-        let method = |name, judged: &[Judged], threshold, hindsight| Method {
+        let method = |name, scored: &[Scored], threshold, hindsight| Method {
             name,
-            tally: Tally::of(judged),
+            tally: Tally::of(scored),
             threshold,
             hindsight,
         };
-        let mut methods = vec![method("model", &judged, Some(threshold), false)];
-        // Who has seen the very same pixels before knows everybody: nothing to compare with.
+        let scored = |at: usize| visits.iter().map(|v| v.scored[at]).collect::<Vec<_>>();
+        let mut methods = vec![method("model", &scored(0), Some(threshold), false)];
+        let persons: Vec<u32> = visits.iter().map(|visit| visit.person).collect();
+        // A second run over the same pixels recognises all of them: nothing to compare with.
         if before.is_empty() {
-            let stripes = (&colours.judged, Some(colours.threshold));
-            methods.push(method("hsv-stripes", stripes.0, stripes.1, true));
-            methods.push(method(
-                "always-new",
-                &score::always_new(&persons),
-                None,
-                false,
-            ));
+            let stripes = Some(stripes_threshold);
+            methods.push(method("hsv-stripes", &scored(1), stripes, true));
+            let always_new = score::always_new(&persons);
+            methods.push(method("always-new", &always_new, None, false));
         }
-        let everybody: BTreeSet<u32> = persons.iter().copied().collect();
-        let before_them: BTreeSet<u32> = (before.values().copied())
-            .filter(|person| everybody.contains(person))
-            .collect();
+        let here: BTreeSet<u32> = persons.iter().copied().collect();
+        let before: BTreeSet<u32> = before.into_values().collect();
+        let known_before = || here.intersection(&before);
         let always_found = |person: &&u32| {
-            let mut theirs = persons
-                .iter()
-                .zip(&judged)
-                .filter(|(other, _)| other == person);
-            theirs.all(|(_, judged)| judged.verdict == Verdict::Found)
+            let mut theirs = visits.iter().filter(|visit| visit.person == **person);
+            theirs.all(|visit| visit.verdict == Verdict::Found)
         };
         let report = Report {
-            schema: 1,
+            schema: 2,
             notice: card.notice(),
             model: card.model.clone(),
             threshold,
-            strangers: STRANGERS,
+            fpir: DEFAULT_FPIR,
             boxes: self.boxes,
             frames: summary.frames,
             seconds: elapsed.as_secs_f64(),
-            persons: everybody.len(),
-            known_before: before_them.len(),
-            seen: before_them.iter().filter(always_found).count(),
+            persons: here.len(),
+            known_before: known_before().count(),
+            recognised: known_before().filter(always_found).count(),
+            counted: Counted {
+                visits: summary.visits,
+                new: summary.new,
+                returns: summary.returns,
+                text: counted(summary),
+            },
             methods,
-            visits: visits(&watched, &decided, &judged, &colours),
+            visits,
             strays: watcher.strays,
             owners,
             gallery,
             page: self.out.join("demo.html"),
         };
-        page(&report, &watched, &judged, &colours).write(&report.page)?;
+        page(&report).write(&report.page)?;
         cli::replace_file(&kept, Replacement::Private, |file| {
             serde_json::to_writer_pretty(file, &report).map_err(io::Error::from)
         })
@@ -278,7 +282,50 @@ impl Demo {
     }
 }
 
-/// Whose names are known from an earlier run; what the gallery has forgotten since does not count.
+/// Compares what was decided with the truth, of the visits that were over before frame `frames`.
+/// Returns the best threshold of the colour stripes too.
+fn compare<'a>(
+    watcher: &'a Watcher<'_>,
+    frames: u64,
+    owners: &mut Owners,
+) -> (Vec<Compared<'a>>, f32) {
+    let (seen, decided): (Vec<&Seen>, Vec<_>) = watcher.until(frames).into_iter().unzip();
+    let looks: Vec<(u32, Option<Vec<f32>>)> = (decided.iter().zip(&seen))
+        .map(|(decided, seen)| (decided.person, colours::look(&seen.stripes)))
+        .collect();
+    let colours = colours::best(&looks);
+    let model = score::score(&decided, owners);
+    let all = seen.into_iter().zip(decided);
+    let verdicts = model.into_iter().zip(colours.scored);
+    let compared = |((seen, decided), (model, stripes)): ((&'a Seen, score::Decided), _)| {
+        let (model, stripes): (Scored, Scored) = (model, stripes);
+        let seconds = |at: usize| seen.when.map(|when| when[at].as_secs_f64());
+        Compared {
+            person: decided.person,
+            from: seconds(0),
+            to: seconds(1),
+            names: decided.names,
+            similarity: seen.similarity,
+            verdict: model.verdict,
+            stripes: stripes.verdict,
+            seen,
+            scored: [model, stripes],
+        }
+    };
+    (all.zip(verdicts).map(compared).collect(), colours.threshold)
+}
+
+/// The first camera that gives pictures, else where one is looked for.
+fn first_camera() -> String {
+    let usable = |info: &camera::CameraInfo| info.problem.is_none();
+    let found = camera::list().into_iter().find(usable);
+    found.map_or_else(
+        || "/dev/video0".to_owned(),
+        |info| info.path.display().to_string(),
+    )
+}
+
+/// The names of an earlier run; those that have left the gallery since do not count.
 fn before(kept: &Path, known: &BTreeSet<String>) -> Owners {
     let read = std::fs::read(kept).ok();
     let before: Option<Before> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -292,33 +339,23 @@ fn text(path: &Path) -> anyhow::Result<String> {
     text.with_context(|| format!("{}: no UTF-8 name", path.display()))
 }
 
-fn visits(
-    watched: &[&Watched],
-    decided: &[Decided],
-    judged: &[Judged],
-    colours: &Best,
-) -> Vec<VisitReport> {
-    let all = watched
-        .iter()
-        .zip(decided)
-        .zip(judged.iter().zip(&colours.judged));
-    all.map(|((watched, decided), (judged, stripes))| {
-        let seconds = |at: usize| watched.when.map(|when| when[at].as_secs_f64());
-        VisitReport {
-            person: decided.person,
-            from: seconds(0),
-            to: seconds(1),
-            names: decided.names.clone(),
-            similarity: watched.similarity,
-            verdict: judged.verdict,
-            stripes: stripes.verdict,
+impl Compared<'_> {
+    /// What was decided, in words.
+    fn text(&self) -> String {
+        let names = match self.names.as_slice() {
+            [] => "no identity was decided".to_owned(),
+            names => names.join(", then "),
+        };
+        let verdict = self.verdict.word();
+        match self.similarity {
+            Some(similarity) => format!("{verdict}: {names}, similarity {similarity:.3}"),
+            None => format!("{verdict}: {names}"),
         }
-    })
-    .collect()
+    }
 }
 
 /// The table, as rows of cells.
-fn table(report: &Report) -> Vec<Vec<String>> {
+fn table(report: &Report<'_>) -> Vec<Vec<String>> {
     let header = [
         "method",
         "threshold",
@@ -356,37 +393,38 @@ fn table(report: &Report) -> Vec<Vec<String>> {
     rows
 }
 
-/// What the table is to be read with.
-fn notes(report: &Report) -> Vec<&'static str> {
+/// What a reader of the table has to know.
+fn notes(report: &Report<'_>) -> Vec<&'static str> {
     let corrected =
-        "corrected: taken for somebody else for a moment, then called by the right name";
+        "corrected: for a moment under the name of another person, then under the right name";
     match report.known_before {
         0 => vec![
             corrected,
-            "* the best threshold for this clip, with hindsight, which nobody has in use",
+            "* the best threshold for this clip, chosen with hindsight, which is not possible in use",
         ],
         _ => vec![
             corrected,
-            "the same pixels as before: that everybody is known shows that the gallery lasts, not that \
-             the model is good",
+            "the same pixels as before: that all persons are recognised shows that the gallery lasts, \
+             not that the model is good",
         ],
     }
 }
 
 /// How the threshold of the model was found.
-fn stated(report: &Report) -> String {
+fn stated(report: &Report<'_>) -> String {
     format!(
-        "threshold {:.3}: {:.0} % of strangers let in, says the model's contract, by an evaluation on \
-         other people",
+        "threshold {:.3}: a false positive identification rate of {:.0} % in the evaluation that the \
+         model states, of other persons",
         report.threshold,
-        report.strangers * 100.0
+        report.fpir * 100.0
     )
 }
 
-fn lines(report: &Report) -> Vec<String> {
+fn lines(report: &Report<'_>) -> Vec<String> {
     let mut lines = vec![
+        report.counted.text.clone(),
         format!(
-            "{} of {} in {}, {:.1} s; {}",
+            "truth: {} of {} in {}, {:.1} s; {}",
             cli::count(report.visits.len(), "visit"),
             cli::count(report.persons, "person"),
             cli::count(report.frames as usize, "frame"),
@@ -400,19 +438,15 @@ fn lines(report: &Report) -> Vec<String> {
     lines.push(String::new());
     for (at, visit) in report.visits.iter().enumerate() {
         if !visit.verdict.is_right() {
-            lines.push(format!(
-                "visit {} of person {}: {}",
-                at + 1,
-                visit.person,
-                said(visit)
-            ));
+            let (at, person) = (at + 1, visit.person);
+            lines.push(format!("visit {at} of person {person}: {}", visit.text()));
         }
     }
     lines.push(match report.known_before {
-        0 => "run it again: a second process knows everybody".to_owned(),
+        0 => "run it again: a second process recognises all of them".to_owned(),
         known => format!(
-            "{} of {} known from an earlier run: seen",
-            report.seen,
+            "{} of {} known from an earlier run were recognised",
+            report.recognised,
             cli::count(known, "person")
         ),
     });
@@ -423,55 +457,36 @@ fn lines(report: &Report) -> Vec<String> {
     lines
 }
 
-fn said(visit: &VisitReport) -> String {
-    let names = match visit.names.as_slice() {
-        [] => "nobody was decided".to_owned(),
-        names => names.join(", then "),
-    };
-    let verdict = visit.verdict.word();
-    match visit.similarity {
-        Some(similarity) => format!("{verdict}: {names}, similarity {similarity:.3}"),
-        None => format!("{verdict}: {names}"),
-    }
-}
-
-fn page<'a>(
-    report: &'a Report,
-    watched: &[&Watched],
-    judged: &[Judged],
-    colours: &Best,
-) -> Page<'a> {
+fn page<'a>(report: &'a Report<'_>) -> Page<'a> {
     let Tally {
         returns,
         found,
         missed,
         false_matches,
         ..
-    } = Tally::of(judged);
+    } = report.methods[0].tally;
     let mut times = BTreeMap::<u32, usize>::new();
-    let visits = watched.iter().zip(judged).zip(&report.visits).enumerate();
-    let visits = visits.map(|(at, ((seen, judged), visit))| {
-        let person = visit.person;
-        let time = times.entry(person).or_default();
+    let crop_of = |other: u32| {
+        let mut theirs = report.visits.iter().filter(|visit| visit.person == other);
+        let crop = theirs.find_map(|visit| visit.seen.crops.first().cloned());
+        crop.map(|crop| (format!("taken for person {other}"), crop))
+    };
+    let visit = |visit: &Compared<'_>| {
+        let time = times.entry(visit.person).or_default();
         *time += 1;
-        let best = |other: u32| {
-            let mut all = watched.iter().zip(&report.visits);
-            let theirs = all.find(|(seen, visit)| visit.person == other && !seen.crops.is_empty());
-            let crop = theirs.and_then(|(seen, _)| seen.crops.first().cloned());
-            crop.map(|crop| (format!("taken for person {other}"), crop))
-        };
-        let stripes = colours.judged[at].verdict;
+        let stripes = ("HSV stripes:".to_owned(), visit.stripes.is_right());
         Visit {
-            truth: format!("Person {person}, time {time}"),
-            when: seen.when.unwrap_or_default(),
-            decided: said(visit),
+            truth: format!("Person {}, time {time}", visit.person),
+            when: visit.seen.when.unwrap_or_default(),
+            decided: visit.text(),
             right: visit.verdict.is_right(),
             verdict: visit.verdict.word().to_owned(),
-            others: vec![("HSV stripes:".to_owned(), stripes.is_right())],
-            crops: seen.crops.clone(),
-            mistaken_for: judged.mistaken_for.and_then(best),
+            others: vec![stripes],
+            crops: visit.seen.crops.clone(),
+            mistaken_for: visit.scored[0].mistaken_for.and_then(crop_of),
         }
-    });
+    };
+    let visits = report.visits.iter().map(visit).collect();
     Page {
         header: Header {
             title: "Who came back?",
@@ -484,6 +499,7 @@ fn page<'a>(
                 (report.persons.to_string(), "persons"),
             ],
             facts: vec![
+                ("Counted by the run", report.counted.text.clone()),
                 ("Model", report.model.clone()),
                 ("Threshold", stated(report)),
                 (
@@ -501,6 +517,6 @@ fn page<'a>(
         },
         table: table(report),
         below: notes(report).join("; "),
-        visits: visits.collect(),
+        visits,
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::gallery::look_alikes;
 use super::images::Embedded;
-use super::run::settings::{STRANGERS, threshold};
+use super::run::settings::{DEFAULT_FPIR, threshold};
 use super::{DeviceArgs, ModelArgs, Outcome, images};
 
 /// Decide for each image whether it shows an enrolled person, and list the most similar ones.
@@ -184,7 +184,7 @@ impl Match {
 
 /// The threshold of a command line, else the one that the model states.
 fn stated(threshold: Option<f32>, model: &Model) -> Option<f32> {
-    threshold.or_else(|| model.metadata.threshold_at(STRANGERS))
+    threshold.or_else(|| model.metadata.threshold_at(DEFAULT_FPIR))
 }
 
 /// A verdict and the most similar persons, best first.

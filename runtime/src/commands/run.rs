@@ -1,5 +1,6 @@
-//! `reid run`: who is in these pictures, again?
+//! `reid run`: the loop over cameras and files, with the outputs that were asked for.
 
+pub(super) mod lines;
 mod outputs;
 pub(super) mod settings;
 
@@ -14,25 +15,29 @@ use media::clock::{CancelToken, SteadyClock};
 use media::slot::{Group, Slot};
 use network::model::Model;
 use runtime::embed::Embedder;
-use runtime::event::Sink;
 use runtime::gallery::Gallery;
 use runtime::people::People;
-use runtime::pipeline::{self, Input, Lane, Parts, Pipeline, Summary, SystemClock, Turn};
-use runtime::show::crops::{self, Crops};
+use runtime::pipeline::{
+    self, Environment, Input, Pipeline, Progress, Session, Stream, SystemClock,
+};
+use runtime::sink::Sink;
+use runtime::summary::Summary;
 use runtime::track::Numbers;
+use runtime::visits::Visits;
 
 use self::outputs::Outputs;
-pub(super) use self::settings::{Flags, STRANGERS, Settings, check};
+pub(super) use self::settings::{DEFAULT_FPIR, Flags, Settings, check};
 use self::settings::{Open, Watched};
 use super::Outcome;
 use super::interrupt::Interrupt;
 
-/// Watch sources, and say who is seen again.
+/// Watch cameras, videos or image folders and report which persons were seen before.
 ///
 /// Files are watched one after the other, every frame of them. Cameras, named pipes and standard
-/// input are watched at the same time, the newest frame of each. Somebody who resembles nobody in
-/// the gallery becomes a new identity, once a visit has shown enough good crops. Ctrl-C, SIGTERM and
-/// SIGHUP end a run as if its sources had ended.
+/// input are watched at the same time, the newest frame of each. An unknown person is enrolled in
+/// the gallery, once a track has enough good crops. A visit ends when no stream has seen the person
+/// for --min-absence; a person who comes later is reported as returning. Ctrl-C, SIGTERM and SIGHUP
+/// end a run as if its sources had ended.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Run {
@@ -53,15 +58,12 @@ impl Run {
         settings.check_sources()?;
         let mut ready = Ready::of(&settings, interrupt)?;
         let mut outputs = Outputs::new(&settings, &ready.model)?;
-        let Seen {
-            summary,
-            elapsed,
-            ended,
-        } = ready.watch(&mut outputs)?;
-        let passed_over = passed_over(&summary);
-        let shown = outputs.finish(&summary, &passed_over, elapsed, ended.as_ref().err());
-        let lines = text(&summary, &passed_over, elapsed.as_secs_f64());
-        let told = match settings.json {
+        let Watch { elapsed, ended } = ready.watch(&mut outputs)?;
+        let summary = &ready.session.summary;
+        let passed_over = passed_over(summary);
+        let written = outputs.finish(summary, &passed_over, elapsed, ended.as_ref().err());
+        let lines = text(summary, &passed_over, elapsed.as_secs_f64());
+        let printed = match settings.writes_json() {
             true => {
                 lines.iter().for_each(|line| cli::say!("{line}"));
                 Ok(())
@@ -70,7 +72,7 @@ impl Run {
         };
         let mut outcome = Outcome::Done;
         let ended = ended.map(|ended| outcome = ended);
-        let mut errors: Vec<_> = [ended, shown, told]
+        let mut errors: Vec<_> = [ended, written, printed]
             .into_iter()
             .filter_map(Result::err)
             .collect();
@@ -87,20 +89,18 @@ impl Run {
     }
 }
 
-/// Everything that sources are watched with, opened.
+/// A run that is ready: what its sources are watched with is open.
 pub(super) struct Ready<'a> {
     settings: &'a Settings,
     pub(super) model: Model,
     tracks: pipeline::Settings,
     embedder: Box<dyn Embedder>,
-    pub(super) gallery: Gallery,
-    keep: Option<Crops>,
+    pub(super) session: Session,
     interrupt: Interrupt,
 }
 
-/// What has been watched, to the end or to an error.
-pub(super) struct Seen {
-    pub(super) summary: Summary,
+/// How watching has ended.
+pub(super) struct Watch {
     pub(super) elapsed: Duration,
     pub(super) ended: anyhow::Result<Outcome>,
 }
@@ -115,177 +115,178 @@ impl<'a> Ready<'a> {
             Some(path) => Gallery::create_or_open_shared(path, model.space(), dim)?,
             None => Gallery::in_memory(model.space(), dim)?,
         };
-        let keep = |folder| Crops::new(folder, crops::MAX_FILES);
+        let gallery = gallery.with_limits(settings.limits)?;
         Ok(Self {
             settings,
             tracks,
             embedder,
-            gallery: gallery.with_limits(settings.limits)?,
-            keep: settings.crops.as_ref().map(keep).transpose()?,
+            session: Session::new(gallery, Visits::new(settings.min_absence)?),
             model,
             interrupt,
         })
     }
 
-    /// Watches all sources, those of files one after the other.
+    /// Watches all sources, those of files one after the other. What was seen is in the session.
     ///
     /// # Errors
-    /// If the first source cannot be opened. What happens later is in [`Seen::ended`]: what was
+    /// If the first source cannot be opened. What happens later is in [`Watch::ended`]: what was
     /// seen before counts.
-    pub(super) fn watch(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Seen> {
-        let dim = self.model.metadata.embedding.dim;
-        let numbers = Numbers::default();
+    pub(super) fn watch(&mut self, sink: &mut dyn Sink) -> anyhow::Result<Watch> {
         let start = Instant::now();
-        let mut summary = Summary::default();
-        let mut ended = Ok(Outcome::Done);
+        let mut ended = self.watch_all(sink)?;
+        if let Err(error) = self.session.end_visits(sink) {
+            ended = ended.and(Err(error.into()));
+        }
+        if let Err(error) = self.session.gallery.flush() {
+            ended = ended.and(Err(error.into()));
+        }
+        Ok(Watch {
+            elapsed: start.elapsed(),
+            ended,
+        })
+    }
+
+    fn watch_all(&mut self, sink: &mut dyn Sink) -> anyhow::Result<anyhow::Result<Outcome>> {
+        let dim = self.model.metadata.embedding.dim;
+        let (numbers, clock) = (Numbers::default(), SystemClock::default());
+        let mut outcome = Outcome::Done;
         for sources in self.settings.batches() {
             if self.interrupt.requested() {
                 break;
             }
-            let parts = Parts {
-                preprocessing: &self.model.metadata.preprocessing,
-                embedder: self.embedder.as_mut(),
-                gallery: &mut self.gallery,
-                sink,
-                clock: &SystemClock,
-                settings: self.tracks,
-                keep: self.keep.as_mut(),
-            };
-            let lane = |watched: &Watched, source: &dyn Source| {
+            let stream = |watched: &Watched, source: &dyn Source| {
                 let people = People::open(&watched.people)?;
                 if let Some(note) = people.note() {
                     tracing::warn!("{}: {note}", watched.people.how);
                 }
-                Lane::new(watched.name(source), people, dim, &self.tracks, &numbers)
+                Stream::new(watched.name(source), people, dim, &self.tracks, &numbers)
             };
             let Opened {
                 input,
-                lanes,
+                streams,
                 cameras,
-            } = match open(sources, lane) {
+            } = match open(sources, stream) {
                 Ok(opened) => opened,
                 // What was seen before counts.
-                Err(error) if summary.frames > 0 => {
-                    ended = Err(error);
-                    break;
-                }
+                Err(error) if self.session.summary.frames > 0 => return Ok(Err(error)),
                 Err(error) => return Err(error),
             };
-            let pipeline = Pipeline::new(input, lanes, parts)?;
-            let (part, result) = watch(pipeline, self.settings.max_frames, &self.interrupt);
-            summary.add(&part);
-            tell(&cameras);
+            if sources.iter().any(Watched::is_live)
+                && let Err(error) = self.session.end_visits(sink)
+            {
+                return Ok(Err(error.into()));
+            }
+            let environment = Environment {
+                preprocessing: &self.model.metadata.preprocessing,
+                embedder: self.embedder.as_mut(),
+                session: &mut self.session,
+                sink: &mut *sink,
+                clock: &clock,
+                settings: self.tracks,
+            };
+            let pipeline = Pipeline::new(input, streams, environment)?;
+            let result = watch(pipeline, self.settings.max_frames, &self.interrupt);
+            report_left_out(&cameras);
             match result {
                 Ok(Outcome::Done) => {}
-                Ok(Outcome::Partly) => ended = Ok(Outcome::Partly),
-                Err(error) => {
-                    ended = Err(error);
-                    break;
-                }
+                Ok(Outcome::Partly) => outcome = Outcome::Partly,
+                Err(error) => return Ok(Err(error)),
             }
         }
-        if let Err(error) = self.gallery.flush() {
-            ended = ended.and(Err(error.into()));
-        }
-        Ok(Seen {
-            summary,
-            elapsed: start.elapsed(),
-            ended,
-        })
+        Ok(Ok(outcome))
     }
 }
 
 /// Sources that are watched at the same time.
 struct Opened {
     input: Input,
-    lanes: Vec<Lane>,
+    streams: Vec<Stream>,
     /// Names of the cameras among them, and what each leaves out.
     cameras: Vec<(String, Arc<CameraCounts>)>,
 }
 
-/// A file by itself, or live sources together, and a lane for each.
+/// A file by itself, or live sources together, and a stream for each.
 fn open(
     sources: &[Watched],
-    lane: impl Fn(&Watched, &dyn Source) -> runtime::Result<Lane>,
+    stream: impl Fn(&Watched, &dyn Source) -> runtime::Result<Stream>,
 ) -> anyhow::Result<Opened> {
     let mut cameras = Vec::new();
     if let [watched] = sources
         && !watched.is_live()
     {
         let source = media::open(&watched.spec, watched.fps)?;
-        let lanes = vec![lane(watched, source.as_ref())?];
+        let streams = vec![stream(watched, source.as_ref())?];
         return Ok(Opened {
             input: Input::One(source),
-            lanes,
+            streams,
             cameras,
         });
     }
-    let (mut slots, mut lanes) = (Vec::new(), Vec::new());
+    let (mut slots, mut streams) = (Vec::new(), Vec::new());
     for watched in sources {
-        let cancel = CancelToken::default();
-        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(cancel.clone())))?;
-        lanes.push(lane(watched, source.as_ref())?);
+        let stop = Stop::default();
+        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
+        streams.push(stream(watched, source.as_ref())?);
         cameras.extend(counts.map(|counts| (watched.name(source.as_ref()).to_owned(), counts)));
         slots.push(Slot::new(source, watched.policy(), cancel)?);
     }
     Ok(Opened {
         input: Input::several(Group::new(slots)),
-        lanes,
+        streams,
         cameras,
     })
 }
 
-/// Says what cameras have left out.
-fn tell(cameras: &[(String, Arc<CameraCounts>)]) {
+/// Reports what cameras have left out.
+fn report_left_out(cameras: &[(String, Arc<Counts>)]) {
     for (name, counts) in cameras {
         let (gaps, lost) = (counts.gaps(), counts.lost());
         if gaps + lost > 0 {
-            tracing::warn!("{name}: disconnected {gaps} x, {lost} x frame without a buffer");
+            cli::say!("reid: note: {name}: disconnected {gaps} x, {lost} x frame without a buffer");
         }
     }
 }
 
-/// Works until the sources end, or somebody wants it. What was seen before an error counts.
+/// Works until the sources end, or a signal comes. What was seen before an error counts.
 fn watch(
     mut pipeline: Pipeline<'_>,
     max_frames: Option<u64>,
     interrupt: &Interrupt,
-) -> (Summary, anyhow::Result<Outcome>) {
+) -> anyhow::Result<Outcome> {
     let frames = match (pipeline.frames(), max_frames) {
         (Some(all), Some(most)) => Some(all.min(most)),
         (all, most) => all.or(most),
     };
     let bar = cli::progress(frames, "frames");
     let mut outcome = Outcome::Done;
-    let mut turns = 0;
+    let mut iterations = 0;
     interrupt.hold();
     let ended = loop {
-        if interrupt.requested() || max_frames.is_some_and(|most| turns >= most) {
+        if interrupt.said() || max_frames.is_some_and(|most| iterations >= most) {
             break Ok(outcome);
         }
         match pipeline.run_once() {
-            Ok(Turn::Worked(frames)) => {
-                turns += 1;
+            Ok(Progress::Frames(frames)) => {
+                iterations += 1;
                 bar.inc(frames as u64);
             }
-            // Nothing came of all that was to be watched.
-            Ok(Turn::Broken(runtime::Error::Source(error)))
-                if pipeline.lanes() == 1 && turns == 0 && !error.is_recoverable() =>
+            // The only source gave no frame at all.
+            Ok(Progress::Broken(runtime::Error::Source(error)))
+                if pipeline.streams() == 1 && iterations == 0 && !error.is_recoverable() =>
             {
                 break Err(error.into());
             }
-            Ok(Turn::Broken(error)) => {
-                turns += 1;
-                tracing::warn!("skipped: {error}");
+            Ok(Progress::Broken(error)) => {
+                iterations += 1;
+                bar.suspend(|| cli::say!("reid: skipped: {error}"));
                 outcome = Outcome::Partly;
             }
-            // No frame of those that were asked for.
-            Ok(Turn::Away(error)) => {
-                tracing::warn!("waiting: {error}");
+            Ok(Progress::Disconnected(error)) => {
+                bar.suspend(|| cli::say!("reid: waiting: {error}"));
                 outcome = Outcome::Partly;
             }
-            Ok(Turn::Idle) => {}
-            Ok(Turn::Ended) => break Ok(outcome),
+            Ok(Progress::Idle) => {}
+            Ok(Progress::Ended) => break Ok(outcome),
             // The rest of this source is lost, the sources behind it are not.
             Err(runtime::Error::Source(error)) => {
                 tracing::warn!("skipped the rest: {error}");
@@ -303,19 +304,22 @@ fn watch(
         Some(note) if note.incomplete => Outcome::Partly,
         _ => outcome,
     });
-    let (summary, lanes) = pipeline.finish();
-    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.requested();
-    for unused in lanes
+    let streams = pipeline.finish();
+    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.said();
+    for unused in streams
         .iter()
-        .filter_map(|lane| lane.people().unused())
+        .filter_map(|stream| stream.people().unused())
         .filter(|_| whole)
     {
         tracing::warn!("{unused}");
     }
-    for misaligned in lanes.iter().filter_map(|lane| lane.people().misaligned()) {
-        tracing::warn!("{misaligned}");
+    for misaligned in streams
+        .iter()
+        .filter_map(|stream| stream.people().misaligned())
+    {
+        cli::say!("reid: note: {misaligned}");
     }
-    (summary, ended)
+    ended
 }
 
 /// What was passed over, and why.
@@ -323,20 +327,20 @@ fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
     let tracks = summary.tracks;
     let frames = [
         (summary.broken_frames, "broken frame"),
-        (summary.attempts, "camera away"),
+        (summary.attempts, "camera disconnected"),
         (summary.dropped_frames, "frame that a newer one replaced"),
         (summary.dropped, "person too many for a frame"),
     ];
     let rest = [
         (
             summary.featureless,
-            "person in whom the network saw nothing",
+            "crop in which the network found nothing",
         ),
-        (tracks.unsure, "box too unsure to begin a visit"),
-        (tracks.over_budget, "crop beyond the budget of its frame"),
-        (tracks.undecided, "visit too short to decide"),
-        (tracks.unjudged, "visit without a good crop"),
-        (tracks.evicted, "visit that had to make room"),
+        (tracks.low_score, "box of too low a score to begin a track"),
+        (summary.over_budget, "crop beyond the budget of its frame"),
+        (tracks.undecided, "track too short to decide"),
+        (tracks.without_crop, "track without a good crop"),
+        (tracks.evicted, "lost track that made room for another"),
     ];
     let flaws = summary.flaws.iter().map(|(flaw, n)| (n, flaw.reason()));
     let all = frames.into_iter().chain(flaws).chain(rest);
@@ -348,6 +352,8 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
     let header = [
         "identity",
         "state",
+        "visits",
+        "returns",
         "seen",
         "first",
         "last",
@@ -358,6 +364,8 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
         rows.push(vec![
             name.clone(),
             if tally.new { "new" } else { "known" }.to_owned(),
+            tally.visits.to_string(),
+            tally.returns.to_string(),
             tally.observations.to_string(),
             format!("{:.1} s", tally.first.as_secs_f64()),
             format!("{:.1} s", tally.last.as_secs_f64()),
@@ -367,18 +375,12 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
         ]);
     }
     let mut lines = cli::table(&rows);
-    let new = summary
-        .identities
-        .values()
-        .filter(|tally| tally.new)
-        .count();
+    lines.push(counted(summary));
     lines.push(format!(
-        "{} in {} of {} ({new} new, {} known before, {} undecided), {:.1} frames/s",
-        cli::count(summary.identities.len(), "person"),
-        cli::count(summary.observations as usize, "observation"),
-        cli::count(summary.frames as usize, "frame"),
-        summary.identities.len() - new,
-        cli::count(summary.pending as usize, "observation"),
+        "{} of {} ({} undecided), {:.1} frames/s",
+        count(summary.observations, "observation"),
+        count(summary.frames, "frame"),
+        count(summary.pending, "observation"),
         summary.frames as f64 / seconds,
     ));
     lines.extend(
@@ -387,4 +389,20 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
             .map(|(n, what)| format!("passed over: {n} x {what}")),
     );
     lines
+}
+
+/// Persons and visits in one line; `reid demo` prints the same.
+pub(super) fn counted(summary: &Summary) -> String {
+    format!(
+        "{} in {}: {} new, {} known before, {}",
+        count(summary.persons, "person"),
+        count(summary.visits, "visit"),
+        summary.new,
+        summary.persons.saturating_sub(summary.new),
+        count(summary.returns, "return"),
+    )
+}
+
+fn count(n: u64, what: &str) -> String {
+    cli::count(usize::try_from(n).unwrap_or(usize::MAX), what)
 }

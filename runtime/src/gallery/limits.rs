@@ -16,8 +16,6 @@ pub struct GalleryLimits {
     pub max_exemplars: usize,
     /// A sample becomes an exemplar if its similarity to the nearest exemplar of its identity is below this, -1..=1.
     pub novelty: f32,
-    /// Being seen again after this time is another visit.
-    pub visit_gap: Duration,
     /// A person with a generated name who was not seen for this time is removed, at [`Gallery::expire`](super::Gallery::expire); `None` keeps them for ever.
     pub retention: Option<Duration>,
     /// The most persons with generated names, 1..=[`GalleryLimits::MOST_IDENTITIES`]. When another comes, the one that was seen longest ago is removed.
@@ -61,12 +59,11 @@ impl GalleryLimits {
 }
 
 impl Default for GalleryLimits {
-    /// 8 exemplars, novelty below 0.9, visits 5 minutes apart; 10 000 unnamed people, each for 24 hours; times stored after 1 second.
+    /// 8 exemplars, novelty below 0.9; 10 000 unnamed people, each for 24 hours; times stored after 1 second.
     fn default() -> Self {
         Self {
             max_exemplars: 8,
             novelty: 0.9,
-            visit_gap: Duration::from_secs(300),
             retention: Some(Duration::from_secs(24 * 3600)),
             max_identities: 10_000,
             flush_after: Duration::from_secs(1),

@@ -218,7 +218,7 @@ impl Gallery {
                     other: lost.name.clone(),
                 };
                 record.enrolled = before.enrolled;
-                record.visits = record.visits.saturating_sub(lost.visits).max(1);
+                record.visits = record.visits.saturating_sub(lost.visits);
                 if record.last_seen == lost.last_seen.max(before.last_seen) {
                     record.last_seen = before.last_seen;
                 }

@@ -33,17 +33,17 @@ pub struct Recorded {
 /// The effect on an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
-    /// Visits of the identity, this one included.
+    /// Visits of the identity; [`Gallery::begin_visit`] counts them.
     pub visits: u64,
     /// Whether the embedding became an exemplar.
     pub kept: bool,
 }
 
 /// The new times of a person who was seen without a new exemplar.
-struct Touch {
-    identity: u64,
-    last_seen: u64,
-    visits: u64,
+pub(super) struct Touch {
+    pub(super) identity: u64,
+    pub(super) last_seen: u64,
+    pub(super) visits: u64,
 }
 
 impl Gallery {
@@ -171,16 +171,14 @@ impl Gallery {
         let record = &person
             .ok_or_else(|| self.unknown(&identity.to_string()))?
             .record;
-        let gap = millis(self.limits.visit_gap);
-        let another = time.saturating_sub(record.last_seen) > gap;
         Ok(Touch {
             identity,
             last_seen: retention::seen_last(record.last_seen, time),
-            visits: record.visits.saturating_add(u64::from(another)),
+            visits: record.visits,
         })
     }
 
-    fn defer(&mut self, touch: &Touch, time: u64) {
+    pub(super) fn defer(&mut self, touch: &Touch, time: u64) {
         let identity = touch.identity;
         if !self.state.people[&identity].unsaved {
             if self.unsaved.is_empty() {

@@ -158,19 +158,47 @@ fn ties_go_to_the_lower_number_whatever_was_removed_before() {
 }
 
 #[test]
+fn a_visit_that_was_a_mistake_is_taken_back() {
+    let mut gallery = planar();
+    let (id, _) = gallery.new_identity(&at(0.0), &origin(1_000)).unwrap();
+    let before = gallery.visited(id).unwrap();
+    assert_eq!((before.visits, before.last_seen), (1, 1_000));
+    gallery.begin_visit(id, 9_000).unwrap();
+    gallery.observe(id, &at(1.0), &origin(9_000)).unwrap();
+    assert_eq!(gallery.visited(id).unwrap().visits, 2);
+    gallery
+        .take_back(id, true, before.last_seen, 9_500)
+        .unwrap();
+    assert_eq!(gallery.visited(id), Some(before));
+    // Another track keeps the visit, and its time.
+    gallery.take_back(id, false, 1_500, 9_600).unwrap();
+    let found = gallery.visited(id).unwrap();
+    assert_eq!((found.visits, found.last_seen), (1, 1_500));
+
+    let ada = gallery.enroll("ada", &at(90.0), &origin(7)).unwrap();
+    assert_eq!(gallery.visited(ada).unwrap().visits, 0, "never seen");
+    gallery.forget("ada").unwrap();
+    assert_eq!(gallery.visited(ada), None);
+    assert!(gallery.begin_visit(ada, 9).is_err());
+}
+
+#[test]
 fn an_observation_is_kept_if_it_adds_something() {
     let mut gallery = planar();
     let (id, name) = gallery.new_identity(&at(0.0), &origin(1_000)).unwrap();
     assert_eq!((id, name), (1, "person-7f3a91c2-000001"));
-    // cos 25 degrees is 0.906, cos 30 degrees 0.866; visits are 300 000 ms apart.
+    // cos 25 degrees is 0.906, cos 30 degrees 0.866. Whether a visit begins is said by the caller.
     let cases = [
-        (25.0, 2_000, 1, false),
-        (30.0, 302_000, 1, true),
-        (30.0, 602_001, 2, false),
-        (-30.0, 500, 2, true),
-        (180.0, 1_000_000, 3, true),
+        (25.0, 2_000, false, 1, false),
+        (30.0, 302_000, false, 1, true),
+        (30.0, 602_001, true, 2, false),
+        (-30.0, 500, false, 2, true),
+        (180.0, 1_000_000, true, 3, true),
     ];
-    for (degrees, time, visits, kept) in cases {
+    for (degrees, time, begins, visits, kept) in cases {
+        if begins {
+            gallery.begin_visit(id, time).unwrap();
+        }
         let found = gallery.observe(id, &at(degrees), &origin(time)).unwrap();
         assert_eq!(
             found,

@@ -158,7 +158,8 @@ impl Given {
         };
         let mut rows = Rows::default();
         while let Some(line) = lines.next()? {
-            if line.trim().is_empty() {
+            let is_event = matches!(format, Format::JsonLines) && jsonl::is_event(line);
+            if is_event || line.trim().is_empty() {
                 continue;
             }
             let row = parse(line);

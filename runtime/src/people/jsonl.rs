@@ -1,6 +1,7 @@
 //! Boxes as JSON lines: see [`super::given::Format::JsonLines`].
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::row::{Key, Row, excerpt, integer_of};
 
@@ -43,6 +44,18 @@ impl TryFrom<Number> for Whole {
                 .ok_or_else(|| format!("found {value}, wanted a whole number from 0")),
         }
     }
+}
+
+/// Whether a line is an event of `reid run`: those between its observations are no boxes.
+pub(super) fn is_event(line: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "event")]
+        _event: String,
+        frame: Option<IgnoredAny>,
+    }
+    line.contains("\"event\"")
+        && serde_json::from_str::<Event>(line).is_ok_and(|event| event.frame.is_none())
 }
 
 /// Reads a line.

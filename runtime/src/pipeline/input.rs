@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Lane, Turn};
+use super::{Progress, Stream};
 use crate::Result;
+use crate::summary::Summary;
 use media::slot::{Group, Next, Slot};
 use media::{Frame, Note, Source, Status};
 
-/// How long a turn waits for a frame of a live source.
+/// How long an iteration waits for a frame of a live source.
 const WAIT: Duration = Duration::from_millis(500);
 
 /// Where frames come from.
 pub enum Input {
-    /// Every frame of one source; the lane is the only one.
+    /// Every frame of one source, for the only stream.
     One(Box<dyn Source>),
-    /// The slots of several sources, each with the lane at its position.
+    /// The slots of several live sources, each for the stream at its position.
     Several(Box<Several>),
 }
 
@@ -40,20 +41,25 @@ impl Input {
         }))
     }
 
-    /// Fills the frames of the lanes that have one, at most one each.
-    pub(super) fn read(&mut self, lanes: &mut [Lane]) -> Result<Turn> {
+    /// Fills the frames of the streams that have one, at most one each.
+    pub(super) fn read(&mut self, streams: &mut [Stream]) -> Result<Progress> {
         match self {
-            Self::One(source) => match source.read(&mut lanes[0].frame) {
+            Self::One(source) => match source.read(&mut streams[0].frame) {
                 Ok(Status::Frame) => {
-                    lanes[0].ready = true;
-                    Ok(Turn::Worked(1))
+                    streams[0].ready = true;
+                    Ok(Progress::Frames(1))
                 }
-                Ok(Status::End) => Ok(Turn::Ended),
+                Ok(Status::End) => Ok(Progress::Ended),
                 Err(error) if error.is_recoverable() => Ok(passed_over(error)),
                 Err(error) => Err(error.into()),
             },
-            Self::Several(several) => Ok(several.read(lanes)),
+            Self::Several(several) => Ok(several.read(streams)),
         }
+    }
+
+    /// Whether frames come when they come, and time goes on without them.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self, Self::Several(_))
     }
 
     /// Frames that the one source claims to have.
@@ -72,7 +78,7 @@ impl Input {
         }
     }
 
-    /// Frames that were overwritten by newer ones before anybody looked at them.
+    /// Frames that newer ones replaced before they were worked on.
     pub(super) fn dropped(&self) -> u64 {
         match self {
             Self::One(_) => 0,
@@ -83,24 +89,24 @@ impl Input {
 
 impl Several {
     /// Takes what waits in every slot, so that the crops of all sources are embedded together.
-    fn read(&mut self, lanes: &mut [Lane]) -> Turn {
+    fn read(&mut self, streams: &mut [Stream]) -> Progress {
         if let Some(trouble) = self.trouble.take() {
             return passed_over(trouble);
         }
         let mut ready = 0;
-        if let Some(lane) = self.held.take() {
-            self.hand_over(&mut lanes[lane]);
+        if let Some(at) = self.held.take() {
+            self.hand_over(&mut streams[at]);
             ready += 1;
         }
-        while ready < lanes.len() {
+        while ready < streams.len() {
             let timeout = if ready == 0 { WAIT } else { Duration::ZERO };
             match self.group.next(&mut self.spare, timeout) {
-                Next::Read(lane, Ok(Status::Frame)) if lanes[lane].ready => {
-                    self.held = Some(lane);
+                Next::Read(at, Ok(Status::Frame)) if streams[at].ready => {
+                    self.held = Some(at);
                     break;
                 }
-                Next::Read(lane, Ok(Status::Frame)) => {
-                    self.hand_over(&mut lanes[lane]);
+                Next::Read(at, Ok(Status::Frame)) => {
+                    self.hand_over(&mut streams[at]);
                     ready += 1;
                 }
                 Next::Read(_, Ok(Status::End)) => {}
@@ -110,43 +116,54 @@ impl Several {
                     self.trouble = Some(error);
                     break;
                 }
-                Next::Nothing if ready == 0 => return Turn::Idle,
-                Next::Ended if ready == 0 => return Turn::Ended,
+                Next::Nothing if ready == 0 => return Progress::Idle,
+                Next::Ended if ready == 0 => return Progress::Ended,
                 Next::Nothing | Next::Ended => break,
             }
         }
-        Turn::Worked(ready)
+        Progress::Frames(ready)
     }
 
-    fn hand_over(&mut self, lane: &mut Lane) {
-        std::mem::swap(&mut self.spare, &mut lane.frame);
-        lane.ready = true;
+    fn hand_over(&mut self, stream: &mut Stream) {
+        std::mem::swap(&mut self.spare, &mut stream.frame);
+        stream.ready = true;
     }
 }
 
-/// What a turn came to in which a source failed: a frame of it, or the whole of it for a while.
-fn passed_over(error: media::Error) -> Turn {
+/// The progress of an iteration in which a source failed: one frame of it, or the source for a while.
+fn passed_over(error: media::Error) -> Progress {
     match error {
-        media::Error::Disconnected { .. } => Turn::Away(error.into()),
-        _ => Turn::Broken(error.into()),
+        media::Error::Away { .. } => Progress::Disconnected(error.into()),
+        _ => Progress::Broken(error.into()),
+    }
+}
+
+impl Summary {
+    /// Counts an iteration.
+    pub(super) fn count_progress(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Frames(frames) => self.frames += *frames as u64,
+            Progress::Broken(_) => self.broken_frames += 1,
+            Progress::Disconnected(_) => self.attempts += 1,
+            Progress::Idle | Progress::Ended => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Summary;
 
     #[test]
-    fn a_camera_that_is_away_is_no_broken_frame() {
+    fn a_disconnected_camera_is_no_broken_frame() {
         let (name, reason) = ("door".to_owned(), "unplugged".to_owned());
         let mut summary = Summary::default();
-        summary.read(&passed_over(media::Error::Disconnected {
+        summary.count_progress(&passed_over(media::Error::Away {
             name: name.clone(),
             reason: reason.clone(),
         }));
         assert_eq!((summary.broken_frames, summary.attempts), (0, 1));
-        summary.read(&passed_over(media::Error::Frame {
+        summary.count_progress(&passed_over(media::Error::Frame {
             name,
             index: 7,
             reason,

@@ -1,9 +1,9 @@
-//! `--save-crops`: the crop behind each exemplar comes in, a small JPEG in a folder of its identity
-//! goes out, and the path that the gallery remembers, so that another model can embed it again.
+//! `--save-crops`: the crop behind each exemplar and the best crop of each visit come in, a small
+//! JPEG in a folder of its identity goes out, and its path: the gallery remembers that of an
+//! exemplar, so that another model can embed it again.
 //!
-//! Names of identities come from people and from other devices. They become names of folders that
-//! cannot lead out of the folder they are in, and two identities never share one. What is kept is
-//! bounded, and goes when its identity is forgotten.
+//! Names of identities become names of folders that cannot lead out of the folder they are in, and
+//! two identities never share one. What is kept is bounded, and is deleted with its identity.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 use super::{Error, Result, check, file_name, write_whole};
 use media::picture::encode;
 
-/// The most crops of one identity, if nobody says otherwise: twice the exemplars of a gallery with
-/// its own limits.
+/// The most crops of exemplars of one identity, and the most of its visits: twice the exemplars of a
+/// gallery with its own limits.
 pub const MAX_FILES: usize = 16;
 
 /// Quality of the JPEG files. High, because they are embedded again.
@@ -30,6 +30,8 @@ pub struct Taken<'a> {
     pub time: u64,
     /// Number of the track, if there is one.
     pub track: Option<u64>,
+    /// Number of the visit, for the best crop of a visit.
+    pub visit: Option<u64>,
 }
 
 /// A folder of crops, with a folder for each identity.
@@ -95,35 +97,10 @@ impl Crops {
         self.failed
     }
 
-    /// Deletes the crops of an identity that was forgotten, and says how many there were. None is
-    /// no error.
-    ///
-    /// # Errors
-    /// [`Error::Io`] for the first that cannot be deleted; the others are.
-    pub fn remove(&self, identity: &str) -> Result<usize> {
-        let folder = self.folder.join(file_name(identity));
-        let mut removed = 0;
-        let mut first = Ok(());
-        for file in files(&folder)? {
-            let path = folder.join(file);
-            match fs::remove_file(&path) {
-                Ok(()) => removed += 1,
-                Err(error) if first.is_ok() => first = Err(at(&path)(error)),
-                Err(_) => {}
-            }
-        }
-        // Stays if somebody keeps something else in it.
-        let _ = fs::remove_dir(&folder);
-        first.map(|()| removed)
-    }
-
-    /// Deletes one crop that [`Self::save`] wrote, for example when its exemplar goes or when it was
-    /// merged into another identity: see [`remove`].
-    ///
-    /// # Errors
-    /// As [`remove`].
-    pub fn remove_file(&self, path: &str) -> Result<()> {
-        remove(&self.folder, path)
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn write(
@@ -138,6 +115,7 @@ impl Crops {
         cli::private::create_dir_all(&folder).map_err(at(&folder))?;
         // Only what was made here, and it comes in order of time: the name begins with it.
         let mut there = files(&folder)?;
+        there.retain(|file| file.starts_with(VISIT) == taken.visit.is_some());
         there.sort_unstable();
         let stem = stem(taken);
         let file = (0..=there.len())
@@ -157,6 +135,27 @@ impl Crops {
         }
         Ok(format!("{name}/{file}"))
     }
+}
+
+/// Deletes all crops of an identity in `folder`, and returns how many there were. None is no error.
+///
+/// # Errors
+/// [`Error::Io`] for the first that cannot be deleted; the others are.
+pub fn forget(folder: &Path, identity: &str) -> Result<usize> {
+    let folder = folder.join(file_name(identity));
+    let mut removed = 0;
+    let mut first = Ok(());
+    for file in files(&folder)? {
+        let path = folder.join(file);
+        match fs::remove_file(&path) {
+            Ok(()) => removed += 1,
+            Err(error) if first.is_ok() => first = Err(at(&path)(error)),
+            Err(_) => {}
+        }
+    }
+    // Stays if other files are in it.
+    let _ = fs::remove_dir(&folder);
+    first.map(|()| removed)
 }
 
 /// Deletes the crop in `folder` that [`Crops::save`] called `path`. One that is not there is no
@@ -226,7 +225,7 @@ pub fn inside(folder: &Path, path: &str) -> Result<PathBuf> {
 fn files(folder: &Path) -> Result<Vec<String>> {
     match fs::symlink_metadata(folder) {
         Ok(found) if found.is_dir() => {}
-        // Somebody's link: what it leads to was not made here.
+        // A link was not made here, nor was what it leads to.
         Ok(_) => {
             return Err(at(folder)(io::ErrorKind::NotADirectory.into()));
         }
@@ -256,9 +255,104 @@ fn stem(taken: &Taken<'_>) -> String {
         .collect();
     let time = time.trim_end_matches('Z');
     let stem = format!("{time}_{}_f{}", file_name(source), taken.frame);
-    match taken.track {
+    let stem = match taken.track {
         Some(track) => format!("{stem}_t{track}"),
         None => stem,
+    };
+    match taken.visit {
+        Some(_) => format!("{VISIT}{stem}"),
+        None => stem,
+    }
+}
+
+/// How the names of the best crops of visits begin; the others begin with a year.
+const VISIT: &str = "visit_";
+
+/// The best crop of each open visit, by sharpness, in memory until the visit has ended.
+#[derive(Debug, Default)]
+pub struct BestCrops {
+    open: Vec<BestCrop>,
+}
+
+#[derive(Debug)]
+struct BestCrop {
+    visit: u64,
+    track: Option<u64>,
+    quality: f32,
+    source: String,
+    frame: u64,
+    time: u64,
+    rgb: Vec<u8>,
+    size: [usize; 2],
+}
+
+/// The most visits whose best crop waits in memory, at about 100 kB each.
+const MAX_OPEN: usize = 256;
+
+impl BestCrops {
+    /// Takes a crop of a visit, `[height, width, 3]` u8; a copy is made if it is the best so far.
+    pub fn offer(&mut self, taken: &Taken<'_>, quality: f32, rgb: &[u8], size: [usize; 2]) {
+        let Some(visit) = taken.visit else { return };
+        let at = self.open.iter().position(|best| best.visit == visit);
+        let at = match at {
+            Some(at) if self.open[at].quality >= quality => return,
+            Some(at) => at,
+            None if self.open.len() == MAX_OPEN => return,
+            None => {
+                self.open.push(BestCrop {
+                    visit,
+                    track: None,
+                    quality,
+                    source: String::new(),
+                    frame: 0,
+                    time: 0,
+                    rgb: Vec::new(),
+                    size,
+                });
+                self.open.len() - 1
+            }
+        };
+        let best = &mut self.open[at];
+        best.quality = quality;
+        (best.track, best.frame, best.time) = (taken.track, taken.frame, taken.time);
+        best.source.clear();
+        best.source.push_str(taken.source);
+        best.size = size;
+        best.rgb.clear();
+        best.rgb.extend_from_slice(rgb);
+    }
+
+    /// Drops the crop of a visit, if it is of this track: the track was not of the visit's identity.
+    pub fn correct(&mut self, visit: u64, track: u64) {
+        self.open
+            .retain(|best| best.visit != visit || best.track != Some(track));
+    }
+
+    /// Writes the crop of a visit that is over, and returns its path as [`Crops::save`] does; none
+    /// if there is no crop, or no identity to keep it for.
+    ///
+    /// # Errors
+    /// As [`Crops::save`].
+    pub fn keep(
+        &mut self,
+        visit: u64,
+        identity: Option<&str>,
+        crops: &mut Crops,
+    ) -> Result<Option<String>> {
+        let Some(at) = self.open.iter().position(|best| best.visit == visit) else {
+            return Ok(None);
+        };
+        let best = self.open.swap_remove(at);
+        let taken = Taken {
+            source: &best.source,
+            frame: best.frame,
+            time: best.time,
+            track: best.track,
+            visit: Some(visit),
+        };
+        let [height, width] = best.size;
+        let kept = identity.map(|identity| crops.save(identity, &taken, &best.rgb, width, height));
+        kept.unwrap_or(Ok(None))
     }
 }
 
@@ -281,6 +375,7 @@ mod tests {
             frame,
             time: 1_767_323_045_678 + frame,
             track: Some(3),
+            visit: None,
         }
     }
 
@@ -320,6 +415,7 @@ mod tests {
                 time: u64::MAX,
                 frame: u64::MAX,
                 track: None,
+                visit: None,
             };
             let path = crops.save(identity, &source, &CROP, 8, 16);
             let path = path.unwrap().unwrap();
@@ -364,17 +460,17 @@ mod tests {
             save(&mut crops, "Anna", frame).unwrap();
         }
         let other = save(&mut crops, "anna", 1).unwrap().unwrap();
-        assert_eq!(crops.remove("Anna").unwrap(), 4);
-        assert_eq!(crops.remove("Anna").unwrap(), 0);
-        assert_eq!(crops.remove("..").unwrap(), 0);
+        assert_eq!(forget(folder.path(), "Anna").unwrap(), 4);
+        assert_eq!(forget(folder.path(), "Anna").unwrap(), 0);
+        assert_eq!(forget(folder.path(), "..").unwrap(), 0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        crops.remove_file(&other).unwrap();
-        crops.remove_file(&other).unwrap();
+        remove(folder.path(), &other).unwrap();
+        remove(folder.path(), &other).unwrap();
 
         // What others keep beside the crops is not ours.
         save(&mut crops, "anna", 2).unwrap();
         fs::write(folder.path().join("anna/notes.txt"), b"hers").unwrap();
-        assert_eq!(crops.remove("anna").unwrap(), 1);
+        assert_eq!(forget(folder.path(), "anna").unwrap(), 1);
         assert!(folder.path().join("anna/notes.txt").exists());
 
         for path in [
@@ -386,9 +482,43 @@ mod tests {
             "a/b.txt",
             "a/../b.jpg",
         ] {
-            let error = crops.remove_file(path).unwrap_err();
+            let error = remove(folder.path(), path).unwrap_err();
             assert!(matches!(error, Error::Argument(_)), "{path}");
         }
+    }
+
+    #[test]
+    fn the_best_crop_of_a_visit_is_kept_beside_those_of_exemplars() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut crops = Crops::new(folder.path(), 2).unwrap();
+        let exemplars: Vec<_> = (0..2).map(|n| save(&mut crops, "p", n).unwrap()).collect();
+        let mut best = BestCrops::default();
+        let of = |visit, frame| Taken {
+            visit: Some(visit),
+            ..taken(frame)
+        };
+        for (visit, frame, quality) in [(1, 3, 5.0), (1, 4, 9.0), (1, 5, 7.0), (2, 6, 1.0)] {
+            best.offer(&of(visit, frame), quality, &CROP, [16, 8]);
+        }
+        best.correct(2, 99);
+        best.correct(2, 3);
+        let kept = best.keep(1, Some("p"), &mut crops).unwrap().unwrap();
+        assert_eq!(kept, "p/visit_20260102T030405682_video0_f4_t3.jpg");
+        for (visit, identity) in [(1, Some("p")), (2, Some("p")), (3, Some("p"))] {
+            assert_eq!(best.keep(visit, identity, &mut crops).unwrap(), None);
+        }
+        best.offer(&of(4, 9), 1.0, &CROP, [16, 8]);
+        assert_eq!(best.keep(4, None, &mut crops).unwrap(), None);
+        for visit in 5..9 {
+            best.offer(&of(visit, 9), 1.0, &CROP, [16, 8]);
+            best.keep(visit, Some("p"), &mut crops).unwrap().unwrap();
+        }
+        // Two of each kind.
+        assert_eq!(files(&folder.path().join("p")).unwrap().len(), 4);
+        for path in exemplars.into_iter().flatten() {
+            assert!(inside(folder.path(), &path).unwrap().exists());
+        }
+        assert_eq!(forget(folder.path(), "p").unwrap(), 4);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! beyond the frame can hurt.
 //!
 //! A box has the colour of its identity. On it stands a plate with the name on that colour, and
-//! beside it what the observation means: the similarity on green for somebody who is known, `new`
+//! beside it what the observation means: the similarity on green for a known person, `new`
 //! on blue, `?` on grey (and a dashed box) while it is not decided.
 
 use std::fmt::Write;

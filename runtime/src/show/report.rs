@@ -19,7 +19,7 @@ pub(in crate::show) use self::strip::thumbnail;
 use self::strip::{Strip, Thumb};
 use self::tally::{Presence, Similarities};
 use super::{Result, check, fnv, write_whole};
-use crate::event::State;
+use crate::event::{Event, EventKind, State};
 
 /// The most identities that get a row.
 pub const MAX_PEOPLE: usize = 500;
@@ -62,8 +62,6 @@ pub struct Run {
     pub started: u64,
     /// Whether a source is live: then times of the clock matter beside those of the stream.
     pub live: bool,
-    /// Being seen again after this time is another visit.
-    pub visit_gap: Duration,
 }
 
 /// What a run came to, as the program prints it.
@@ -73,6 +71,10 @@ pub struct Totals<'a> {
     pub persons: u64,
     /// Those who were not known before.
     pub new: u64,
+    /// Visits, those that are not over included.
+    pub visits: u64,
+    /// Visits of persons who had been here before.
+    pub returns: u64,
     /// Persons in frames.
     pub observations: u64,
     /// Observations without a decided identity.
@@ -231,7 +233,7 @@ impl Report {
                 .insert(name.to_owned(), Person::new(seen, crops));
         }
         let person = self.people.get_mut(name).expect("inserted above");
-        person.add(seen, self.run.visit_gap, margin);
+        person.add(seen, margin);
         person.strip.add(seen.stream_time, seen.quality, picture);
         if let (Some((rival, similarity)), Some(margin)) = (seen.runner_up, margin)
             && margin < DOUBTFUL
@@ -239,6 +241,27 @@ impl Report {
             self.doubt(name, (cut(rival), similarity), margin, picture);
         }
         Ok(())
+    }
+
+    /// Counts the visits of each person. One who had none but a mistake loses the row.
+    pub fn event(&mut self, event: &Event<'_>) {
+        let (name, visits) = match event.kind {
+            EventKind::Identified { identity, .. } => (identity, 1),
+            EventKind::IdentityChanged {
+                from: Some(from),
+                moved_to,
+                withdrawn,
+                ..
+            } if withdrawn || moved_to == Some(event.visit) => (from, -1),
+            _ => return,
+        };
+        let name = cut(name);
+        if let Some(person) = self.people.get_mut(name) {
+            person.visits = person.visits.saturating_add_signed(visits);
+            if person.visits == 0 {
+                self.people.remove(name);
+            }
+        }
     }
 
     /// Writes the page to `path`, whole or not at all; what is there is replaced. May be called as
@@ -344,7 +367,7 @@ impl Person {
         Self {
             new: seen.state == State::New,
             observations: 0,
-            visits: 1,
+            visits: 0,
             first: moment,
             last: moment,
             own: Similarities::default(),
@@ -356,13 +379,8 @@ impl Person {
         }
     }
 
-    fn add(&mut self, seen: &Sighting<'_>, visit_gap: Duration, margin: Option<f32>) {
+    fn add(&mut self, seen: &Sighting<'_>, margin: Option<f32>) {
         self.observations += 1;
-        // Back in time is the next source.
-        let away = seen.stream_time.abs_diff(self.last.stream);
-        if away > visit_gap {
-            self.visits += 1;
-        }
         self.last = Moment {
             stream: seen.stream_time,
             time: seen.time,

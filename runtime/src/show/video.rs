@@ -68,7 +68,7 @@ pub trait Output: Write + Seek {
     /// Makes it `length` bytes long, which is shorter than it is.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
@@ -195,7 +195,7 @@ impl<W: Output> Video<W> {
                 Ok(())
             }
             Err(source) => {
-                // What the disk says to that is no news.
+                // An error was reported before.
                 let _ = rescue(writer);
                 self.counts.lost += 1;
                 Err(self.ended(source))
@@ -267,7 +267,7 @@ impl<W: Output> Video<W> {
 
 impl<W: Output> Drop for Video<W> {
     fn drop(&mut self) {
-        // Whoever wants to know calls `finish`.
+        // Errors are reported by `finish`.
         let _ = self.close();
     }
 }

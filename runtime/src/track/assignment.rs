@@ -119,7 +119,7 @@ mod tests {
             &'static [(usize, usize)],
         );
         let cases: &[Case] = &[
-            ("nobody", &[], &[]),
+            ("none", &[], &[]),
             ("no tracks", &[&[], &[]], &[]),
             ("one", &[&[0.5]], &[(0, 0)]),
             ("nothing to gain", &[&[0.0, -1.0]], &[]),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use retrieval::scan::similarity;
 
-use super::ballot::{Outcome, Vote};
-use super::{Best, CAPACITY, Decision, Ended, Track, Tracks, Who};
+use super::voting::{Outcome, Vote};
+use super::{Best, CAPACITY, Decision, Ended, Track, Tracks};
 use crate::people::MAX_PEOPLE;
 
 /// How soon a crop is wanted: the smaller, the sooner.
@@ -15,39 +15,28 @@ type Urgency = (Class, Option<Duration>, u64);
 enum Class {
     /// Matched by distance: is it the same person?
     Doubtful,
-    /// Nobody knows yet who it is.
+    /// Its identity is not decided.
     Open,
-    /// Known, to be confirmed.
+    /// Its identity is to be confirmed.
     Decided,
 }
 
 impl Tracks {
-    /// Which people of the last frame to embed now: those whose track needs a crop and whose crop
-    /// is `good`, the most urgent first, at most
-    /// [`Settings::per_frame`](super::Settings::per_frame). Whoever is left out stays due. `good`
-    /// is asked no more often than needed: it may look at pixels.
-    pub fn due(&mut self, mut good: impl FnMut(usize) -> bool) -> heapless::Vec<usize, MAX_PEOPLE> {
+    /// Positions of the persons of the last frame whose track needs a crop, the most urgent first.
+    /// A person whose crop is not embedded stays wanted.
+    pub fn wanted(&mut self) -> heapless::Vec<usize, MAX_PEOPLE> {
         let mut wanted = heapless::Vec::<(Urgency, usize), MAX_PEOPLE>::new();
         for index in 0..self.here.len() {
             match self.track_of(index).map(|track| self.urgency(track)) {
                 Some(Some(urgency)) => wanted
                     .push((urgency, index))
-                    .expect("a frame's list of people is as long"),
+                    .expect("a frame's list of persons is as long"),
                 Some(None) => self.counts.spared += 1,
                 None => {}
             }
         }
         wanted.sort_unstable();
-        let mut due = heapless::Vec::new();
-        for (_, index) in wanted {
-            if due.len() == self.settings.per_frame {
-                self.counts.over_budget += 1;
-            } else if good(index) {
-                due.push(index)
-                    .expect("it is no longer than the list of people");
-            }
-        }
-        due
+        wanted.iter().map(|&(_, index)| index).collect()
     }
 
     /// None if the track had a crop a moment ago.
@@ -56,17 +45,17 @@ impl Tracks {
             _ if track.before.is_some() => Class::Doubtful,
             None => Class::Open,
             // A contradiction is to be settled.
-            Some(_) if !track.ballot.is_empty() => Class::Open,
+            Some(_) if !track.voting.is_empty() => Class::Open,
             Some(_) => Class::Decided,
         };
         let interval = match class {
             Class::Doubtful => Duration::ZERO,
-            // Who could not be decided by now will not be by more of the same.
-            Class::Open if track.ballot.is_full(self.settings.crops) => self.settings.recheck,
+            // What could not be decided by now will not be by more of the same.
+            Class::Open if track.voting.is_full(self.settings.crops) => self.settings.recheck,
             Class::Open => self.settings.interval,
             Class::Decided => self.settings.recheck,
         };
-        let passed = |voted| track.place.seen.saturating_sub(voted) >= interval;
+        let passed = |voted| track.position.seen.saturating_sub(voted) >= interval;
         track
             .voted
             .is_none_or(passed)
@@ -81,7 +70,7 @@ impl Tracks {
     /// [`number`](Self::number) after.
     ///
     /// # Panics
-    /// If `embedding` has not as many numbers as [`Tracks::new`] was told.
+    /// If `embedding` has another dimension than [`Tracks::new`] was given.
     pub fn vote(&mut self, index: usize, embedding: &[f32], best: Option<Best>) -> Decision<'_> {
         assert_eq!(embedding.len(), self.dim, "numbers in an embedding");
         let Some(&Some(slot)) = self.here.get(index) else {
@@ -94,83 +83,62 @@ impl Tracks {
 
         let quorum = self.settings.crops;
         let track = self.track_mut(slot);
-        track.voted = Some(track.place.seen);
+        track.voted = Some(track.position.seen);
         track.crops += 1;
         let Some(identity) = track.identity else {
-            track.ballot.cast(vote, quorum);
+            track.voting.cast(vote, quorum);
             self.keep(slot, vote, embedding);
             return self.decide(slot);
         };
-        let agrees = matches!(vote, Vote::For(other, _) if other == identity);
+        let agrees = matches!(vote, Vote::For(other) if other == identity);
         if agrees {
-            track.ballot.clear();
+            track.voting.clear();
             track.kept = 0;
             track.interrupted = false;
-        } else if vote != Vote::Stranger || track.interrupted {
+        } else if vote != Vote::Unknown || track.interrupted {
             let contradictions = self.settings.contradictions;
             self.keep(slot, vote, embedding);
             let track = self.track_mut(slot);
-            track.ballot.cast(vote, quorum.max(contradictions));
-            if track.ballot.len() >= contradictions {
+            track.voting.cast(vote, quorum.max(contradictions));
+            if track.voting.len() >= contradictions {
                 track.identity = None;
                 self.counts.reopened += 1;
                 return self.decide(slot);
             }
         }
-        Decision::Seen { identity, agrees }
+        Decision::Known { identity, agrees }
     }
 
-    /// Says who the person is whose track was answered with [`Decision::Born`].
-    pub fn born(&mut self, index: usize, identity: u64) {
+    /// Gives the track of a person its identity, after [`Decision::Enroll`].
+    pub fn enrolled(&mut self, index: usize, identity: u64) {
         if let Some(&Some(slot)) = self.here.get(index) {
             self.name(slot, identity);
         }
     }
 
-    /// Takes an identity from the tracks that have it, because it was merged or forgotten: they are
-    /// to be decided again.
+    /// Takes an identity that has left the gallery from the tracks that have it: they are to be
+    /// decided again.
     pub fn release(&mut self, identity: u64) {
         for track in self.slots.iter_mut().flatten() {
             if track.identity == Some(identity) {
                 track.identity = None;
             }
-            track.ballot.clear();
+            track.voting.clear();
             track.kept = 0;
         }
-    }
-
-    /// Gives the tracks of an identity to the one that it was merged into. If a track of the last
-    /// frame has that one already, the others are decided again.
-    pub fn reassign(&mut self, from: u64, into: u64) {
-        if self.holding(into).is_none() {
-            for track in self.slots.iter_mut().flatten() {
-                if track.identity == Some(from) {
-                    track.identity = Some(into);
-                }
-            }
-        }
-        self.release(from);
-    }
-
-    /// Number of the track in this frame that is the identity. A second one in the same frame
-    /// cannot be the same person.
-    #[must_use]
-    pub fn holder(&self, identity: u64) -> Option<u64> {
-        let slot = self.holding(identity)?;
-        self.slots[slot].as_ref().map(Track::label)
     }
 
     /// Compares a crop with what its track looked like, and returns the slot where it belongs.
     fn settle(&mut self, index: usize, slot: usize, embedding: &[f32]) -> usize {
         let track = self.track_mut(slot);
         let before = track.before.take();
-        let (bbox, at) = (track.place.bbox, track.place.seen);
+        let (bbox, at) = (track.position.bbox, track.position.seen);
         if track.voted.is_none() {
             let Some(lost) = self.lost_like(slot, embedding) else {
                 return slot;
             };
-            let found = self.slots[slot].take().expect("its place was just read");
-            self.track_mut(lost).place = found.place;
+            let found = self.slots[slot].take().expect("its position was just read");
+            self.track_mut(lost).position = found.position;
             self.here[index] = Some(lost);
             self.counts.reattached += 1;
             return lost;
@@ -185,7 +153,7 @@ impl Tracks {
             track.interrupted &= similarity < threshold;
             return slot;
         }
-        track.place = before;
+        track.position = before;
         self.counts.split += 1;
         self.begin(index, bbox, None, at)
     }
@@ -197,11 +165,14 @@ impl Tracks {
             .as_ref()
             .filter(|new| new.given.is_none())?;
         let lost = |other: &Track| {
-            // Who was seen when the new track had begun already is somebody else.
-            other.place.seen < new.first
+            // A track that was seen when the new one had begun already is of another person.
+            other.position.seen < new.first
                 && other.given.is_none()
                 && other.voted.is_some()
-                && other.place.nearness(new.place.bbox, new.place.seen) > 0.0
+                && other
+                    .position
+                    .nearness(new.position.bbox, new.position.seen)
+                    > 0.0
         };
         (0..CAPACITY)
             .filter(|&other| self.slots[other].as_ref().is_some_and(lost))
@@ -216,33 +187,36 @@ impl Tracks {
         similarity(embedding, &self.last[slot * self.dim..][..self.dim])
     }
 
-    /// What a crop says of the track in `slot`.
+    /// What a crop votes for the track in `slot`.
     fn read(&self, slot: usize, best: Option<Best>) -> Vote {
         match best {
             Some(best) if best.similarity >= self.settings.threshold => {
                 match self.holding(best.identity) {
                     Some(holder) if holder != slot => Vote::Taken,
-                    _ => Vote::For(best.identity, best.similarity),
+                    _ => Vote::For(best.identity),
                 }
             }
-            _ => Vote::Stranger,
+            _ => Vote::Unknown,
         }
     }
 
-    /// Slot of the track in this frame that is the identity.
+    /// Slot of the track in this frame that has the identity; a second one in the same frame cannot be
+    /// the same person.
     fn holding(&self, identity: u64) -> Option<usize> {
         let holds =
-            |track: &Track| track.place.frame == self.frame && track.identity == Some(identity);
+            |track: &Track| track.position.frame == self.frame && track.identity == Some(identity);
         (0..CAPACITY).find(|&slot| self.slots[slot].as_ref().is_some_and(holds))
     }
 
-    /// Keeps the embedding of a crop that resembles nobody; the oldest goes.
+    /// Keeps the embedding of a crop that resembles no identity; the oldest goes.
     fn keep(&mut self, slot: usize, vote: Vote, embedding: &[f32]) {
-        if vote != Vote::Stranger {
+        if vote != Vote::Unknown {
             return;
         }
         let (dim, crops) = (self.dim, self.settings.crops);
-        let track = self.slots[slot].as_mut().expect("who votes has a track");
+        let track = self.slots[slot]
+            .as_mut()
+            .expect("a crop that votes has a track");
         let kept = &mut self.kept[slot * crops * dim..][..crops * dim];
         if track.kept == crops {
             kept.copy_within(dim.., 0);
@@ -255,30 +229,33 @@ impl Tracks {
     /// Counts the votes of a track that is not decided.
     fn decide(&mut self, slot: usize) -> Decision<'_> {
         let (dim, crops) = (self.dim, self.settings.crops);
-        let track = self.slots[slot].as_ref().expect("who votes has a track");
-        match track.ballot.outcome(crops) {
+        let track = self.slots[slot]
+            .as_ref()
+            .expect("a crop that votes has a track");
+        match track.voting.outcome(crops) {
             Outcome::Open => Decision::Pending,
             // Another track has become this identity since the votes were cast.
             Outcome::Known(identity) if self.holding(identity).is_some() => Decision::Pending,
             Outcome::Known(identity) => {
-                let agrees = track.ballot.last_is_for(identity);
+                let agrees = track.voting.last_is_for(identity);
                 self.name(slot, identity);
-                Decision::Seen { identity, agrees }
+                Decision::Known { identity, agrees }
             }
-            Outcome::Unknown => Decision::Born {
+            Outcome::Unknown => Decision::Enroll {
+                track: track.label(),
                 exemplars: &self.kept[slot * crops * dim..][..track.kept * dim],
             },
         }
     }
 
-    /// Decides who a track is. Lost tracks of the same identity are over: this one goes on for
-    /// them.
+    /// Decides the identity of a track. Lost tracks of the same identity are over: this one goes on
+    /// for them.
     fn name(&mut self, slot: usize, identity: u64) {
         let frame = self.frame;
-        self.end_where(|other| other.identity == Some(identity) && other.place.frame < frame);
+        self.end_where(|other| other.identity == Some(identity) && other.position.frame < frame);
         let track = self.track_mut(slot);
         track.identity = Some(identity);
-        track.ballot.clear();
+        track.voting.clear();
         track.kept = 0;
         track.interrupted = false;
     }
@@ -288,27 +265,19 @@ impl Tracks {
         let Some(track) = self.slots[slot].take() else {
             return;
         };
-        let hint = || {
-            let identity = track.ballot.hint(self.settings.clear())?;
-            self.holding(identity).is_none().then_some(identity)
-        };
-        let who = match track.identity {
-            Some(identity) => Who::Identity(identity),
-            None => hint().map_or(Who::Nobody, Who::Hint),
-        };
         if track.identity.is_none() {
             match track.crops {
-                0 => self.counts.unjudged += 1,
+                0 => self.counts.without_crop += 1,
                 _ => self.counts.undecided += 1,
             }
         }
         self.ended
             .push(Ended {
                 track: track.label(),
-                who,
+                identity: track.identity,
                 crops: track.crops,
                 first: track.first,
-                last: track.place.seen,
+                last: track.position.seen,
             })
             .expect("in a frame, only tracks end that were there before it");
     }

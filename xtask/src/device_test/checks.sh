@@ -89,7 +89,7 @@ done
 load n_devs=1
 
 begin "unplugged and back"; start /dev/video0 --max-frames 25; until_frames 4; set_control disconnect=1; finish
-lines 25; code 3; said 'has gone.*next try is in 0.5 s'; said 'away 1 x'; end
+lines 25; code 3; said 'has gone.*next try is in 0.5 s'; said 'disconnected 1 x'; end
 unbind() { echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; sleep 2; echo vivid.0 > /sys/bus/platform/drivers/vivid/bind; }
 while_running "taken from its driver and back" 'no such camera.*next try is in 1 s' 3 unbind
 while_running "the driver stops" 'next try is in 0.5 s' 3 set_control inject_fatal_streaming_error=1

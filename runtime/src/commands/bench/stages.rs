@@ -6,11 +6,12 @@ use media::Frame;
 use network::model::Model;
 use network::preprocess::{BBox, Cropper, View};
 use runtime::embed::Embedder;
-use runtime::event::{Evidence, JsonLines, Observation, SCHEMA, Sink, State};
+use runtime::event::{Evidence, OBSERVATION_SCHEMA, Observation, State};
 use runtime::gallery::{Gallery, Origin, Sample};
 use runtime::people::{People, Person, Persons, Spec};
 use runtime::quality::Gates;
-use runtime::track::{Best, Numbers, Settings, Tracks};
+use runtime::sink::{JsonLines, Sink};
+use runtime::track::{Best, Numbers, TrackerSettings, Tracks};
 use serde::Serialize;
 
 /// Width and height of the frames: a camera's 720p.
@@ -75,7 +76,7 @@ pub(super) fn measure(
     };
     let persons: Persons = [person].into_iter().collect();
     let dim = embedder.dim();
-    let mut tracks = Tracks::new(dim, Settings::new(0.5), Numbers::default())?;
+    let mut tracks = Tracks::new(dim, TrackerSettings::new(0.5), Numbers::default())?;
     let view = View::new(&frame.rgb, frame.width, frame.height)?;
     let gates = Gates::default();
     let quality = median(&mut |_| {
@@ -130,7 +131,7 @@ pub(super) fn measure(
     })?;
     let vote = median(&mut |n| {
         tracks.associate(&persons, std::time::Duration::from_secs(u64::from(n) * 2));
-        std::hint::black_box(tracks.due(|_| true));
+        std::hint::black_box(tracks.wanted());
         tracks.vote(
             0,
             &embedding,
@@ -149,10 +150,13 @@ pub(super) fn measure(
         };
         Ok(gallery.record(&[sighting], &mut recorded)?)
     })?;
-    let mut lines = JsonLines(std::io::sink());
+    let mut lines = JsonLines {
+        out: std::io::sink(),
+        observations: true,
+    };
     let emit = median(&mut |n| {
         let observation = Observation {
-            schema: SCHEMA,
+            schema: OBSERVATION_SCHEMA,
             source: "bench",
             frame: u64::from(n),
             time: std::time::SystemTime::UNIX_EPOCH,
@@ -170,8 +174,9 @@ pub(super) fn measure(
             size: [0, 0],
             quality: 1.0,
             runner_up: None,
+            visit: None,
         };
-        Ok(lines.emit(&observation, &evidence)?)
+        Ok(lines.observation(&observation, &evidence)?)
     })?;
     let all = [
         ("find (motion)", motion),

@@ -75,7 +75,7 @@ pub(super) fn unpack_model(folder: &Path) -> anyhow::Result<PathBuf> {
 /// Writes everything into `folder`, which is made if it is not there.
 pub(super) fn unpack_all(folder: &Path) -> anyhow::Result<Unpacked> {
     let model = unpack_model(folder)?;
-    // For whoever wants to look; what is judged by is in the program.
+    // For a reader; the program compares with its own copy.
     unpack(folder, "truth.csv", TRUTH.as_bytes())?;
     Ok(Unpacked {
         model,

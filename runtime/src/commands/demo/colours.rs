@@ -1,23 +1,22 @@
-//! What colours alone would have found: the crops of each visit come in, the verdicts of the best
+//! The baseline of colour stripes: the crops of each visit come in, the verdicts of the best
 //! threshold go out.
 //!
-//! Stripes know no threshold of their own, and there is no other clip to find one on. So they get
-//! the one that is best on this very clip, with hindsight, which no program has: whoever is beaten
-//! by the network is beaten with an advantage.
+//! Stripes have no threshold of their own, and there is no other clip to find one on. So they get
+//! the one that is best on this very clip, with hindsight: an advantage that the network has not.
 
 use retrieval::scan::similarity;
 use retrieval::stripes;
 
-use super::score::{Decided, Judged, Owners, Tally, judge};
+use super::score::{Decided, Owners, Scored, Tally, score};
 
-/// What stripes come to.
+/// The result of the stripes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Best {
     /// The threshold that is right most often; of equals the one with the fewest false matches, then
     /// the highest.
     pub(super) threshold: f32,
     /// Its verdicts, a visit each.
-    pub(super) judged: Vec<Judged>,
+    pub(super) scored: Vec<Scored>,
 }
 
 /// The mean of the stripes of a visit's crops, of length 1; none without a crop.
@@ -43,16 +42,16 @@ pub(super) fn best(visits: &[(u32, Option<Vec<f32>>)]) -> Best {
         .flat_map(|i| (0..i).map(move |j| (i, j)))
         .map(|(i, j)| similarity(looks[i], looks[j]))
         .collect();
-    // Above everything: nobody is recognised.
+    // Above everything: no person is recognised.
     thresholds.push(1.1);
     thresholds.sort_by(|a, b| b.total_cmp(a));
     thresholds.dedup();
     let at = |threshold: f32| Best {
         threshold,
-        judged: judge(&recognise(visits, threshold), &mut Owners::new()),
+        scored: score(&recognise(visits, threshold), &mut Owners::new()),
     };
     let worth = |best: &Best| {
-        let tally = Tally::of(&best.judged);
+        let tally = Tally::of(&best.scored);
         (tally.right(), usize::MAX - tally.false_matches)
     };
     // From the highest down; a lower one has to be better.
@@ -107,23 +106,23 @@ mod tests {
         // 1 and 2 are 10 degrees apart from themselves and far from each other.
         let apart = [(1, at(0.0)), (2, at(60.0)), (1, at(10.0)), (2, at(70.0))];
         let found = best(&apart);
-        assert_eq!(Tally::of(&found.judged).right(), 4);
+        assert_eq!(Tally::of(&found.scored).right(), 4);
         assert!((found.threshold - 10.0_f32.to_radians().cos()).abs() < 1e-5);
 
         // Two in the same clothes: to find one's return is to take the other for them.
         let alike = [(1, at(0.0)), (2, at(5.0)), (1, at(10.0)), (2, at(20.0))];
         let found = best(&alike);
-        let tally = Tally::of(&found.judged);
+        let tally = Tally::of(&found.scored);
         assert_eq!((tally.right(), tally.false_matches), (2, 0), "{found:?}");
         assert_eq!(found.threshold, 1.1);
     }
 
     #[test]
-    fn whoever_shows_nothing_is_not_decided() {
+    fn a_visit_without_a_crop_is_not_decided() {
         let visits = [(1, at(0.0)), (2, None), (1, at(1.0)), (2, None)];
-        let tally = Tally::of(&best(&visits).judged);
+        let tally = Tally::of(&best(&visits).scored);
         assert_eq!((tally.returns, tally.found, tally.enrolled), (2, 1, 1));
-        assert_eq!(Tally::of(&best(&[]).judged), Tally::default());
+        assert_eq!(Tally::of(&best(&[]).scored), Tally::default());
     }
 
     #[test]

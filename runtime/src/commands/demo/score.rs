@@ -1,11 +1,11 @@
-//! What was decided beside what is true: visits with the names they were given come in, returns
-//! found, returns missed and false matches go out.
+//! Decisions compared with the truth: visits with the names they were given come in, returns found,
+//! returns missed and false matches go out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-/// Which person of the truth each name stands for: the one that it was made for.
+/// The person of the truth that each name stands for: the one that was enrolled under it.
 pub(super) type Owners = BTreeMap<String, u32>;
 
 /// A visit, and the names that it was given.
@@ -13,35 +13,35 @@ pub(super) type Owners = BTreeMap<String, u32>;
 pub(super) struct Decided {
     /// Who it is in truth.
     pub(super) person: u32,
-    /// The names by which it was called, the most frequent first; none if it was never decided.
+    /// The names that were decided for it, the most frequent first.
     pub(super) names: Vec<String>,
-    /// Those that were made during the visit, for whoever was taken for somebody new.
+    /// Those of them that were enrolled for it.
     pub(super) made: Vec<String>,
 }
 
-/// What is to be said of a visit.
+/// The verdict on a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
-    /// Somebody who had never come was taken for nobody else.
+    /// A first visit under a new name.
     Enrolled,
-    /// Somebody who had never come was not decided.
+    /// A first visit without a decision.
     Undecided,
-    /// Somebody came back and was recognised.
+    /// A return under the name of the person.
     Found,
-    /// Somebody came back and was not recognised: called by another new name, or by none.
+    /// A return under a new name, or without a decision.
     Missed,
-    /// Somebody was taken for somebody else for most of the visit.
+    /// For most of the visit under the name of another person.
     False,
 }
 
-/// A visit judged.
+/// A visit with its verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Judged {
+pub(super) struct Scored {
     pub(super) verdict: Verdict,
-    /// Whether they had come before.
+    /// Whether the person had come before.
     pub(super) again: bool,
-    /// Whom they were taken for, if for somebody else, be it for a moment.
+    /// The other person under whose name the visit was, if only for a moment.
     pub(super) mistaken_for: Option<u32>,
 }
 
@@ -52,20 +52,20 @@ pub(super) struct Tally {
     pub(super) returns: usize,
     /// Those of them that were recognised.
     pub(super) found: usize,
-    /// All others of them, those taken for somebody else included.
+    /// All others of them, false matches included.
     pub(super) missed: usize,
-    /// Visits taken for somebody else for most of the time, first ones included.
+    /// Visits under the name of another person for most of the time, first ones included.
     pub(super) false_matches: usize,
-    /// Visits taken for somebody else for a moment, and then called by the right name.
+    /// Visits under the name of another person for a moment, and then under the right one.
     pub(super) corrected: usize,
     /// Visits of persons who came for the first time.
     pub(super) newcomers: usize,
-    /// Those of them that became somebody new.
+    /// Those of them that were enrolled.
     pub(super) enrolled: usize,
 }
 
 impl Verdict {
-    /// What it is called.
+    /// Its name in text.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Enrolled => "new",
@@ -84,13 +84,13 @@ impl Verdict {
 
 impl Tally {
     /// Adds up verdicts.
-    pub(super) fn of(judged: &[Judged]) -> Self {
+    pub(super) fn of(scored: &[Scored]) -> Self {
         let mut tally = Self::default();
-        for Judged {
+        for Scored {
             verdict,
             again,
             mistaken_for,
-        } in judged
+        } in scored
         {
             if *again {
                 tally.returns += 1;
@@ -106,26 +106,26 @@ impl Tally {
         tally
     }
 
-    /// Visits of which the right thing was said.
+    /// Visits with a right verdict.
     pub(super) fn right(&self) -> usize {
         self.found + self.enrolled
     }
 }
 
-/// Judges visits in the order in which they began. `owners` knows whose names are known from before
-/// and learns those that are made now.
+/// Gives visits their verdicts, in the order in which they began. `owners` has the names of an
+/// earlier run, and gets those of this one.
 ///
-/// What a visit is called most often counts, and a name belongs to the person that it was made for.
-pub(super) fn judge(visits: &[Decided], owners: &mut Owners) -> Vec<Judged> {
+/// The most frequent name of a visit counts, and a name belongs to the person enrolled under it.
+pub(super) fn score(visits: &[Decided], owners: &mut Owners) -> Vec<Scored> {
     let mut came: BTreeSet<u32> = owners.values().copied().collect();
     for visit in visits {
         for name in &visit.made {
             owners.entry(name.clone()).or_insert(visit.person);
         }
     }
-    let mut judge = |visit: &Decided| {
+    let mut verdict_of = |visit: &Decided| {
         let again = !came.insert(visit.person);
-        // A name that was made for nobody in the truth, a shadow for example.
+        // A name that was enrolled for no person of the truth, a shadow for example.
         for name in &visit.names {
             owners.entry(name.clone()).or_insert(visit.person);
         }
@@ -139,19 +139,19 @@ pub(super) fn judge(visits: &[Decided], owners: &mut Owners) -> Vec<Judged> {
             None if again => Verdict::Missed,
             None => Verdict::Undecided,
         };
-        Judged {
+        Scored {
             verdict,
             again,
             mistaken_for: others.find(|&other| other != visit.person),
         }
     };
-    visits.iter().map(&mut judge).collect()
+    visits.iter().map(&mut verdict_of).collect()
 }
 
-/// What a program would come to that recognises nobody.
-pub(super) fn always_new(persons: &[u32]) -> Vec<Judged> {
+/// The verdicts on a program that recognises no person.
+pub(super) fn always_new(persons: &[u32]) -> Vec<Scored> {
     let new = |(at, &person): (usize, &u32)| {
-        let names = vec![format!("visit {at}, whoever it is")];
+        let names = vec![format!("visit {at}")];
         Decided {
             person,
             made: names.clone(),
@@ -159,7 +159,7 @@ pub(super) fn always_new(persons: &[u32]) -> Vec<Judged> {
         }
     };
     let visits: Vec<Decided> = persons.iter().enumerate().map(new).collect();
-    judge(&visits, &mut Owners::new())
+    score(&visits, &mut Owners::new())
 }
 
 #[cfg(test)]
@@ -187,7 +187,7 @@ mod tests {
         use Verdict::{Enrolled, False, Found, Missed, Undecided};
         struct Case(&'static str, &'static str, &'static [Verdict], [usize; 7]);
         let cases = [
-            Case("nobody", "", &[], [0; 7]),
+            Case("no visit", "", &[], [0; 7]),
             Case(
                 "comes three times, found twice",
                 "1:A 2:B 1:a 1:a",
@@ -207,7 +207,7 @@ mod tests {
                 [2, 1, 1, 0, 0, 1, 1],
             ),
             Case(
-                "a stranger is merged into somebody",
+                "a new person under the name of another",
                 "1:A 2:a 1:a",
                 &[Enrolled, False, Found],
                 [1, 1, 0, 1, 0, 2, 1],
@@ -219,13 +219,13 @@ mod tests {
                 [1, 0, 1, 2, 0, 2, 1],
             ),
             Case(
-                "a return is taken for somebody else",
+                "a return under the name of another",
                 "1:A 2:B 1:b",
                 &[Enrolled, Enrolled, False],
                 [1, 0, 1, 1, 0, 2, 2],
             ),
             Case(
-                "for a moment taken for somebody else",
+                "for a moment under the name of another",
                 "1:A 2:B+a 1:a+b",
                 &[Enrolled, Enrolled, Found],
                 [1, 1, 0, 0, 2, 2, 2],
@@ -262,8 +262,8 @@ mod tests {
             ),
         ];
         for Case(name, text, wanted, counts) in cases {
-            let judged = judge(&decided(text), &mut Owners::new());
-            let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.verdict).collect();
+            let scored = score(&decided(text), &mut Owners::new());
+            let verdicts: Vec<Verdict> = scored.iter().map(|scored| scored.verdict).collect();
             assert_eq!(verdicts, wanted, "{name}");
             let Tally {
                 returns,
@@ -273,7 +273,7 @@ mod tests {
                 corrected,
                 newcomers,
                 enrolled,
-            } = Tally::of(&judged);
+            } = Tally::of(&scored);
             let counted = [
                 returns,
                 found,
@@ -290,19 +290,19 @@ mod tests {
     #[test]
     fn names_are_known_from_an_earlier_run() {
         let mut owners = Owners::new();
-        judge(&decided("1:A 2:B"), &mut owners);
-        let judged = judge(&decided("2:b 1:C 3:a 1:a"), &mut owners);
-        let tally = Tally::of(&judged);
+        score(&decided("1:A 2:B"), &mut owners);
+        let scored = score(&decided("2:b 1:C 3:a 1:a"), &mut owners);
+        let tally = Tally::of(&scored);
         assert_eq!((tally.returns, tally.found, tally.missed), (3, 2, 1));
         assert_eq!((tally.newcomers, tally.false_matches), (1, 1));
-        assert_eq!(judged[2].mistaken_for, Some(1));
+        assert_eq!(scored[2].mistaken_for, Some(1));
         assert_eq!(owners["c"], 1);
     }
 
     #[test]
-    fn whoever_is_always_new_is_never_found() {
-        let judged = always_new(&[1, 2, 1, 1]);
-        let tally = Tally::of(&judged);
+    fn a_person_who_is_always_new_is_never_found() {
+        let scored = always_new(&[1, 2, 1, 1]);
+        let tally = Tally::of(&scored);
         assert_eq!((tally.returns, tally.found, tally.missed), (2, 0, 2));
         assert_eq!((tally.enrolled, tally.false_matches), (2, 0));
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 
-/// The least overlap (intersection over union) of a box with where somebody is, to be of them.
+/// The least overlap (intersection over union) of a box with a person of the truth.
 /// Boxes found by motion have a shadow or lack a foot.
 const OVERLAP: f32 = 0.3;
 
 /// The header of `truth.csv`, as `trainer synth-clip` writes it.
 const HEADER: &str = "frame,person,visit,x,y,w,h";
 
-/// Somebody comes, walks about and leaves.
+/// A person comes, walks about and leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
     /// Who, from 1.
@@ -81,7 +81,7 @@ impl Truth {
     }
 
     /// Position in [`Truth::visits`] of whom a box (left, top, width, height) in a frame is of;
-    /// none if it is of nobody.
+    /// none if it covers no person.
     pub(super) fn at(&self, frame: u64, bbox: [f32; 4]) -> Option<usize> {
         let here = self.frames.get(&frame)?.iter();
         here.map(|&(visit, there)| (overlap(bbox, there), visit))
@@ -126,7 +126,7 @@ mod tests {
             ("the left one", 4, [1.0, 0.0, 10.0, 20.0], Some(1)),
             ("the right one", 4, [8.0, 1.0, 9.0, 20.0], Some(0)),
             ("between them", 4, [5.0, 0.0, 10.0, 20.0], Some(0)),
-            ("too little of anybody", 4, [16.0, 0.0, 10.0, 20.0], None),
+            ("too little of any person", 4, [16.0, 0.0, 10.0, 20.0], None),
             ("another frame", 6, [9.0, 0.0, 10.0, 20.0], None),
             ("an empty box", 5, [9.0, 0.0, 0.0, 0.0], None),
         ];

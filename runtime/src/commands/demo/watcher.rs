@@ -1,17 +1,18 @@
-//! Takes what the loop says of each person in each frame, and collects it by visit of the truth.
+//! The sink of the demo: collects observations by the visits of the truth.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use retrieval::stripes;
 use runtime::Error;
-use runtime::event::{Evidence, Observation, Sink, State};
+use runtime::event::{Evidence, Observation, State};
 use runtime::show::verdicts::Crop;
+use runtime::sink::Sink;
 
 use super::score::Decided;
 use super::truth::Truth;
 
-/// A name counts if a visit was called by it in so many frames: when two pass each other, a box may
+/// A name counts if a visit had it in so many frames: when two persons pass each other, a box may
 /// for a frame or two cover the wrong one.
 const FRAMES: usize = 3;
 
@@ -23,19 +24,19 @@ const CROPS: usize = 4;
 pub(super) struct Watcher<'a> {
     truth: &'a Truth,
     /// One for each visit of the truth.
-    pub(super) visits: Vec<Watched>,
+    pub(super) visits: Vec<Seen>,
     /// In which frame each new name was made.
     made: BTreeMap<String, u64>,
-    /// Observations of nobody: shadows, two people in one box.
+    /// Observations that cover no person of the truth: shadows, two persons in one box.
     pub(super) strays: usize,
 }
 
 /// What was seen of a visit.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    /// How often it was called by each name.
+pub(super) struct Seen {
+    /// In how many frames it had each name.
     names: BTreeMap<String, usize>,
-    /// Highest similarity at which somebody was recognised.
+    /// Highest similarity at which an identity was recognised.
     pub(super) similarity: Option<f32>,
     /// From when to when.
     pub(super) when: Option<[Duration; 2]>,
@@ -47,7 +48,7 @@ pub(super) struct Watched {
 
 impl<'a> Watcher<'a> {
     pub(super) fn new(truth: &'a Truth) -> Self {
-        let visits = truth.visits.iter().map(|_| Watched::default()).collect();
+        let visits = truth.visits.iter().map(|_| Seen::default()).collect();
         Self {
             truth,
             visits,
@@ -57,12 +58,12 @@ impl<'a> Watcher<'a> {
     }
 
     /// Visits that were over before frame `frames`, what was seen of each, and what was decided.
-    pub(super) fn until(&self, frames: u64) -> Vec<(&Watched, Decided)> {
-        let mut all: Vec<(&Watched, Decided)> = self
+    pub(super) fn until(&self, frames: u64) -> Vec<(&Seen, Decided)> {
+        let mut all: Vec<(&Seen, Decided)> = self
             .visits
             .iter()
             .zip(&self.truth.visits)
-            .map(|(watched, visit)| (watched, watched.decided(visit.person)))
+            .map(|(seen, visit)| (seen, seen.decided(visit.person)))
             .collect();
         for (name, &frame) in &self.made {
             if let Some(visit) = self.visit_of(name, frame) {
@@ -74,19 +75,19 @@ impl<'a> Watcher<'a> {
         all
     }
 
-    /// For whom a name was made in a frame: of the visits at that time the one that was called by it
-    /// most often. In the frame itself somebody else may have stood in front.
+    /// The visit for which a name was enrolled in a frame: of the visits at that time the one that
+    /// had it most often. In the frame itself another person may have stood in front.
     fn visit_of(&self, name: &str, frame: u64) -> Option<usize> {
         let here = self.truth.visits.iter().zip(&self.visits).enumerate();
         here.filter(|(_, (visit, _))| (visit.first..=visit.last).contains(&frame))
-            .filter_map(|(at, (_, watched))| Some((*watched.names.get(name)?, at)))
+            .filter_map(|(at, (_, seen))| Some((*seen.names.get(name)?, at)))
             .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
             .map(|(_, at)| at)
     }
 }
 
-impl Watched {
-    /// By which names it was called; which of them were made for it is not known here.
+impl Seen {
+    /// The names that it had; which of them were enrolled for it is not known here.
     fn decided(&self, person: u32) -> Decided {
         let mut names: Vec<(&String, usize)> = self
             .names
@@ -105,7 +106,11 @@ impl Watched {
 }
 
 impl Sink for Watcher<'_> {
-    fn emit(&mut self, seen: &Observation<'_>, evidence: &Evidence<'_>) -> runtime::Result<()> {
+    fn observation(
+        &mut self,
+        seen: &Observation<'_>,
+        evidence: &Evidence<'_>,
+    ) -> runtime::Result<()> {
         let Some(visit) = self.truth.at(seen.frame, seen.bbox) else {
             self.strays += 1;
             return Ok(());
@@ -148,11 +153,11 @@ mod tests {
                 .iter()
                 .map(|(name, count)| ((*name).to_owned(), *count))
                 .collect();
-            let watched = Watched {
+            let seen = Seen {
                 names,
-                ..Watched::default()
+                ..Seen::default()
             };
-            watched.decided(1).names
+            seen.decided(1).names
         };
         assert!(decided(&[]).is_empty());
         assert_eq!(decided(&[("a", 3), ("b", 9), ("c", 2)]), ["b", "a"]);
@@ -174,6 +179,7 @@ mod tests {
             size: [0, 0],
             quality: 0.0,
             runner_up: None,
+            visit: None,
         };
         let seen = [
             (2, 22.0, Some("a"), State::New),
@@ -198,7 +204,7 @@ mod tests {
                 threshold: 0.5,
                 state,
             };
-            watcher.emit(&observation, &nothing).unwrap();
+            watcher.observation(&observation, &nothing).unwrap();
         }
         assert_eq!(watcher.strays, 1);
         let decided: Vec<Decided> = (watcher.until(10).into_iter())

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use runtime::show::crops::remove;
+use runtime::gallery::IdentitySummary;
+use runtime::show::crops::{forget, remove};
 use serde::Serialize;
 
 /// What became of the crops of removed exemplars.
@@ -34,6 +35,24 @@ impl Crops {
             }
         }
         result
+    }
+
+    /// Deletes what is left in `folder` of removed persons, under each of their names: the best crops of
+    /// their visits.
+    pub(super) fn forget(mut self, gone: &[IdentitySummary], folder: Option<&Path>) -> Self {
+        let Some(folder) = folder else { return self };
+        for summary in gone {
+            for name in summary.aliases.iter().chain([&summary.name]) {
+                match forget(folder, name) {
+                    Ok(deleted) => self.deleted += deleted,
+                    Err(reason) => {
+                        tracing::warn!("a crop was not deleted: {reason}");
+                        self.left += 1;
+                    }
+                }
+            }
+        }
+        self
     }
 
     /// One line of text, if there were any.

@@ -59,7 +59,8 @@ impl Forget {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let mut gallery = Store::inspect(&self.target.file)?;
         let forgotten = gallery.forget(&self.who)?;
-        let crops = Crops::delete(&gallery.take_pending_deletions(), self.crops.as_deref());
+        let crops = Crops::delete(&gallery.take_pending_deletions(), self.crops.as_deref())
+            .forget(std::slice::from_ref(&forgotten), self.crops.as_deref());
         let fields = json!({"forgotten": forgotten, "crops": crops});
         self.target.report(&fields, || {
             let exemplars = cli::count(forgotten.exemplars, "exemplar");
@@ -90,7 +91,8 @@ impl Prune {
         } else {
             let mut gallery = Store::inspect(file)?;
             let pruned = gallery.prune(&rules)?;
-            let crops = Crops::delete(&gallery.take_pending_deletions(), self.crops.as_deref());
+            let crops = Crops::delete(&gallery.take_pending_deletions(), self.crops.as_deref())
+                .forget(&pruned, self.crops.as_deref());
             (pruned, gallery.len(), crops)
         };
         let fields = json!({

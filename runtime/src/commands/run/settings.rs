@@ -1,4 +1,4 @@
-//! What a run is to do: flags over variables over the file, checked once.
+//! The settings of a run: flags over variables over the file, checked once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,32 +18,34 @@ use runtime::gallery::{Gallery, GalleryLimits};
 use runtime::people::{People, Spec};
 use runtime::pipeline;
 use runtime::quality::Gates;
-use runtime::track::{self, Numbers, Tracks};
+use runtime::track::{Numbers, TrackerSettings, Tracks};
+use runtime::visits::{MIN_ABSENCE, Visits};
 
 use crate::commands::{DeviceArgs, ModelArgs};
 
-/// Share of strangers that the default threshold lets in.
-pub(in crate::commands) const STRANGERS: f64 = 0.01;
+/// False positive identification rate of the default threshold.
+pub(in crate::commands) const DEFAULT_FPIR: f64 = 0.01;
 
 #[derive(Debug, Default, Args)]
 pub(in crate::commands) struct Flags {
-    /// What to watch: a Motion-JPEG file (clip.avi, clip.mjpg) or a .y4m, a folder of images, a pattern of images, a
+    /// Sources: a Motion-JPEG file (clip.avi, clip.mjpg) or a .y4m, a folder or a pattern of images, a
     /// camera (/dev/video0, or camera: and part of its name), a named pipe, or - for Motion-JPEG or
     /// y4m on standard input
     sources: Vec<String>,
-    /// Everything that stands below, and more, in a file: see configs/reid.toml
+    /// Config file with all settings of this command: see configs/reid.toml
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// The model, an ONNX file
+    /// Model, an ONNX file
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// What the model says nothing of [default: FILE.toml beside the model, if there is one]
+    /// Sidecar with pre-processing for models without metadata [default: FILE.toml beside the model,
+    /// if there is one]
     #[arg(long, value_name = "FILE.toml")]
     sidecar: Option<PathBuf>,
-    /// How crops are scaled, whatever the model says: pil-bilinear or cv-bilinear
+    /// Resize kernel in place of the model's: pil-bilinear or cv-bilinear
     #[arg(long, value_name = "KERNEL", value_parser = crate::commands::resize)]
     resize: Option<Resize>,
-    /// What computes: auto, gpu, cpu or tract [default: auto]
+    /// Device for the network: auto, gpu, cpu or tract [default: auto]
     #[arg(long)]
     device: Option<Device>,
     /// Threads, 0 for one a core, at most 256 [default: 0]
@@ -52,57 +54,67 @@ pub(in crate::commands) struct Flags {
     /// Crops computed at once, 1 to 256 [default: 1]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Where people are: motion, whole, a file of boxes (.csv with a header, MOT .txt, .jsonl), or
-    /// a detector (.onnx). Frames count from 0 in .csv and .jsonl, from 1 in MOT .txt unless it has
-    /// a frame 0 [default: motion]
+    /// Detection of persons: motion, whole (each frame is one crop), a file of boxes (.csv with a
+    /// header, MOT .txt, .jsonl), or a detector (.onnx). Frames count from 0 in .csv and .jsonl, from
+    /// 1 in MOT .txt unless it has a frame 0 [default: motion]
     #[arg(long)]
     pub(in crate::commands) boxes: Option<String>,
-    /// Parts of the picture in which people count, by their feet: polygons of shares of the
-    /// picture, such as '0,0.5 1,0.5 1,1 0,1'
+    /// Zone in which persons are detected, by their feet: a polygon in shares of the picture, such as
+    /// '0,0.5 1,0.5 1,1 0,1'; may be given several times
     #[arg(long, value_name = "POLYGON")]
     zone: Vec<String>,
-    /// Who is known; made if it is not there [default: nobody, and forgotten at the end]
+    /// Gallery file; created if missing [default: in memory, discarded on exit]
     #[arg(long, value_name = "FILE")]
     pub(in crate::commands) gallery: Option<PathBuf>,
-    /// Cosine similarities at or above it mean the same person; `reid eval --open-set` shows what a
-    /// threshold brings [default: the model's own at 1 % strangers let in, if it states one]
+    /// Minimum cosine similarity of the same person; `reid eval --open-set` measures the error rates
+    /// of thresholds [default: the one that the model states for an FPIR of 1 %]
     #[arg(long, value_name = "T", value_parser = threshold)]
     threshold: Option<f32>,
-    /// People lower than this are not worth embedding [default: 96]
+    /// Minimum box height in pixels; smaller boxes are not embedded [default: 96]
     #[arg(long, value_name = "PIXELS", value_parser = pixels)]
     min_height: Option<f32>,
-    /// Frames a second: asked of a camera; assumed for images, and for files that state a wrong rate
+    /// Frames per second: requested from a camera; assumed for images, and for files with a wrong rate
     #[arg(long)]
     fps: Option<f64>,
     /// Stop after at most this many frames of each source
     #[arg(long, value_name = "N")]
     pub(in crate::commands) max_frames: Option<u64>,
-    /// One JSON line an observation on stdout; the table goes to stderr
+    /// Write one JSON line an event to stdout: visits, identities, corrections; the table goes to
+    /// stderr
     #[arg(long)]
     json: bool,
-    /// An annotated Motion-JPEG file, one for each source
+    /// Write one JSON line for each person in each frame too; implies --json
+    #[arg(long)]
+    observations: bool,
+    /// Minimum time without a sight on any stream until a visit has ended: 5s, 2min [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    min_absence: Option<Duration>,
+    /// Write an annotated Motion-JPEG video, one for each source
     #[arg(long, value_name = "FILE.avi")]
     save_video: Option<PathBuf>,
-    /// A page of what was seen, one HTML file
+    /// Write an HTML page of the persons and their visits, during the run and at its end
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Keep the crops behind the exemplars, so that a gallery can be moved to another model
+    /// Keep the crops of exemplars, so that a gallery can be moved to another model, and the best crop
+    /// of each visit
     #[arg(long, value_name = "FOLDER")]
     save_crops: Option<PathBuf>,
-    /// Write over a video that is there already
+    /// Overwrite an existing video
     #[arg(long)]
     overwrite: bool,
 }
 
-/// What a run is to do.
+/// The settings of a run.
 #[derive(Debug)]
 pub(in crate::commands) struct Settings {
     pub(super) model: ModelArgs,
     pub(super) device: DeviceArgs,
     pub(super) sources: Vec<Watched>,
     pub(super) gallery: Option<PathBuf>,
-    pub(super) limits: GalleryLimits,
+    pub(super) limits: Limits,
+    pub(super) min_absence: Duration,
     pub(super) json: bool,
+    pub(super) observations: bool,
     pub(super) video: Option<PathBuf>,
     pub(super) report: Option<PathBuf>,
     pub(super) crops: Option<PathBuf>,
@@ -115,13 +127,13 @@ pub(in crate::commands) struct Settings {
     tracks: config::Tracks,
 }
 
-/// A source and how its people are found.
+/// A source and how its persons are detected.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) spec: String,
     pub(super) fps: Option<f64>,
     pub(super) people: Spec,
-    /// Whether nobody waits for us: frames come when they come.
+    /// Whether frames come at their own pace, as from a camera.
     live: bool,
     name: Option<String>,
     camera: config::Camera,
@@ -130,12 +142,12 @@ pub(super) struct Watched {
 /// A source that was opened.
 pub(super) struct Open {
     pub(super) source: Box<dyn Source>,
-    /// What it leaves out, if it is a camera.
-    pub(super) counts: Option<Arc<CameraCounts>>,
+    /// Counts of missing frames, if it is a camera.
+    pub(super) counts: Option<Arc<Counts>>,
 }
 
 impl Flags {
-    /// What a person types who names a source and a model and leaves the rest.
+    /// Flags that name a source and a model alone.
     pub(in crate::commands) fn of(source: String, model: PathBuf) -> Self {
         Self {
             sources: vec![source],
@@ -185,8 +197,13 @@ impl Settings {
             sources,
             gallery: flags.gallery.or(config.gallery.file.clone()),
             limits: limits(&config.gallery),
+            min_absence: flags
+                .min_absence
+                .or(config.visits.min_absence)
+                .unwrap_or(MIN_ABSENCE),
             json: flags.json || config.output.json,
-            video: flags.save_video.or(config.output.save_video),
+            observations: flags.observations || config.output.observations,
+            video: flags.save_video.or(config.output.video),
             report: flags.report.or(config.output.report),
             crops: flags.save_crops.or(config.output.save_crops),
             overwrite: flags.overwrite,
@@ -203,12 +220,13 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Refuses numbers that no run can work with, whatever its model and its sources are.
+    /// Refuses numbers that are out of range for every model and source.
     fn check_values(&self) -> anyhow::Result<()> {
         self.device.options().checked()?;
         let decide = decide(&self.tracks, &self.quality, self.threshold.unwrap_or(0.0));
         Tracks::new(1, decide.tracks, Numbers::default())?;
         decide.gates.check()?;
+        Visits::new(self.min_absence)?;
         Gallery::in_memory("none", 1)?.with_limits(self.limits)?;
         for watched in &self.sources {
             watched.fps.map(Rate::from_fps).transpose()?;
@@ -217,10 +235,10 @@ impl Settings {
         Ok(())
     }
 
-    /// What was asked for, else what the model states. A number for all models would be wrong for
-    /// most: see docs/adr/0004-no-default-threshold.md.
+    /// The configured threshold, else the one that the model states. A number for all models would be
+    /// wrong for most: see docs/adr/0004-no-default-threshold.md.
     pub(in crate::commands) fn threshold(&self, model: &Model) -> anyhow::Result<f32> {
-        let stated = || model.metadata.threshold_at(STRANGERS);
+        let stated = || model.metadata.threshold_at(DEFAULT_FPIR);
         self.threshold.or_else(stated).with_context(|| {
             format!(
                 "{} states no threshold: find one with `reid eval DATA --model {0} --open-set` on \
@@ -230,20 +248,20 @@ impl Settings {
         })
     }
 
-    /// What decides in the loop.
+    /// The thresholds of the loop.
     pub(super) fn tracks(&self, model: &Model) -> anyhow::Result<pipeline::Settings> {
         Ok(decide(&self.tracks, &self.quality, self.threshold(model)?))
     }
 
-    /// What is watched at the same time: each file alone, all live sources together at the end.
+    /// Sources that are watched at the same time: each file alone, all live sources together at the end.
     pub(super) fn batches(&self) -> impl Iterator<Item = &[Watched]> {
         let live = self.sources.partition_point(|watched| !watched.is_live());
         let (files, live) = self.sources.split_at(live);
         files.chunks(1).chain((!live.is_empty()).then_some(live))
     }
 
-    /// Finds out before the first source is watched whether those behind it are there, and how
-    /// their people are found.
+    /// Checks before the first source is watched that those behind it can be opened, and the detection
+    /// of all.
     pub(super) fn check_sources(&self) -> anyhow::Result<()> {
         for watched in &self.sources {
             let boxes = &watched.people.how;
@@ -268,6 +286,11 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Whether JSON lines are written.
+    pub(super) fn writes_json(&self) -> bool {
+        self.json || self.observations
     }
 
     /// Names of all sources, in the order in which they are watched.
@@ -301,8 +324,8 @@ impl Watched {
         self.name.as_deref().unwrap_or_else(|| source.name())
     }
 
-    /// What becomes of frames that come faster than they are worked on. Boxes in a file are of
-    /// every frame.
+    /// What becomes of frames that come faster than they are processed. Boxes in a file are of every
+    /// frame.
     pub(super) fn policy(&self) -> Policy {
         let numbered = !matches!(self.people.how.as_str(), "motion" | "whole")
             && !self.people.how.ends_with(".onnx");
@@ -313,8 +336,7 @@ impl Watched {
         }
     }
 
-    /// Opens the source, and says what a camera gives in place of what was asked. What a camera
-    /// leaves out is counted.
+    /// Opens the source, and notes where the format of a camera is not the requested one.
     pub(super) fn open(&self, clock: Box<dyn Clock>) -> anyhow::Result<Open> {
         if self.spec == "-" {
             let rate = self.fps.map(Rate::from_fps).transpose()?;
@@ -348,9 +370,9 @@ impl Watched {
         })
     }
 
-    fn request(&self) -> anyhow::Result<CameraRequest> {
-        let base = CameraRequest::default();
-        let said = &self.camera;
+    fn wish(&self) -> anyhow::Result<Wish> {
+        let base = Wish::default();
+        let configured = &self.camera;
         let format = |name: &String| {
             let wanted = FORMATS
                 .iter()
@@ -361,12 +383,12 @@ impl Watched {
         };
         Ok(CameraRequest {
             size: (
-                said.width.unwrap_or(base.size.0),
-                said.height.unwrap_or(base.size.1),
+                configured.width.unwrap_or(base.size.0),
+                configured.height.unwrap_or(base.size.1),
             ),
             fps: self.fps.map(|fps| fps.round() as u32),
-            format: said.format.as_ref().map(format).transpose()?,
-            controls: said.controls.clone(),
+            format: configured.format.as_ref().map(format).transpose()?,
+            controls: configured.controls.clone(),
             ..base
         })
     }
@@ -439,8 +461,8 @@ fn sources(
     Ok(sources)
 }
 
-/// Refuses what no run could do. The model and the sources may be named on the command line, and a
-/// file that is not there may be on the device.
+/// Refuses a config that no run can work with. The model and the sources may be named on the command
+/// line, and a file that is missing here may be on the device.
 pub(in crate::commands) fn check(mut config: Config) -> anyhow::Result<()> {
     let mut flags = Flags::default();
     config.model.get_or_insert_default();
@@ -469,15 +491,15 @@ fn decide(
     quality: &config::Quality,
     threshold: f32,
 ) -> pipeline::Settings {
-    let base = track::Settings::new(threshold);
-    let tracks = track::Settings {
+    let base = TrackerSettings::new(threshold);
+    let tracks = TrackerSettings {
         crops: tracks.crops.unwrap_or(base.crops),
         contradictions: tracks.contradictions.unwrap_or(base.contradictions),
         max_gap: tracks.max_gap.unwrap_or(base.max_gap),
-        interval: tracks.crop_interval.unwrap_or(base.interval),
-        recheck: tracks.recheck_interval.unwrap_or(base.recheck),
-        per_frame: tracks.max_crops_per_frame.unwrap_or(base.per_frame),
-        sure: tracks.min_start_score.unwrap_or(base.sure),
+        interval: tracks.interval.unwrap_or(base.interval),
+        recheck: tracks.recheck.unwrap_or(base.recheck),
+        per_frame: tracks.per_frame.unwrap_or(base.per_frame),
+        high_score: tracks.sure.unwrap_or(base.high_score),
         ..base
     };
     let base = Gates::default();
@@ -491,18 +513,18 @@ fn decide(
     pipeline::Settings { tracks, gates }
 }
 
-fn limits(said: &config::Gallery) -> GalleryLimits {
-    let base = GalleryLimits::default();
-    let retention = match said.retention {
+fn limits(configured: &config::Gallery) -> Limits {
+    let base = Limits::default();
+    let retention = match configured.retention {
         None => Some(Duration::from_secs(24 * 3600)),
         Some(Duration::ZERO) => None,
         some => some,
     };
     GalleryLimits {
         retention,
-        max_identities: said.max_identities.unwrap_or(base.max_identities),
-        max_exemplars: said.max_exemplars.unwrap_or(base.max_exemplars),
-        novelty: said.max_exemplar_similarity.unwrap_or(base.novelty),
+        max_identities: configured.max_identities.unwrap_or(base.max_identities),
+        max_exemplars: configured.max_exemplars.unwrap_or(base.max_exemplars),
+        novelty: configured.novelty.unwrap_or(base.novelty),
         ..base
     }
 }

@@ -396,10 +396,7 @@ fn pruning_takes_those_whom_nobody_has_named() {
         ),
     ];
     for (name, prune, wanted) in cases {
-        let mut gallery = gallery(GalleryLimits {
-            visit_gap: std::time::Duration::ZERO,
-            ..GalleryLimits::default()
-        });
+        let mut gallery = gallery(GalleryLimits::default());
         gallery.enroll("ada", &hot(DIM, 1), &origin(0)).unwrap();
         for (number, last_seen, visits) in people.into_iter().skip(1) {
             let row = hot(DIM, number);
@@ -408,6 +405,7 @@ fn pruning_takes_those_whom_nobody_has_named() {
                 if visit == visits - 1 {
                     gallery.new_identity(&row, &place).unwrap();
                 } else {
+                    gallery.begin_visit(number as u64, place.time).unwrap();
                     gallery.observe(number as u64, &row, &place).unwrap();
                 }
             }

@@ -33,11 +33,6 @@ impl Person {
             aliases: BTreeSet::new(),
         }
     }
-
-    fn see(&mut self, time: u64) {
-        self.visits += u64::from(time - self.last_seen > 300_000);
-        self.last_seen = time;
-    }
 }
 
 impl Model {
@@ -149,7 +144,10 @@ fn step(
                 person.last_seen = time;
             } else {
                 let person = model.0.entry(name.to_owned());
-                let person = person.or_insert_with(|| Person::new(frame, time));
+                let person = person.or_insert_with(|| Person {
+                    visits: 0,
+                    ..Person::new(frame, time)
+                });
                 person.exemplars.insert(frame);
                 person.last_seen = time;
             }
@@ -164,10 +162,14 @@ fn step(
             } else {
                 frame
             };
+            if time - person.last_seen > 300_000 {
+                gallery.begin_visit(id, time).unwrap();
+                person.visits += 1;
+            }
             let observed = gallery.observe(id, &face(DIM, exemplar), &place).unwrap();
             assert_eq!(observed.kept, !known);
             person.exemplars.insert(exemplar);
-            person.see(time);
+            person.last_seen = time;
             if known { "seen" } else { "seen, kept" }
         }
         (14..17, Some(from), Some(into)) => {

@@ -109,6 +109,8 @@ impl RunPage<'_> {
             (totals.persons, "persons"),
             (totals.new, "new"),
             (known, "known before"),
+            (totals.visits, "visits"),
+            (totals.returns, "returns"),
             (totals.observations, "observations"),
             (totals.frames, "frames"),
         ];

@@ -11,7 +11,6 @@ fn run() -> Run {
         threshold: 0.5,
         started: 1_767_323_045_678,
         live: true,
-        visit_gap: Duration::from_secs(300),
     }
 }
 
@@ -27,6 +26,52 @@ fn seen(identity: &str, second: u64) -> Sighting<'_> {
         state: State::Seen,
         quality: 0.5,
     }
+}
+
+fn event(visit: u64, kind: EventKind<'_>) -> Event<'_> {
+    Event {
+        visit,
+        track: visit,
+        source: "clip.avi",
+        time: std::time::SystemTime::UNIX_EPOCH,
+        stream_time: Duration::ZERO,
+        kind,
+    }
+}
+
+fn identified(visit: u64, identity: &str) -> Event<'_> {
+    let kind = EventKind::Identified {
+        identity,
+        new: false,
+        returning: false,
+        last_seen: None,
+        absence: None,
+        similarity: None,
+        runner_up: None,
+        threshold: 0.5,
+    };
+    event(visit, kind)
+}
+
+#[test]
+fn a_person_who_was_a_mistake_loses_the_row() {
+    let mut report = Report::new(run());
+    for (visit, name) in [(1, "anna"), (2, "bert"), (3, "bert")] {
+        observe(&mut report, &seen(name, visit));
+        report.event(&identified(visit, name));
+    }
+    for (visit, from) in [(1, "anna"), (3, "bert")] {
+        let kind = EventKind::IdentityChanged {
+            from: Some(from),
+            to: None,
+            moved_to: Some(visit),
+            withdrawn: false,
+        };
+        report.event(&event(visit, kind));
+    }
+    let page = page(&report, &Totals::default());
+    assert!(!page.contains("anna"), "{page}");
+    assert!(page.contains("2 times in 1 visit<"), "{page}");
 }
 
 fn page(report: &Report, totals: &Totals<'_>) -> String {
@@ -58,6 +103,9 @@ fn the_page_says_what_was_seen() {
         observe(&mut report, &again);
     }
     observe(&mut report, &seen("bert", 1001));
+    for (visit, identity) in [(1, "anna"), (2, "anna"), (3, "bert")] {
+        report.event(&identified(visit, identity));
+    }
     let undecided = Sighting {
         identity: None,
         ..seen("", 5)

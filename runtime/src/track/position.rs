@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use network::preprocess::BBox;
 
-/// How far a person moves in a second, in heights of their own: a brisk walk is 1.4 m/s, somebody
+/// How far a person moves in a second, in heights of their own: a brisk walk is 1.4 m/s, a person
 /// who hurries past the camera is faster.
 const HEIGHTS_PER_SECOND: f32 = 1.0;
 
-/// How far a box jumps between two frames without anybody walking, in heights: detectors disagree
-/// with themselves, and arms and bags come and go.
+/// How far a box jumps between two frames of a person who stands, in heights: detections are noisy,
+/// and arms and bags come and go.
 const JUMP: f32 = 0.25;
 
-/// The furthest that somebody is looked for, in heights; beyond it, distance says nothing.
+/// The furthest that a person is searched for, in heights; beyond it, distance is no evidence.
 const FURTHEST: f32 = 3.0;
 
-/// The least ratio of the sizes of two boxes of one person at a distance; who walks in from below
-/// the picture grows by more than half.
+/// The least ratio of the sizes of two boxes of one person at a distance; a person who walks in from
+/// below the picture grows by more than half.
 const LEAST_RATIO: f32 = 0.4;
 
 /// Where a track was last seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place {
+pub(super) struct TrackPosition {
     /// In pixels, finite and not empty.
     pub(super) bbox: BBox,
     /// Of the centre, in pixels a second.
@@ -32,8 +32,8 @@ pub(super) struct Place {
     pub(super) frame: u64,
 }
 
-impl Place {
-    /// Where somebody appears.
+impl TrackPosition {
+    /// Where a person appears.
     pub(super) fn new(bbox: BBox, seen: Duration, frame: u64) -> Self {
         Self {
             bbox,
@@ -73,7 +73,7 @@ impl Place {
         iou(self.predicted(at), bbox).max(iou(self.bbox, bbox))
     }
 
-    /// How near a box is, as far as somebody can get in the time: 1 for the same centre, 0 for out
+    /// How near a box is, as far as a person can get in the time: 1 for the same centre, 0 for out
     /// of reach.
     pub(super) fn nearness(&self, bbox: BBox, at: Duration) -> f32 {
         let size = |b: BBox| (b.w * b.h).sqrt();
@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-/// Whether a box is one at all: finite and not empty.
+/// Whether a box is valid: finite and not empty.
 pub(super) fn is_box(bbox: BBox) -> bool {
     let BBox { x, y, w, h } = bbox;
     [x, y, x + w, y + h, w * h].iter().all(|v| v.is_finite()) && w > 0.0 && h > 0.0
@@ -216,29 +216,29 @@ mod tests {
     }
 
     #[test]
-    fn who_walks_on_is_expected_ahead() {
+    fn a_person_who_walks_on_is_expected_ahead() {
         let second = Duration::from_secs(1);
-        let mut place = Place::new(bbox(0.0, 0.0, 40.0, 100.0), Duration::ZERO, 0);
+        let mut position = TrackPosition::new(bbox(0.0, 0.0, 40.0, 100.0), Duration::ZERO, 0);
         for step in 1..8_u64 {
-            place.advance(
+            position.advance(
                 bbox(30.0 * step as f32, 0.0, 40.0, 100.0),
                 second * step as u32,
                 step,
             );
         }
         // 30 a second after seven steps, less the 1/128 that is left of the standstill at first.
-        let ahead = place.overlap(bbox(270.0, 0.0, 40.0, 100.0), second * 9);
+        let ahead = position.overlap(bbox(270.0, 0.0, 40.0, 100.0), second * 9);
         assert!(ahead > 0.95, "{ahead}");
         // Or they stopped.
-        assert_eq!(place.overlap(place.bbox, second * 9), 1.0);
+        assert_eq!(position.overlap(position.bbox, second * 9), 1.0);
         // No time passed: nothing is learnt about the velocity, nothing is divided by zero.
-        place.advance(bbox(500.0, 0.0, 40.0, 100.0), second * 7, 8);
-        assert_eq!(place.predicted(second * 7), place.bbox);
+        position.advance(bbox(500.0, 0.0, 40.0, 100.0), second * 7, 8);
+        assert_eq!(position.predicted(second * 7), position.bbox);
     }
 
     #[test]
     fn how_far_is_near() {
-        let from = Place::new(bbox(0.0, 0.0, 40.0, 100.0), Duration::ZERO, 0);
+        let from = TrackPosition::new(bbox(0.0, 0.0, 40.0, 100.0), Duration::ZERO, 0);
         let cases = [
             ("the same, at once", bbox(0.0, 0.0, 40.0, 100.0), 0, 1.0),
             ("a jump of 20 of 25", bbox(20.0, 0.0, 40.0, 100.0), 0, 0.2),

@@ -1,40 +1,40 @@
-//! How crops of one track vote on who it is: one crop can be lucky, most of them are not.
+//! How crops of one track vote on its identity: one crop can be lucky, most of them are not.
 
 use heapless::Deque;
 
 use super::MAX_CROPS;
 
-/// What a crop says.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The vote of a crop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Vote {
-    /// It is this identity, with this similarity.
-    For(u64, f32),
-    /// It resembles nobody.
-    Stranger,
-    /// It resembles somebody whom another track of the same frame already is. That other track may
-    /// be wrong, or both boxes hold one person: no reason to decide.
+    /// It is this identity.
+    For(u64),
+    /// It resembles no identity.
+    Unknown,
+    /// It resembles an identity that another track of the same frame has. That other track may be
+    /// wrong, or both boxes hold one person: no reason to decide.
     Taken,
 }
 
-/// What the crops say together.
+/// The result of the votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// There are too few of them, or they disagree.
     Open,
-    /// Most say that it is this identity.
+    /// Most are for this identity.
     Known(u64),
-    /// Most resemble nobody, and so does the last one.
+    /// Most resemble no identity, and neither does the last one.
     Unknown,
 }
 
 /// The votes of the last crops, twice the quorum less one at most: what was lucky long ago is
 /// forgotten.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ballot {
+pub(super) struct Voting {
     votes: Deque<Vote, { 2 * MAX_CROPS }>,
 }
 
-impl Ballot {
+impl Voting {
     pub(super) fn clear(&mut self) {
         self.votes.clear();
     }
@@ -62,7 +62,7 @@ impl Ballot {
             .expect("the window is smaller than the list");
     }
 
-    /// What `quorum` crops or more say by majority.
+    /// What `quorum` crops or more decide by majority.
     pub(super) fn outcome(&self, quorum: usize) -> Outcome {
         let majority = |count: usize| 2 * count > self.votes.len();
         if self.votes.len() < quorum {
@@ -71,33 +71,23 @@ impl Ballot {
         if let Some(identity) = self.identities().find(|&id| majority(self.votes_for(id))) {
             return Outcome::Known(identity);
         }
-        // The last one too, because the others voted before somebody else may have been born:
-        // another track of the same person, in the same second.
-        let strangers = self.votes.iter().filter(|&&v| v == Vote::Stranger).count();
+        // The last one too: after the others had voted, the person may have been enrolled for
+        // another track, in the same second.
+        let unknown = self.votes.iter().filter(|&&v| v == Vote::Unknown).count();
         match self.votes.back() {
-            Some(Vote::Stranger) if majority(strangers) => Outcome::Unknown,
+            Some(Vote::Unknown) if majority(unknown) => Outcome::Unknown,
             _ => Outcome::Open,
         }
     }
 
     /// Whether the last vote is for this identity.
     pub(super) fn last_is_for(&self, identity: u64) -> bool {
-        matches!(self.votes.back(), Some(Vote::For(other, _)) if *other == identity)
-    }
-
-    /// What too few crops say of somebody who is gone: whom all of them named, if there were two or
-    /// one was `clear`ly similar.
-    pub(super) fn hint(&self, clear: f32) -> Option<u64> {
-        let identity = self.identities().next()?;
-        let unanimous = self.votes_for(identity) == self.votes.len();
-        let clearly =
-            |vote: &Vote| matches!(vote, Vote::For(_, similarity) if *similarity >= clear);
-        (unanimous && (self.votes.len() >= 2 || self.votes.iter().any(clearly))).then_some(identity)
+        matches!(self.votes.back(), Some(Vote::For(other)) if *other == identity)
     }
 
     fn identities(&self) -> impl Iterator<Item = u64> {
         self.votes.iter().filter_map(|vote| match vote {
-            Vote::For(identity, _) => Some(*identity),
+            Vote::For(identity) => Some(*identity),
             _ => None,
         })
     }
@@ -109,52 +99,52 @@ impl Ballot {
 
 #[cfg(test)]
 mod tests {
-    use super::Vote::{For, Stranger, Taken};
+    use super::Vote::{For, Taken, Unknown};
     use super::*;
 
-    fn ballot(votes: &[Vote], quorum: usize) -> Ballot {
-        let mut ballot = Ballot::default();
+    fn votes_of(votes: &[Vote], quorum: usize) -> Voting {
+        let mut voting = Voting::default();
         for &vote in votes {
-            ballot.cast(vote, quorum);
+            voting.cast(vote, quorum);
         }
-        ballot
+        voting
     }
 
     #[test]
     fn most_crops_decide() {
-        let (a, b) = (For(1, 0.9), For(2, 0.9));
+        let (a, b) = (For(1), For(2));
         let cases: &[(&str, usize, &[Vote], Outcome)] = &[
-            ("nobody voted", 3, &[], Outcome::Open),
+            ("no vote", 3, &[], Outcome::Open),
             ("too few", 3, &[a, a], Outcome::Open),
             ("all", 3, &[a, a, a], Outcome::Known(1)),
-            ("two of three", 3, &[Stranger, a, a], Outcome::Known(1)),
-            ("disagreement", 3, &[a, b, Stranger], Outcome::Open),
+            ("two of three", 3, &[Unknown, a, a], Outcome::Known(1)),
+            ("disagreement", 3, &[a, b, Unknown], Outcome::Open),
             ("half is no majority", 3, &[a, a, b, b], Outcome::Open),
             ("three of five", 3, &[a, b, a, b, b], Outcome::Known(2)),
-            ("strangers", 3, &[Stranger; 3], Outcome::Unknown),
+            ("unknown", 3, &[Unknown; 3], Outcome::Unknown),
             (
                 "one lucky match",
                 3,
-                &[a, Stranger, Stranger],
+                &[a, Unknown, Unknown],
                 Outcome::Unknown,
             ),
             (
-                "who was born meanwhile",
+                "enrolled meanwhile",
                 3,
-                &[Stranger, Stranger, a],
+                &[Unknown, Unknown, a],
                 Outcome::Open,
             ),
             ("taken", 3, &[Taken; 5], Outcome::Open),
             (
                 "taken before",
                 3,
-                &[Taken, Stranger, Stranger],
+                &[Taken, Unknown, Unknown],
                 Outcome::Unknown,
             ),
             (
                 "long ago",
                 3,
-                &[a, a, Stranger, Stranger, Stranger, Stranger],
+                &[a, a, Unknown, Unknown, Unknown, Unknown],
                 Outcome::Unknown,
             ),
             (
@@ -163,7 +153,7 @@ mod tests {
                 &[a],
                 Outcome::Known(1),
             ),
-            ("and the last one then", 1, &[a, Stranger], Outcome::Unknown),
+            ("and the last one then", 1, &[a, Unknown], Outcome::Unknown),
             (
                 "the largest quorum",
                 MAX_CROPS,
@@ -172,23 +162,7 @@ mod tests {
             ),
         ];
         for (name, quorum, votes, wanted) in cases {
-            assert_eq!(ballot(votes, *quorum).outcome(*quorum), *wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn too_few_crops_can_hint() {
-        let cases: &[(&str, &[Vote], Option<u64>)] = &[
-            ("nobody voted", &[], None),
-            ("a lucky one", &[For(1, 0.9)], None),
-            ("a clear one", &[For(1, 0.96)], Some(1)),
-            ("two", &[For(1, 0.9), For(1, 0.9)], Some(1)),
-            ("two that disagree", &[For(1, 0.96), For(2, 0.96)], None),
-            ("a stranger too", &[For(1, 0.96), Stranger], None),
-            ("taken", &[For(1, 0.96), Taken], None),
-        ];
-        for (name, votes, wanted) in cases {
-            assert_eq!(ballot(votes, 3).hint(0.95), *wanted, "{name}");
+            assert_eq!(votes_of(votes, *quorum).outcome(*quorum), *wanted, "{name}");
         }
     }
 }
