@@ -20,7 +20,7 @@ pub use self::stream::Stream;
 use self::stream::{Seen, by_urgency};
 use crate::embed::{self, Embedder};
 use crate::event::{Event, EventKind, Evidence, OBSERVATION_SCHEMA, Observation, State};
-use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sighting};
+use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sample};
 use crate::people::MAX_PEOPLE;
 use crate::quality::Gates;
 use crate::sink::{EnrolledCrop, Sink};
@@ -238,7 +238,7 @@ impl<'a> Pipeline<'a> {
                 self.sink.forget(name);
             }
         }
-        for crop in self.session.gallery.take_stale_crops() {
+        for crop in self.session.gallery.take_pending_deletions() {
             self.sink.delete_crop(&crop);
         }
         Ok(())
@@ -362,9 +362,9 @@ impl<'a> Pipeline<'a> {
         let origin = &self.streams[at].origin;
         let batch = &self.batch;
         let agreeing = seen.iter().filter(|person| person.agrees);
-        let sightings: heapless::Vec<Sighting<'_>, MAX_PEOPLE> = agreeing
+        let sightings: heapless::Vec<Sample<'_>, MAX_PEOPLE> = agreeing
             .filter_map(|person| {
-                Some(Sighting {
+                Some(Sample {
                     identity: Some(person.identity?),
                     embedding: batch.embedding(person.crop?),
                     origin,
@@ -588,7 +588,7 @@ fn enroll(
         crop,
         ..origin.clone()
     };
-    let unknown = Sighting {
+    let unknown = Sample {
         identity: None,
         embedding: last,
         origin: &with_crop,

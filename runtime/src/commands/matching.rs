@@ -142,8 +142,8 @@ impl Match {
         let threshold = stated(self.threshold, &model);
         if threshold.is_none() {
             let model = self.model.model.display();
-            cli::say!(
-                "reid: note: no verdict, because {model} states no threshold: find one with `reid eval DATA --model \
+            tracing::warn!(
+                "no verdict, because {model} states no threshold: find one with `reid eval DATA --model \
                  {model} --open-set` on labelled crops of your site, and pass it as --threshold"
             );
         }

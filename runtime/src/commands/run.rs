@@ -224,8 +224,8 @@ fn open(
     }
     let (mut slots, mut streams) = (Vec::new(), Vec::new());
     for watched in sources {
-        let stop = Stop::default();
-        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(stop.clone())))?;
+        let cancel = CancelToken::default();
+        let Open { source, counts } = watched.open(Box::new(SteadyClock::new(cancel.clone())))?;
         streams.push(stream(watched, source.as_ref())?);
         cameras.extend(counts.map(|counts| (watched.name(source.as_ref()).to_owned(), counts)));
         slots.push(Slot::new(source, watched.policy(), cancel)?);
@@ -238,11 +238,11 @@ fn open(
 }
 
 /// Reports what cameras have left out.
-fn report_left_out(cameras: &[(String, Arc<Counts>)]) {
+fn report_left_out(cameras: &[(String, Arc<CameraCounts>)]) {
     for (name, counts) in cameras {
         let (gaps, lost) = (counts.gaps(), counts.lost());
         if gaps + lost > 0 {
-            cli::say!("reid: note: {name}: disconnected {gaps} x, {lost} x frame without a buffer");
+            tracing::warn!("{name}: disconnected {gaps} x, {lost} x frame without a buffer");
         }
     }
 }
@@ -262,7 +262,7 @@ fn watch(
     let mut iterations = 0;
     interrupt.hold();
     let ended = loop {
-        if interrupt.said() || max_frames.is_some_and(|most| iterations >= most) {
+        if interrupt.requested() || max_frames.is_some_and(|most| iterations >= most) {
             break Ok(outcome);
         }
         match pipeline.run_once() {
@@ -278,11 +278,11 @@ fn watch(
             }
             Ok(Progress::Broken(error)) => {
                 iterations += 1;
-                bar.suspend(|| cli::say!("reid: skipped: {error}"));
+                tracing::warn!("skipped: {error}");
                 outcome = Outcome::Partly;
             }
             Ok(Progress::Disconnected(error)) => {
-                bar.suspend(|| cli::say!("reid: waiting: {error}"));
+                tracing::warn!("waiting: {error}");
                 outcome = Outcome::Partly;
             }
             Ok(Progress::Idle) => {}
@@ -305,7 +305,7 @@ fn watch(
         _ => outcome,
     });
     let streams = pipeline.finish();
-    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.said();
+    let whole = ended.is_ok() && max_frames.is_none() && !interrupt.requested();
     for unused in streams
         .iter()
         .filter_map(|stream| stream.people().unused())
@@ -317,7 +317,7 @@ fn watch(
         .iter()
         .filter_map(|stream| stream.people().misaligned())
     {
-        cli::say!("reid: note: {misaligned}");
+        tracing::warn!("{misaligned}");
     }
     ended
 }

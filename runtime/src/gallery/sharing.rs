@@ -107,7 +107,7 @@ impl Gallery {
         self.flush()?;
         let crops = self.store_mut()?.crops()?;
         self.store = None;
-        let Some(before) = self.take_back()? else {
+        let Some(before) = self.reclaim()? else {
             return Ok(());
         };
         let people = &self.state.people;
@@ -120,7 +120,7 @@ impl Gallery {
     }
 
     /// Opens the gallery again when no other program waits for it or uses it.
-    fn take_back(&mut self) -> Result<Option<GalleryState>> {
+    fn reclaim(&mut self) -> Result<Option<GalleryState>> {
         let start = Instant::now();
         loop {
             let asked = self.holder.as_ref().is_some_and(Holder::is_asked);

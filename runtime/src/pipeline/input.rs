@@ -133,7 +133,7 @@ impl Several {
 /// The progress of an iteration in which a source failed: one frame of it, or the source for a while.
 fn passed_over(error: media::Error) -> Progress {
     match error {
-        media::Error::Away { .. } => Progress::Disconnected(error.into()),
+        media::Error::Disconnected { .. } => Progress::Disconnected(error.into()),
         _ => Progress::Broken(error.into()),
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     fn a_disconnected_camera_is_no_broken_frame() {
         let (name, reason) = ("door".to_owned(), "unplugged".to_owned());
         let mut summary = Summary::default();
-        summary.count_progress(&passed_over(media::Error::Away {
+        summary.count_progress(&passed_over(media::Error::Disconnected {
             name: name.clone(),
             reason: reason.clone(),
         }));

@@ -8,7 +8,7 @@ use network::preprocess::{BBox, View};
 use crate::Result;
 use crate::gallery::Origin;
 use crate::people::{MAX_PEOPLE, People, Persons};
-use crate::quality::Gates;
+use crate::quality::{Flaw, Gates};
 use crate::summary::Summary;
 use crate::track::{Best, Numbers, TrackerSettings, Tracks};
 use crate::visits::{Change, SeenAt, Visits};
@@ -152,7 +152,8 @@ impl Stream {
         let (width, height) = (self.frame.width, self.frame.height);
         let all = persons.len();
         persons.retain(|person| person.bbox.clipped(width, height).is_some());
-        summary.flaws.outside += (all - persons.len()) as u64;
+        let outside = (all - persons.len()) as u64;
+        summary.flaws.count(Flaw::Outside, outside);
         Ok(persons)
     }
 
@@ -197,10 +198,10 @@ impl Stream {
                 continue;
             }
             if !self.whole {
-                match gates.judge(view, persons, index) {
+                match gates.evaluate(view, persons, index) {
                     Ok(quality) => seen[index].quality = quality.sharpness,
                     Err(flaw) => {
-                        summary.flaws.count(flaw);
+                        summary.flaws.count(flaw, 1);
                         continue;
                     }
                 }

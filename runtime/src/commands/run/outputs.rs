@@ -198,7 +198,7 @@ impl Page {
         if let Err(error) = self.report.finish(&self.path, &totals)
             && !std::mem::replace(&mut self.failed, true)
         {
-            cli::say!("reid: note: no page for now: {error}");
+            tracing::warn!("no page for now: {error}");
         }
         self.schedule.written(elapsed, start.elapsed());
     }
@@ -230,7 +230,7 @@ impl KeptCrops {
     /// The path of a crop that was kept. What cannot be kept stops nothing.
     fn kept(result: show::Result<Option<String>>) -> Option<String> {
         result.unwrap_or_else(|error| {
-            cli::say!("reid: note: {error}");
+            tracing::warn!("{error}");
             None
         })
     }
@@ -340,7 +340,7 @@ impl Sink for Outputs {
         if let Some(kept) = &self.crops
             && let Err(error) = crops::remove(kept.crops.folder(), path)
         {
-            cli::say!("reid: note: {error}");
+            tracing::warn!("{error}");
         }
     }
 
@@ -348,7 +348,7 @@ impl Sink for Outputs {
         if let Some(kept) = &self.crops
             && let Err(error) = crops::forget(kept.crops.folder(), identity)
         {
-            cli::say!("reid: note: {error}");
+            tracing::warn!("{error}");
         }
     }
 

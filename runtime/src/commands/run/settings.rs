@@ -111,7 +111,7 @@ pub(in crate::commands) struct Settings {
     pub(super) device: DeviceArgs,
     pub(super) sources: Vec<Watched>,
     pub(super) gallery: Option<PathBuf>,
-    pub(super) limits: Limits,
+    pub(super) limits: GalleryLimits,
     pub(super) min_absence: Duration,
     pub(super) json: bool,
     pub(super) observations: bool,
@@ -142,8 +142,8 @@ pub(super) struct Watched {
 /// A source that was opened.
 pub(super) struct Open {
     pub(super) source: Box<dyn Source>,
-    /// Counts of missing frames, if it is a camera.
-    pub(super) counts: Option<Arc<Counts>>,
+    /// CameraCounts of missing frames, if it is a camera.
+    pub(super) counts: Option<Arc<CameraCounts>>,
 }
 
 impl Flags {
@@ -203,7 +203,7 @@ impl Settings {
                 .unwrap_or(MIN_ABSENCE),
             json: flags.json || config.output.json,
             observations: flags.observations || config.output.observations,
-            video: flags.save_video.or(config.output.video),
+            video: flags.save_video.or(config.output.save_video),
             report: flags.report.or(config.output.report),
             crops: flags.save_crops.or(config.output.save_crops),
             overwrite: flags.overwrite,
@@ -370,8 +370,8 @@ impl Watched {
         })
     }
 
-    fn wish(&self) -> anyhow::Result<Wish> {
-        let base = Wish::default();
+    fn request(&self) -> anyhow::Result<CameraRequest> {
+        let base = CameraRequest::default();
         let configured = &self.camera;
         let format = |name: &String| {
             let wanted = FORMATS
@@ -496,10 +496,10 @@ fn decide(
         crops: tracks.crops.unwrap_or(base.crops),
         contradictions: tracks.contradictions.unwrap_or(base.contradictions),
         max_gap: tracks.max_gap.unwrap_or(base.max_gap),
-        interval: tracks.interval.unwrap_or(base.interval),
-        recheck: tracks.recheck.unwrap_or(base.recheck),
-        per_frame: tracks.per_frame.unwrap_or(base.per_frame),
-        high_score: tracks.sure.unwrap_or(base.high_score),
+        interval: tracks.crop_interval.unwrap_or(base.interval),
+        recheck: tracks.recheck_interval.unwrap_or(base.recheck),
+        per_frame: tracks.max_crops_per_frame.unwrap_or(base.per_frame),
+        high_score: tracks.min_start_score.unwrap_or(base.high_score),
         ..base
     };
     let base = Gates::default();
@@ -513,8 +513,8 @@ fn decide(
     pipeline::Settings { tracks, gates }
 }
 
-fn limits(configured: &config::Gallery) -> Limits {
-    let base = Limits::default();
+fn limits(configured: &config::Gallery) -> GalleryLimits {
+    let base = GalleryLimits::default();
     let retention = match configured.retention {
         None => Some(Duration::from_secs(24 * 3600)),
         Some(Duration::ZERO) => None,
@@ -524,7 +524,7 @@ fn limits(configured: &config::Gallery) -> Limits {
         retention,
         max_identities: configured.max_identities.unwrap_or(base.max_identities),
         max_exemplars: configured.max_exemplars.unwrap_or(base.max_exemplars),
-        novelty: configured.novelty.unwrap_or(base.novelty),
+        novelty: (configured.max_exemplar_similarity).unwrap_or(base.novelty),
         ..base
     }
 }

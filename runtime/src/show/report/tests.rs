@@ -114,6 +114,8 @@ fn the_page_says_what_was_seen() {
     let totals = Totals {
         persons: 2,
         new: 1,
+        visits: 3,
+        returns: 1,
         observations: 6,
         undecided: 1,
         frames: 1234,
