@@ -70,7 +70,10 @@ fn allocations(people: People) -> (u64, usize) {
         },
     };
     let stream = Stream::new("script", people, DIM, &settings, &Numbers::default()).unwrap();
-    let gallery = Gallery::in_memory("colours", DIM).unwrap();
+    // As a run keeps it: each frame looks whether a command waits for it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.redb");
+    let gallery = Gallery::create_or_open_shared(path, "colours", DIM).unwrap();
     let visits = Visits::new(Duration::from_micros(6_500)).unwrap();
     let mut session = Session::new(gallery, visits);
     let mut sink = Counting {

@@ -221,17 +221,35 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Lets identities go that are too old, and deletes the crops of exemplars that have gone.
+    /// Removes identities that are too old, follows what other commands have removed or merged, and
+    /// deletes the crops of exemplars that have gone.
     fn forget(&mut self, now: Now) -> Result<()> {
-        for gone in self.session.gallery.expire(now.millis())? {
-            self.session.summary.forgotten += 1;
+        let Session {
+            gallery,
+            visits,
+            summary,
+        } = &mut *self.session;
+        for gone in gallery.expire(now.millis())? {
+            if let Some(into) = gallery.merged_into(&gone) {
+                for stream in &mut self.streams {
+                    stream.tracks.reassign(gone.identity, into);
+                }
+                if let Some((left, at)) = visits.merge(gone.identity, into) {
+                    let kind = EventKind::IdentityChanged {
+                        from: Some(&gone.name),
+                        to: gallery.name(into),
+                        moved_to: left.moved_to,
+                        withdrawn: left.withdrawn,
+                    };
+                    self.sink.event(&event(visits, &at, left.visit, kind))?;
+                }
+                continue;
+            }
+            summary.forgotten += 1;
             for stream in &mut self.streams {
                 stream.tracks.release(gone.identity);
             }
-            if let Some(visit) = self.session.visits.forget(gone.identity) {
-                let Session {
-                    visits, summary, ..
-                } = &mut *self.session;
+            if let Some(visit) = visits.forget(gone.identity) {
                 end(visits, summary, &visit, Some(&gone.name), self.sink)?;
             }
             for name in gone.aliases.iter().chain([&gone.name]) {
@@ -348,7 +366,7 @@ impl<'a> Pipeline<'a> {
                 && let Some((from, wrong)) = left.from.zip(left.correction)
                 && gallery.visited(from).is_some()
             {
-                gallery.take_back(from, wrong.visit, wrong.last_seen, now.millis())?;
+                gallery.take_back_visit(from, wrong.visit, wrong.last_seen, now.millis())?;
             }
             if let Some(found) = change.identified.filter(|found| !found.new) {
                 gallery.begin_visit(found.identity, now.millis())?;
@@ -362,7 +380,7 @@ impl<'a> Pipeline<'a> {
         let origin = &self.streams[at].origin;
         let batch = &self.batch;
         let agreeing = seen.iter().filter(|person| person.agrees);
-        let sightings: heapless::Vec<Sample<'_>, MAX_PEOPLE> = agreeing
+        let samples: heapless::Vec<Sample<'_>, MAX_PEOPLE> = agreeing
             .filter_map(|person| {
                 Some(Sample {
                     identity: Some(person.identity?),
@@ -372,7 +390,7 @@ impl<'a> Pipeline<'a> {
             })
             .collect();
         let gallery = &mut self.session.gallery;
-        gallery.record(&sightings, &mut self.recorded)
+        gallery.record(&samples, &mut self.recorded)
     }
 
     /// Gives the persons of a stream's frame, and what became of their visits, to the sink.

@@ -74,7 +74,7 @@ pub struct TrackerSettings {
     pub per_frame: usize,
     /// A detector's score at or above it is high. Boxes with a lower one continue tracks and begin
     /// none; a box without a score counts as high.
-    pub high_score: f32,
+    pub min_start_score: f32,
 }
 
 impl TrackerSettings {
@@ -90,7 +90,7 @@ impl TrackerSettings {
             interval: Duration::from_millis(200),
             recheck: Duration::from_secs(2),
             per_frame: 8,
-            high_score: 0.5,
+            min_start_score: 0.5,
         }
     }
 
@@ -110,10 +110,10 @@ impl TrackerSettings {
                 "threshold is {found}, wanted -1 to 1"
             )));
         }
-        if !self.high_score.is_finite() {
-            let found = self.high_score;
+        if !self.min_start_score.is_finite() {
+            let found = self.min_start_score;
             return Err(Error::Argument(format!(
-                "the high score is {found}, wanted a finite number"
+                "the minimum start score is {found}, wanted a finite number"
             )));
         }
         Ok(())
@@ -485,7 +485,7 @@ impl Tracks {
     fn is_high(&self, person: &Person) -> bool {
         person
             .score
-            .is_none_or(|score| score >= self.settings.high_score)
+            .is_none_or(|score| score >= self.settings.min_start_score)
     }
 
     /// Moves the track in `slot` to the box of a person.

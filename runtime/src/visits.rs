@@ -273,6 +273,35 @@ impl Visits {
         visit
     }
 
+    /// Moves the open visit of an identity to the one that it was merged into: the visit changes its
+    /// identity, or is withdrawn if that one has an open visit. Returns that, and the last sight.
+    pub fn merge(&mut self, from: u64, into: u64) -> Option<(Left, SeenAt)> {
+        if let Some(ended) = self.past.remove(&from) {
+            let past = self.past.entry(into).or_insert(ended);
+            *past = ended.max(*past);
+        }
+        let at = self.position_with(from)?;
+        let taken = self.position_with(into);
+        let last = self.open[at].last();
+        let left = Left {
+            visit: self.open[at].number,
+            from: Some(from),
+            to: Some(into),
+            moved_to: Some(self.open[taken.unwrap_or(at)].number),
+            withdrawn: taken.is_some(),
+            correction: None,
+        };
+        match taken {
+            None => self.open[at].identity = Some(into),
+            Some(to) => {
+                let spans = std::mem::take(&mut self.open[at].spans);
+                spans.into_iter().for_each(|span| self.open[to].add(span));
+                self.open.retain(|visit| !visit.spans.is_empty());
+            }
+        }
+        Some((left, last))
+    }
+
     /// Moves a track out of the visit at `at`, whose identity is not that of the track.
     fn correct(&mut self, at: usize, sight: &Sight) -> Change {
         let visit = &mut self.open[at];

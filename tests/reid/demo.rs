@@ -102,7 +102,7 @@ fn the_threshold_is_the_one_that_the_contract_states() {
         .succeeds()
         .json();
     let fpir = report["fpir"].as_f64().expect("a share");
-    let points = inspected["contract"]["thresholds"].as_array();
+    let points = inspected["metadata"]["thresholds"].as_array();
     let points = points.unwrap_or_else(|| panic!("no thresholds in {inspected}"));
     let within = points
         .iter()

@@ -25,7 +25,7 @@ fn what_lies_before_the_cut_of_a_clip_is_observed_and_kept() {
             "reid: warning: skipped the rest:",
             "cut.avi: truncated after frame",
         ]);
-    let lines = ended.lines();
+    let lines = ended.observations();
     // Pictures differ in size, so two fifths of the bytes are about two fifths of the frames.
     assert!(
         (20..45).contains(&lines.len()),

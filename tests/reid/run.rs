@@ -223,7 +223,7 @@ fn frames_and_people_can_be_bounded() {
         .with("126.5")
         .succeeds();
     assert_eq!(count(&none.observations(), "pending"), SIGHTINGS);
-    none.says(&["passed over: 80 x too small person"]);
+    none.says(&["passed over: 80 x box below quality.min_height"]);
 }
 
 #[test]

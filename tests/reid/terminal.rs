@@ -59,7 +59,7 @@ fn a_stderr_that_cannot_be_written_ends_no_run() {
     ] {
         let folder = Folder::new();
         let (report, lines) = (folder.at("out.html"), folder.at("lines.jsonl"));
-        let call = run(&report).with("--json").with("--log-format");
+        let call = run(&report).with("--observations").with("--log-format");
         let mut command = call
             .with(format)
             .with("--log-level")

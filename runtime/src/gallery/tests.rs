@@ -167,11 +167,11 @@ fn a_visit_that_was_a_mistake_is_taken_back() {
     gallery.observe(id, &at(1.0), &origin(9_000)).unwrap();
     assert_eq!(gallery.visited(id).unwrap().visits, 2);
     gallery
-        .take_back(id, true, before.last_seen, 9_500)
+        .take_back_visit(id, true, before.last_seen, 9_500)
         .unwrap();
     assert_eq!(gallery.visited(id), Some(before));
     // Another track keeps the visit, and its time.
-    gallery.take_back(id, false, 1_500, 9_600).unwrap();
+    gallery.take_back_visit(id, false, 1_500, 9_600).unwrap();
     let found = gallery.visited(id).unwrap();
     assert_eq!((found.visits, found.last_seen), (1, 1_500));
 

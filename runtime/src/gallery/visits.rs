@@ -35,7 +35,7 @@ impl Gallery {
     ///
     /// # Errors
     /// As [`Gallery::record`].
-    pub fn take_back(
+    pub fn take_back_visit(
         &mut self,
         identity: u64,
         visit: bool,

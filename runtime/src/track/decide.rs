@@ -128,6 +128,19 @@ impl Tracks {
         }
     }
 
+    /// Gives the tracks of an identity to the one that it was merged into. If a track of the last
+    /// frame has that one already, the others are decided again.
+    pub fn reassign(&mut self, from: u64, into: u64) {
+        if self.holding(into).is_none() {
+            for track in self.slots.iter_mut().flatten() {
+                if track.identity == Some(from) {
+                    track.identity = Some(into);
+                }
+            }
+        }
+        self.release(from);
+    }
+
     /// Compares a crop with what its track looked like, and returns the slot where it belongs.
     fn settle(&mut self, index: usize, slot: usize, embedding: &[f32]) -> usize {
         let track = self.track_mut(slot);

@@ -352,9 +352,9 @@ fn settings_out_of_range_are_refused() {
             },
         ),
         (
-            "the high score is NaN, wanted a finite number",
+            "the minimum start score is NaN, wanted a finite number",
             TrackerSettings {
-                high_score: f32::NAN,
+                min_start_score: f32::NAN,
                 ..good
             },
         ),

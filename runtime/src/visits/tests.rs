@@ -230,6 +230,29 @@ fn an_identity_that_left_the_gallery_is_not_known() {
 }
 
 #[test]
+fn a_visit_goes_to_the_identity_that_its_own_was_merged_into() {
+    let mut visits = Visits::new(5 * SECOND).unwrap();
+    visits.see(&sight((1, 1, 4, "2")));
+    let (left, at) = visits.merge(4, 5).unwrap();
+    assert_eq!(
+        (left.visit, left.moved_to, left.withdrawn),
+        (1, Some(1), false)
+    );
+    assert_eq!(at.at, SECOND);
+    visits.see(&sight((2, 11, 6, "2")));
+    let (left, _) = visits.merge(6, 5).unwrap();
+    assert_eq!(
+        (left.visit, left.moved_to, left.withdrawn),
+        (2, Some(1), true)
+    );
+    assert_eq!(ended(&visits.take_open().unwrap()), "end 1 5 1-2 x2");
+    assert!(visits.take_open().is_none() && visits.merge(5, 7).is_none());
+    // The end of the last visit goes along.
+    let change = visits.see(&sight((30, 1, 7, "2"))).unwrap();
+    assert_eq!(changed(&change), ["start 3 7 back from 2"]);
+}
+
+#[test]
 fn an_absence_out_of_range_is_refused() {
     for seconds in [0, 24 * 3600 + 1] {
         let error = Visits::new(Duration::from_secs(seconds)).unwrap_err();

@@ -142,7 +142,7 @@ pub(super) struct Watched {
 /// A source that was opened.
 pub(super) struct Open {
     pub(super) source: Box<dyn Source>,
-    /// CameraCounts of missing frames, if it is a camera.
+    /// Counts of missing frames, if it is a camera.
     pub(super) counts: Option<Arc<CameraCounts>>,
 }
 
@@ -499,7 +499,7 @@ fn decide(
         interval: tracks.crop_interval.unwrap_or(base.interval),
         recheck: tracks.recheck_interval.unwrap_or(base.recheck),
         per_frame: tracks.max_crops_per_frame.unwrap_or(base.per_frame),
-        high_score: tracks.min_start_score.unwrap_or(base.high_score),
+        min_start_score: tracks.min_start_score.unwrap_or(base.min_start_score),
         ..base
     };
     let base = Gates::default();
@@ -524,7 +524,7 @@ fn limits(configured: &config::Gallery) -> GalleryLimits {
         retention,
         max_identities: configured.max_identities.unwrap_or(base.max_identities),
         max_exemplars: configured.max_exemplars.unwrap_or(base.max_exemplars),
-        novelty: (configured.max_exemplar_similarity).unwrap_or(base.novelty),
+        novelty: configured.max_exemplar_similarity.unwrap_or(base.novelty),
         ..base
     }
 }
