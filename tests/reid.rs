@@ -31,6 +31,8 @@ mod embed;
 mod eval;
 #[path = "reid/example.rs"]
 mod example;
+#[path = "reid/examples.rs"]
+mod examples;
 #[cfg(all(feature = "tract", unix))]
 #[path = "reid/folders.rs"]
 mod folders;

@@ -7,6 +7,7 @@ mod device_test;
 mod fuzz;
 mod layout;
 mod libtorch;
+mod links;
 mod pages_check;
 
 use std::env;
@@ -34,7 +35,7 @@ enum Task {
     },
     /// Write the golden files of the tests anew: look at the difference before a commit
     UpdateGolden,
-    /// Formatting, clippy, documentation and licences, each without a warning
+    /// Layout, links, formatting, clippy, documentation and licences, each without a warning
     Check,
     Libtorch(libtorch::Libtorch),
     Ablation(ablation::Ablation),
@@ -116,6 +117,7 @@ fn check() -> Result<()> {
         &["--exclude", "trainer"]
     };
     layout::check(&root())?;
+    links::check(&root())?;
     run(&mut cargo(["fmt", "--all", "--check"]))?;
     let strict = ["--all-targets", "--locked", "--", "--deny", "warnings"];
     run(cargo(["clippy", "--workspace"]).args(trainer).args(strict))?;
