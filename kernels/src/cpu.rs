@@ -50,6 +50,25 @@ const ALONE: usize = 1 << 16;
 const TILE: usize = 8;
 
 /// Threads and the instruction set that they compute with.
+///
+/// # Example
+/// ```
+/// use kernels::cpu::Cpu;
+/// use network::graph::{Graph, Op, Unary};
+/// use network::tensor::Tensor;
+///
+/// # fn main() -> network::Result<()> {
+/// let mut graph = Graph::new("example", "image", [1, 1, 2]);
+/// let input = graph.input();
+/// let output = graph.push1("relu", Op::Unary(Unary::Relu), [input.into()])?;
+/// graph.output("y", output);
+///
+/// let image = Tensor::f32([1, 1, 1, 2], [-1.0, 2.0])?;
+/// let results = Cpu::new(1).run(&graph, &image)?;
+/// assert_eq!(results[0].as_f32(), Some(&[0.0, 2.0][..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Cpu {
     pool: Pool,

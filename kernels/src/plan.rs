@@ -66,6 +66,24 @@ pub struct Buffer {
 }
 
 /// A network as steps. See the [module](self).
+///
+/// # Example
+/// ```
+/// use std::path::Path;
+///
+/// use kernels::plan::Plan;
+/// use network::model::{Model, ModelOptions};
+///
+/// # fn main() -> network::Result<()> {
+/// let path = Path::new("../models/street-osnet_x0_25-int8.onnx");
+/// let model = Model::open(path, &ModelOptions::default())?;
+/// let plan = Plan::new(&model.graph, &model.metadata.preprocessing)?;
+/// assert_eq!(plan.image(), [128, 64]);
+/// // Most steps compute in integers, and the same ones on every executor.
+/// assert!(plan.exact_until() > plan.steps().len() / 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     steps: Vec<Step>,

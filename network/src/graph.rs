@@ -100,6 +100,25 @@ pub struct Output {
 }
 
 /// A network. See the [module](self) for what holds of every graph.
+///
+/// # Example
+/// ```
+/// use network::graph::{Graph, Op, Unary};
+/// use network::reference;
+/// use network::tensor::Tensor;
+///
+/// # fn main() -> network::Result<()> {
+/// let mut graph = Graph::new("example", "image", [1, 1, 2]);
+/// let input = graph.input();
+/// let output = graph.push1("relu", Op::Unary(Unary::Relu), [input.into()])?;
+/// graph.output("y", output);
+///
+/// let image = Tensor::f32([1, 1, 1, 2], [-1.0, 2.0])?;
+/// let results = reference::run(&graph, &image)?;
+/// assert_eq!(results[0].as_f32(), Some(&[0.0, 2.0][..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     name: String,

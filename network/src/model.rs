@@ -17,6 +17,22 @@ use crate::tensor::Data;
 use crate::{Error, Result};
 
 /// A model, ready to be planned.
+///
+/// # Example
+/// ```
+/// use std::path::Path;
+///
+/// use network::model::{Model, ModelOptions};
+///
+/// # fn main() -> network::Result<()> {
+/// let path = Path::new("../models/street-osnet_x0_25-int8.onnx");
+/// let model = Model::open(path, &ModelOptions::default())?;
+/// assert_eq!(model.graph.input_size(), [3, 128, 64]);
+/// assert_eq!(model.metadata.embedding.dim, 128);
+/// assert!(model.graph.is_quantised());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Model {
     /// The network, folded by [`Model::open`].

@@ -144,6 +144,25 @@ impl<'a> Window<'a> {
 
 /// Cuts boxes out of frames and scales them to the network's size. Its buffers grow to the largest
 /// crop seen and are then reused.
+///
+/// # Example
+/// ```
+/// use network::metadata::Preprocessing;
+/// use network::preprocess::{BBox, Cropper, View};
+///
+/// # fn main() -> network::Result<()> {
+/// let preprocessing = Preprocessing { height: 128, width: 64, ..Preprocessing::default() };
+/// let mut cropper = Cropper::new(&preprocessing)?;
+///
+/// let rgb = vec![90; 480 * 640 * 3];
+/// let frame = View::new(&rgb, 640, 480)?;
+/// let bbox = BBox { x: 300.0, y: 100.0, w: 80.0, h: 200.0 };
+/// let mut crop = vec![0; 128 * 64 * 3];
+/// cropper.crop(frame, bbox, &mut crop)?;
+/// assert!(crop.iter().all(|&byte| byte == 90));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Cropper {
     width: usize,

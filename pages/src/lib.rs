@@ -1,8 +1,8 @@
-//! HTML pages and SVG pictures of both programs, made of `maud` markup.
+//! HTML pages and SVG pictures of both programs.
 //!
-//! A [`Page`] is one file that can be sent by mail: style and pictures inside, nothing fetched, no
-//! script, light or dark, readable on a phone and on paper. `maud` escapes text; a page also makes all
-//! of it printable, whatever its author wrote. [`chart`] has axes and histograms.
+//! In: `maud` markup and numbers for a [`chart`]. Out: a [`Page`], one file with style and pictures
+//! inside: nothing is loaded from elsewhere, no script, light or dark, readable on a phone and on
+//! paper. `maud` escapes text, and a page makes all of it printable.
 
 pub mod chart;
 mod number;

@@ -24,6 +24,26 @@ pub use self::tract::TractEmbedder;
 use crate::{Error, Result};
 
 /// Computes embeddings.
+///
+/// # Example
+/// ```
+/// use std::path::Path;
+///
+/// use network::model::{Model, ModelOptions};
+/// use runtime::embed::{self, EmbedOptions};
+///
+/// # fn main() -> runtime::Result<()> {
+/// let path = Path::new("../models/street-osnet_x0_25-int8.onnx");
+/// let model = Model::open(path, &ModelOptions::default())?;
+/// let mut embedder = embed::open(&model, &EmbedOptions::default())?;
+///
+/// let grey = vec![128; 128 * 64 * 3];
+/// let mut embedding = Vec::new();
+/// embedder.embed(&grey, &mut embedding)?;
+/// assert_eq!(embedding.len(), embedder.dim());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Embedder {
     /// What computes, and why it was chosen.
     fn chosen(&self) -> &Chosen;

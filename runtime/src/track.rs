@@ -235,6 +235,26 @@ impl Counts {
 }
 
 /// Tracks of one source.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+///
+/// use network::preprocess::BBox;
+/// use runtime::people::{Person, Persons};
+/// use runtime::track::{Numbers, Settings, Tracks};
+///
+/// # fn main() -> runtime::Result<()> {
+/// let mut tracks = Tracks::new(128, Settings::new(0.7), Numbers::default())?;
+/// for frame in 0..3 {
+///     let bbox = BBox { x: 10.0 * frame as f32, y: 0.0, w: 40.0, h: 100.0 };
+///     let persons = Persons::from_iter([Person { bbox, score: None, track: None }]);
+///     tracks.associate(&persons, Duration::from_millis(100 * frame));
+/// }
+/// assert_eq!(tracks.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Tracks {
     settings: TrackerSettings,
