@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, WeakProgressBar};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -46,8 +46,8 @@ enum LogFormat {
 /// What [`LogOptions::start`] was called with.
 static FORMATTER: OnceLock<Formatter> = OnceLock::new();
 
-/// The last progress bar.
-static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// The last progress bar; weak, so that it ends when its owner returns with an error.
+static BAR: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
 impl LogOptions {
     /// Writes `tracing` events to stderr from now on, as messages of `program`.
@@ -89,7 +89,7 @@ pub(crate) fn is_json() -> bool {
 
 /// Writes messages above this bar from now on; [`progress`](crate::progress) calls it.
 pub fn keep_above(bar: &ProgressBar) {
-    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
 }
 
 /// One line on stderr, formatted as by `eprintln!`: output that is neither a message with a level nor
@@ -120,7 +120,7 @@ pub fn say_above_bar(text: &str) {
 
 fn above_bar<T>(write: impl FnOnce() -> T) -> T {
     let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match bar {
+    match bar.and_then(|bar| bar.upgrade()) {
         Some(bar) => bar.suspend(write),
         None => write(),
     }

@@ -156,7 +156,7 @@ fn a_model_that_was_folded_before_gives_the_same_embeddings() {
 }
 
 #[test]
-fn a_contract_that_says_what_is_assumed_changes_nothing_but_silences_the_note() {
+fn metadata_that_states_what_is_assumed_changes_nothing_but_the_warning() {
     let folder = Folder::new();
     let (model, out) = (folder.at("figures.onnx"), folder.at("emb.npy"));
     write_with(&metadata(), &model);
@@ -169,7 +169,7 @@ fn a_contract_that_says_what_is_assumed_changes_nothing_but_silences_the_note() 
         out
     ]
     .succeeds()
-    .omits("note");
+    .omits("warning");
     assert_eq!(Matrix::read(&out), embedded(&example().model, &[]));
 
     // Another order of colours is another input.

@@ -163,7 +163,7 @@ fn a_bench_reports_what_it_ran_and_how_long_it_took() {
     ];
     assert_eq!(keys(&report), wanted);
     for (key, value) in [
-        ("schema", 1),
+        ("schema", 2),
         ("batch", 2),
         ("threads", 1),
         ("iterations", 5),
