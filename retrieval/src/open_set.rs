@@ -34,7 +34,7 @@ pub struct OpenSet {
     pub mate_searches: usize,
     /// Searches for unknown persons.
     pub non_mate_searches: usize,
-    /// TargetPoint points at an FPIR of 0.1, 0.5, 1, 5, 10 and 20 %, without those below one non-mate
+    /// Operating points at an FPIR of 0.1, 0.5, 1, 5, 10 and 20 %, without those below one non-mate
     /// search, which cannot be measured.
     pub operating: Vec<TargetPoint>,
     /// The EER operating point: FNIR and FPIR are closest to equal; the lowest such threshold.

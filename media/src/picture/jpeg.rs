@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
                     return Err(damaged("a second frame header"));
                 }
                 marker @ 0xc0..=0xc2 => {
-                    self.frame = Some(FrameHeader::read(self.segment()?, marker)?)
+                    self.frame = Some(FrameHeader::read(self.segment()?, marker)?);
                 }
                 0xc4 => {
                     let body = self.segment()?;
