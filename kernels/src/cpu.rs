@@ -1,21 +1,9 @@
-//! Fast executors, of float networks and of plans: what [`mod@network::reference`] computes, on all cores.
+//! Fast executors on CPU threads: [`Executor`] for plans, [`FloatExecutor`] for f32 graphs.
 //!
-//! In: a graph and a batch of images, or a [`Plan`](crate::plan::Plan) and crops. Out: what
-//! [`network::reference::run`] gives, within the rounding of f32 sums ([`Cpu`], [`FloatExecutor`]; the trainer
-//! calibrates, quantises and evaluates with it), or the codes of [`crate::plan::run_plan`], bit by
-//! bit ([`Executor`]). Every loop is plain Rust, compiled for several instruction sets (`isa`); the
-//! tile of the integer products alone is written for each. Convolutions and linear layers are products
-//! of packed matrices (`gemm`).
-//!
-//! # How exact
-//! A product is summed up in f32, in chains of at most 256 numbers that are then added: each number
-//! is within (256 + ⌈K / 256⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ| of the true one. Sums of pixels are in f64, as
-//! in the reference. `QuantizeLinear`, `DequantizeLinear`, `MaxPool`, `AveragePool` and functions of
-//! one f32 operation are equal to the reference. The number of threads changes no bit.
-//!
-//! # What is not here
-//! An operator, a type or a shape that has no fast path is computed by [`network::reference::eval`], and
-//! so is whatever cannot be computed: its errors are the errors here.
+//! In: a [`Plan`](crate::plan::Plan) and crops, or a graph and a batch of images. Out: the quantised values of
+//! [`run_plan`](crate::plan::run_plan), bit by bit, or the results of [`reference::run`], within the rounding of f32
+//! sums. Loops are plain Rust, compiled for several instruction sets (`isa`); integer micro-tiles alone use intrinsics.
+//! What has no fast path is computed by [`reference::eval`]. The number of threads changes no bit.
 
 mod conv;
 mod elementwise;
@@ -43,10 +31,10 @@ use pool::Pool;
 
 pub use executor::{Executor, StepOutput};
 
-/// Elementary operations that are not worth waking a thread for: some 10 us of work.
+/// Fewer elementary operations than this are not worth waking a thread: some 10 us of work.
 const ALONE: usize = 1 << 16;
 
-/// Words that a tile multiplies and adds in the time of one such operation.
+/// Multiply-accumulates of a micro-tile in the time of one such operation.
 const TILE: usize = 8;
 
 /// Threads and the instruction set that they compute with.
@@ -78,24 +66,24 @@ pub struct Cpu {
     spare: Spare,
 }
 
-/// A graph made ready: weights packed, and what depends on them alone computed.
+/// A graph with its weights packed, and with all values computed that depend on weights alone.
 #[derive(Debug)]
 pub struct FloatExecutor<'a> {
     cpu: &'a Cpu,
     graph: &'a Graph,
     /// For each node.
-    ready: Vec<Ready>,
+    ready: Vec<ReadyNode>,
 }
 
-/// What is known of a node before there is an image.
+/// The part of a node that does not depend on the image.
 #[derive(Debug, Default)]
-struct Ready {
-    /// What it writes, if no image has a part in it.
+struct ReadyNode {
+    /// Its outputs, if they do not depend on the image.
     outputs: Option<Vec<Tensor>>,
     weights: Weights,
 }
 
-/// The second operand of a node as its fast path reads it.
+/// The second operand of a node, packed for its fast path.
 #[derive(Debug, Default)]
 enum Weights {
     #[default]
@@ -131,7 +119,7 @@ impl Cpu {
         self.pool.threads()
     }
 
-    /// The instructions that it computes with, for example `avx2`.
+    /// The instruction set in use, for example `avx2`.
     #[must_use]
     pub fn instructions(&self) -> &'static str {
         self.isa.name()
@@ -145,13 +133,13 @@ impl Cpu {
         self.compute(None, node, op, inputs, &Weights::Unpacked)
     }
 
-    /// Makes `graph` ready to be run.
+    /// Packs `graph` to be run several times.
     #[must_use]
     pub fn prepare<'a>(&'a self, graph: &'a Graph) -> FloatExecutor<'a> {
         FloatExecutor::new(self, graph)
     }
 
-    /// As [`reference::run`]. Who runs a graph several times [prepares](Cpu::prepare) it once.
+    /// As [`reference::run`]. To run a graph several times, [prepare](Cpu::prepare) it once.
     ///
     /// # Errors
     /// As [`reference::run`].
@@ -245,7 +233,7 @@ impl<'a> FloatExecutor<'a> {
             let inputs: Option<Vec<&Tensor>> = (node.inputs.iter())
                 .map(|&operand| constant(graph, &known, operand))
                 .collect();
-            // What cannot be computed is tried again in every run, which then says why.
+            // A node that fails here fails again in every run, which then reports the error.
             let outputs = inputs.and_then(|inputs| {
                 let outputs = cpu.compute(None, &node.name, &node.op, &inputs, &weights);
                 outputs
@@ -255,7 +243,7 @@ impl<'a> FloatExecutor<'a> {
             for (&id, tensor) in node.outputs.iter().zip(outputs.iter().flatten()) {
                 known[id.index()] = Some(tensor.clone());
             }
-            ready.push(Ready { outputs, weights });
+            ready.push(ReadyNode { outputs, weights });
         }
         Self { cpu, graph, ready }
     }
@@ -322,7 +310,7 @@ impl Weights {
     }
 }
 
-/// Buffers between two uses. Their elements are what the last user left.
+/// Unused buffers; their elements are arbitrary.
 #[derive(Debug, Default)]
 struct Spare(Mutex<Vec<Vec<f32>>>);
 

@@ -1,14 +1,9 @@
-//! The language of networks: a [`Graph`] of [`Node`]s over [`Param`]s, and the passes that rewrite
-//! it.
+//! The graph of a network, and the passes that rewrite it.
 //!
-//! A graph is the only description of a network in this project. The trainer interprets it, the
-//! exporter folds and quantises it, the device plans and runs it. It has one image input `[Batch,
-//! channels, height, width]`, a list of nodes in execution order (a node only reads what an earlier
-//! one has written), and named outputs. Shapes are known for every value, up to the size of the
-//! batch, which stays symbolic ([`Dim::Batch`]).
-//!
-//! Only what a network computes is in here. What a file format adds (identity nodes, inference-time
-//! dropout, constants, arithmetic on shapes) is resolved by [`crate::onnx`] when it reads.
+//! A [`Graph`] of [`Node`]s over [`Param`]s is the only description of a network in this project: the trainer
+//! interprets it, the exporter folds and quantises it, the device plans and runs it. It has one image input, nodes
+//! in execution order and named outputs. Every value has a shape, with a symbolic batch ([`Dim::Batch`]).
+//! Only computation is in it: identities, dropout and shape arithmetic are resolved by [`crate::onnx`].
 
 mod cost;
 pub mod fold;
@@ -26,13 +21,13 @@ use crate::{Error, Result};
 /// Extent of one dimension of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dim {
-    /// As many as there are crops in the batch; known when the network runs.
+    /// Number of crops in the batch; known when the network runs.
     Batch,
-    /// Always this many.
+    /// This extent.
     Fixed(usize),
 }
 
-/// What is known of a value before it is computed.
+/// Element type and shape of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// Element type.
@@ -41,15 +36,15 @@ pub struct Fact {
     pub shape: Vec<Dim>,
 }
 
-/// Names a value (the input, or what a node computes) within one graph.
+/// Index of a value (the input, or the output of a node) within one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(u32);
 
-/// Names a parameter within one graph.
+/// Index of a parameter within one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParamId(u32);
 
-/// What a node reads: something computed, or a parameter.
+/// An operand of a node: a value or a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operand {
     /// The input of the graph or the output of an earlier node.
@@ -58,7 +53,7 @@ pub enum Operand {
     Param(ParamId),
 }
 
-/// A tensor that the network carries: a weight, a bias, a statistic, a constant.
+/// A tensor of the network: a weight, a bias, a statistic, a constant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
     /// Unique name, as in the file or the checkpoint, for example `layer1.0.conv1.weight`.
@@ -67,7 +62,7 @@ pub struct Param {
     pub tensor: Tensor,
 }
 
-/// A value's name and what is known of it.
+/// Name, element type and shape of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// Name, as in the file.
@@ -76,12 +71,12 @@ pub struct Value {
     pub fact: Fact,
 }
 
-/// One step of the network.
+/// One operation of the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// Unique name, used in every message about the node.
     pub name: String,
-    /// What it computes.
+    /// The operator.
     pub op: Op,
     /// What it reads, in the order that [`Op`] documents. Optional operands stand last and may be
     /// missing.
@@ -90,7 +85,7 @@ pub struct Node {
     pub outputs: Vec<ValueId>,
 }
 
-/// A value that leaves the network, and the name it goes by, for example `embedding`.
+/// An output of the network, for example `embedding`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Name, as in the file.
@@ -101,23 +96,18 @@ pub struct Output {
 
 /// A network. See the [module](self) for what holds of every graph.
 ///
-/// # Example
 /// ```
-/// use network::graph::{Graph, Op, Unary};
-/// use network::reference;
+/// use network::graph::{Conv, Graph, Op, Unary};
 /// use network::tensor::Tensor;
 ///
-/// # fn main() -> network::Result<()> {
-/// let mut graph = Graph::new("example", "image", [1, 1, 2]);
-/// let input = graph.input();
-/// let output = graph.push1("relu", Op::Unary(Unary::Relu), [input.into()])?;
-/// graph.output("y", output);
-///
-/// let image = Tensor::f32([1, 1, 1, 2], [-1.0, 2.0])?;
-/// let results = reference::run(&graph, &image)?;
-/// assert_eq!(results[0].as_f32(), Some(&[0.0, 2.0][..]));
-/// # Ok(())
-/// # }
+/// let mut graph = Graph::new("tiny", "image", [3, 8, 4]);
+/// let weight = graph.param("conv.weight", Tensor::zeros([5, 3, 1, 1])?);
+/// let conv = Op::Conv(Conv::pointwise());
+/// let x = graph.push1("conv", conv, [graph.input().into(), weight.into()])?;
+/// let x = graph.push1("relu", Op::Unary(Unary::Relu), [x.into()])?;
+/// graph.output("features", x);
+/// assert_eq!(graph.value(x).fact.shape_for(2), [2, 5, 8, 4]);
+/// # Ok::<(), network::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
@@ -317,7 +307,7 @@ impl Graph {
         }
     }
 
-    /// Declares that `value` leaves the network as `name`.
+    /// Declares `value` as an output called `name`.
     pub fn output(&mut self, name: impl Into<String>, value: ValueId) {
         self.outputs.push(Output {
             name: name.into(),
@@ -325,12 +315,12 @@ impl Graph {
         });
     }
 
-    /// Forgets what leaves the network, and gives it: who adds a head declares new outputs.
+    /// Removes and returns all outputs, so that a new head can declare its own.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 
-    /// Name of the network, for people.
+    /// Name of the network, for reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -364,12 +354,12 @@ impl Graph {
         &self.values[id.index()]
     }
 
-    /// Gives `value` the name it has in a file.
+    /// Renames `value`.
     pub fn rename(&mut self, value: ValueId, name: impl Into<String>) {
         self.values[value.index()].name = name.into();
     }
 
-    /// Every parameter, with the id that nodes name it by.
+    /// Every parameter with its id.
     pub fn param_ids(&self) -> impl Iterator<Item = (ParamId, &Param)> {
         (0..).map(ParamId).zip(&self.params)
     }
@@ -416,13 +406,13 @@ impl Graph {
         &self.nodes
     }
 
-    /// What leaves the network.
+    /// The outputs.
     #[must_use]
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
-    /// What is known of an operand.
+    /// Element type and shape of an operand.
     #[must_use]
     pub fn fact(&self, operand: Operand) -> Fact {
         match operand {
@@ -431,7 +421,7 @@ impl Graph {
         }
     }
 
-    /// The tensor behind an operand that is a parameter.
+    /// The tensor of an operand that is a parameter.
     #[must_use]
     pub fn constant(&self, operand: Operand) -> Option<&Tensor> {
         match operand {
@@ -446,7 +436,7 @@ impl Graph {
         self.producers[value.index()].map(|node| node as usize)
     }
 
-    /// Whether it computes in integers: it has a `QuantizeLinear`.
+    /// Whether it is quantised, that is, has a `QuantizeLinear`.
     #[must_use]
     pub fn is_quantised(&self) -> bool {
         let quantises = |op: &Op| matches!(op, Op::QuantizeLinear { .. });
@@ -472,8 +462,7 @@ impl Graph {
     }
 }
 
-/// Graphs are read from files of at most 2 GiB: their nodes and values can always be counted in 32
-/// bits. So can nodes: each writes a value.
+/// Graphs are read from files of at most 2 GiB, so 32 bits suffice to count nodes, values and parameters.
 fn index_u32(index: usize) -> u32 {
     u32::try_from(index).expect("a graph has fewer than 2^32 values and parameters")
 }

@@ -1,21 +1,9 @@
-//! ONNX files become [`Graph`]s, and [`Graph`]s become ONNX files.
+//! Reads ONNX files into [`Graph`]s and writes [`Graph`]s as ONNX files.
 //!
-//! Reading takes what exporters write, from operator set 7 on, down to what a network computes:
-//! constants are folded, arithmetic on shapes is done with the batch kept symbolic, dropout and
-//! identities vanish, nodes that no output needs are dropped. What is left are the operators of
-//! [`crate::graph::Op`]. A file that uses more than that is refused with the node's name, its
-//! operator and the attribute or input in question; nothing is approximated.
-//!
-//! Files come from anywhere, so they are bounded before memory is taken for them: 2 GiB of file and of
-//! initialisers, 100 000 nodes, [`MAX_ELEMENTS`](crate::tensor::MAX_ELEMENTS) a tensor and, for one
-//! image, a value. No content of theirs makes the reader panic.
-//!
-//! Writing makes a file of operator set 17 that the checker of ONNX accepts. The same graph always
-//! makes the same bytes, and reading them back makes the same graph, up to the order of its
-//! parameters ([`Graph::pruned`] has the order of a file).
-//!
-//! A file can be sealed ([`write_bytes_with_digest`]): it then states its own SHA-256 under [`DIGEST_KEY`],
-//! and is refused if a single byte of it has changed.
+//! Reading accepts operator sets from 7 on and reduces them to [`graph::Op`](crate::graph::Op): constants are
+//! folded, shape arithmetic is evaluated with a symbolic batch, dropout and unused nodes are dropped. Anything
+//! else is refused with the node, its operator and the attribute or input. Sizes are limited before memory is
+//! allocated. Written files have operator set 17; the same graph makes the same bytes.
 
 mod attributes;
 mod digest;
@@ -48,15 +36,15 @@ pub use digest::DIGEST_KEY;
 use external::Folder;
 use proto::{GraphProto, ModelProto, ValueInfoProto};
 
-/// What malformed bytes were taken for.
+/// What malformed bytes should have been.
 const WHAT: &str = "ONNX model";
 
-/// What an ONNX file holds.
+/// The content of an ONNX file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OnnxModel {
     /// The network.
     pub graph: Graph,
-    /// `metadata_props` of the file, among them the [contract](crate::metadata::METADATA_KEY).
+    /// `metadata_props` of the file, among them the [model metadata](crate::metadata::METADATA_KEY).
     pub metadata: BTreeMap<String, String>,
     /// Version of the operator set, 7 or more.
     pub opset: u32,
@@ -64,14 +52,13 @@ pub struct OnnxModel {
     pub ir_version: i64,
     /// Name and version of the program that wrote the file, may be empty.
     pub producer: String,
-    /// What was assumed where the file leaves something open, for people.
+    /// Assumptions where the file leaves something open, one line each.
     pub warnings: Vec<String>,
-    /// The SHA-256 that the file states of itself, 64 hexadecimal digits, which was checked; none of
-    /// a file that is not sealed.
+    /// The digest stored in the file, 64 hexadecimal digits, which was checked; none without one.
     pub digest: Option<String>,
 }
 
-/// What to assume where a file leaves something open.
+/// Assumptions where a file leaves something open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Height and width of the input in pixels where the file leaves them symbolic; 256 x 128, with
@@ -79,24 +66,24 @@ pub struct ReadOptions {
     pub input_size: Option<[usize; 2]>,
 }
 
-/// Reads the model at `path`. Its elements may lie in other files, in the same folder or below.
+/// Reads the model at `path`. Its elements may be in other files, in the same folder or below.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] if the file is no ONNX model or contradicts itself;
-/// [`Error::Limit`] beyond a limit of the [module](self); [`Error::Unsupported`] and
+/// [`Error::Limit`] beyond 2 GiB, 100 000 nodes or
+/// [`MAX_ELEMENTS`](crate::tensor::MAX_ELEMENTS) of a tensor; [`Error::Unsupported`] and
 /// [`Error::Shape`] with the node that cannot be read.
 pub fn read_file(path: &Path, options: &ReadOptions) -> Result<OnnxModel> {
     let file = File::open(path).map_err(Error::io(path))?;
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file at the limit from one beyond it, whatever the system
-    // says of its size.
+    // One byte more than allowed shows a file beyond the limit, whatever size the system reports.
     file.take(limits::MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(Error::io(path))?;
     model(bytes, &Folder::of(path), options)
 }
 
-/// Reads the model that `bytes` are the whole file of.
+/// Reads a model from the bytes of a whole file.
 ///
 /// # Errors
 /// As [`read_file`]; a model with elements in other files is refused.

@@ -1,13 +1,9 @@
-//! Decoded frame + box -> network input, exactly as the contract says.
+//! From a decoded frame and a box to the network's input, as the model metadata state.
 //!
-//! In: an RGB frame ([`View`]) and a box in its pixels ([`BBox`]). Out: RGB bytes of the network's
-//! size ([`Cropper`]), and from these the normalised planes that a float network reads
-//! ([`Normaliser`]). The trainer and the device program both go through here, so that a network
-//! sees on the device what it saw when it was trained.
-//!
-//! The crop is cut first and resized then: the filters never see a pixel outside of it. Both
-//! filters are integer arithmetic, bit for bit that of the library that they are named after (see
-//! [`Resize`]), and the same on every CPU: golden crops can be compared with `==`.
+//! In: an RGB frame ([`View`]) and a box in pixels ([`BBox`]). Out: RGB bytes of the network's size ([`Cropper`]),
+//! and from these the normalised planes of a float network ([`Normaliser`]), in training and on the device
+//! alike. A crop is cut before it is resized. Both resize filters are integer arithmetic, bit for bit that of
+//! their library (see [`Resize`]) on every CPU.
 
 mod normalise;
 mod opencv;
@@ -143,25 +139,23 @@ impl<'a> Window<'a> {
 }
 
 /// Cuts boxes out of frames and scales them to the network's size. Its buffers grow to the largest
-/// crop seen and are then reused.
+/// crop and are then reused.
 ///
-/// # Example
 /// ```
 /// use network::metadata::Preprocessing;
-/// use network::preprocess::{BBox, Cropper, View};
+/// use network::preprocess::{BBox, Cropper, Normaliser, View};
 ///
-/// # fn main() -> network::Result<()> {
-/// let preprocessing = Preprocessing { height: 128, width: 64, ..Preprocessing::default() };
-/// let mut cropper = Cropper::new(&preprocessing)?;
+/// let preprocessing = Preprocessing::default(); // 256 x 128, RGB, ImageNet mean and deviation
+/// let frame = vec![128; 640 * 480 * 3];
+/// let frame = View::new(&frame, 640, 480)?;
+/// let person = BBox::from([100.0, 50.0, 80.0, 200.0]);
 ///
-/// let rgb = vec![90; 480 * 640 * 3];
-/// let frame = View::new(&rgb, 640, 480)?;
-/// let bbox = BBox { x: 300.0, y: 100.0, w: 80.0, h: 200.0 };
-/// let mut crop = vec![0; 128 * 64 * 3];
-/// cropper.crop(frame, bbox, &mut crop)?;
-/// assert!(crop.iter().all(|&byte| byte == 90));
-/// # Ok(())
-/// # }
+/// let mut crop = vec![0; 256 * 128 * 3]; // RGB [256, 128, 3]
+/// Cropper::new(&preprocessing)?.crop(frame, person, &mut crop)?;
+/// let mut input = vec![0.0; 3 * 256 * 128]; // f32 [3, 256, 128]
+/// Normaliser::new(&preprocessing)?.fill(&crop, &mut input)?;
+/// assert_eq!(input[0], (128.0 / 255.0 - 0.485) / 0.229);
+/// # Ok::<(), network::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Cropper {
@@ -180,7 +174,7 @@ enum Filter {
 }
 
 impl Cropper {
-    /// A cropper for networks that want their input like this.
+    /// A cropper for this pre-processing.
     ///
     /// # Errors
     /// As [`Preprocessing::check`].
@@ -204,11 +198,8 @@ impl Cropper {
         })
     }
 
-    /// Cuts `bbox` out of `frame` and scales it into `out`: RGB, `[height, width, 3]` of the
-    /// contract, whatever order of planes the network reads.
-    ///
-    /// The parts of the box outside of the frame are ignored: they are neither filled nor do they
-    /// count in the aspect ratio.
+    /// Cuts `bbox` out of `frame` and scales it into `out`: RGB, `[height, width, 3]` of the pre-processing,
+    /// whatever order of planes the network reads. Parts of the box outside of the frame are ignored.
     ///
     /// # Errors
     /// [`Error::Argument`] if no pixel of the box lies in the frame (see [`BBox::clipped`]), or
@@ -259,7 +250,7 @@ impl Cropper {
 }
 
 /// Where an image of `width` x `height` lies in an input of `into_width` x `into_height` when its
-/// aspect ratio stays: `[left, top, width, height]`, centred. The shorter side is rounded to the
+/// aspect ratio is kept: `[left, top, width, height]`, centred. The shorter side is rounded to the
 /// nearest pixel, halves up, and is at least one; an odd pixel of margin goes to the right and the
 /// bottom.
 fn letterbox(width: usize, height: usize, into_width: usize, into_height: usize) -> [usize; 4] {

@@ -1,94 +1,100 @@
-//! Numbers as bytes: what a code means, and the one rounding rule.
+//! Quantised values, their parameters, and the one rounding rule.
 //!
-//! A quantised value is a code `q`, 0 to 255, that stands for the real number `(q - zero_point) *
-//! scale`. Sums of products of codes are integers, and only one operation leaves them:
-//! [`requantise`], from an accumulator back to a code. Every executor, on every processor, uses
-//! these integers and this rule, so their results are compared with `==`.
-//!
-//! What the rule needs is decided in f64, once, by the plans of crate `kernels`: [`conversion`] for scales,
-//! [`residual`] for what is added to an accumulator, [`fits`] for its bounds.
+//! A quantised value `q`, 0 to 255, stands for `(q - zero_point) * scale`. Sums of products of quantised values are
+//! integers; [`requantise`] alone converts an accumulator back. Every executor uses these integers and this rule,
+//! so results are compared with `==`. The parameters are computed in f64 by the plans of crate `kernels`:
+//! [`conversion`] for scales, [`residual`] for what is added to an accumulator, [`fits`] for bounds.
 
-/// The smallest scale of a [`requantise`] whose accumulator may pass 2^24: 2^-15.
+/// The smallest scale of a [`requantise`] whose accumulator may exceed 2^24: 2^-15.
 pub const MIN_SCALE: f32 = 1.0 / 32768.0;
 
-/// The largest one. A layer that is alive stays below 1, as its accumulators have finer steps than
-/// its codes; one whose result is next to nothing may have a scale above.
+/// The largest scale of a [`requantise`]. It is below 1 unless the result of a layer is almost constant,
+/// because accumulators have finer steps than quantised values.
 pub const MAX_SCALE: f32 = 32768.0;
 
-/// Integers below this are f32 numbers.
+/// Integers below this are exact in f32.
 pub const EXACT: i64 = 1 << 24;
 
-/// What the codes of one tensor mean: code `q` is the number `(q - zero_point) * scale`.
+/// Quantisation parameters of a tensor: `q` stands for `(q - zero_point) * scale`.
+///
+/// ```
+/// use network::quant::QuantParams;
+///
+/// let params = QuantParams { scale: 0.02, zero_point: 128 };
+/// assert_eq!(params.quantise(0.5), 153);
+/// assert_eq!(params.dequantise(153), 0.5);
+/// assert_eq!(params.quantise(9.0), 255); // saturates
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantParams {
-    /// Distance of two neighbouring codes; positive and a normal number.
+    /// Distance of two neighbouring values; positive and a normal number.
     pub scale: f32,
-    /// The code of 0.
+    /// The quantised value of 0.
     pub zero_point: u8,
 }
 
-/// Where an accumulator may end: the codes `lo..=hi`, counted from the code of 0.
+/// The range `lo..=hi` of a requantised value.
 ///
-/// A ReLU is `lo = zero_point`; `ReLU6` is `hi = code of 6` besides.
+/// A ReLU is `lo = zero_point`; for `ReLU6`, `hi` is the quantised value of 6 as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clamp {
-    /// The code of 0.
+    /// The quantised value of 0.
     pub zero_point: u8,
-    /// The lowest code.
+    /// The lowest value.
     pub lo: u8,
-    /// The highest code, at least `lo`.
+    /// The highest value, at least `lo`.
     pub hi: u8,
 }
 
 /// The one rounding rule: `zero_point + i32(clamp(round_half_even(f32(acc) * scale), lo -
 /// zero_point, hi - zero_point))`.
 ///
-/// It is one f32 multiplication, which no compiler can contract with anything, and it is clamped in
-/// f32, so no conversion overflows. From `|acc| = 2^24` on, `f32(acc)` rounds, in a direction that
-/// a GPU may choose; with `scale >= 2^-15` the product is then at least 2^9 and the clamp hides it.
+/// It is one f32 multiplication, which no compiler can fuse with another operation, and it is clamped in
+/// f32, so no conversion overflows. From `|acc| = 2^24` on, `f32(acc)` rounds, on GPUs in an unspecified
+/// direction; with `scale >= 2^-15` the product is then at least 2^9, which the clamp cuts off.
 #[inline]
 #[must_use]
 pub fn requantise(acc: i32, scale: f32, out: &Clamp) -> u8 {
     let zero_point = f32::from(out.zero_point);
-    let [lo, hi] = [out.lo, out.hi].map(|code| f32::from(code) - zero_point);
+    let [lo, hi] = [out.lo, out.hi].map(|bound| f32::from(bound) - zero_point);
     let steps = (acc as f32 * scale).round_ties_even().clamp(lo, hi);
     (steps as i32 + i32::from(out.zero_point)) as u8
 }
 
 impl QuantParams {
-    /// The code of a number: `zero_point + clamp(round_half_even(x / scale))` in f32, as ONNX's
-    /// `QuantizeLinear`. A NaN has the code of 0.
+    /// `zero_point + clamp(round_half_even(x / scale))` in f32, as ONNX's `QuantizeLinear`. A NaN becomes the
+    /// zero point.
     #[inline]
     #[must_use]
     pub fn quantise(self, x: f32) -> u8 {
-        let [lo, hi] = [0.0, 255.0].map(|code| code - f32::from(self.zero_point));
+        let [lo, hi] = [0.0, 255.0].map(|bound| bound - f32::from(self.zero_point));
         // Casting a NaN gives 0.
         let steps = (x / self.scale).round_ties_even().clamp(lo, hi) as i32;
         (steps + i32::from(self.zero_point)) as u8
     }
 
-    /// The number of a code: `f32(code - zero_point) * scale`, as ONNX's `DequantizeLinear`.
+    /// `f32(q - zero_point) * scale`, as ONNX's `DequantizeLinear`.
     #[inline]
     #[must_use]
-    pub fn dequantise(self, code: u8) -> f32 {
-        (f32::from(code) - f32::from(self.zero_point)) * self.scale
+    pub fn dequantise(self, q: u8) -> f32 {
+        (f32::from(q) - f32::from(self.zero_point)) * self.scale
     }
 
-    /// [`QuantParams::quantise`] in f64: for tables and bounds, which are made once.
+    /// [`QuantParams::quantise`] in f64, for tables and bounds.
     #[must_use]
     pub fn quantise_f64(self, x: f64) -> u8 {
-        let [lo, hi] = [0.0, 255.0].map(|code| code - f64::from(self.zero_point));
+        let [lo, hi] = [0.0, 255.0].map(|bound| bound - f64::from(self.zero_point));
         let steps = (x / f64::from(self.scale)).round_ties_even().clamp(lo, hi) as i32;
         (steps + i32::from(self.zero_point)) as u8
     }
 
     /// [`QuantParams::dequantise`] in f64, where it is exact.
     #[must_use]
-    pub fn dequantise_f64(self, code: u8) -> f64 {
-        (f64::from(code) - f64::from(self.zero_point)) * f64::from(self.scale)
+    pub fn dequantise_f64(self, q: u8) -> f64 {
+        (f64::from(q) - f64::from(self.zero_point)) * f64::from(self.scale)
     }
 
-    /// The codes of what a number in `lo..=hi` may be; both may be infinite.
+    /// The quantised values of `lo..=hi`; both may be infinite.
     #[must_use]
     pub fn clamp(self, lo: f64, hi: f64) -> Clamp {
         let hi = self.quantise_f64(hi);
@@ -100,36 +106,36 @@ impl QuantParams {
         }
     }
 
-    /// The most that a code differs from the zero point.
+    /// The largest `|q - zero_point|`.
     #[must_use]
     pub fn max_steps(self) -> i64 {
         i64::from(self.zero_point.max(255 - self.zero_point))
     }
 }
 
-/// The scale of a [`requantise`], if every processor computes the same with it: 2^-15 to 2^15.
+/// `scale` for a [`requantise`], if it is in the portable range: 2^-15 to 2^15.
 #[must_use]
 pub fn conversion(scale: f64) -> Option<f32> {
     let scale = scale as f32;
     (MIN_SCALE..=MAX_SCALE).contains(&scale).then_some(scale)
 }
 
-/// Whether an accumulator that never passes `bound` fits an i32.
+/// Whether an accumulator of magnitude up to `bound` fits an i32.
 #[must_use]
 pub fn fits(bound: i64) -> bool {
     bound < 1 << 31
 }
 
-/// How codes are added to an accumulator of other units.
+/// How quantised values are added to an accumulator of another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mixing {
     /// How far the accumulator is shifted left first.
     pub shift: u8,
-    /// Units of the shifted accumulator for each code.
+    /// Units of the shifted accumulator for one step of the value.
     pub multiplier: i32,
 }
 
-/// How many bits of a shift may be left out where there is no room for them.
+/// The most bits by which a shift may be reduced where 31 bits do not suffice.
 pub const SPARE: u8 = 2;
 
 /// How far an accumulator whose unit is `unit` steps of the result is shifted left, so that `terms`
@@ -140,8 +146,8 @@ pub fn shift_for(unit: f64, terms: usize) -> Option<u8> {
     (0..=30).find(|&k| error <= f64::from(1u32 << k))
 }
 
-/// How an image of scale `residual` is added to an accumulator, known to stay within `bound`, whose
-/// unit is `unit` and which becomes codes of scale `output`.
+/// How a tensor with the parameters `residual` is added to an accumulator of magnitude up to `bound`, whose
+/// unit is `unit` and which is requantised with the scale `output`.
 ///
 /// The multiplier `residual / unit` is rounded to an integer, which is wrong by up to half a unit
 /// for each of up to 255 steps of the image. The shift makes the unit so fine that this is at most
@@ -252,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_codes_go_round() {
+    fn quantising_a_dequantised_value_changes_nothing() {
         for params in [(0.02, 0), (1.5, 128), (0.003, 255)]
             .map(|(scale, zero_point)| QuantParams { scale, zero_point })
         {
-            for code in 0..=255 {
-                assert_eq!(params.quantise(params.dequantise(code)), code);
-                assert_eq!(params.quantise_f64(params.dequantise_f64(code)), code);
+            for q in 0..=255 {
+                assert_eq!(params.quantise(params.dequantise(q)), q);
+                assert_eq!(params.quantise_f64(params.dequantise_f64(q)), q);
             }
             assert_eq!(params.quantise(f32::NAN), params.zero_point);
             assert_eq!(params.quantise_f64(f64::NAN), params.zero_point);
@@ -273,11 +279,11 @@ mod tests {
         for i in 0..2000 {
             let unit = 1e-6 * 1.013f64.powi(i % 700);
             let (scale, output) = (0.02 + (i % 13) as f32 * 0.004, 0.03);
-            let codes = QuantParams {
+            let params = QuantParams {
                 scale,
                 zero_point: (i % 256) as u8,
             };
-            let mixing = residual(unit, codes, output, 1 << 16).unwrap();
+            let mixing = residual(unit, params, output, 1 << 16).unwrap();
             shifts[usize::from(mixing.shift)] += 1;
             let fine = unit / f64::from(1u32 << mixing.shift);
             let error = (f64::from(mixing.multiplier) * fine - f64::from(scale)).abs() * 255.0;
@@ -293,17 +299,17 @@ mod tests {
 
     #[test]
     fn a_shift_leaves_room_for_the_sum() {
-        let codes = QuantParams {
+        let params = QuantParams {
             scale: 0.02,
             zero_point: 0,
         };
         // Would be 6 with room for it; 5 fits but for the image.
-        let tight = residual(0.002, codes, 0.02, (1 << 26) - 1000).unwrap();
+        let tight = residual(0.002, params, 0.02, (1 << 26) - 1000).unwrap();
         assert_eq!(tight.shift, 4, "{tight:?}");
-        assert_eq!(residual(0.002, codes, 0.02, 1 << 20).unwrap().shift, 6);
-        assert_eq!(residual(0.04, codes, 0.02, (1 << 31) - 1), None, "no room");
+        assert_eq!(residual(0.002, params, 0.02, 1 << 20).unwrap().shift, 6);
+        assert_eq!(residual(0.04, params, 0.02, (1 << 31) - 1), None, "no room");
         assert_eq!(
-            residual(1e-12, codes, 0.02, 10),
+            residual(1e-12, params, 0.02, 10),
             None,
             "multiplier beyond 31 bits"
         );

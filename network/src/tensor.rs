@@ -68,7 +68,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Limit`] above [`MAX_ELEMENTS`], [`Error::Malformed`] if `data` does not have as
-    /// many elements as `shape` says.
+    /// many elements as `shape` demands.
     pub fn new(shape: impl Into<Vec<usize>>, data: Data) -> Result<Self> {
         let shape = shape.into();
         let wanted = elements(&shape)?;
@@ -212,7 +212,7 @@ pub fn elements(shape: &[usize]) -> Result<usize> {
     let product = shape
         .iter()
         .try_fold(1u64, |product, &dim| product.checked_mul(dim as u64));
-    // A zero dimension makes the tensor empty whatever the others claim.
+    // A zero dimension makes the tensor empty whatever the others are.
     let found = if shape.contains(&0) {
         0
     } else {

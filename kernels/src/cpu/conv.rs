@@ -1,4 +1,4 @@
-//! 2-D convolution: as a product of matrices, a tile of pixels at a time; depthwise, directly.
+//! 2-D convolution in f32: as a GEMM over panels of pixels; depthwise, directly.
 
 use super::gemm::{MR, Multiply, Rows};
 use super::isa::{Loop, multiply_add};
@@ -6,7 +6,7 @@ use super::{Cpu, TILE, f32s};
 use network::graph::Conv;
 use network::tensor::{self, Tensor};
 
-/// Weights as the product reads them, one [`Rows`] for each group; depthwise, as they are.
+/// Weights packed for the GEMM, one [`Rows`] for each group; none for depthwise convolution.
 #[derive(Debug, Clone)]
 pub(super) struct Filters {
     groups: Vec<Rows>,
@@ -15,7 +15,7 @@ pub(super) struct Filters {
 /// The most elements of padded images at once: 64 MB.
 const PADDED: usize = 1 << 24;
 
-/// The most numbers of the image that are packed at once: with K of 576, as in the first block of a
+/// The most elements of the image that are packed at once: with K of 576, as in the first block of a
 /// ResNet, 7 or 14 tiles in 256 KB of the second-level cache.
 const PACKED: usize = 1 << 16;
 
@@ -108,7 +108,7 @@ struct Window {
 }
 
 impl Window {
-    /// None if the padded image is beyond what is worth padding.
+    /// None if the padded image is too large.
     fn new(conv: &Conv, kernel: [usize; 2], image: [usize; 2], out: [usize; 2]) -> Option<Self> {
         let [top, left, bottom, right] = conv.pads;
         let padded = [image[0] + top + bottom, image[1] + left + right];
@@ -186,7 +186,7 @@ fn pad(cpu: &Cpu, window: &Window, x: &[f32], padded: &mut Vec<f32>) {
     });
 }
 
-/// One part of the product: some pixels of an image by some filters.
+/// A part of the GEMM: some pixels of an image by some filters.
 struct Part<'a> {
     /// Padded planes of the group.
     x: &'a [f32],
@@ -215,7 +215,7 @@ fn product(
     let filters = y.len() / (pixels * groups.len() * images);
     let (tiles, blocks) = (pixels.div_ceil(nr), filters.div_ceil(MR));
 
-    // Enough parts for all threads; pixels are cut first, since who cuts the filters packs twice.
+    // Enough parts for all threads; pixels are divided first, because dividing the filters packs pixels twice.
     let wanted = (2 * cpu.threads()).div_ceil(images * groups.len());
     let tiles_at_once = (PACKED / (depth * nr)).max(4).min(tiles.div_ceil(wanted));
     let parts = wanted.div_ceil(tiles.div_ceil(tiles_at_once));
@@ -265,7 +265,7 @@ fn product(
     });
 }
 
-/// Packs pixels as [`Multiply`] wants them.
+/// Packs pixels into panels (im2col).
 struct Pack<'a> {
     window: &'a Window,
     taps: &'a [usize],
@@ -299,7 +299,7 @@ impl Loop for Pack<'_> {
 }
 
 impl Pack<'_> {
-    /// With pixels that come `RUN` at a time from one place. Beyond the last pixel it is packed again.
+    /// With `RUN` contiguous pixels at a time; the last pixel is repeated.
     #[inline(always)]
     fn pack<const NR: usize, const RUN: usize>(self) {
         let last = self.window.pixels() - RUN;
@@ -319,7 +319,7 @@ impl Pack<'_> {
     }
 }
 
-/// One filter for each plane, `filters / channels` for each channel.
+/// Depthwise convolution, `filters / channels` filters for each channel.
 fn depthwise(
     cpu: &Cpu,
     window: &Window,

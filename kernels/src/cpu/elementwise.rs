@@ -1,5 +1,4 @@
-//! Functions of each element and of pairs of elements, and normalisations, which are functions of
-//! each element once their statistics are known.
+//! Functions of each element and of pairs of elements in f32, and normalisations.
 
 use super::isa::Loop;
 use super::{Cpu, f32s};
@@ -62,8 +61,7 @@ impl<F: Fn(f32, f32) -> f32> Loop for Pairs<'_, F> {
     }
 }
 
-/// What the reference computes; those that are more than one or two f32 operations, by its formula
-/// in f64.
+/// One or two f32 operations where these suffice, else the formula of the reference in f64.
 pub(super) fn unary(cpu: &Cpu, unary: Unary, x: &Tensor) -> Vec<f32> {
     match unary {
         Unary::Relu => map(cpu, x, |x| if x < 0.0 { 0.0 } else { x }),
@@ -122,8 +120,7 @@ pub(super) fn prelu(cpu: &Cpu, inputs: &[&Tensor], shape: &[usize]) -> Vec<f32> 
     )
 }
 
-/// The last dimensions are walked through in one go: those along which each side either has every
-/// element, or the same one.
+/// The innermost dimensions are one loop: those along which each side has either every element or the same one.
 fn pairs(
     cpu: &Cpu,
     inputs: &[&Tensor],
@@ -175,7 +172,7 @@ fn pairs(
     y
 }
 
-/// By given statistics: x, scale, bias, mean, variance.
+/// Operands: x, scale, bias, mean, variance.
 pub(super) fn batch_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Vec<f32> {
     let [scale, bias, mean, variance] = [1, 2, 3, 4].map(|operand| f32s(inputs[operand]));
     planes(cpu, inputs[0], |c, x, out| {
@@ -187,7 +184,7 @@ pub(super) fn batch_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Vec<f32
     })
 }
 
-/// By those of each plane: x, scale, bias.
+/// By the statistics of each plane. Operands: x, scale, bias.
 pub(super) fn instance_norm(cpu: &Cpu, epsilon: f32, inputs: &[&Tensor]) -> Vec<f32> {
     let (scale, bias) = (f32s(inputs[1]), f32s(inputs[2]));
     planes(cpu, inputs[0], |c, x, out| {

@@ -1,20 +1,18 @@
-//! The product of matrices that convolutions and linear layers are made of: `[O, K]` weights with
-//! `[K, P]` of an image.
+//! The f32 GEMM of convolutions and linear layers: weights `[O, K]` times pixels `[K, P]`.
 //!
-//! Both sides are packed side by side, [`MR`] rows of the weights and `NR` columns of the image,
-//! and multiplied a tile at a time with its sums in registers. [`DEPTH`] of K are one chain of sums,
-//! the chains are added: a number is the same however the work is cut among threads.
+//! Both sides are packed, [`MR`] rows of weights and panels of `NR` columns, and multiplied a micro-tile at a
+//! time. A sum is made in chains of [`KC`] products that are then added, so results do not depend on the threads;
+//! the error is at most (KC + ⌈K / KC⌉ + 1) · 2⁻²⁴ · Σ|aᵢ·bᵢ|.
 
 use super::isa::{Loop, multiply_add};
 
-/// Rows of a tile: with two registers of columns 12 sums, of 16 registers that AVX2 has.
+/// Rows of a micro-tile: with two registers of columns 12 sums, of 16 registers that AVX2 has.
 pub(super) const MR: usize = 6;
 
-/// Of K that a tile sums up before the next tile's turn: a packed panel of the image is then 16 or
-/// 32 KB, in the first-level cache while it meets every row.
-const DEPTH: usize = 256;
+/// Block of K: a packed panel is then 16 or 32 KB, and stays in the first-level cache while it meets every row.
+const KC: usize = 256;
 
-/// Weights `[O, K]`, packed: for each [`MR`] rows the first number of each, then the second...
+/// Weights `[O, K]`, packed: for each [`MR`] rows the first element of each, then the second...
 /// Missing rows of the last block are zeros.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
@@ -23,7 +21,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Packs `count` rows of `depth` numbers; number `k` of row `row` is `at(row, k)`.
+    /// Packs `count` rows of `depth` elements; element `k` of row `row` is `at(row, k)`.
     pub(super) fn pack(count: usize, depth: usize, at: impl Fn(usize, usize) -> f32) -> Self {
         let mut packed = vec![0.0; count.next_multiple_of(MR) * depth];
         for (block, packed) in packed.chunks_exact_mut(MR * depth.max(1)).enumerate() {
@@ -54,11 +52,11 @@ pub(super) struct Multiply<'a, 'b> {
     pub(super) blocks: &'a [f32],
     /// K, at least 1.
     pub(super) depth: usize,
-    /// `[tile][K][NR]`: the columns; what lies beyond the last is multiplied and forgotten.
+    /// `[panel][K][NR]`: the columns; results beyond the last are dropped.
     pub(super) panels: &'a [f32],
-    /// Added to each row, or nothing.
+    /// Added to each row.
     pub(super) bias: Option<&'a [f32]>,
-    /// The columns of each row, as many in all.
+    /// The columns of each row, all of one length.
     pub(super) out: &'a mut [&'b mut [f32]],
 }
 
@@ -68,8 +66,8 @@ impl Loop for Multiply<'_, '_> {
     #[inline(always)]
     fn run<const FMA: bool, const NR: usize>(self) {
         let depth = self.depth;
-        for start in (0..depth).step_by(DEPTH) {
-            let end = depth.min(start + DEPTH);
+        for start in (0..depth).step_by(KC) {
+            let end = depth.min(start + KC);
             for (tile, panel) in self.panels.chunks_exact(depth * NR).enumerate() {
                 let (panel, _) = panel[start * NR..end * NR].as_chunks::<NR>();
                 let blocks = self.blocks.chunks_exact(depth * MR);
@@ -106,9 +104,9 @@ fn store<const NR: usize>(out: &mut [f32], sums: &[f32; NR], with: impl Fn(f32, 
     }
 }
 
-/// The tile. Measured as a loop of its own on a Zen 4 core: 57 GMAC/s with AVX2, 55 with AVX-512, 17
-/// with SSE2, of 57 that its multipliers can do. Six rows are no accident: the compiler keeps the
-/// sums in registers for 6 x 16 and 6 x 32, and in memory, at 1 GMAC/s, for 8 x 32.
+/// The micro-tile. Measured alone on a Zen 4 core: 57 GMAC/s with AVX2 (the peak), 55 with AVX-512, 17
+/// with SSE2. The compiler keeps the sums in registers for 6 x 16 and 6 x 32, and in memory, at
+/// 1 GMAC/s, for 8 x 32.
 #[inline(always)]
 fn products<const FMA: bool, const NR: usize>(
     rows: &[[f32; MR]],

@@ -1,10 +1,10 @@
-//! Instruction sets. Every loop in here is written once, in plain Rust, and compiled for several of
-//! them; which one runs is found out when the program does.
+//! Instruction sets. Every loop is written once, in plain Rust, and compiled for several of them; the best
+//! one is chosen at run time.
 
-/// What the compiler may use for a loop.
+/// An instruction set that loops are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Isa {
-    /// What every processor of the target has.
+    /// The baseline of the target.
     Plain,
     /// AVX2 and FMA: x86-64 since 2015.
     #[cfg(target_arch = "x86_64")]
@@ -17,10 +17,10 @@ pub(super) enum Isa {
     Vnni,
 }
 
-/// A loop and what it reads and writes. `run` must be `#[inline(always)]`, and what it calls too:
-/// else they are compiled for [`Isa::Plain`].
+/// A loop with its operands. `run` and all that it calls must be `#[inline(always)]`: else they are compiled
+/// for [`Isa::Plain`].
 pub(super) trait Loop {
-    /// What is known when it has run.
+    /// Its result.
     type Out;
 
     /// Runs it. `FMA`: whether `a * b + c` is one instruction. `NR`: f32 in two vector
@@ -45,7 +45,7 @@ impl Isa {
         Self::all().last().unwrap_or(Self::Plain)
     }
 
-    /// All that this processor has, from plain to best.
+    /// Those of this processor, from plain to best.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|isa| isa.is_here())
     }
@@ -69,7 +69,7 @@ impl Isa {
         }
     }
 
-    /// What it is called in reports.
+    /// Name for reports.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -97,7 +97,7 @@ impl Isa {
     pub(super) fn run<L: Loop>(self, work: L) -> L::Out {
         match self {
             Self::Plain => plain(work),
-            // SAFETY: an `Isa` comes from `Isa::all` only, which has asked the processor.
+            // SAFETY: an `Isa` comes from `Isa::all` only, which detects the features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2(work) },
             // SAFETY: as above.
@@ -110,7 +110,7 @@ impl Isa {
     }
 }
 
-/// NEON has 32 registers of four f32, of which a tile then fills 24.
+/// NEON has 32 registers of four f32, of which a micro-tile then fills 24.
 const PLAIN_NR: usize = 16;
 
 /// Whether [`Isa::Plain`] multiplies and adds in one instruction.

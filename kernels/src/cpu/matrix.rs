@@ -1,11 +1,11 @@
-//! Products of matrices: linear layers.
+//! Linear layers in f32.
 
 use super::gemm::{Multiply, Rows};
 use super::{Cpu, TILE, f32s};
 use network::graph::Gemm;
 use network::tensor::Tensor;
 
-/// The right side of a product as [`Multiply`] wants it: `[tile][K][NR]`.
+/// The right side of a product, packed for [`Multiply`]: `[panel][K][NR]`.
 #[derive(Debug, Clone)]
 pub(super) struct Panels {
     packed: Vec<f32>,
@@ -14,7 +14,7 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// Packs `depth` rows of `columns` numbers; number `column` of row `k` is `at(k, column)`.
+    /// Packs `depth` rows of `columns` elements; element `column` of row `k` is `at(k, column)`.
     fn pack(cpu: &Cpu, [depth, columns]: [usize; 2], at: impl Fn(usize, usize) -> f32) -> Self {
         let nr = cpu.isa.nr();
         let mut packed = vec![0.0; columns.next_multiple_of(nr) * depth];

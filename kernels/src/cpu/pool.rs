@@ -1,8 +1,7 @@
-//! Threads that wait for work. One call hands them a list of pieces, and returns when all are done.
+//! A thread pool. One call distributes a list of items, and returns when all are done.
 //!
-//! Starting a thread costs more than a small layer, so these stay alive between calls: they look for
-//! the next call for a moment, then sleep. Which thread takes a piece is left to chance; a piece says
-//! itself what it reads and writes, so results do not depend on it.
+//! Starting a thread costs more than a small layer, so threads live between calls: they spin for the next
+//! call for a moment, then sleep. Threads take items in any order; results do not depend on it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// What a thread does in one call; its argument is the number of the thread.
+/// The work of one call; its argument is the number of the thread.
 type Job<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// How often a thread looks for what it waits for before it sleeps: some 20 us, the pause between two
-/// layers of a small network. Waking a sleeping thread costs 50.
-const LOOKS: u32 = 1000;
+/// Iterations of spinning before a thread sleeps: some 20 us, the pause between two layers of a small
+/// network. Waking a sleeping thread costs 50 us.
+const SPINS: u32 = 1000;
 
 /// The calling thread and others.
 #[derive(Debug)]
@@ -115,7 +114,7 @@ impl Pool {
             state.round
         };
         let ours = catch_unwind(AssertUnwindSafe(|| job(0)));
-        look(|| self.shared.ended.load(Ordering::Acquire) == round);
+        spin(|| self.shared.ended.load(Ordering::Acquire) == round);
         let theirs = {
             let mut state = lock(&self.shared.state);
             while state.busy > 0 {
@@ -139,18 +138,18 @@ impl Drop for Pool {
             self.shared.begin.notify_all();
         }
         for thread in self.others.drain(..) {
-            // `serve` catches what a job throws.
+            // `serve` catches panics of jobs.
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    /// The life of a thread other than the calling one.
+    /// The loop of a thread other than the calling one.
     fn serve(&self, number: usize) {
         let mut seen = 0;
         loop {
-            look(|| self.round.load(Ordering::Acquire) != seen);
+            spin(|| self.round.load(Ordering::Acquire) != seen);
             let mut state = lock(&self.state);
             while state.round == seen && !state.quit {
                 state = wait(&self.begin, state);
@@ -175,9 +174,9 @@ impl Shared {
     }
 }
 
-/// Waits for a moment until `done`.
-fn look(done: impl Fn() -> bool) {
-    for _ in 0..LOOKS {
+/// Spins for a moment until `done`.
+fn spin(done: impl Fn() -> bool) {
+    for _ in 0..SPINS {
         if done() {
             return;
         }
@@ -185,7 +184,7 @@ fn look(done: impl Fn() -> bool) {
     }
 }
 
-/// A poisoned lock is one whose holder panicked, and panics are passed on in other ways here.
+/// Ignores poisoning: panics are passed on in other ways here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

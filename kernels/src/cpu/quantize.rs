@@ -1,5 +1,4 @@
-//! Between f32 and small integers: the f32 operations of the reference, one for one, so that results
-//! are equal.
+//! Conversion between f32 and small integers by the f32 operations of the reference, so that results are equal.
 
 use super::isa::Loop;
 use super::{Cpu, f32s};
@@ -8,7 +7,7 @@ use network::tensor::{Data, Tensor};
 /// Elements that one thread takes at once where all have the same scale.
 const PIECE: usize = 1 << 14;
 
-/// Scale and zero point of pieces of a tensor, piece by piece and again from the first.
+/// Scales and zero points of consecutive pieces of a tensor, repeated from the first.
 struct Parameters<'a> {
     scales: &'a [f32],
     zero_points: Vec<i32>,

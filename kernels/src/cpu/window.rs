@@ -1,11 +1,11 @@
-//! Pooling over windows.
+//! Pooling in f32.
 
 use super::{Cpu, f32s};
 use network::graph::Pool;
 use network::reference::Windows;
 use network::tensor::Tensor;
 
-/// Beyond this width of a window the reference is as good: it looks at pixels only, not at padding.
+/// Wider windows are left to the reference, which is as fast: it visits pixels alone, not padding.
 const WIDEST: usize = 64;
 
 /// The largest pixel of each window; a NaN goes through, as in the reference.
@@ -21,7 +21,7 @@ pub(super) fn max(cpu: &Cpu, pool: &Pool, x: &Tensor, shape: &[usize]) -> Option
     over_windows(cpu, pool, x, shape, start, add, |largest, _, _| largest)
 }
 
-/// The mean of each window: the numbers of the reference, in its order.
+/// The mean of each window, summed in the order of the reference.
 pub(super) fn average(
     cpu: &Cpu,
     pool: &Pool,

@@ -1,21 +1,8 @@
-//! Constant affine steps (`BatchNorm`, `Mul`, `Add`, `Sub`, `Div` by constants) moved into the
-//! layers beside them, and a leading normalisation moved out of the network altogether.
+//! Folding of constant affine steps (`BatchNorm`, `Mul`, `Add`, `Sub`, `Div` by constants) into the layers
+//! beside them, and extraction of a leading normalisation.
 //!
-//! Every such step is `y = scale * x + shift` for each channel. It goes, in this order of
-//! preference,
-//!
-//! 1. into the `Conv` or `Gemm` that computes x, if nothing else reads x: the rows of the weight
-//!    are multiplied by the scale, the bias becomes `scale * bias + shift`. Pooling means and
-//!    flattening `[N, C, 1, 1]` stand not in the way: they commute with the step;
-//! 2. into the `Conv` or `Gemm` that reads y, if nothing else does: the columns of the weight are
-//!    multiplied, the bias grows by `weight * shift`. A convolution with padding cannot take a
-//!    shift, because its padding means zero *after* the step;
-//! 3. for a `BatchNorm` that is left, into a depthwise 1 x 1 convolution: what every reader of the
-//!    file runs. The plain `BNNeck` of Luo et al. 2019 ends here, beside the pooling: it comes
-//!    after a ReLU, which a shift cannot pass. Other steps that are left stay what they were.
-//!
-//! The new weights are computed in f64 and rounded once. Folding twice is folding once, up to the
-//! order of nodes that do not read each other.
+//! Every such step is `y = scale * x + shift` for each channel. New weights are computed in f64 and rounded once.
+//! Folding a folded graph changes nothing but the order of independent nodes.
 
 mod affine;
 mod branches;
@@ -33,13 +20,22 @@ pub use self::branches::merge_branches;
 use crate::Result;
 use crate::tensor::Tensor;
 
-/// Folds every constant affine step; see the [module](self) for where each goes.
+/// Folds every constant affine step `y = scale * x + shift` into the first possible of
+///
+/// 1. the `Conv` or `Gemm` that computes x, if nothing else reads x: the rows of the weight are multiplied by
+///    the scale, the bias becomes `scale * bias + shift`. Pooling means and flattening `[N, C, 1, 1]` may
+///    be in between: they commute with the step;
+/// 2. the `Conv` or `Gemm` that reads y, if nothing else does: the columns of the weight are multiplied, the
+///    bias grows by `weight * shift`. A convolution with padding cannot take a shift, because its padding
+///    is zero *after* the step;
+/// 3. for a `BatchNorm`, a depthwise 1 x 1 convolution. The plain `BNNeck` of Luo et al. 2019 ends here: it
+///    follows a ReLU, which a shift cannot pass. Other steps stay as they are.
 ///
 /// # Errors
 /// [`crate::Error::Unsupported`] with the node's name for a `BatchNorm` whose variance is negative or
 /// whose parameters are not finite or not constant.
 pub fn fold(graph: &Graph) -> Result<Graph> {
-    // What a node reads that no output needs would count as read, and keep a step from folding.
+    // A reader that no output needs would prevent folding.
     let graph = &graph.pruned()?;
     let mut fold = Fold {
         uses: graph.uses(),
@@ -55,10 +51,10 @@ pub fn fold(graph: &Graph) -> Result<Graph> {
     fold.rewrite.finish().pruned()
 }
 
-/// Takes sums and products with constants directly behind the input out of the network. What comes
-/// back is the shorter network and what its input must now have gone through, if there was any.
+/// Removes sums and products with constants directly after the input. Returns the shorter network and the
+/// normalisation that its input now needs, if there was any.
 ///
-/// A `BatchNorm` there stays: it has been learnt on images that were normalised before.
+/// A `BatchNorm` there is kept: it was trained on images that were normalised before.
 ///
 /// # Errors
 /// As [`fold`].
@@ -83,18 +79,17 @@ pub fn take_normalisation(graph: &Graph) -> Result<(Graph, Option<Affine>)> {
     Ok((rewrite.finish(), normalisation))
 }
 
-/// A graph while its affine steps look for a place.
+/// A graph while its affine steps are folded.
 struct Fold<'a> {
     rewrite: Rewrite<'a>,
     /// How often each old value is read.
     uses: Vec<usize>,
-    /// For each old value: the step that still has to be applied to what it is mapped to.
+    /// For each old value the step that still has to be applied to the new value.
     pending: Vec<Option<Pending>>,
-    /// For each old value that the loop has passed: the value behind which only affine steps and
-    /// nodes that keep channels have led to it, none of them read by others. None if others read it,
-    /// and for the input.
+    /// For each old value that the loop has passed: the value from which only affine steps and nodes that
+    /// keep channels lead to it, none of them read by others. None if others read it, and for the input.
     layers: Vec<Option<ValueId>>,
-    /// Names of parameters that several operands are.
+    /// Names of parameters that several operands share.
     shared: HashSet<String>,
     /// Parameters of the new graph that hold folded weights of one node.
     own: HashSet<ParamId>,
@@ -106,7 +101,7 @@ struct Pending {
     affine: Affine,
     /// The old nodes that it is made of.
     nodes: Vec<usize>,
-    /// Whether it has passed a node since, so that the shapes of its old constants fit no more.
+    /// Whether it has passed a node, so that the shapes of its old constants no longer fit.
     moved: bool,
 }
 
@@ -170,7 +165,7 @@ impl Fold<'_> {
             nodes: vec![index],
             moved: false,
         };
-        // What is still pending for x has no other reader, else it would have been settled.
+        // A step still pending for x has no other reader, else it would have been settled.
         if let Some(mut before) = self.pending[x.index()].take() {
             before.nodes.push(index);
             pending = Pending {
@@ -182,8 +177,8 @@ impl Fold<'_> {
         self.leave(y, pending)
     }
 
-    /// Leaves `pending` to the node that reads `y`, or settles it if there are several, or none
-    /// because `y` leaves the network.
+    /// Leaves `pending` to the node that reads `y`, or settles it if there are several, or if `y` is an
+    /// output.
     fn leave(&mut self, y: ValueId, pending: Pending) -> Result<()> {
         self.pending[y.index()] = Some(pending);
         let leaves = self.rewrite.old.outputs.iter().any(|o| o.value == y);
@@ -244,7 +239,7 @@ impl Fold<'_> {
         let [weight, bias] =
             [(1, "weight", weight), (2, "bias", bias)].map(|(operand, suffix, tensor)| {
                 match new.nodes[at].inputs.get(operand) {
-                    // Folded before: nothing else reads what was made for this node.
+                    // Folded before: nothing else reads the parameters of this node.
                     Some(&Operand::Param(id)) if self.own.contains(&id) => {
                         new.params[id.index()].tensor = tensor;
                         id
@@ -264,7 +259,7 @@ impl Fold<'_> {
         node.inputs
             .extend([Operand::Param(weight), Operand::Param(bias)]);
         if let Matrix::Gemm { trans_b, .. } = layer.matrix {
-            // The factors are in the weights now, and a product has become a layer with a bias.
+            // The factors are in the weights now, and a product is a layer with a bias.
             node.op = Op::Gemm(Gemm {
                 alpha: 1.0,
                 beta: 1.0,
@@ -275,7 +270,7 @@ impl Fold<'_> {
         Ok(())
     }
 
-    /// Computes the pending step of an old value, if there is one, where the value stands.
+    /// Adds the pending step of an old value, if there is one, after the value.
     fn settle(&mut self, y: ValueId) -> Result<()> {
         let Some(pending) = self.pending[y.index()].take() else {
             return Ok(());
@@ -320,7 +315,7 @@ impl Fold<'_> {
         self.rewrite.new.value(x).fact.shape.len() == 4
     }
 
-    /// The image behind a value that is nothing but its channels, and the node between them.
+    /// The image before a value that holds just its channels, and the node between them.
     fn flattened_image(&self, x: ValueId) -> Option<(ValueId, Op)> {
         let new = &self.rewrite.new;
         let node = &new.nodes[new.producer(x)?];
@@ -350,8 +345,7 @@ impl Fold<'_> {
         new.push1(name, Op::Conv(conv), [x.into(), weight.into(), bias.into()])
     }
 
-    /// The step as a product and a sum with constants, either of them only if it does something:
-    /// `x` itself comes back from a step that does nothing.
+    /// The step as a product and a sum with constants, without those that change nothing.
     fn multiply_add(&mut self, names: [String; 2], x: ValueId, step: &Affine) -> Result<ValueId> {
         let rank = self.rewrite.new.value(x).fact.shape.len();
         let halves = [
@@ -376,7 +370,7 @@ impl Fold<'_> {
     }
 }
 
-/// Names of parameters that several operands are.
+/// Names of parameters that several operands share.
 fn shared(graph: &Graph) -> HashSet<String> {
     let mut seen = HashSet::new();
     let operands = graph.nodes.iter().flat_map(|node| &node.inputs);

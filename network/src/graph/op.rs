@@ -1,11 +1,11 @@
-//! The operators: what each reads, in which order, and what its attributes mean.
+//! The operators with their operands and attributes.
 //!
-//! Names and meanings are those of ONNX; `x` is the value computed so far, `?` marks an operand
-//! that may be missing. Images are NCHW.
+//! Names and definitions are those of ONNX; `x` is the main operand, `?` marks an operand that may be missing.
+//! Images are NCHW.
 
 use super::Dim;
 
-/// What a node computes.
+/// An operator.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Op {

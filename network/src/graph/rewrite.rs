@@ -1,10 +1,10 @@
-//! Rebuilding a graph node by node: what every pass that changes one is made of.
+//! Copies a graph node by node: the base of every pass that changes one.
 
 use super::{Graph, Node, Operand, Output, ParamId, ValueId};
 use crate::{Error, Result};
 
-/// An old graph on its way into a new one. Parameters travel when the first node asks for them, so
-/// that nothing unused arrives.
+/// A graph that is copied into a new one. Parameters are copied with the first node that reads them, so
+/// unused ones are dropped.
 pub(super) struct Rewrite<'a> {
     pub(super) old: &'a Graph,
     pub(super) new: Graph,
@@ -79,7 +79,7 @@ impl Graph {
     /// The graph without the nodes and parameters that no output needs.
     ///
     /// # Errors
-    /// None of its own; what shape inference says of a node that it has accepted before.
+    /// Those of shape inference, which has accepted every node before.
     pub fn pruned(&self) -> Result<Self> {
         let mut needed = vec![false; self.values.len()];
         for output in &self.outputs {
@@ -103,10 +103,10 @@ impl Graph {
         Ok(rewrite.finish())
     }
 
-    /// The graph with `name` as its only output, pruned. This is how a classifier is dropped.
+    /// The graph with `name` as its only output, pruned, for example without its classifier.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the names there are if none is `name`.
+    /// [`Error::Argument`] with the names of all outputs if none is `name`.
     pub fn with_output(&self, name: &str) -> Result<Self> {
         let mut graph = self.clone();
         graph.outputs.retain(|output| output.name == name);

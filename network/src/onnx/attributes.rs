@@ -1,5 +1,4 @@
-//! The attributes of one node, each taken once: what is left over when an operator has taken all it
-//! knows is refused by name.
+//! The attributes of one node. An operator takes those that it supports; any other is refused by name.
 
 use super::proto::{AttributeProto, NodeProto, TensorProto, attribute_type};
 use crate::{Error, Result};
@@ -12,7 +11,7 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// The attributes of `proto`, which messages call `node`.
+    /// The attributes of `proto`; `node` is its name in messages.
     pub(super) fn of(node: &'a str, proto: &'a NodeProto) -> Self {
         Self {
             node,
@@ -41,7 +40,7 @@ impl<'a> Attributes<'a> {
             return Ok(None);
         };
         let attribute = self.left.remove(position);
-        // Files older than version 2 of the format do not say the type.
+        // Files older than version 2 of the format do not state the type.
         let typed = matches!(attribute.r#type, None | Some(0)) || attribute.r#type == Some(kind);
         match get(attribute).filter(|_| typed && attribute.ref_attr_name.is_none()) {
             Some(value) => Ok(Some(value)),
@@ -107,7 +106,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// An integer of which only `supported` is, which is also its default.
+    /// Refuses any integer but `supported`, which is also the default.
     pub(super) fn only(&mut self, name: &str, supported: i64) -> Result<()> {
         match self.int(name)? {
             Some(found) if found != supported => Err(self.unsupported(format!(
@@ -123,7 +122,7 @@ impl<'a> Attributes<'a> {
             .retain(|attribute| attribute.name.as_deref() != Some(name));
     }
 
-    /// Refuses what nobody has taken.
+    /// Refuses attributes that were not taken.
     ///
     /// # Errors
     /// [`Error::Unsupported`] with the attribute's name and value.

@@ -1,11 +1,8 @@
-//! A file that knows its own SHA-256.
+//! The SHA-256 of a file, stored in the file.
 //!
-//! A digest cannot be part of what it is taken of. So it is taken with 64 zeros in its place: of the
-//! value of the last entry [`DIGEST_KEY`] among the file's `metadata_props`. Everything else counts,
-//! every byte of it: names, weights, contract. A sealed file has no elements in other files.
-//!
-//! This finds damage and careless edits, and gives the file a name that a cache can rely on. It is no
-//! signature: who edits a file on purpose can seal it again.
+//! It is computed over all bytes with 64 zeros in its own place: the value of the last entry [`DIGEST_KEY`] of
+//! `metadata_props`. A file with a digest has no elements in other files. The digest detects damage and
+//! careless edits, and identifies the file in caches. It is no signature: an edited file can get a new one.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +16,7 @@ use crate::{Error, Result};
 /// Key of the digest in the file's `metadata_props`.
 pub const DIGEST_KEY: &str = "reid.sha256";
 
-/// What stands in the place of the digest while it is taken.
+/// The bytes in the place of the digest while it is computed.
 const BLANK: [u8; 64] = [b'0'; 64];
 
 /// `metadata` with a place for the digest.
@@ -30,20 +27,20 @@ pub(super) fn with_place(metadata: &BTreeMap<String, String>) -> BTreeMap<String
     metadata
 }
 
-/// Puts the digest into its place.
+/// Writes the digest into its place.
 ///
 /// # Panics
-/// If there is none: the bytes are not of [`with_place`].
+/// If the metadata are not from [`with_place`].
 pub(super) fn write(bytes: &mut [u8]) {
     let at = place(bytes).expect("a place was made for it");
-    let digest = taken(bytes, at);
+    let digest = compute(bytes, at);
     bytes[at..][..BLANK.len()].copy_from_slice(digest.as_bytes());
 }
 
-/// The digest that the file `bytes`, decoded as `proto`, states of itself, if it states one.
+/// The digest stored in the file `bytes`, decoded as `proto`, if there is one.
 ///
 /// # Errors
-/// [`Error::Malformed`] with both if it has another one.
+/// [`Error::Malformed`] with both digests if it does not match the content.
 pub(super) fn check(bytes: &[u8], proto: &ModelProto) -> Result<Option<String>> {
     let mut entries = proto.metadata_props.iter().rev();
     let Some(entry) = entries.find(|entry| entry.key.as_deref() == Some(DIGEST_KEY)) else {
@@ -51,7 +48,7 @@ pub(super) fn check(bytes: &[u8], proto: &ModelProto) -> Result<Option<String>> 
     };
     let stated = entry.value.as_deref().unwrap_or_default();
     let found = match place(bytes) {
-        Some(at) => taken(bytes, at),
+        Some(at) => compute(bytes, at),
         None => "none, as the entry is written in another form".to_owned(),
     };
     if found == stated {
@@ -67,8 +64,7 @@ pub(super) fn check(bytes: &[u8], proto: &ModelProto) -> Result<Option<String>> 
     ))
 }
 
-/// Where the 64 digits of the last entry begin. The entry is in the form that every protobuf writer
-/// gives it: key, then value.
+/// Index of the 64 digits of the last entry, in the usual protobuf form: key, then value.
 fn place(bytes: &[u8]) -> Option<usize> {
     let entry = StringStringEntryProto {
         key: Some(DIGEST_KEY.to_owned()),
@@ -84,8 +80,8 @@ fn place(bytes: &[u8]) -> Option<usize> {
     Some(begin + head.len())
 }
 
-/// SHA-256 with the 64 bytes `at` taken for zeros, as 64 hexadecimal digits.
-fn taken(bytes: &[u8], at: usize) -> String {
+/// SHA-256 with zeros in place of the 64 bytes from `at` on, as 64 hexadecimal digits.
+fn compute(bytes: &[u8], at: usize) -> String {
     let mut hash = Sha256::new();
     hash.update(&bytes[..at]);
     hash.update(BLANK);

@@ -1,10 +1,8 @@
-//! Arithmetic on shapes, done while reading: what `Shape` and the nodes behind it compute, with the
-//! batch kept symbolic.
+//! Arithmetic on shapes while reading: what `Shape` and the nodes after it compute, with a symbolic batch.
 //!
-//! Exporters spell `x.flatten(1)` as Shape, Gather, Unsqueeze, Concat, Reshape. The numbers on the
-//! way are an [`Extent`] each: an exact fraction times a power of the batch, which is enough for
-//! them to be taken apart and put together again (`N * 512 / 512` is `N`). Small integer constants
-//! take part as well.
+//! Exporters write `x.flatten(1)` as Shape, Gather, Unsqueeze, Concat, Reshape. Each number on the way is an
+//! [`Extent`]: an exact fraction times a power of the batch, so that `N * 512 / 512` is `N`. Small integer
+//! constants take part as well.
 
 use crate::graph::Dim;
 use crate::tensor::{Data, Tensor};

@@ -1,8 +1,6 @@
-//! Tensors whose elements lie in files beside the model, as models above 2 GiB and some exporters
-//! have them.
+//! Tensors whose elements are in files beside the model, as in models above 2 GiB.
 //!
-//! The names of these files come from the model: they may only lead to regular files in the folder
-//! of the model or below it.
+//! The names of these files come from the model: only regular files in its folder or below are read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,11 +9,11 @@ use std::path::{Component, Path, PathBuf};
 use super::proto::StringStringEntryProto;
 use crate::{Error, Result};
 
-/// Where the files beside a model are looked up.
+/// The folder with the files beside a model.
 pub(super) struct Folder(Option<PathBuf>);
 
 impl Folder {
-    /// A model without files beside it: it came as bytes.
+    /// For a model that was given as bytes: no folder.
     pub(super) fn none() -> Self {
         Self(None)
     }
@@ -28,8 +26,7 @@ impl Folder {
         Self(Some(folder.unwrap_or(Path::new(".")).to_owned()))
     }
 
-    /// The `wanted` bytes of the tensor `name`, of which `entries` say in which file they are and
-    /// from where on.
+    /// The `wanted` bytes of the tensor `name`; `entries` state the file and the offset.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the tensor's name if the file is outside of the folder, or too
@@ -86,8 +83,8 @@ impl Folder {
     }
 }
 
-/// The regular file `location` in `folder`, links followed; none if it is no plain relative path,
-/// or leads elsewhere.
+/// The regular file `location` in `folder`, links followed; none unless it is a relative path that stays in
+/// the folder.
 fn inside(folder: &Path, location: &str) -> std::io::Result<Option<PathBuf>> {
     let plain = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
     if location.is_empty() || !Path::new(location).components().all(plain) {

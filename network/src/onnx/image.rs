@@ -1,4 +1,4 @@
-//! The one input of a file: an image, with what the file leaves open filled in.
+//! The input of a file: one image. Extents that the file leaves open are filled in.
 
 use super::limits::MAX_EXTENT;
 use super::limits::limit;

@@ -1,8 +1,7 @@
-//! How much memory a file will ask for, found out before any of it is allocated.
+//! Limits on the memory that a file may need, checked before any of it is allocated.
 //!
-//! Two bytes of a protobuf file can say "another node" and cost hundreds of bytes once decoded, one
-//! byte of a packed list costs eight. So the bytes are walked once to count what decoding would
-//! create; a file that asks for more than a network can need is refused.
+//! Two bytes of a protobuf file can stand for a node that takes hundreds of bytes once decoded. So the bytes are
+//! walked once to count what decoding would create, and a file above the limits is refused.
 
 use super::WHAT;
 use super::proto::{AttributeProto, TensorProto};
@@ -43,7 +42,7 @@ enum Kind {
     Leaf,
 }
 
-/// What a field holds, as far as memory is concerned.
+/// Content of a field, as far as memory is concerned.
 enum Field {
     Message(Kind),
     /// A list of numbers of at least so many bytes each, and of up to eight once decoded.
@@ -75,7 +74,7 @@ fn field(kind: Kind, tag: u64) -> Field {
     }
 }
 
-/// Refuses `bytes` of a model if decoding them would allocate far more than they are worth.
+/// Refuses `bytes` of a model if decoding them would allocate more than the limits.
 ///
 /// # Errors
 /// [`Error::Limit`] with the quantity, [`Error::Malformed`] if the bytes are no protobuf.
@@ -142,7 +141,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// `found`, which may be at most `most`.
+/// Refuses a `found` above `most`.
 pub(super) fn limit(what: &str, found: u64, most: u64) -> Result<()> {
     if found <= most {
         return Ok(());

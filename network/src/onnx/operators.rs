@@ -1,28 +1,28 @@
-//! What a node of a file means: its operator, version and attributes become [`Op`]s.
+//! Nodes of a file as [`Op`]s.
 //!
-//! One function for each form that ONNX gives an operator; defaults and changes of form are those
-//! of <https://github.com/onnx/onnx/blob/main/docs/Changelog.md>. A function takes the attributes
-//! it knows; [`Attributes::finish`](super::attributes::Attributes) refuses the rest.
+//! One function for each form that ONNX gives an operator, with the defaults and changes of
+//! <https://github.com/onnx/onnx/blob/main/docs/Changelog.md>. A function takes the attributes that it
+//! supports; [`Attributes::finish`](super::attributes::Attributes) refuses the rest.
 
 mod image;
 mod layout;
 mod shapes;
 
 use super::proto::data_type;
-use super::scope::{Binding, Meaning};
+use super::scope::{Binding, Conversion};
 use super::site::Site;
 use crate::Result;
 use crate::graph::{Binary, Dim, Gemm, Op, Operand, Reduce, Unary};
 use crate::tensor::{DType, Data, Tensor};
 
-/// What the node at `site` means.
+/// Converts the node at `site`.
 ///
 /// # Errors
 /// [`Error::Unsupported`](crate::Error::Unsupported) with the node, its operator, and the attribute
-/// or input that is in the way.
-pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
-    if let Some(meaning) = shapes::interpret(site)? {
-        return Ok(meaning);
+/// or input that is not supported.
+pub(super) fn convert(site: &mut Site) -> Result<Conversion> {
+    if let Some(conversion) = shapes::interpret(site)? {
+        return Ok(conversion);
     }
     match site.op() {
         "Conv" => image::conv(site),
@@ -87,12 +87,12 @@ pub(super) fn convert(site: &mut Site) -> Result<Meaning> {
     }
 }
 
-fn unary(site: &mut Site, unary: Unary) -> Result<Meaning> {
+fn unary(site: &mut Site, unary: Unary) -> Result<Conversion> {
     site.plain(Op::Unary(unary), 1)
 }
 
 /// Bounds are attributes before version 11, inputs since.
-fn clip(site: &mut Site) -> Result<Meaning> {
+fn clip(site: &mut Site) -> Result<Conversion> {
     let (min, max) = if site.opset() < 11 {
         let min = site.attributes.float("min", f32::MIN)?;
         (min, site.attributes.float("max", f32::MAX)?)
@@ -100,7 +100,7 @@ fn clip(site: &mut Site) -> Result<Meaning> {
         let min = site.number(1)?.unwrap_or(f32::MIN);
         (min, site.number(2)?.unwrap_or(f32::MAX))
     };
-    // The bounds that ONNX stands for "none" with.
+    // ONNX has these bounds for none.
     let min = if min == f32::MIN {
         f32::NEG_INFINITY
     } else {
@@ -109,11 +109,11 @@ fn clip(site: &mut Site) -> Result<Meaning> {
     let max = if max == f32::MAX { f32::INFINITY } else { max };
     let x = site.operand(0)?;
     let op = Op::Unary(Unary::Clip { min, max });
-    Ok(Meaning::Operators(vec![op], vec![x]))
+    Ok(Conversion::Operators(vec![op], vec![x]))
 }
 
 /// The one binary operator that may read an integer beside a float.
-fn pow(site: &mut Site) -> Result<Meaning> {
+fn pow(site: &mut Site) -> Result<Conversion> {
     let exponent = site.constant(1).and_then(|tensor| match tensor.data() {
         Data::I64(v) => Some((
             tensor.shape().to_vec(),
@@ -129,15 +129,15 @@ fn pow(site: &mut Site) -> Result<Meaning> {
         return site.plain(Op::Binary(Binary::Pow), 2);
     };
     let x = site.operand(0)?;
-    let exponent = site.made_up("exponent", Tensor::new(shape, Data::F32(values))?)?;
-    Ok(Meaning::Operators(
+    let exponent = site.generated("exponent", Tensor::new(shape, Data::F32(values))?)?;
+    Ok(Conversion::Operators(
         vec![Op::Binary(Binary::Pow)],
         vec![x, exponent],
     ))
 }
 
 /// Axes are an attribute before version 18, an input since.
-fn reduce(site: &mut Site, kind: Reduce) -> Result<Meaning> {
+fn reduce(site: &mut Site, kind: Reduce) -> Result<Conversion> {
     let keep_dims = site.attributes.flag("keepdims", true)?;
     let rank = site.fact(0)?.shape.len();
     let list = if site.opset() < 18 {
@@ -150,7 +150,7 @@ fn reduce(site: &mut Site, kind: Reduce) -> Result<Meaning> {
                 Reduce::Mean => site.same(),
                 // Runtimes do not agree whether it is x or |x|.
                 Reduce::L2 => Err(site.unsupported(
-                    "attribute `noop_with_empty_axes` without axes, which nobody defines for a norm"
+                    "attribute `noop_with_empty_axes` without axes, which is not defined for a norm"
                         .to_owned(),
                 )),
             };
@@ -166,10 +166,10 @@ fn reduce(site: &mut Site, kind: Reduce) -> Result<Meaning> {
         axes,
         keep_dims,
     };
-    Ok(Meaning::Operators(vec![op], vec![site.operand(0)?]))
+    Ok(Conversion::Operators(vec![op], vec![site.operand(0)?]))
 }
 
-fn lp_normalization(site: &mut Site) -> Result<Meaning> {
+fn lp_normalization(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let p = site.attributes.int("p")?.unwrap_or(2);
     let along = site.attributes.int("axis")?.unwrap_or(-1);
@@ -183,7 +183,7 @@ fn lp_normalization(site: &mut Site) -> Result<Meaning> {
 
 /// Before version 13, all dimensions from the axis on were normalised together: that is the same
 /// where all but one have extent 1.
-fn softmax(site: &mut Site) -> Result<Meaning> {
+fn softmax(site: &mut Site) -> Result<Conversion> {
     let shape = site.fact(0)?.shape;
     let joint = site.opset() < 13;
     let default = if joint { 1 } else { -1 };
@@ -201,14 +201,14 @@ fn softmax(site: &mut Site) -> Result<Meaning> {
     site.plain(Op::Softmax { axis }, 1)
 }
 
-fn gemm(site: &mut Site) -> Result<Meaning> {
+fn gemm(site: &mut Site) -> Result<Conversion> {
     let op = Op::Gemm(Gemm {
         alpha: site.attributes.float("alpha", 1.0)?,
         beta: site.attributes.float("beta", 1.0)?,
         trans_a: site.attributes.flag("transA", false)?,
         trans_b: site.attributes.flag("transB", false)?,
     });
-    Ok(Meaning::Operators(vec![op], site.operands(2, 3)?))
+    Ok(Conversion::Operators(vec![op], site.operands(2, 3)?))
 }
 
 /// The axis of a scale of several elements, and the attributes that only other element types and
@@ -231,13 +231,13 @@ fn quantisation(site: &mut Site) -> Result<usize> {
     if scale.len() > 1 {
         site.axis(along, rank)
     } else {
-        // Of no meaning, and the default is beyond the dimensions of a bias.
+        // Unused, and the default is beyond the dimensions of a bias.
         Ok(usize::try_from(along).unwrap_or(0))
     }
 }
 
 /// The operands x, scale and zero point, if there is one. Where scale and zero point are one element
-/// each, ONNX Runtime's quantiser writes one as `[1]` and the other as `[]`: the scale decides.
+/// each, ONNX Runtime's quantiser writes one as `[1]` and the other as `[]`: the shape of the scale is used.
 fn quantisation_operands(site: &mut Site) -> Result<Vec<Operand>> {
     let mut operands = site.operands(2, 3)?;
     if let (Some(scale), Some(zero)) = (site.constant(1), site.constant(2))
@@ -245,12 +245,12 @@ fn quantisation_operands(site: &mut Site) -> Result<Vec<Operand>> {
         && scale.shape() != zero.shape()
     {
         let zero = zero.clone().reshaped(scale.shape())?;
-        operands[2] = site.made_up("zero_point", zero)?;
+        operands[2] = site.generated("zero_point", zero)?;
     }
     Ok(operands)
 }
 
-fn quantize(site: &mut Site) -> Result<Meaning> {
+fn quantize(site: &mut Site) -> Result<Conversion> {
     site.attributes.only("precision", 0)?;
     let axis = quantisation(site)?;
     let dtype = site.attributes.int("output_dtype")?.unwrap_or(0);
@@ -280,15 +280,15 @@ fn quantize(site: &mut Site) -> Result<Meaning> {
             Some(DType::I8) => Data::I8(vec![0; count]),
             _ => Data::U8(vec![0; count]),
         };
-        operands.push(site.made_up("zero_point", Tensor::new(shape, zeros)?)?);
+        operands.push(site.generated("zero_point", Tensor::new(shape, zeros)?)?);
     }
-    Ok(Meaning::Operators(
+    Ok(Conversion::Operators(
         vec![Op::QuantizeLinear { axis }],
         operands,
     ))
 }
 
-fn dequantize(site: &mut Site) -> Result<Meaning> {
+fn dequantize(site: &mut Site) -> Result<Conversion> {
     let axis = quantisation(site)?;
     match site.attributes.int("output_dtype")? {
         None | Some(0 | 1) => {}
@@ -299,15 +299,14 @@ fn dequantize(site: &mut Site) -> Result<Meaning> {
         }
     }
     let operands = quantisation_operands(site)?;
-    Ok(Meaning::Operators(
+    Ok(Conversion::Operators(
         vec![Op::DequantizeLinear { axis }],
         operands,
     ))
 }
 
-/// At inference its first input. Its second output, the mask, has no meaning then and is refused
-/// where it is read.
-fn dropout(site: &mut Site) -> Result<Meaning> {
+/// At inference its first input. Its second output, the mask, is not supported.
+fn dropout(site: &mut Site) -> Result<Conversion> {
     site.attributes.ignore("ratio");
     site.attributes.ignore("seed");
     if let Some(training) = site.array(2)?
@@ -321,8 +320,8 @@ fn dropout(site: &mut Site) -> Result<Meaning> {
     site.same()
 }
 
-/// Of the image and what is computed from it: only from float to float, which changes nothing here.
-fn cast(site: &mut Site) -> Result<Meaning> {
+/// For values computed from the image only from float to float, which changes nothing here.
+fn cast(site: &mut Site) -> Result<Conversion> {
     site.attributes.ignore("saturate");
     site.attributes.ignore("round_mode");
     let to = site.attributes.int("to")?.unwrap_or_default();

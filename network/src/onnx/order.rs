@@ -1,7 +1,7 @@
-//! Which nodes of a file are computed, and in which order.
+//! Execution order of the nodes of a file.
 //!
-//! In: the nodes as they stand in the file, in any order. Out: those that an output needs, each
-//! after all it reads, otherwise in the order of the file.
+//! In: the nodes of the file, in any order. Out: those that an output needs, each after all that it reads,
+//! otherwise in the order of the file.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,7 +10,7 @@ use super::WHAT;
 use super::proto::GraphProto;
 use crate::{Error, Result};
 
-/// Where a name gets its value from.
+/// Where the value of a name comes from.
 #[derive(Clone, Copy, PartialEq)]
 enum Source {
     /// An input or an initialiser.
@@ -19,12 +19,12 @@ enum Source {
     Node(usize),
 }
 
-/// Indices of the nodes that `graph` needs for its outputs, in execution order. `names` are what
-/// messages call the nodes.
+/// Indices of the nodes that `graph` needs for its outputs, in execution order. `names` are
+/// the names of the nodes in messages.
 ///
 /// # Errors
-/// [`Error::Malformed`] if two values have one name, something read is written nowhere, or nodes
-/// read each other in a ring.
+/// [`Error::Malformed`] if two values have one name, a value is read that no node writes, or nodes
+/// form a cycle.
 pub(super) fn execution(graph: &GraphProto, names: &[String]) -> Result<Vec<usize>> {
     let sources = sources(graph, names)?;
     let live = live(graph, names, &sources)?;
@@ -60,8 +60,8 @@ pub(super) fn execution(graph: &GraphProto, names: &[String]) -> Result<Vec<usiz
             }
         }
     }
-    // Every node that still waits reads one that still waits: going backwards from any ends in a
-    // ring.
+    // Every node that still waits reads one that still waits, so going backwards from any of them ends in a
+    // cycle.
     match (0..graph.node.len()).find(|&index| waits_for[index] > 0) {
         None => Ok(order),
         Some(start) => {
@@ -71,24 +71,21 @@ pub(super) fn execution(graph: &GraphProto, names: &[String]) -> Result<Vec<usiz
                     .find(|&writer| waits_for[writer] > 0)
                     .expect("it waits for one")
             };
-            let ring: Vec<&str> = ring(start, before)
+            let cycle: Vec<&str> = cycle(start, before)
                 .iter()
                 .map(|&i| names[i].as_str())
                 .collect();
-            let shown = ring[..ring.len().min(8)].join("` -> `");
-            let more = if ring.len() > 8 { " -> ..." } else { "" };
+            let shown = cycle[..cycle.len().min(8)].join("` -> `");
+            let more = if cycle.len() > 8 { " -> ..." } else { "" };
             Err(Error::malformed(
                 WHAT,
-                format!(
-                    "{} nodes read each other in a ring: `{shown}`{more}",
-                    ring.len()
-                ),
+                format!("{} nodes form a cycle: `{shown}`{more}", cycle.len()),
             ))
         }
     }
 }
 
-/// Where every name of the graph gets its value from.
+/// The source of every name of the graph.
 fn sources<'a>(graph: &'a GraphProto, names: &[String]) -> Result<HashMap<&'a str, Source>> {
     let mut sources = HashMap::new();
     let mut declare = |name: &'a str, source: Source, by: &dyn Fn() -> String| match sources
@@ -117,7 +114,7 @@ fn sources<'a>(graph: &'a GraphProto, names: &[String]) -> Result<HashMap<&'a st
     Ok(sources)
 }
 
-/// Which nodes the outputs need.
+/// The nodes that the outputs need.
 fn live(
     graph: &GraphProto,
     names: &[String],
@@ -159,9 +156,8 @@ fn live(
     Ok(live)
 }
 
-/// The ring that is reached from `start` by going to `before` again and again, in the direction of
-/// the data.
-fn ring(start: usize, before: impl Fn(usize) -> usize) -> Vec<usize> {
+/// The cycle that is reached from `start` by following `before`, in the direction of the data.
+fn cycle(start: usize, before: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut seen = HashMap::new();
     let mut path = Vec::new();
     let mut index = start;
@@ -170,9 +166,9 @@ fn ring(start: usize, before: impl Fn(usize) -> usize) -> Vec<usize> {
         path.push(index);
         index = before(index);
     }
-    let mut ring = path.split_off(seen[&index]);
-    ring.reverse();
-    ring
+    let mut cycle = path.split_off(seen[&index]);
+    cycle.reverse();
+    cycle
 }
 
 #[cfg(test)]
@@ -220,9 +216,9 @@ mod tests {
         for (nodes, want) in [
             (
                 ["x > a", "a c > b", "b > c", "c > y"].as_slice(),
-                "2 nodes read each other in a ring: `n2` -> `n1`",
+                "2 nodes form a cycle: `n2` -> `n1`",
             ),
-            (&["y > y"], "1 nodes read each other in a ring: `n0`"),
+            (&["y > y"], "1 nodes form a cycle: `n0`"),
             (&["z > y"], "node `n0` reads `z`"),
             (&["x > z"], "an output reads `y`"),
             (

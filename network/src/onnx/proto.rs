@@ -1,10 +1,8 @@
-//! The messages of `onnx.proto` that a network needs, written out so that no protobuf compiler is
-//! needed to build.
+//! The messages of `onnx.proto` that a network needs, so that building needs no protobuf compiler.
 //!
-//! Tags and types are those of <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>. A field of
-//! theirs that is missing here is skipped when reading. Scalars are `optional` as in proto2: the
-//! checker of ONNX tells a zero from an absence. Fields that a file may use but this crate refuses
-//! are kept, as far as they are needed to say so.
+//! Tags and types are those of <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>; other fields are
+//! skipped. Scalars are `optional` as in proto2, because ONNX's checker distinguishes a zero from an absent
+//! field. Fields that are not supported are kept where an error message names them.
 
 /// Element types, `TensorProto.DataType`.
 pub(super) mod data_type {

@@ -1,9 +1,7 @@
-//! A decoded file becomes a [`OnnxModel`]: names are resolved, nodes converted one by one, constants
-//! folded.
+//! From a decoded file to an [`OnnxModel`]: names are resolved, nodes converted, constants folded.
 //!
-//! Every name of the file is bound to a [`Binding`]: a value of the graph, a parameter, a constant
-//! that may become one, or a shape that depends on the batch. [`operators`] says what a node means
-//! ([`Meaning`]); what is done about it is done here.
+//! Every name of the file is bound to a [`Binding`]: a value of the graph, a parameter, a constant, or a shape
+//! that depends on the batch. [`operators`] converts a node to a [`Conversion`], which is applied here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,7 +9,7 @@ use super::external::Folder;
 use super::image::Image;
 use super::limits::{MAX_BYTES, MAX_NODES, MAX_RANK, limit};
 use super::proto::{GraphProto, ModelProto, NodeProto};
-use super::scope::{Binding, Meaning, Scope, unique};
+use super::scope::{Binding, Conversion, Scope, unique};
 use super::site::Site;
 use super::{OnnxModel, ReadOptions, WHAT, operators, order, tensors};
 use crate::graph::{Dim, Gemm, Graph, Op, Operand, ParamId, ValueId};
@@ -19,14 +17,14 @@ use crate::reference;
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 
-/// Operator sets whose operators mean what [`operators`] takes them for; 28 is that of ONNX 1.23.
+/// Operator sets that [`operators`] implements; 28 is that of ONNX 1.23.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
-/// The most multiplications and elements that folding constants may take over a whole file. Results
-/// of this many f32 elements take 1 GiB.
+/// The most multiplications and elements for folding the constants of a file; as f32 results they would take
+/// 1 GiB.
 const FOLD_BUDGET: u64 = 1 << 28;
 
-/// What `proto` holds; elements in other files are looked up in `folder`.
+/// The model in `proto`; elements in other files are read from `folder`.
 ///
 /// # Errors
 /// As [`super::read_file`].
@@ -98,11 +96,11 @@ fn opset(proto: &ModelProto) -> Result<i64> {
         .filter(|opset| is_standard(opset.domain.as_deref()))
         .map(|opset| opset.version.unwrap_or_default());
     let Some(version) = versions.next() else {
-        let reason = "it says no version of the standard operator set";
+        let reason = "it states no version of the standard operator set";
         return Err(Error::malformed(WHAT, reason));
     };
     if versions.any(|other| other != version) {
-        let reason = "it says several versions of the standard operator set";
+        let reason = "it states several versions of the standard operator set";
         return Err(Error::malformed(WHAT, reason));
     }
     if !OPSETS.contains(&version) {
@@ -148,7 +146,7 @@ fn metadata(entries: &[super::proto::StringStringEntryProto]) -> Result<BTreeMap
     Ok(metadata)
 }
 
-/// What the nodes are called: as in the file, made unique and never empty.
+/// The names of the nodes, as in the file, but unique and not empty.
 fn node_names(nodes: &[NodeProto]) -> Vec<String> {
     let given = |node: &NodeProto| node.name.clone().filter(|name| !name.is_empty());
     let mut taken: HashSet<String> = nodes.iter().filter_map(given).collect();
@@ -178,7 +176,6 @@ fn value_names(file: &GraphProto) -> HashSet<String> {
     inputs.chain(tensors).chain(outputs).collect()
 }
 
-/// What a file's nodes are turned into, one by one.
 impl Scope {
     fn bind(&mut self, name: &str, binding: Binding) {
         self.names.insert(name.to_owned(), self.bindings.len());
@@ -219,16 +216,16 @@ impl Scope {
                 site.unsupported(format!("operators of domain `{domain}` are not supported"))
             );
         }
-        let meaning = operators::convert(&mut site)?;
+        let conversion = operators::convert(&mut site)?;
         site.attributes.finish()?;
-        let written: Vec<usize> = match meaning {
-            Meaning::Same => vec![site.slot(0).ok_or_else(|| site.missing(0))?],
-            Meaning::Constant(tensor) => {
+        let written: Vec<usize> = match conversion {
+            Conversion::Same => vec![site.index(0).ok_or_else(|| site.missing(0))?],
+            Conversion::Constant(tensor) => {
                 let name = node.output.first().cloned().unwrap_or_default();
                 self.bindings.push(Binding::Constant { name, tensor });
                 vec![self.bindings.len() - 1]
             }
-            Meaning::Shape(array) => {
+            Conversion::Shape(array) => {
                 let name = node.output.first().cloned().unwrap_or_default();
                 self.bindings.push(match array.to_tensor() {
                     Some(tensor) => Binding::Constant { name, tensor },
@@ -236,12 +233,12 @@ impl Scope {
                 });
                 vec![self.bindings.len() - 1]
             }
-            Meaning::Operators(ops, operands) => self.operators(node, name, ops, operands)?,
+            Conversion::Operators(ops, operands) => self.operators(node, name, ops, operands)?,
         };
         for (index, output) in node.output.iter().enumerate() {
             match written.get(index) {
-                Some(&slot) => {
-                    self.names.insert(output.clone(), slot);
+                Some(&index) => {
+                    self.names.insert(output.clone(), index);
                 }
                 None if needed.contains(output) && !output.is_empty() => {
                     return Err(Error::Unsupported {
@@ -256,7 +253,7 @@ impl Scope {
         Ok(())
     }
 
-    /// Adds operators to the graph, and returns where what the last of them writes is bound.
+    /// Adds operators to the graph, and returns where the outputs of the last are bound.
     fn operators(
         &mut self,
         node: &NodeProto,
@@ -303,7 +300,7 @@ impl Scope {
         Ok(written)
     }
 
-    /// Adds one operator to the graph; one that reads nothing but constants is computed at once.
+    /// Adds one operator to the graph; one that reads constants alone is computed at once.
     fn apply(&mut self, name: &str, op: Op, operands: Vec<Operand>) -> Result<Vec<Binding>> {
         let params: Option<Vec<ParamId>> = operands
             .iter()
@@ -333,7 +330,7 @@ impl Scope {
             let work = self.work(&op, &operands, &values);
             if let Some(left) = self.budget.checked_sub(work) {
                 self.budget = left;
-                // The node stays in the graph without a reader, and is left behind by `finish`.
+                // The node keeps no reader, so `finish` drops it.
                 let tensors: Vec<&Tensor> =
                     params.iter().map(|&id| self.graph.tensor(id)).collect();
                 let constant = |(i, tensor)| Binding::Constant {
@@ -347,7 +344,7 @@ impl Scope {
         Ok(values.into_iter().map(Binding::Value).collect())
     }
 
-    /// How many elements and multiplications it takes to compute `op`.
+    /// Elements and multiplications that `op` takes.
     fn work(&self, op: &Op, operands: &[Operand], values: &[ValueId]) -> u64 {
         let elements = |shape: &[Dim]| {
             let extents = shape.iter().map(|dim| dim.for_batch(1) as u64);
@@ -378,7 +375,7 @@ impl Scope {
         written.saturating_mul(each).saturating_add(read)
     }
 
-    /// The graph with the outputs of the file, without what only shapes and constants needed.
+    /// The graph with the outputs of the file, without nodes that only shapes and constants needed.
     fn finish(&mut self, file: &GraphProto) -> Result<Graph> {
         if file.output.is_empty() {
             return Err(Error::malformed(WHAT, "it has no output"));
@@ -390,7 +387,7 @@ impl Scope {
             if !declared.insert(name) {
                 return Err(refused("is there twice"));
             }
-            match self.names.get(name).map(|&slot| &self.bindings[slot]) {
+            match self.names.get(name).map(|&index| &self.bindings[index]) {
                 Some(Binding::Value(value)) => self.graph.output(name, *value),
                 Some(Binding::Shape(_)) => return Err(refused("is a shape")),
                 _ => return Err(refused("does not depend on the image")),

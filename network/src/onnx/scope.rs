@@ -1,4 +1,4 @@
-//! What the names of a file stand for while it is read.
+//! Bindings of the names of a file while it is read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,21 +8,21 @@ use crate::graph::{Graph, Op, Operand, ParamId, ValueId};
 use crate::tensor::{Data, Tensor};
 use crate::{Error, Result};
 
-/// What a name of the file stands for.
+/// What a name of the file is bound to.
 pub(super) enum Binding {
     /// Computed from the image.
     Value(ValueId),
     /// A parameter of the graph.
     Param(ParamId),
-    /// A constant that no node of the graph has read so far.
+    /// A constant that no node of the graph has read yet.
     Constant { name: String, tensor: Tensor },
-    /// A shape, or what was computed from one, that depends on the batch.
+    /// A shape, or values computed from one, that depend on the batch.
     Shape(Array),
 }
 
-/// What a node means.
-pub(super) enum Meaning {
-    /// These operators: the first reads the operands, each further one what the one before wrote.
+/// What a node is converted to.
+pub(super) enum Conversion {
+    /// A chain of operators: the first reads the operands, each other the output of the one before.
     Operators(Vec<Op>, Vec<Operand>),
     /// Its first input.
     Same,
@@ -32,12 +32,12 @@ pub(super) enum Meaning {
     Shape(Array),
 }
 
-/// The graph so far, and what the names of the file stand for in it.
+/// The graph so far, and the bindings of the names of the file.
 pub(super) struct Scope {
     pub(super) graph: Graph,
     pub(super) bindings: Vec<Binding>,
     pub(super) names: HashMap<String, usize>,
-    /// Every name of a value in the file, and those made up since.
+    /// Every name of a value in the file, and generated names.
     pub(super) taken: HashSet<String>,
     pub(super) opset: i64,
     pub(super) fixed_batch: Option<usize>,
@@ -46,16 +46,16 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// What is bound at `slot`, to be read by a node of the graph.
-    pub(super) fn operand(&mut self, slot: usize) -> Result<Operand> {
-        match &mut self.bindings[slot] {
+    /// The binding `index` as an operand of a node.
+    pub(super) fn operand(&mut self, index: usize) -> Result<Operand> {
+        match &mut self.bindings[index] {
             Binding::Value(id) => Ok(Operand::Value(*id)),
             Binding::Param(id) => Ok(Operand::Param(*id)),
             Binding::Constant { name, tensor } => {
                 let tensor = std::mem::replace(tensor, Tensor::scalar(0.0));
                 let name = std::mem::take(name);
                 let id = self.param(name, tensor)?;
-                self.bindings[slot] = Binding::Param(id);
+                self.bindings[index] = Binding::Param(id);
                 Ok(Operand::Param(id))
             }
             Binding::Shape(_) => {
@@ -86,7 +86,7 @@ impl Scope {
     }
 }
 
-/// `base`, or with the first number behind it that makes it a new name.
+/// `base`, or `base` with the first number that makes it a new name.
 pub(super) fn unique(base: String, taken: &mut HashSet<String>) -> String {
     let mut name = base.clone();
     let mut count = 1;

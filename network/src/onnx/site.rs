@@ -1,10 +1,9 @@
-//! One node of a file as [`operators`](super::operators) see it: its attributes, and what is known
-//! of its inputs.
+//! One node of a file as [`operators`](super::operators) see it: its attributes and its inputs.
 
 use super::attributes::Attributes;
 use super::extents::{Array, Extent};
 use super::proto::NodeProto;
-use super::scope::{Binding, Meaning, Scope, unique};
+use super::scope::{Binding, Conversion, Scope, unique};
 use crate::graph::{Fact, Op, Operand};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -38,7 +37,7 @@ impl<'r> Site<'r> {
         self.reader.opset
     }
 
-    /// The batch that the file was exported for, if it says a number.
+    /// The batch size that the file was exported for, if it is fixed.
     pub(super) fn fixed_batch(&self) -> Option<usize> {
         self.reader.fixed_batch
     }
@@ -65,7 +64,7 @@ impl<'r> Site<'r> {
             .unwrap_or_default()
     }
 
-    /// Accounts for `elements` made of nothing, so that many small nodes make no large memory.
+    /// Counts `elements` created by a node, so that many small nodes cannot take much memory.
     pub(super) fn charge(&mut self, elements: usize) -> Result<()> {
         // An extent takes 24 bytes, six times a float.
         let cost = 8 * elements as u64;
@@ -78,40 +77,40 @@ impl<'r> Site<'r> {
         }
     }
 
-    /// How many inputs and outputs the node lists.
+    /// Number of inputs and outputs that the node lists.
     pub(super) fn arity(&self) -> (usize, usize) {
         (self.node.input.len(), self.node.output.len())
     }
 
-    /// Where input `index` is bound, if it is there.
-    pub(super) fn slot(&self, index: usize) -> Option<usize> {
+    /// Index of the binding of input `index`, if present.
+    pub(super) fn index(&self, index: usize) -> Option<usize> {
         let name = self.node.input.get(index).filter(|name| !name.is_empty())?;
         self.reader.names.get(name).copied()
     }
 
-    /// What input `index` is bound to, if it is there.
+    /// The binding of input `index`, if present.
     pub(super) fn binding(&self, index: usize) -> Option<&Binding> {
-        self.slot(index).map(|slot| &self.reader.bindings[slot])
+        self.index(index).map(|index| &self.reader.bindings[index])
     }
 
-    /// Whether input `index` is there.
+    /// Whether input `index` is present.
     pub(super) fn has(&self, index: usize) -> bool {
-        self.slot(index).is_some()
+        self.index(index).is_some()
     }
 
-    /// Input `index`, to be read by a node of the graph.
+    /// Input `index` as an operand.
     pub(super) fn operand(&mut self, index: usize) -> Result<Operand> {
-        let slot = self.slot(index).ok_or_else(|| self.missing(index))?;
-        if let Binding::Shape(_) = self.reader.bindings[slot] {
+        let index = self.index(index).ok_or_else(|| self.missing(index))?;
+        if let Binding::Shape(_) = self.reader.bindings[index] {
             return Err(self.unsupported(format!(
                 "input {index} is a shape that depends on the batch, used as data"
             )));
         }
-        self.reader.operand(slot)
+        self.reader.operand(index)
     }
 
-    /// The inputs: the first `required` must be there, further ones up to `most` may be missing
-    /// from the end.
+    /// The inputs: the first `required` must be present, further ones up to `most` may be missing at the
+    /// end.
     pub(super) fn operands(&mut self, required: usize, most: usize) -> Result<Vec<Operand>> {
         let given = self.arity().0;
         let present = (0..given)
@@ -126,8 +125,8 @@ impl<'r> Site<'r> {
             .collect()
     }
 
-    /// Adds a constant that is not in the file, called `suffix` after the node.
-    pub(super) fn made_up(&mut self, suffix: &str, tensor: Tensor) -> Result<Operand> {
+    /// Adds a constant that is not in the file, named after the node and `suffix`.
+    pub(super) fn generated(&mut self, suffix: &str, tensor: Tensor) -> Result<Operand> {
         let name = unique(format!("{}.{suffix}", self.name), &mut self.reader.taken);
         Ok(Operand::Param(self.reader.param(name, tensor)?))
     }
@@ -147,8 +146,7 @@ impl<'r> Site<'r> {
         }
     }
 
-    /// Input `index` as a small array of numbers that the image does not decide; none if it is
-    /// missing.
+    /// Input `index` as a small array that does not depend on the image; none if it is missing.
     pub(super) fn array(&self, index: usize) -> Result<Option<Array>> {
         let Some(binding) = self.binding(index) else {
             return Ok(None);
@@ -199,24 +197,27 @@ impl<'r> Site<'r> {
         }
     }
 
-    /// `op` over the node's inputs, all `inputs` of which must be there.
-    pub(super) fn plain(&mut self, op: Op, inputs: usize) -> Result<Meaning> {
-        Ok(Meaning::Operators(vec![op], self.operands(inputs, inputs)?))
+    /// `op` with all inputs of the node, which must be as many as `inputs`.
+    pub(super) fn plain(&mut self, op: Op, inputs: usize) -> Result<Conversion> {
+        Ok(Conversion::Operators(
+            vec![op],
+            self.operands(inputs, inputs)?,
+        ))
     }
 
-    /// `ops` one after the other over the node's first input.
-    pub(super) fn first(&mut self, ops: Vec<Op>) -> Result<Meaning> {
+    /// The chain `ops` with the first input of the node.
+    pub(super) fn first(&mut self, ops: Vec<Op>) -> Result<Conversion> {
         let x: Operand = self.operand(0)?;
         if ops.is_empty() {
             return self.same();
         }
-        Ok(Meaning::Operators(ops, vec![x]))
+        Ok(Conversion::Operators(ops, vec![x]))
     }
 
     /// The node's first input.
-    pub(super) fn same(&mut self) -> Result<Meaning> {
+    pub(super) fn same(&mut self) -> Result<Conversion> {
         if self.has(0) {
-            Ok(Meaning::Same)
+            Ok(Conversion::Same)
         } else {
             Err(self.unsupported("input 0 is missing"))
         }

@@ -1,16 +1,15 @@
-//! The shapes that `Reshape` and `Expand` ask for, with the batch where it belongs.
+//! The results of `Reshape` and `Expand`, with the batch in its place.
 //!
-//! In: the shape of what they read, and the [`Extent`]s that the file wants. Out: dimensions.
+//! In: the shape of the operand and the target as [`Extent`]s. Out: dimensions.
 
 use super::extents::{Extent, count};
 use crate::graph::Dim;
 
-/// The shape that a `Reshape` of `x` to `target` makes, with the batch where it belongs.
-/// `fixed_batch` is the batch that the file was exported for, if it says a number: a leading extent
-/// equal to it stands for the batch where the number of elements says so.
+/// The result of a `Reshape` of `x` to `target`. `fixed_batch` is the batch size that the file was exported
+/// for, if it is fixed: a leading extent equal to it is the batch if the number of elements allows it.
 ///
 /// # Errors
-/// What does not fit.
+/// A text with what does not fit.
 pub(super) fn reshape(
     x: &[Dim],
     target: &[Extent],
@@ -76,10 +75,10 @@ pub(super) fn reshape(
     }
 }
 
-/// The shape that an `Expand` of `x` by `target` makes; `fixed_batch` as in [`reshape`].
+/// The result of an `Expand` of `x` by `target`; `fixed_batch` as in [`reshape`].
 ///
 /// # Errors
-/// What does not fit.
+/// A text with what does not fit.
 pub(super) fn expand(
     x: &[Dim],
     target: &[Extent],

@@ -1,7 +1,7 @@
-//! Initialisers: a `TensorProto` becomes a [`Tensor`], and a [`Tensor`] becomes a `TensorProto`.
+//! Conversion between `TensorProto` and [`Tensor`].
 //!
-//! Half floats and doubles become f32, booleans u8 (0 or 1). The length of the data must be what
-//! the dimensions say, to the byte.
+//! Half floats and doubles become f32, booleans u8 (0 or 1). The length of the data must match the dimensions
+//! exactly.
 
 use half::{bf16, f16};
 
@@ -99,7 +99,7 @@ fn each<const WIDTH: usize, T>(bytes: &[u8], element: impl Fn([u8; WIDTH]) -> T)
     chunks.iter().map(|&chunk| element(chunk)).collect()
 }
 
-/// The elements of whichever list belongs to the type.
+/// The elements of the list that belongs to the type.
 fn typed(element: i32, proto: &mut TensorProto) -> Result<Data, String> {
     fn narrow<T: TryFrom<i32>>(values: &[i32], what: &str) -> Result<Vec<T>, String> {
         values

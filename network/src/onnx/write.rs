@@ -1,8 +1,7 @@
-//! A [`Graph`] becomes the messages of an ONNX file of operator set 17.
+//! From a [`Graph`] to the messages of an ONNX file of operator set 17.
 //!
-//! Names are those of the graph, made unique where ONNX wants them to be. What is an attribute here
-//! and an input there becomes an initialiser, named after its node. The same graph always makes the
-//! same file.
+//! Names are those of the graph, made unique where ONNX demands it. Attributes that ONNX has as inputs become
+//! initialisers, named after their node. The same graph always makes the same file.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,8 +16,7 @@ use crate::graph::{Conv, Dim, Fact, Gemm, Graph, Node, Op, Operand, Pool, Unary}
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// Version of the operators: the oldest that has all of them, and old enough for every runtime in
-/// use.
+/// Version of the operators: the oldest that has all of them.
 const OPSET: i64 = 17;
 /// Version of the format that belongs to it.
 const IR_VERSION: i64 = 8;
@@ -76,8 +74,8 @@ impl<'a> Writer<'a> {
                 )));
             }
         }
-        // A value that leaves the network under its own name keeps it; other values make way for
-        // the names of outputs.
+        // A value that is an output under its own name keeps it; other values are renamed if they clash with
+        // an output.
         let own = |value: usize| {
             let name = &graph.values()[value].name;
             let outputs = graph.outputs().iter();
@@ -123,7 +121,7 @@ impl<'a> Writer<'a> {
         let mut output = Vec::new();
         for declared in graph.outputs() {
             let value = &self.values[declared.value.index()];
-            // ONNX has no second name for a value: an Identity, which reading drops, gives it one.
+            // ONNX has one name for a value: an Identity, which the reader drops, gives it another.
             if *value != declared.name {
                 let (value, name) = (value.clone(), declared.name.clone());
                 self.written.push(NodeProto {
@@ -155,7 +153,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Adds an initialiser called `suffix` after the node, and returns its name.
+    /// Adds an initialiser named after the node and `suffix`, and returns its name.
     fn constant(&mut self, node: &str, suffix: &str, tensor: &Tensor) -> String {
         let name = unique(format!("{node}.{suffix}"), &mut self.taken);
         self.initialisers.push(encode(&name, tensor));
@@ -177,7 +175,7 @@ impl<'a> Writer<'a> {
                 Operand::Param(id) => self.params[id.index()].clone(),
             })
             .collect();
-        let mut op_type = node.op.onnx_name();
+        let op_type = node.op.onnx_name();
         let mut attribute = Vec::new();
         match &node.op {
             Op::Conv(conv) => attribute = conv_attributes(conv, &self.graph.fact(node.inputs[1])),
@@ -235,8 +233,6 @@ impl<'a> Writer<'a> {
                 attribute = pool_attributes(pool);
                 attribute.push(int("count_include_pad", usize::from(*count_include_pad)));
             }
-            // No axes mean all of them to ONNX, none to us.
-            Op::Reduce { axes, .. } if axes.is_empty() => op_type = "Identity",
             Op::Reduce {
                 axes, keep_dims, ..
             } => {
@@ -298,7 +294,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The batch is 0 where it stays in its place, else -1.
+    /// The batch is 0 where its position is unchanged, else -1.
     fn reshape_target(&self, node: &Node, shape: &[Dim]) -> Vec<i64> {
         let x = self.graph.fact(node.inputs[0]).shape;
         let extent = |(axis, dim): (usize, &Dim)| match dim {
@@ -309,8 +305,8 @@ impl<'a> Writer<'a> {
         shape.iter().enumerate().map(extent).collect()
     }
 
-    /// The batch is 1, which changes nothing, where it stays in its place. Elsewhere it has to be
-    /// computed from the input of the network.
+    /// The batch is 1, which changes nothing, where its position is unchanged. Elsewhere nodes compute it from
+    /// the input of the network.
     fn expand_target(&mut self, name: &str, node: &Node, shape: &[Dim]) -> String {
         let x = self.graph.fact(node.inputs[0]).shape;
         let in_place = |axis: usize| {

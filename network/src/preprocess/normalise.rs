@@ -1,4 +1,4 @@
-//! Bytes of the network's size -> the planes that a float network reads.
+//! From RGB bytes of the network's size to the normalised planes of a float network.
 
 use super::check_length;
 use crate::Result;
@@ -16,7 +16,7 @@ pub struct Normaliser {
 }
 
 impl Normaliser {
-    /// A normaliser for networks that want their input like this.
+    /// A normaliser for this pre-processing.
     ///
     /// # Errors
     /// As [`Preprocessing::check`].

@@ -1,16 +1,15 @@
-//! `INTER_LINEAR` of `OpenCV` on bytes: the four neighbours of the centre, however much the image
-//! shrinks.
+//! `INTER_LINEAR` of `OpenCV` on bytes: the four neighbours of the centre, without anti-aliasing.
 //!
-//! After `modules/imgproc/src/resize.cpp` of `OpenCV` (`resizeGeneric_`, `HResizeLinear`,
-//! `VResizeLinear`): positions in single precision, weights in fixed point with 11 bits, across to
-//! 32-bit sums, down with their low 4 bits cut off.
+//! After `modules/imgproc/src/resize.cpp` of `OpenCV` (`resizeGeneric_`, `HResizeLinear`, `VResizeLinear`):
+//! positions in single precision, weights in fixed point with 11 bits, horizontally to 32-bit sums, vertically
+//! with their low 4 bits cut off.
 
 use super::Window;
 
 /// Fractional bits of a weight (`OpenCV`'s `INTER_RESIZE_COEF_BITS`).
 const BITS: u32 = 11;
 
-/// `OpenCV`'s `INTER_LINEAR`, and the memory that it works in.
+/// `OpenCV`'s `INTER_LINEAR` with its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     across: Vec<Pair>,

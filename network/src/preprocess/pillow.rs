@@ -1,13 +1,9 @@
-//! `BILINEAR` of Pillow: a triangle over the area that an output pixel covers, across first, then
-//! down.
+//! `BILINEAR` of Pillow: a triangle over the area that an output pixel covers, horizontally, then vertically.
 //!
 //! After `src/libImaging/Resample.c` of Pillow (`precompute_coeffs`, `normalize_coeffs_8bpc`,
-//! `ImagingResampleHorizontal_8bpc`): weights in double precision, normalised, then fixed point
-//! with 22 bits; each pass rounds to bytes; a pass that would not change the size is left out. Same
-//! order, same numbers: the result is that of Pillow up to 12, bit for bit. Pillow 13 goes down
-//! first where the height shrinks much more than the width
-//! (<https://github.com/python-pillow/Pillow/pull/9549>), which moves some samples by one level;
-//! the published networks were trained before that.
+//! `ImagingResampleHorizontal_8bpc`), bit for bit up to Pillow 12: weights in double precision, normalised, then in
+//! fixed point with 22 bits; each pass rounds to bytes; a pass that keeps the size is skipped. Pillow 13 may swap
+//! the passes (<https://github.com/python-pillow/Pillow/pull/9549>), which moves some samples by one level.
 
 use super::Window;
 
@@ -16,7 +12,7 @@ use super::Window;
 const BITS: u32 = 22;
 const HALF: i32 = 1 << (BITS - 1);
 
-/// Pillow's `BILINEAR`, and the memory that it works in.
+/// Pillow's `BILINEAR` with its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     across: Taps,
@@ -29,13 +25,12 @@ pub(super) struct Filter {
     sums: Vec<i32>,
 }
 
-/// What each pixel of one output axis sums up.
+/// Source pixels and weights of each output pixel along one axis.
 #[derive(Debug, Default)]
 struct Taps {
     /// The first source pixel of each.
     firsts: Vec<usize>,
-    /// As many weights for each as the one with the most has, those that it does not need being 0:
-    /// a loop of one length needs no guess where it ends.
+    /// `most` weights for each, unused ones being 0: a loop of fixed length needs no branch prediction.
     weights: Vec<i32>,
     most: usize,
     /// The weights of one pixel before they are rounded.
@@ -70,8 +65,8 @@ impl Filter {
         self.passes(source, width, height, rows, Taps::sum_pixels);
     }
 
-    /// The same for processors with AVX2, which multiplies eight 32-bit numbers at a time where
-    /// plain x86-64 cannot multiply them at all.
+    /// The same with AVX2, which multiplies eight 32-bit integers at once; plain x86-64 has no such
+    /// instruction.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn resize_avx2<'o>(

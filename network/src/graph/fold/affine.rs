@@ -1,4 +1,4 @@
-//! Which nodes are an affine step for each channel, and which let one pass.
+//! Nodes that are an affine step for each channel, and nodes that such a step can pass.
 
 use crate::graph::{Binary, Dim, Graph, Node, Op, Operand, Reduce, ValueId};
 use crate::tensor::Tensor;
@@ -144,8 +144,7 @@ fn per_channel(constant: &Tensor, shape: &[Dim]) -> Option<Vec<f64>> {
     }
 }
 
-/// Whether a node hands every channel on unmixed, so that an affine step for each channel may
-/// stand before it as well as behind it.
+/// Whether a node keeps channels apart, so that an affine step for each channel commutes with it.
 pub(super) fn keeps_channels(graph: &Graph, node: &Node) -> bool {
     let &[Operand::Value(x)] = node.inputs.as_slice() else {
         return false;

@@ -1,10 +1,9 @@
 //! Parallel convolutions of one value, added up, as one convolution (Ding et al. 2021, "RepVGG").
 //!
-//! A branch is a `Conv`, a `Conv` and a `BatchNorm`, or a `BatchNorm` alone, which is a 1 x 1
-//! convolution of each channel by itself. All branches of a sum read the same value, and nothing
-//! else reads what they write. They must step alike and be centred alike: a kernel of 1 x 1 without
-//! padding and one of 3 x 3 with padding 1 are. The smaller kernels stand in the middle of the
-//! largest, the rest is zeros; weights and biases are added in f64 and rounded once.
+//! A branch is a `Conv`, a `Conv` and a `BatchNorm`, or a `BatchNorm` alone (a 1 x 1 depthwise convolution). All
+//! branches of a sum read the same value, have the same strides and the same centre (1 x 1 without padding and
+//! 3 x 3 with padding 1 have), and have no other reader. Smaller kernels are padded with zeros; weights and biases
+//! are added in f64 and rounded once.
 
 use super::affine::affine;
 use super::linear::{Linear, Matrix};
@@ -13,12 +12,9 @@ use crate::Result;
 use crate::graph::{Binary, Conv, Graph, Node, Op, Operand, ValueId};
 use crate::tensor::Tensor;
 
-/// Merges every sum of parallel convolutions. The one convolution is called as the last node of the
-/// sum was, its parameters that and `.weight` and `.bias`.
-///
-/// It stands beside [`fold`](super::fold()) because it is made of the same parts and the exporter
-/// needs it for networks from any source, and apart from it because a sum that comes as one of
-/// several equal forms is a choice of the caller: the merged network trains differently.
+/// Merges every sum of parallel convolutions into one, named after the last node of the sum; its parameters
+/// end in `.weight` and `.bias`. It is no part of [`fold`](super::fold()), because the merged network trains
+/// differently.
 ///
 /// # Errors
 /// As [`fold`](super::fold()).
@@ -50,11 +46,10 @@ pub fn merge_branches(graph: &Graph) -> Result<Graph> {
     rewrite.finish().pruned()
 }
 
-/// The most sums in each other that are looked into: a merged layer has up to as many branches and one
-/// more. RepVGG has two, and a chain of sums would be walked anew from each of them.
+/// The most nested sums that are merged. RepVGG has two; a chain of sums would be walked from each of them.
 const MAX_DEPTH: usize = 16;
 
-/// A graph whose sums are looked at.
+/// A graph whose sums are examined.
 struct Sums<'a> {
     graph: &'a Graph,
     /// How often each value is read.
@@ -74,8 +69,7 @@ enum Kind {
 }
 
 impl Sums<'_> {
-    /// What a node computes, if it is a sum of branches that can be merged: of which value, how,
-    /// and with which weights.
+    /// The value, attributes and weights of the merged convolution, if the node is a sum of branches.
     fn merged(&self, node: &Node) -> Result<Option<(ValueId, Conv, Linear)>> {
         let mut branches = Vec::new();
         if !is_sum(node) || !self.collect(node, 1, &mut branches)? {

@@ -1,13 +1,13 @@
 //! Operators on images `[N, C, H, W]`: convolution, normalisation, pooling.
 
 use super::super::limits::MAX_EXTENT;
-use super::super::scope::Meaning;
+use super::super::scope::Conversion;
 use super::super::site::Site;
 use crate::Result;
 use crate::graph::{Conv, Op, Pool};
 use crate::tensor::Tensor;
 
-pub(super) fn conv(site: &mut Site) -> Result<Meaning> {
+pub(super) fn conv(site: &mut Site) -> Result<Conversion> {
     let weight = site.fact(1)?.shape;
     let &[_, _, height, width] = weight.as_slice() else {
         let rank = weight.len();
@@ -35,11 +35,11 @@ pub(super) fn conv(site: &mut Site) -> Result<Meaning> {
         dilations,
         groups,
     });
-    Ok(Meaning::Operators(vec![op], site.operands(2, 3)?))
+    Ok(Conversion::Operators(vec![op], site.operands(2, 3)?))
 }
 
 /// At inference only: version 14 brought `training_mode`, versions 7 and 8 had `spatial`.
-pub(super) fn batch_norm(site: &mut Site) -> Result<Meaning> {
+pub(super) fn batch_norm(site: &mut Site) -> Result<Conversion> {
     site.attributes.ignore("momentum");
     site.attributes.only("training_mode", 0)?;
     site.attributes.only("spatial", 1)?;
@@ -47,7 +47,7 @@ pub(super) fn batch_norm(site: &mut Site) -> Result<Meaning> {
     site.plain(Op::BatchNorm { epsilon }, 5)
 }
 
-pub(super) fn instance_norm(site: &mut Site) -> Result<Meaning> {
+pub(super) fn instance_norm(site: &mut Site) -> Result<Conversion> {
     let epsilon = epsilon(site)?;
     site.plain(Op::InstanceNorm { epsilon }, 3)
 }
@@ -64,7 +64,7 @@ fn epsilon(site: &mut Site) -> Result<f32> {
 /// Over each channel of each image it is an instance normalisation without scale. ONNX adds its 1e-9
 /// to the deviation, here it goes to the variance: the relative difference is 1e-9 / (2 variance),
 /// below 1e-6 where the deviation is above 0.03.
-pub(super) fn mean_variance(site: &mut Site) -> Result<Meaning> {
+pub(super) fn mean_variance(site: &mut Site) -> Result<Conversion> {
     let axes = site.attributes.ints("axes")?.unwrap_or(&[0, 2, 3]);
     if !matches!(axes, [2, 3] | [-2, -1]) {
         return Err(site.unsupported(format!(
@@ -74,20 +74,20 @@ pub(super) fn mean_variance(site: &mut Site) -> Result<Meaning> {
     let channels = site.fact(0)?.shape.get(1).and_then(|dim| dim.fixed());
     let channels = channels.ok_or_else(|| site.unsupported("its input has no channels"))?;
     let x = site.operand(0)?;
-    let scale = site.made_up("scale", Tensor::f32([channels], vec![1.0; channels])?)?;
-    let bias = site.made_up("bias", Tensor::zeros([channels])?)?;
+    let scale = site.generated("scale", Tensor::f32([channels], vec![1.0; channels])?)?;
+    let bias = site.generated("bias", Tensor::zeros([channels])?)?;
     let op = Op::InstanceNorm { epsilon: 1e-9 };
-    Ok(Meaning::Operators(vec![op], vec![x, scale, bias]))
+    Ok(Conversion::Operators(vec![op], vec![x, scale, bias]))
 }
 
-pub(super) fn max_pool(site: &mut Site) -> Result<Meaning> {
-    // It orders the second output alone.
+pub(super) fn max_pool(site: &mut Site) -> Result<Conversion> {
+    // It concerns the second output alone.
     site.attributes.ignore("storage_order");
     let pool = pool(site)?;
     site.plain(Op::MaxPool(pool), 1)
 }
 
-pub(super) fn average_pool(site: &mut Site) -> Result<Meaning> {
+pub(super) fn average_pool(site: &mut Site) -> Result<Conversion> {
     let count_include_pad = site.attributes.flag("count_include_pad", false)?;
     let pool = pool(site)?;
     let op = Op::AveragePool {

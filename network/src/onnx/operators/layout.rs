@@ -2,13 +2,13 @@
 
 use super::super::extents::Extent;
 use super::super::limits::{MAX_EXTENT, MAX_RANK};
-use super::super::scope::Meaning;
+use super::super::scope::Conversion;
 use super::super::site::Site;
 use super::super::targets;
 use crate::Result;
 use crate::graph::{Dim, Op};
 
-pub(super) fn concat(site: &mut Site) -> Result<Meaning> {
+pub(super) fn concat(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let along = site
         .attributes
@@ -17,12 +17,12 @@ pub(super) fn concat(site: &mut Site) -> Result<Meaning> {
     let axis = site.axis(along, rank)?;
     let (inputs, _) = site.arity();
     let operands = site.operands(inputs, inputs)?;
-    Ok(Meaning::Operators(vec![Op::Concat { axis }], operands))
+    Ok(Conversion::Operators(vec![Op::Concat { axis }], operands))
 }
 
 /// Sizes are an attribute before version 13, an input since; without them the parts are equal,
 /// since version 18 but for a smaller last one.
-pub(super) fn split(site: &mut Site) -> Result<Meaning> {
+pub(super) fn split(site: &mut Site) -> Result<Conversion> {
     let shape = site.fact(0)?.shape;
     let along = site.attributes.int("axis")?.unwrap_or(0);
     let axis = site.axis(along, shape.len())?;
@@ -69,9 +69,8 @@ pub(super) fn split(site: &mut Site) -> Result<Meaning> {
     site.first(vec![Op::Split { axis, sizes }])
 }
 
-/// Bounds are attributes before version 10, inputs since. Each axis that is really cut becomes an
-/// [`Op::Slice`].
-pub(super) fn slice(site: &mut Site) -> Result<Meaning> {
+/// Bounds are attributes before version 10, inputs since. Each axis that is cut becomes an [`Op::Slice`].
+pub(super) fn slice(site: &mut Site) -> Result<Conversion> {
     let shape = site.fact(0)?.shape;
     let integers = |list: &[i64]| list.iter().map(|&i| Extent::integer(i)).collect::<Vec<_>>();
     let (starts, ends, given, steps) = if site.opset() < 10 {
@@ -100,7 +99,7 @@ pub(super) fn slice(site: &mut Site) -> Result<Meaning> {
     if [ends.len(), given.len(), steps.len()] != [count; 3] {
         return Err(site.unsupported("starts, ends, axes and steps differ in length"));
     }
-    // Refuses what names an axis twice.
+    // Refuses an axis that is given twice.
     site.axes(&given, shape.len())?;
     let mut ops = Vec::new();
     for i in 0..count {
@@ -150,7 +149,7 @@ pub(super) fn slice(site: &mut Site) -> Result<Meaning> {
 }
 
 /// Pads are attributes before version 11, inputs since; version 18 brought axes.
-pub(super) fn pad(site: &mut Site) -> Result<Meaning> {
+pub(super) fn pad(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let mode = site.attributes.text("mode")?.unwrap_or("constant");
     if mode != "constant" {
@@ -194,7 +193,7 @@ pub(super) fn pad(site: &mut Site) -> Result<Meaning> {
     site.first(ops)
 }
 
-pub(super) fn flatten(site: &mut Site) -> Result<Meaning> {
+pub(super) fn flatten(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let along = site.attributes.int("axis")?.unwrap_or(1);
     // One more than an axis: all dimensions may be in the first group.
@@ -206,7 +205,7 @@ pub(super) fn flatten(site: &mut Site) -> Result<Meaning> {
     site.first(vec![Op::Flatten { axis }])
 }
 
-pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
+pub(super) fn reshape(site: &mut Site) -> Result<Conversion> {
     let zero_is_empty = site.attributes.flag("allowzero", false)?;
     let x = site.fact(0)?.shape;
     let target = target(site)?;
@@ -215,7 +214,7 @@ pub(super) fn reshape(site: &mut Site) -> Result<Meaning> {
     site.first(vec![Op::Reshape { shape }])
 }
 
-pub(super) fn expand(site: &mut Site) -> Result<Meaning> {
+pub(super) fn expand(site: &mut Site) -> Result<Conversion> {
     let x = site.fact(0)?.shape;
     let target = target(site)?;
     let shape = targets::expand(&x, &target, site.fixed_batch())
@@ -251,7 +250,7 @@ fn given_axes(site: &mut Site) -> Result<Option<Vec<i64>>> {
     }
 }
 
-pub(super) fn squeeze(site: &mut Site) -> Result<Meaning> {
+pub(super) fn squeeze(site: &mut Site) -> Result<Conversion> {
     let shape = site.fact(0)?.shape;
     let axes = match given_axes(site)? {
         Some(list) => site.axes(&list, shape.len())?,
@@ -267,7 +266,7 @@ pub(super) fn squeeze(site: &mut Site) -> Result<Meaning> {
     site.first(ops)
 }
 
-pub(super) fn unsqueeze(site: &mut Site) -> Result<Meaning> {
+pub(super) fn unsqueeze(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let list = given_axes(site)?.ok_or_else(|| site.unsupported("axes are missing"))?;
     if list.len() + rank > MAX_RANK {
@@ -285,7 +284,7 @@ pub(super) fn unsqueeze(site: &mut Site) -> Result<Meaning> {
     site.first(ops)
 }
 
-pub(super) fn transpose(site: &mut Site) -> Result<Meaning> {
+pub(super) fn transpose(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
     let perm = match site.attributes.ints("perm")? {
         Some(list) => {

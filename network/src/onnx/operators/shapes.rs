@@ -1,22 +1,21 @@
-//! Nodes that compute with shapes and small integers: done here and now, see
+//! Nodes that compute with shapes and small integers: evaluated while reading, see
 //! [`extents`](super::super::extents).
 
 use super::super::extents::{Arithmetic, Array, Extent, Kind};
 use super::super::external::Folder;
 use super::super::limits::MAX_RANK;
 use super::super::proto::data_type;
-use super::super::scope::{Binding, Meaning};
+use super::super::scope::{Binding, Conversion};
 use super::super::site::Site;
 use super::super::tensors;
 use crate::Result;
 use crate::tensor::{DType, Data, Tensor, elements};
 
-/// The most elements of what `ConstantOfShape` makes; larger ones would be a file's way to ask for
-/// memory it does not pay for.
+/// The most elements of a `ConstantOfShape`, whose size costs no bytes in the file.
 const MAX_FILLED: usize = 1 << 20;
 
-/// What a node on shapes makes; none if the node computes with the image, or with weights.
-pub(super) fn interpret(site: &mut Site) -> Result<Option<Meaning>> {
+/// The result of a node on shapes; none if the node computes with the image, or with weights.
+pub(super) fn interpret(site: &mut Site) -> Result<Option<Conversion>> {
     let array = match site.op() {
         "Shape" => shape(site)?,
         "Gather" => gather(site)?,
@@ -41,19 +40,19 @@ pub(super) fn interpret(site: &mut Site) -> Result<Option<Meaning>> {
     match array {
         Some(array) => {
             site.charge(array.elements.len())?;
-            Ok(Some(Meaning::Shape(array)))
+            Ok(Some(Conversion::Shape(array)))
         }
         None => Err(site.unsupported(
-            "its inputs do not fit, or its result depends on the batch in more than a factor",
+            "its inputs do not fit, or its result depends on the batch by more than a factor",
         )),
     }
 }
 
-/// Whether what the node works on is a shape, or a constant of integers.
+/// Whether the data of the node is a shape, or a constant of integers.
 fn over_shapes(site: &Site) -> bool {
     let data = match site.op() {
         "Add" | "Sub" | "Mul" | "Div" | "Concat" => site.arity().0,
-        // The others say with further inputs what to do with the first.
+        // Further inputs of the others are parameters.
         _ => site.arity().0.min(1),
     };
     let is_shape = |index| matches!(site.binding(index), Some(Binding::Shape(_)));
@@ -123,7 +122,7 @@ fn gather(site: &mut Site) -> Result<Option<Array>> {
     let Some(mut taken) = positions.and_then(|positions| data.take(axis, &positions)) else {
         return Ok(None);
     };
-    // The dimensions of the indices take the place of the axis: none, for a single number.
+    // The dimensions of the indices replace the axis: none, for a single number.
     taken.shape.splice(axis..=axis, indices.shape);
     Ok((taken.shape.len() <= MAX_RANK).then_some(taken))
 }
@@ -139,7 +138,7 @@ fn concat(site: &mut Site) -> Result<Option<Array>> {
     Ok(Array::concat(&arrays, axis))
 }
 
-/// The one place where steps may be negative: exporters turn lists around with them.
+/// Steps may be negative here: exporters reverse lists with them.
 fn slice(site: &mut Site) -> Result<Option<Array>> {
     let mut data = input(site, 0)?;
     let list = |list: Option<&[i64]>| list.map(<[i64]>::to_vec);
@@ -284,7 +283,7 @@ fn expand(site: &mut Site) -> Result<Option<Array>> {
     Ok(widened.and_then(|target| data.expand(&target)))
 }
 
-fn constant_of_shape(site: &mut Site) -> Result<Meaning> {
+fn constant_of_shape(site: &mut Site) -> Result<Conversion> {
     let extents = site.integers(0)?.unwrap_or_default();
     let value = match site.attributes.tensor("value")? {
         Some(proto) => tensors::decode(&mut proto.clone(), &Folder::none())?,
@@ -310,11 +309,11 @@ fn constant_of_shape(site: &mut Site) -> Result<Meaning> {
         Data::I8(v) => Data::I8(vec![v[0]; count]),
         Data::U8(v) => Data::U8(vec![v[0]; count]),
     };
-    Ok(Meaning::Constant(Tensor::new(shape, data)?))
+    Ok(Conversion::Constant(Tensor::new(shape, data)?))
 }
 
 /// Version 12 brought the forms without a tensor.
-pub(super) fn constant(site: &mut Site) -> Result<Meaning> {
+pub(super) fn constant(site: &mut Site) -> Result<Conversion> {
     let tensor = if let Some(proto) = site.attributes.tensor("value")? {
         let mut proto = proto.clone();
         // Tensors of attributes have no name of their own; messages are better with one.
@@ -335,11 +334,11 @@ pub(super) fn constant(site: &mut Site) -> Result<Meaning> {
             None => return Err(site.unsupported("it has no value of a supported type")),
         }
     };
-    Ok(Meaning::Constant(tensor))
+    Ok(Conversion::Constant(tensor))
 }
 
 /// A constant or a shape with elements of type `to`.
-pub(super) fn cast(site: &mut Site, to: i32) -> Result<Meaning> {
+pub(super) fn cast(site: &mut Site, to: i32) -> Result<Conversion> {
     let kind = match to {
         data_type::INT64 | data_type::INT32 => Kind::Integer,
         data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => {
@@ -352,6 +351,6 @@ pub(super) fn cast(site: &mut Site, to: i32) -> Result<Meaning> {
         }
     };
     let array = input(site, 0)?.cast(kind);
-    let refused = || site.unsupported("what it makes depends on the batch");
-    Ok(Meaning::Shape(array.ok_or_else(refused)?))
+    let refused = || site.unsupported("its result depends on the batch");
+    Ok(Conversion::Shape(array.ok_or_else(refused)?))
 }

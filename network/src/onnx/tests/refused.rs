@@ -320,7 +320,7 @@ fn the_file_itself_is_checked() {
                     node("Add a b > y", []),
                 ],
             ),
-            "in a ring: `node_b` -> `node_a`",
+            "cycle: `node_b` -> `node_a`",
         ),
     ] {
         let error = net.error();
