@@ -24,7 +24,7 @@ use crate::gallery::{Candidate, Gallery, Origin, Recorded, Sample};
 use crate::people::MAX_PEOPLE;
 use crate::quality::Gates;
 use crate::sink::{EnrolledCrop, Sink};
-use crate::summary::Summary;
+use crate::summary::{Summary, Tally};
 use crate::track::{Best, Decision, MAX_CROPS, TrackerSettings};
 use crate::visits::{Change, Decided, SeenAt, Sight, Visit, Visits};
 use crate::{Error, Result};
@@ -234,6 +234,7 @@ impl<'a> Pipeline<'a> {
                 for stream in &mut self.streams {
                     stream.tracks.reassign(gone.identity, into);
                 }
+                summary.merge(gone.identity, into);
                 if let Some((left, at)) = visits.merge(gone.identity, into) {
                     let kind = EventKind::IdentityChanged {
                         from: Some(&gone.name),
@@ -250,8 +251,9 @@ impl<'a> Pipeline<'a> {
                 stream.tracks.release(gone.identity);
             }
             if let Some(visit) = visits.forget(gone.identity) {
-                end(visits, summary, &visit, Some(&gone.name), self.sink)?;
+                end(visits, &visit, None, self.sink)?;
             }
+            summary.identities.remove(&gone.identity);
             for name in gone.aliases.iter().chain([&gone.name]) {
                 self.sink.forget(name);
             }
@@ -508,9 +510,18 @@ impl Session {
         Ok(())
     }
 
+    /// The identities of visits that are over, by their names as they are now.
+    pub fn tallies(&self) -> impl Iterator<Item = (&str, &Tally)> {
+        let all = self.summary.identities.iter();
+        all.filter_map(|(identity, tally)| Some((self.gallery.name(*identity)?, tally)))
+    }
+
     fn end_visit(&mut self, visit: &Visit, sink: &mut dyn Sink) -> Result<()> {
+        let period = [visit.first(), visit.last().at];
+        let since_start = period.map(|at| self.visits.since_start(at));
+        self.summary.end(visit, since_start);
         let name = visit.identity.and_then(|id| self.gallery.name(id));
-        end(&self.visits, &mut self.summary, visit, name, sink)
+        end(&self.visits, visit, name, sink)
     }
 }
 
@@ -562,19 +573,9 @@ fn event<'e>(visits: &'e Visits, at: &SeenAt, visit: u64, kind: EventKind<'e>) -
     }
 }
 
-/// Counts a visit that is over, and gives its end to the sink.
-fn end(
-    visits: &Visits,
-    summary: &mut Summary,
-    visit: &Visit,
-    identity: Option<&str>,
-    sink: &mut dyn Sink,
-) -> Result<()> {
+/// Gives the end of a visit to the sink.
+fn end(visits: &Visits, visit: &Visit, identity: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
     let (first, last) = (visit.first(), visit.last());
-    if let Some(name) = identity {
-        let period = [first, last.at].map(|at| visits.since_start(at));
-        summary.end(name, visit, period);
-    }
     let kind = EventKind::VisitEnded {
         identity,
         first: time_of_day(first),

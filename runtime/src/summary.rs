@@ -43,8 +43,8 @@ pub struct Summary {
     pub new: u64,
     /// Visits of persons who had been here before.
     pub returns: u64,
-    /// Identities of visits that are over, by name.
-    pub identities: BTreeMap<String, Tally>,
+    /// Identities of visits that are over, by number; those that have left the gallery are not here.
+    pub identities: BTreeMap<u64, Tally>,
 }
 
 /// What a run has seen of one identity.
@@ -84,30 +84,40 @@ impl Summary {
     }
 
     /// Adds a visit that is over; `first` and `last` are times after the start of the run.
-    pub(crate) fn end(&mut self, name: &str, visit: &Visit, [first, last]: [Duration; 2]) {
-        if !self.identities.contains_key(name) {
-            let tally = Tally {
-                new: false,
-                visits: 0,
-                returns: 0,
-                observations: 0,
-                first,
-                last,
-                least: None,
-            };
-            self.identities.insert(name.to_owned(), tally);
+    pub(crate) fn end(&mut self, visit: &Visit, [first, last]: [Duration; 2]) {
+        let Some(identity) = visit.identity else {
+            return;
+        };
+        let tally = Tally {
+            new: visit.new,
+            visits: 1,
+            returns: u64::from(visit.returning),
+            observations: visit.observations(),
+            first,
+            last,
+            least: visit.least(),
+        };
+        self.add(identity, &tally);
+    }
+
+    /// Counts an identity that was merged as the one that it was merged into.
+    pub(crate) fn merge(&mut self, from: u64, into: u64) {
+        if let Some(tally) = self.identities.remove(&from) {
+            self.add(into, &tally);
         }
-        let tally = self.identities.get_mut(name).expect("inserted above");
-        tally.new |= visit.new;
-        tally.visits += 1;
-        tally.returns += u64::from(visit.returning);
-        tally.observations += visit.observations();
-        tally.first = tally.first.min(first);
-        tally.last = tally.last.max(last);
-        tally.least = tally
-            .least
-            .into_iter()
-            .chain(visit.least())
-            .reduce(f32::min);
+    }
+
+    fn add(&mut self, identity: u64, other: &Tally) {
+        let Some(tally) = self.identities.get_mut(&identity) else {
+            self.identities.insert(identity, other.clone());
+            return;
+        };
+        tally.new |= other.new;
+        tally.visits += other.visits;
+        tally.returns += other.returns;
+        tally.observations += other.observations;
+        tally.first = tally.first.min(other.first);
+        tally.last = tally.last.max(other.last);
+        tally.least = tally.least.into_iter().chain(other.least).reduce(f32::min);
     }
 }

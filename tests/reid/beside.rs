@@ -23,7 +23,7 @@ struct Door {
     gallery: PathBuf,
     run: Child,
     camera: File,
-    observations: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
     pictures: std::vec::IntoIter<(Vec<u8>, bool)>,
 }
 
@@ -52,7 +52,7 @@ impl Door {
         let (gallery, door) = (folder.at("shop.redb"), pipe(&folder, "door.pipe"));
         let mut run = run_over(&door, folder.file("boxes.csv", boxes))
             .with("--fps=4")
-            .with("--json")
+            .with("--observations")
             .with("--gallery")
             .with(&gallery)
             .with("--save-crops")
@@ -68,7 +68,7 @@ impl Door {
             gallery,
             run,
             camera,
-            observations: stdout.lines(),
+            lines: stdout.lines(),
             pictures: pictures.into_iter(),
         }
     }
@@ -79,11 +79,21 @@ impl Door {
         for (picture, is_person) in self.pictures.by_ref().take(count) {
             self.camera.write_all(&picture).expect("it is read");
             if is_person {
-                let line = self.observations.next().expect("a line").expect("UTF-8");
-                seen.push(serde_json::from_str(&line).expect("JSON"));
+                seen.push(self.observation());
             }
         }
         seen
+    }
+
+    /// The next observation; the events before it are passed over.
+    fn observation(&mut self) -> Value {
+        loop {
+            let line = self.lines.next().expect("a line").expect("UTF-8");
+            let line: Value = serde_json::from_str(&line).expect("JSON");
+            if line["schema"] == 1 {
+                return line;
+            }
+        }
     }
 
     /// The rest of a visit of which `sent` pictures were sent, and the blank frames behind it.

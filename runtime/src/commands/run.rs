@@ -62,7 +62,7 @@ impl Run {
         let summary = &ready.session.summary;
         let passed_over = passed_over(summary);
         let written = outputs.finish(summary, &passed_over, elapsed, ended.as_ref().err());
-        let lines = text(summary, &passed_over, elapsed.as_secs_f64());
+        let lines = text(&ready.session, &passed_over, elapsed.as_secs_f64());
         let printed = match settings.writes_json() {
             true => {
                 lines.iter().for_each(|line| cli::say!("{line}"));
@@ -348,7 +348,8 @@ fn passed_over(summary: &Summary) -> Vec<(u64, &'static str)> {
 }
 
 /// The table at the end.
-fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<String> {
+fn text(session: &Session, passed_over: &[(u64, &str)], seconds: f64) -> Vec<String> {
+    let summary = &session.summary;
     let header = [
         "identity",
         "state",
@@ -360,9 +361,9 @@ fn text(summary: &Summary, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
         "least similar",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for (name, tally) in &summary.identities {
+    for (name, tally) in session.tallies() {
         rows.push(vec![
-            name.clone(),
+            name.to_owned(),
             if tally.new { "new" } else { "known" }.to_owned(),
             tally.visits.to_string(),
             tally.returns.to_string(),

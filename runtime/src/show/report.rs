@@ -243,6 +243,11 @@ impl Report {
         Ok(())
     }
 
+    /// Drops the row of a person who has left the gallery.
+    pub fn forget(&mut self, name: &str) {
+        self.people.remove(cut(name));
+    }
+
     /// Counts the visits of each person. One who had none but a mistake loses the row.
     pub fn event(&mut self, event: &Event<'_>) {
         let (name, visits) = match event.kind {

@@ -345,6 +345,9 @@ impl Sink for Outputs {
     }
 
     fn forget(&mut self, identity: &str) {
+        if let Some(page) = &mut self.page {
+            page.report.forget(identity);
+        }
         if let Some(kept) = &self.crops
             && let Err(error) = crops::forget(kept.crops.folder(), identity)
         {
