@@ -1,8 +1,9 @@
-//! The device side of re-identification: frames in, people matched against a gallery out.
+//! The device side of re-identification, and the program `reid`.
 //!
-//! [`pipeline`] is the loop and the place to begin reading. What it calls, in order: [`media`],
-//! [`people`], [`track`], [`quality`], [`network::preprocess`], [`embed`], [`gallery`], [`visits`],
-//! [`sink`].
+//! In: frames of [`media`] sources, a model, a gallery. Out: events and observations to a [`sink`], and a
+//! changed gallery. [`pipeline`] is the loop and the place to begin reading; it calls, in order, [`people`],
+//! [`track`], [`quality`], [`network::preprocess`], [`embed`], [`gallery`], [`visits`] and [`sink`].
+//! `examples/` has short programs.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

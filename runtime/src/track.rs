@@ -242,10 +242,10 @@ impl Counts {
 ///
 /// use network::preprocess::BBox;
 /// use runtime::people::{Person, Persons};
-/// use runtime::track::{Numbers, Settings, Tracks};
+/// use runtime::track::{Numbers, TrackerSettings, Tracks};
 ///
 /// # fn main() -> runtime::Result<()> {
-/// let mut tracks = Tracks::new(128, Settings::new(0.7), Numbers::default())?;
+/// let mut tracks = Tracks::new(128, TrackerSettings::new(0.7), Numbers::default())?;
 /// for frame in 0..3 {
 ///     let bbox = BBox { x: 10.0 * frame as f32, y: 0.0, w: 40.0, h: 100.0 };
 ///     let persons = Persons::from_iter([Person { bbox, score: None, track: None }]);
