@@ -13,7 +13,7 @@ use crate::metadata::{
     self, Embedding, Metric, ModelMetadata, Preprocessing, PreprocessingPart, Sidecar,
 };
 use crate::onnx::{self, ReadOptions};
-use crate::tensor::Data;
+use crate::tensor::with_elements;
 use crate::{Error, Result};
 
 /// A model, ready to be planned.
@@ -346,7 +346,9 @@ pub fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
                 Operand::Param(id) => {
                     let tensor = network.tensor(*id);
                     hash.update(format!("{:?} {:?} ", tensor.dtype(), tensor.shape()));
-                    hash_elements(&mut hash, tensor.data());
+                    with_elements!(tensor.data(), |elements| {
+                        elements.iter().for_each(|v| hash.update(v.to_le_bytes()));
+                    });
                 }
             }
         }
@@ -367,16 +369,6 @@ pub fn space(network: &Graph, preprocessing: &Preprocessing) -> String {
         "{height} {width} {resize:?} {fit:?} {colour:?} {mean:?} {std:?}"
     ));
     named(hash)
-}
-
-fn hash_elements(hash: &mut Sha256, data: &Data) {
-    match data {
-        Data::F32(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
-        Data::I64(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
-        Data::I32(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
-        Data::I8(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
-        Data::U8(values) => hash.update(values),
-    }
 }
 
 fn named(hash: Sha256) -> String {

@@ -66,7 +66,22 @@ pub struct ReadOptions {
     pub input_size: Option<[usize; 2]>,
 }
 
-/// Reads the model at `path`. Its elements may be in other files, in the same folder or below.
+/// Reads the model at `path`.
+///
+/// ```
+/// use std::path::Path;
+/// use network::onnx::{ReadOptions, read_file};
+///
+/// let file = read_file(
+///     Path::new("../models/street-osnet_x0_25-int8.onnx"),
+///     &ReadOptions::default(),
+/// )?;
+/// assert_eq!(file.graph.input_size(), [3, 256, 128]);
+/// assert!(file.graph.is_quantised() && file.metadata.contains_key("reid.contract"));
+/// # Ok::<(), network::Error>(())
+/// ```
+///
+/// Its elements may be in other files, in the same folder or below.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] if the file is no ONNX model or contradicts itself;

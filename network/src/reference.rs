@@ -20,6 +20,7 @@ use crate::graph::{self, Dim, Fact, Graph, Node, Op, Operand, ValueId};
 use crate::tensor::{DType, Data, Tensor};
 use crate::{Error, Result};
 pub use elementwise::apply;
+pub(crate) use layout::strides_of;
 pub use layout::{Walk, broadcast};
 pub use pool::Windows;
 

@@ -43,17 +43,38 @@ pub struct Tensor {
     data: Data,
 }
 
+/// Evaluates an expression with the elements of any type.
+macro_rules! with_elements {
+    ($data:expr, |$elements:ident| $body:expr) => {
+        match $data {
+            $crate::tensor::Data::F32($elements) => $body,
+            $crate::tensor::Data::I64($elements) => $body,
+            $crate::tensor::Data::I32($elements) => $body,
+            $crate::tensor::Data::I8($elements) => $body,
+            $crate::tensor::Data::U8($elements) => $body,
+        }
+    };
+}
+
+pub(crate) use with_elements;
+
+macro_rules! data_from {
+    ($($type:ty, $variant:ident);+) => {
+        $(impl From<Vec<$type>> for Data {
+            fn from(elements: Vec<$type>) -> Self {
+                Self::$variant(elements)
+            }
+        })+
+    };
+}
+
+data_from!(f32, F32; i64, I64; i32, I32; i8, I8; u8, U8);
+
 impl Data {
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::F32(v) => v.len(),
-            Self::I64(v) => v.len(),
-            Self::I32(v) => v.len(),
-            Self::I8(v) => v.len(),
-            Self::U8(v) => v.len(),
-        }
+        with_elements!(self, |elements| elements.len())
     }
 
     /// Whether there is no element.

@@ -5,6 +5,7 @@
 //! constants take part as well.
 
 use crate::graph::Dim;
+use crate::reference::{Walk, broadcast, strides_of};
 use crate::tensor::{Data, Tensor};
 
 /// The most elements of an [`Array`]; shapes and paddings have a dozen.
@@ -309,42 +310,23 @@ impl Array {
             .copied()
             .eq(0..self.shape.len())
             .then_some(())?;
-        let strides = strides(&self.shape);
+        let strides = strides_of(&self.shape);
         let shape: Vec<usize> = perm.iter().map(|&axis| self.shape[axis]).collect();
-        let steps: Vec<usize> = perm.iter().map(|&axis| strides[axis]).collect();
-        Some(self.view(shape, &steps))
+        let walk = Walk::new(0, &shape, perm.iter().map(|&axis| strides[axis]).collect());
+        Some(self.gather(shape, walk))
     }
 
     /// The array repeated along its dimensions of extent 1 to fill `shape`, as NumPy does.
     pub(super) fn expand(&self, shape: &[usize]) -> Option<Self> {
-        let missing = shape.len().checked_sub(self.shape.len())?;
         small(shape)?;
-        let own = strides(&self.shape);
-        let steps: Vec<usize> = shape
-            .iter()
-            .enumerate()
-            .map(|(axis, &extent)| match axis.checked_sub(missing) {
-                None => Some(0),
-                Some(axis) if self.shape[axis] == extent => Some(own[axis]),
-                Some(axis) => (self.shape[axis] == 1).then_some(0),
-            })
-            .collect::<Option<_>>()?;
-        Some(self.view(shape.to_vec(), &steps))
+        (broadcast(&self.shape, shape)? == shape).then_some(())?;
+        Some(self.gather(shape.to_vec(), Walk::broadcast(&self.shape, shape)))
     }
 
-    /// The elements at all indices below `shape`, where an index along an axis counts `steps`
-    /// elements.
-    fn view(&self, shape: Vec<usize>, steps: &[usize]) -> Self {
-        let mut positions = vec![0];
-        for (&extent, &step) in shape.iter().zip(steps) {
-            positions = positions
-                .iter()
-                .flat_map(|&start| (0..extent).map(move |index| start + index * step))
-                .collect();
-        }
+    fn gather(&self, shape: Vec<usize>, walk: Walk) -> Self {
         Self {
             kind: self.kind,
-            elements: positions.iter().map(|&at| self.elements[at]).collect(),
+            elements: walk.map(|at| self.elements[at]).collect(),
             shape,
         }
     }
@@ -450,31 +432,6 @@ fn small(shape: &[usize]) -> Option<usize> {
     let extents: Vec<usize> = shape.iter().map(|&extent| extent.max(1)).collect();
     (count(&extents)? <= MAX_ELEMENTS).then_some(())?;
     count(shape)
-}
-
-/// How many elements apart two neighbours along each axis are.
-fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
-}
-
-/// The shape that both broadcast to.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let rank = a.len().max(b.len());
-    let at = |shape: &[usize], axis: usize| {
-        let axis = (axis + shape.len()).checked_sub(rank);
-        axis.map_or(1, |axis| shape[axis])
-    };
-    (0..rank)
-        .map(|axis| match (at(a, axis), at(b, axis)) {
-            (a, b) if a == b => Some(a),
-            (1, other) | (other, 1) => Some(other),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

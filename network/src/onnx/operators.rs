@@ -140,24 +140,18 @@ fn pow(site: &mut Site) -> Result<Conversion> {
 fn reduce(site: &mut Site, kind: Reduce) -> Result<Conversion> {
     let keep_dims = site.attributes.flag("keepdims", true)?;
     let rank = site.fact(0)?.shape.len();
-    let list = if site.opset() < 18 {
-        site.attributes.ints("axes")?.map(<[i64]>::to_vec)
-    } else {
-        let noop = site.attributes.flag("noop_with_empty_axes", false)?;
-        let list = site.integers(1)?;
-        if noop && list.as_ref().is_none_or(Vec::is_empty) {
-            return match kind {
-                Reduce::Mean => site.same(),
-                // Runtimes do not agree whether it is x or |x|.
-                Reduce::L2 => Err(site.unsupported(
-                    "attribute `noop_with_empty_axes` without axes, which is not defined for a norm"
-                        .to_owned(),
-                )),
-            };
-        }
-        list
-    };
-    let axes = match list.filter(|list| !list.is_empty()) {
+    let noop = site.opset() >= 18 && site.attributes.flag("noop_with_empty_axes", false)?;
+    let list = site.list("axes", 1, 18)?.filter(|list| !list.is_empty());
+    if noop && list.is_none() {
+        return match kind {
+            Reduce::Mean => site.same(),
+            // Runtimes do not agree whether it is x or |x|.
+            Reduce::L2 => Err(site.unsupported(
+                "attribute `noop_with_empty_axes` without axes, which is not defined for a norm",
+            )),
+        };
+    }
+    let axes = match list {
         Some(list) => site.axes(&list, rank)?,
         None => (0..rank).collect(),
     };

@@ -185,6 +185,21 @@ impl<'r> Site<'r> {
         extents.iter().map(integer).collect::<Result<_>>().map(Some)
     }
 
+    /// The list of integers that is the attribute `name` before version `since`, and input `index` from then
+    /// on; none if it is missing.
+    pub(super) fn list(
+        &mut self,
+        name: &str,
+        index: usize,
+        since: i64,
+    ) -> Result<Option<Vec<i64>>> {
+        if self.opset() < since {
+            Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec))
+        } else {
+            self.integers(index)
+        }
+    }
+
     /// Input `index` as one number; none if it is missing.
     pub(super) fn number(&self, index: usize) -> Result<Option<f32>> {
         if !self.has(index) {

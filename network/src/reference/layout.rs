@@ -1,20 +1,7 @@
 //! Operators that move elements of any type and compute nothing, and broadcasting.
 
 use super::Call;
-use crate::tensor::{Data, Tensor};
-
-/// Runs an expression over the elements of any type, and wraps what it returns in the same type.
-macro_rules! for_any_type {
-    ($data:expr, |$elements:ident| $body:expr) => {
-        match $data {
-            Data::F32($elements) => Data::F32($body),
-            Data::I64($elements) => Data::I64($body),
-            Data::I32($elements) => Data::I32($body),
-            Data::I8($elements) => Data::I8($body),
-            Data::U8($elements) => Data::U8($body),
-        }
-    };
-}
+use crate::tensor::{Data, Tensor, with_elements};
 
 /// The shape that `a` and `b` broadcast to: aligned at the last dimension, extents of 1 stretch.
 #[must_use]
@@ -45,7 +32,7 @@ pub struct Walk {
 impl Walk {
     /// The result has `shape`; one step along its dimension `i` is `strides[i]` elements of the
     /// tensor. `shape` has passed shape inference.
-    fn new(first: usize, shape: &[usize], strides: Vec<usize>) -> Self {
+    pub(crate) fn new(first: usize, shape: &[usize], strides: Vec<usize>) -> Self {
         Self {
             left: if shape.contains(&0) {
                 0
@@ -101,7 +88,7 @@ impl Iterator for Walk {
 
 /// Elements from one index to the next along each dimension; `shape` has no 0 and has passed shape
 /// inference, so nothing overflows.
-fn strides_of(shape: &[usize]) -> Vec<usize> {
+pub(crate) fn strides_of(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for i in (1..shape.len()).rev() {
         strides[i - 1] = strides[i] * shape[i];
@@ -111,7 +98,10 @@ fn strides_of(shape: &[usize]) -> Vec<usize> {
 
 /// The elements of `x` at the positions of `walk`.
 fn gather(x: &Tensor, walk: Walk) -> Data {
-    for_any_type!(x.data(), |elements| walk.map(|at| elements[at]).collect())
+    with_elements!(x.data(), |elements| {
+        let gathered: Vec<_> = walk.map(|at| elements[at]).collect();
+        gathered.into()
+    })
 }
 
 pub(super) fn concat(call: &Call<'_>, axis: usize) -> Data {

@@ -37,12 +37,7 @@ pub(super) fn split(site: &mut Site) -> Result<Conversion> {
             "attribute `num_outputs` is {declared}, the node has {parts} outputs"
         )));
     }
-    let given = if site.opset() < 13 {
-        site.attributes.ints("split")?.map(<[i64]>::to_vec)
-    } else {
-        site.integers(1)?
-    };
-    let sizes = match given {
+    let sizes = match site.list("split", 1, 13)? {
         Some(sizes) => sizes
             .iter()
             .map(|&size| usize::try_from(size).ok().filter(|&size| size > 0))
@@ -157,12 +152,11 @@ pub(super) fn pad(site: &mut Site) -> Result<Conversion> {
             "attribute `mode` is {mode:?}, only \"constant\" is supported"
         )));
     }
-    let (list, value) = if site.opset() < 11 {
-        let list = site.attributes.ints("pads")?.map(<[i64]>::to_vec);
-        (list, site.attributes.float("value", 0.0)?)
-    } else {
-        (site.integers(1)?, site.number(2)?.unwrap_or(0.0))
+    let value = match site.opset() {
+        ..11 => site.attributes.float("value", 0.0)?,
+        _ => site.number(2)?.unwrap_or(0.0),
     };
+    let list = site.list("pads", 1, 11)?;
     let list = list.ok_or_else(|| site.unsupported("pads are missing"))?;
     let given = match site.integers(3)? {
         Some(list) => {
@@ -241,18 +235,9 @@ fn target(site: &Site) -> Result<Vec<Extent>> {
     Ok(target)
 }
 
-/// Axes are an attribute before version 13, an input since.
-fn given_axes(site: &mut Site) -> Result<Option<Vec<i64>>> {
-    if site.opset() < 13 {
-        Ok(site.attributes.ints("axes")?.map(<[i64]>::to_vec))
-    } else {
-        site.integers(1)
-    }
-}
-
 pub(super) fn squeeze(site: &mut Site) -> Result<Conversion> {
     let shape = site.fact(0)?.shape;
-    let axes = match given_axes(site)? {
+    let axes = match site.list("axes", 1, 13)? {
         Some(list) => site.axes(&list, shape.len())?,
         None => (0..shape.len())
             .filter(|&axis| shape[axis] == Dim::Fixed(1))
@@ -268,7 +253,8 @@ pub(super) fn squeeze(site: &mut Site) -> Result<Conversion> {
 
 pub(super) fn unsqueeze(site: &mut Site) -> Result<Conversion> {
     let rank = site.fact(0)?.shape.len();
-    let list = given_axes(site)?.ok_or_else(|| site.unsupported("axes are missing"))?;
+    let list = site.list("axes", 1, 13)?;
+    let list = list.ok_or_else(|| site.unsupported("axes are missing"))?;
     if list.len() + rank > MAX_RANK {
         let rank = list.len() + rank;
         return Err(site.unsupported(format!(

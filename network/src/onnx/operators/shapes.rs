@@ -9,7 +9,7 @@ use super::super::scope::{Binding, Conversion};
 use super::super::site::Site;
 use super::super::tensors;
 use crate::Result;
-use crate::tensor::{DType, Data, Tensor, elements};
+use crate::tensor::{DType, Data, Tensor, elements, with_elements};
 
 /// The most elements of a `ConstantOfShape`, whose size costs no bytes in the file.
 const MAX_FILLED: usize = 1 << 20;
@@ -141,24 +141,13 @@ fn concat(site: &mut Site) -> Result<Option<Array>> {
 /// Steps may be negative here: exporters reverse lists with them.
 fn slice(site: &mut Site) -> Result<Option<Array>> {
     let mut data = input(site, 0)?;
-    let list = |list: Option<&[i64]>| list.map(<[i64]>::to_vec);
-    let (starts, ends, axes, steps) = if site.opset() < 10 {
-        let starts = list(site.attributes.ints("starts")?);
-        let ends = list(site.attributes.ints("ends")?);
-        (starts, ends, list(site.attributes.ints("axes")?), None)
-    } else {
-        (
-            site.integers(1)?,
-            site.integers(2)?,
-            site.integers(3)?,
-            site.integers(4)?,
-        )
-    };
+    let (starts, ends) = (site.list("starts", 1, 10)?, site.list("ends", 2, 10)?);
     let (Some(starts), Some(ends)) = (starts, ends) else {
         return Ok(None);
     };
+    let axes = site.list("axes", 3, 10)?;
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
+    let steps = site.integers(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || axes.len() > MAX_RANK {
         return Ok(None);
     }
@@ -198,18 +187,10 @@ fn slice(site: &mut Site) -> Result<Option<Array>> {
     Ok(Some(data))
 }
 
-fn axes(site: &mut Site) -> Result<Option<Vec<i64>>> {
-    if site.opset() < 13 {
-        Ok(site.attributes.ints("axes")?.map(<[i64]>::to_vec))
-    } else {
-        site.integers(1)
-    }
-}
-
 fn squeeze(site: &mut Site) -> Result<Option<Array>> {
     let mut data = input(site, 0)?;
     let rank = data.shape.len();
-    let axes = match axes(site)? {
+    let axes = match site.list("axes", 1, 13)? {
         Some(list) => site.axes(&list, rank)?,
         None => (0..rank).filter(|&axis| data.shape[axis] == 1).collect(),
     };
@@ -223,7 +204,7 @@ fn squeeze(site: &mut Site) -> Result<Option<Array>> {
 
 fn unsqueeze(site: &mut Site) -> Result<Option<Array>> {
     let mut data = input(site, 0)?;
-    let list = axes(site)?.unwrap_or_default();
+    let list = site.list("axes", 1, 13)?.unwrap_or_default();
     let rank = data.shape.len() + list.len();
     if rank > MAX_RANK {
         return Ok(None);
@@ -302,13 +283,7 @@ fn constant_of_shape(site: &mut Site) -> Result<Conversion> {
     };
     let count = elements(&shape)?;
     site.charge(count)?;
-    let data = match value.data() {
-        Data::F32(v) => Data::F32(vec![v[0]; count]),
-        Data::I64(v) => Data::I64(vec![v[0]; count]),
-        Data::I32(v) => Data::I32(vec![v[0]; count]),
-        Data::I8(v) => Data::I8(vec![v[0]; count]),
-        Data::U8(v) => Data::U8(vec![v[0]; count]),
-    };
+    let data = with_elements!(value.data(), |one| vec![one[0]; count].into());
     Ok(Conversion::Constant(Tensor::new(shape, data)?))
 }
 
