@@ -98,19 +98,19 @@ pub struct Config {
     pub batch: Option<usize>,
     pub threshold: Option<f32>,
     pub boxes: Option<String>,
-    pub quality: Quality,
-    pub tracks: Tracks,
-    pub visits: Visits,
-    pub gallery: Gallery,
-    pub output: Output,
-    pub camera: Vec<Camera>,
+    pub quality: QualityConfig,
+    pub tracks: TracksConfig,
+    pub visits: VisitsConfig,
+    pub gallery: GalleryConfig,
+    pub output: OutputConfig,
+    pub camera: Vec<CameraConfig>,
 }
 
 /// `[quality]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Quality {
+pub struct QualityConfig {
     pub min_height: Option<f32>,
     pub min_edge_distance: Option<f32>,
     pub max_aspect: Option<f32>,
@@ -122,7 +122,7 @@ pub struct Quality {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Tracks {
+pub struct TracksConfig {
     pub crops: Option<usize>,
     pub contradictions: Option<usize>,
     #[serde(deserialize_with = "duration")]
@@ -139,7 +139,7 @@ pub struct Tracks {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Visits {
+pub struct VisitsConfig {
     #[serde(deserialize_with = "duration")]
     pub min_absence: Option<Duration>,
 }
@@ -148,7 +148,7 @@ pub struct Visits {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Gallery {
+pub struct GalleryConfig {
     pub file: Option<PathBuf>,
     #[serde(deserialize_with = "duration")]
     pub retention: Option<Duration>,
@@ -161,7 +161,7 @@ pub struct Gallery {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Output {
+pub struct OutputConfig {
     pub json: bool,
     pub observations: bool,
     pub save_video: Option<PathBuf>,
@@ -173,7 +173,7 @@ pub struct Output {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "KEYS documents every field under its path")]
-pub struct Camera {
+pub struct CameraConfig {
     pub source: String,
     pub name: Option<String>,
     pub boxes: Option<String>,

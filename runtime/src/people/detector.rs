@@ -22,7 +22,9 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_hir::infer::{DimFact, Factoid};
 use tract_onnx::tract_hir::internal::DimLike;
 
-pub use preset::{Boxes, Fit, Input, Layout, Output, Preset, Select};
+pub use preset::{
+    BoxEncoding, BoxSelection, DetectorInput, DetectorOutput, InputFit, OutputLayout, Preset,
+};
 
 use super::{Error, Person, Persons, Result};
 use decode::Decoder;
@@ -78,7 +80,7 @@ impl Detector {
         let model = tract_onnx::onnx().model_for_path(path).map_err(reason)?;
         let chosen = Preset::beside(path)?;
         let fixed = input_size(&model)?;
-        let open_size = |input: &Input| fixed.unwrap_or([input.width, input.height]);
+        let open_size = |input: &DetectorInput| fixed.unwrap_or([input.width, input.height]);
         let (network, preset, size, shape, assumed) = match chosen {
             Some((preset, description)) => {
                 let size = open_size(&preset.input);

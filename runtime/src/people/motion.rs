@@ -121,7 +121,7 @@ impl MotionOptions {
 
 /// State after the last frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum MotionState {
     /// The scene is being learnt: no person is found.
     Learning,
     /// People are found.
@@ -155,7 +155,7 @@ struct Scene {
     learnt: (Duration, u32),
     /// Time and number of frames for which most of the picture has differed.
     blind: (Duration, u32),
-    state: State,
+    state: MotionState,
 }
 
 impl Motion {
@@ -173,10 +173,10 @@ impl Motion {
 
     /// State after the last frame; `Learning` before the first one.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> MotionState {
         self.scene
             .as_ref()
-            .map_or(State::Learning, |scene| scene.state)
+            .map_or(MotionState::Learning, |scene| scene.state)
     }
 
     /// Writes the persons of `frame` to `out`, the largest first, and returns how many did not fit.
@@ -193,8 +193,8 @@ impl Motion {
         }
         let scene = self.scene.as_mut().expect("it was made above");
         match scene.watch(frame, &self.options) {
-            State::Watching => scene.people(&self.options, out),
-            State::Learning | State::Blind => 0,
+            MotionState::Watching => scene.people(&self.options, out),
+            MotionState::Learning | MotionState::Blind => 0,
         }
     }
 }
@@ -221,13 +221,13 @@ impl Scene {
             last: frame.stream_time,
             learnt: (Duration::ZERO, 0),
             blind: (Duration::ZERO, 0),
-            state: State::Learning,
+            state: MotionState::Learning,
             reduced,
         }
     }
 
     /// Compares `frame` with the scene and learns from it.
-    fn watch(&mut self, frame: &Frame, options: &MotionOptions) -> State {
+    fn watch(&mut self, frame: &Frame, options: &MotionOptions) -> MotionState {
         let [shortest, longest] = FRAME_TIME;
         let elapsed = frame.stream_time.saturating_sub(self.last);
         let elapsed = elapsed.clamp(shortest, longest);
@@ -256,7 +256,7 @@ impl Scene {
 
         self.state = if learning {
             self.learnt = (self.learnt.0 + elapsed, self.learnt.1 + 1);
-            State::Learning
+            MotionState::Learning
         } else if changed > options.blind {
             self.blind = (self.blind.0 + elapsed, self.blind.1 + 1);
             if self.blind.0 >= PATIENCE && self.blind.1 >= 2 {
@@ -264,13 +264,13 @@ impl Scene {
                 self.learnt = (Duration::ZERO, 0);
                 self.blind = (Duration::ZERO, 0);
             }
-            State::Blind
+            MotionState::Blind
         } else {
             self.blind = (Duration::ZERO, 0);
             if !SAME_LIGHT.contains(&gain) {
                 self.mixture.scale(gain);
             }
-            State::Watching
+            MotionState::Watching
         };
         self.state
     }

@@ -123,8 +123,8 @@ pub(in crate::commands) struct Settings {
     /// Frame rate of a saved video.
     pub(super) rate: Rate,
     threshold: Option<f32>,
-    quality: config::Quality,
-    tracks: config::Tracks,
+    quality: config::QualityConfig,
+    tracks: config::TracksConfig,
 }
 
 /// A source and how its persons are detected.
@@ -136,7 +136,7 @@ pub(super) struct Watched {
     /// Whether frames come at their own pace, as from a camera.
     live: bool,
     name: Option<String>,
-    camera: config::Camera,
+    camera: config::CameraConfig,
 }
 
 /// A source that was opened.
@@ -210,7 +210,7 @@ impl Settings {
             max_frames: flags.max_frames,
             rate: fps.map_or(Ok(Rate::IMAGES), Rate::from_fps)?,
             threshold: flags.threshold.or(config.threshold),
-            quality: config::Quality {
+            quality: config::QualityConfig {
                 min_height: flags.min_height.or(gates.min_height),
                 ..gates
             },
@@ -397,7 +397,7 @@ impl Watched {
 /// Sources of the command line, else the cameras of the config; files first.
 fn sources(
     specs: Vec<String>,
-    cameras: Vec<config::Camera>,
+    cameras: Vec<config::CameraConfig>,
     boxes: &str,
     zones: &[String],
     fps: Option<f64>,
@@ -405,9 +405,9 @@ fn sources(
     let cameras = match specs.is_empty() {
         true => cameras,
         false => {
-            let camera = |source| config::Camera {
+            let camera = |source| config::CameraConfig {
                 source,
-                ..config::Camera::default()
+                ..config::CameraConfig::default()
             };
             specs.into_iter().map(camera).collect()
         }
@@ -415,7 +415,7 @@ fn sources(
     if cameras.is_empty() {
         bail!("what to watch? Name a source, or a [[camera]] in the config");
     }
-    let watched = |camera: config::Camera| {
+    let watched = |camera: config::CameraConfig| {
         let mut all = camera.zones.clone();
         all.extend(zones.iter().cloned());
         let people = Spec::of(
@@ -487,8 +487,8 @@ fn parse_device(name: &str) -> anyhow::Result<Device> {
 }
 
 fn decide(
-    tracks: &config::Tracks,
-    quality: &config::Quality,
+    tracks: &config::TracksConfig,
+    quality: &config::QualityConfig,
     threshold: f32,
 ) -> pipeline::Settings {
     let base = TrackerSettings::new(threshold);
@@ -513,7 +513,7 @@ fn decide(
     pipeline::Settings { tracks, gates }
 }
 
-fn limits(configured: &config::Gallery) -> GalleryLimits {
+fn limits(configured: &config::GalleryConfig) -> GalleryLimits {
     let base = GalleryLimits::default();
     let retention = match configured.retention {
         None => Some(Duration::from_secs(24 * 3600)),

@@ -1,7 +1,7 @@
 //! A network's numbers become boxes with scores, and of several boxes of one person the surest
 //! stays.
 
-use super::preset::{Boxes, Layout, Output, Select};
+use super::preset::{BoxEncoding, BoxSelection, DetectorOutput, OutputLayout};
 
 /// A box that may be a person, in pixels of the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,11 +14,11 @@ pub(super) struct Candidate {
 /// How to read one output.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    output: Output,
-    select: Select,
+    output: DetectorOutput,
+    select: BoxSelection,
     /// Number of boxes.
     boxes: usize,
-    /// Column, row and stride of the cell of each box; empty for [`Boxes::Pixels`].
+    /// Column, row and stride of the cell of each box; empty for [`BoxEncoding::Pixels`].
     cells: Vec<[f32; 3]>,
     candidates: Vec<Candidate>,
 }
@@ -26,25 +26,29 @@ pub(super) struct Decoder {
 impl Decoder {
     /// Reads outputs of `shape` of a network whose input has `size`, width and height.
     pub(super) fn new(
-        output: &Output,
-        select: Select,
+        output: &DetectorOutput,
+        select: BoxSelection,
         size: [usize; 2],
         shape: &[usize],
     ) -> Result<Self, String> {
         let values = output.values();
         let cells = match output.boxes {
-            Boxes::Grid => cells(&output.strides, size),
-            Boxes::Pixels => Vec::new(),
+            BoxEncoding::Grid => cells(&output.strides, size),
+            BoxEncoding::Pixels => Vec::new(),
         };
         let wanted = match output.boxes {
-            Boxes::Grid => cells.len().to_string(),
-            Boxes::Pixels => "any number".to_owned(),
+            BoxEncoding::Grid => cells.len().to_string(),
+            BoxEncoding::Pixels => "any number".to_owned(),
         };
         let (order, found) = match (output.layout, shape) {
-            (Layout::BoxesValues, &[1, boxes, found]) => ("boxes, values", Some((boxes, found))),
-            (Layout::ValuesBoxes, &[1, found, boxes]) => ("values, boxes", Some((boxes, found))),
-            (Layout::BoxesValues, _) => ("boxes, values", None),
-            (Layout::ValuesBoxes, _) => ("values, boxes", None),
+            (OutputLayout::BoxesValues, &[1, boxes, found]) => {
+                ("boxes, values", Some((boxes, found)))
+            }
+            (OutputLayout::ValuesBoxes, &[1, found, boxes]) => {
+                ("values, boxes", Some((boxes, found)))
+            }
+            (OutputLayout::BoxesValues, _) => ("boxes, values", None),
+            (OutputLayout::ValuesBoxes, _) => ("values, boxes", None),
         };
         match found {
             Some((boxes, found))
@@ -90,8 +94,8 @@ impl Decoder {
     fn candidate(&self, numbers: &[f32], index: usize) -> Result<Option<Candidate>, String> {
         let values = self.output.values();
         let at = |value: usize| match self.output.layout {
-            Layout::BoxesValues => numbers[index * values + value],
-            Layout::ValuesBoxes => numbers[value * self.boxes + index],
+            OutputLayout::BoxesValues => numbers[index * values + value],
+            OutputLayout::ValuesBoxes => numbers[value * self.boxes + index],
         };
         let (objectness, first) = match self.output.objectness {
             true => (at(4), 5),
@@ -181,16 +185,16 @@ mod tests {
     use crate::people::detector::preset::Preset;
 
     /// The output of a preset with two classes.
-    fn output(name: &str) -> Output {
+    fn output(name: &str) -> DetectorOutput {
         let mut built_in = Preset::built_in();
         let (_, preset) = built_in.find(|(known, _)| *known == name).unwrap();
-        Output {
+        DetectorOutput {
             classes: 2,
             ..preset.output
         }
     }
 
-    const SELECT: Select = Select {
+    const SELECT: BoxSelection = BoxSelection {
         score: 0.4,
         overlap: 0.45,
     };

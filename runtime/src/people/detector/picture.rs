@@ -1,9 +1,9 @@
 //! A frame becomes a network's input, and boxes in the input become boxes in the frame.
 
-use network::metadata::{Colour, Fit as CropFit, Preprocessing, Resize};
+use network::metadata::{Colour, Fit, Preprocessing, Resize};
 use network::preprocess::{BBox, Cropper, View};
 
-use super::preset::{Fit, Input};
+use super::preset::{DetectorInput, InputFit};
 use media::Frame;
 
 /// Scales frames into inputs; made anew only when the frames change their size.
@@ -11,7 +11,7 @@ use media::Frame;
 pub(super) struct Picture {
     /// Width and height of the input.
     size: [usize; 2],
-    fit: Fit,
+    fit: InputFit,
     pad: u8,
     bgr: bool,
     /// What each byte becomes, for the planes in the network's order.
@@ -23,7 +23,7 @@ pub(super) struct Picture {
 #[derive(Debug)]
 struct Placed {
     frame: [usize; 2],
-    place: Place,
+    place: Placement,
     cropper: Cropper,
     /// The scaled frame, RGB.
     rgb: Vec<u8>,
@@ -31,7 +31,7 @@ struct Placed {
 
 /// Where a frame lies in the input, in pixels of the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
+struct Placement {
     left: usize,
     top: usize,
     width: usize,
@@ -40,31 +40,31 @@ struct Place {
     scale: [f32; 2],
 }
 
-impl Place {
+impl Placement {
     /// The arithmetic of the programs that the networks come from, in f64 as in Python: f32 would
     /// lose a row of 1280 x 720 in 416 x 416. YOLOX rounds the scaled size down (`int(h * r)`,
     /// `preproc` in `yolox/data/data_augment.py`); Ultralytics rounds it to the nearest, halves to even
     /// (`round(h * r)`, `LetterBox` in `ultralytics/data/augment.py`), and the border to the left and
     /// the top down.
-    fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> Self {
+    fn new(fit: InputFit, frame: [usize; 2], input: [usize; 2]) -> Self {
         let [across, down] = [0, 1].map(|i| input[i] as f64 / frame[i] as f64);
         let scale = match fit {
-            Fit::Stretch => [across, down],
-            Fit::TopLeft | Fit::Centre => [across.min(down); 2],
+            InputFit::Stretch => [across, down],
+            InputFit::TopLeft | InputFit::Centre => [across.min(down); 2],
         };
         let [width, height] = [0, 1].map(|i| {
             let exact = frame[i] as f64 * scale[i];
             let whole = match fit {
-                Fit::TopLeft => exact.floor(),
-                Fit::Centre => exact.round_ties_even(),
-                Fit::Stretch => input[i] as f64,
+                InputFit::TopLeft => exact.floor(),
+                InputFit::Centre => exact.round_ties_even(),
+                InputFit::Stretch => input[i] as f64,
             };
             (whole as usize).clamp(1, input[i])
         });
         let scale = scale.map(|scale| scale as f32);
         let [left, top] = match fit {
-            Fit::Centre => [(input[0] - width) / 2, (input[1] - height) / 2],
-            Fit::TopLeft | Fit::Stretch => [0, 0],
+            InputFit::Centre => [(input[0] - width) / 2, (input[1] - height) / 2],
+            InputFit::TopLeft | InputFit::Stretch => [0, 0],
         };
         Self {
             left,
@@ -77,7 +77,7 @@ impl Place {
 }
 
 impl Picture {
-    pub(super) fn new(input: &Input, size: [usize; 2]) -> Self {
+    pub(super) fn new(input: &DetectorInput, size: [usize; 2]) -> Self {
         let value = |plane: usize, byte: usize| {
             (byte as f32 * input.scale - input.mean[plane]) / input.std[plane]
         };
@@ -101,7 +101,7 @@ impl Picture {
             placed => placed.insert(Placed::new(self.fit, size, self.size)?),
         };
         placed.cropper.whole(view, &mut placed.rgb)?;
-        let Place {
+        let Placement {
             left,
             top,
             width,
@@ -149,13 +149,13 @@ impl Picture {
 }
 
 impl Placed {
-    fn new(fit: Fit, frame: [usize; 2], input: [usize; 2]) -> network::Result<Self> {
-        let place = Place::new(fit, frame, input);
+    fn new(fit: InputFit, frame: [usize; 2], input: [usize; 2]) -> network::Result<Self> {
+        let place = Placement::new(fit, frame, input);
         let crop = Preprocessing {
             width: place.width,
             height: place.height,
             resize: Resize::CvBilinear,
-            fit: CropFit::Stretch,
+            fit: Fit::Stretch,
             ..Preprocessing::default()
         };
         Ok(Self {
@@ -172,9 +172,9 @@ mod tests {
     use super::*;
     use crate::people::detector::preset::Preset;
 
-    fn input(fit: Fit, colour: Colour) -> Input {
+    fn input(fit: InputFit, colour: Colour) -> DetectorInput {
         let (_, preset) = Preset::built_in().next().unwrap();
-        Input {
+        DetectorInput {
             fit,
             colour,
             ..preset.input
@@ -186,64 +186,76 @@ mod tests {
         let cases = [
             (
                 "YOLOX",
-                Fit::TopLeft,
+                InputFit::TopLeft,
                 [1280, 720],
                 [416, 416],
                 [0, 0, 416, 234],
             ),
             (
                 "YOLOX loses a row: 432 * (416 / 768) is 233.99999999999997",
-                Fit::TopLeft,
+                InputFit::TopLeft,
                 [768, 432],
                 [416, 416],
                 [0, 0, 416, 233],
             ),
             (
                 "YOLOX rounds down",
-                Fit::TopLeft,
+                InputFit::TopLeft,
                 [1000, 333],
                 [416, 416],
                 [0, 0, 416, 138],
             ),
             (
                 "Ultralytics",
-                Fit::Centre,
+                InputFit::Centre,
                 [768, 432],
                 [640, 640],
                 [0, 140, 640, 360],
             ),
             (
                 "Ultralytics rounds",
-                Fit::Centre,
+                InputFit::Centre,
                 [1000, 333],
                 [640, 640],
                 [0, 213, 640, 213],
             ),
             (
                 "upright",
-                Fit::Centre,
+                InputFit::Centre,
                 [432, 768],
                 [640, 640],
                 [140, 0, 360, 640],
             ),
-            ("enlarged", Fit::TopLeft, [10, 20], [64, 64], [0, 0, 32, 64]),
+            (
+                "enlarged",
+                InputFit::TopLeft,
+                [10, 20],
+                [64, 64],
+                [0, 0, 32, 64],
+            ),
             (
                 "stretched",
-                Fit::Stretch,
+                InputFit::Stretch,
                 [768, 432],
                 [416, 320],
                 [0, 0, 416, 320],
             ),
-            ("thin", Fit::TopLeft, [16_384, 1], [64, 64], [0, 0, 64, 1]),
+            (
+                "thin",
+                InputFit::TopLeft,
+                [16_384, 1],
+                [64, 64],
+                [0, 0, 64, 1],
+            ),
         ];
         for (name, fit, frame, size, wanted) in cases {
-            let Place {
+            let Placement {
                 left,
                 top,
                 width,
                 height,
                 ..
-            } = Place::new(fit, frame, size);
+            } = Placement::new(fit, frame, size);
             assert_eq!([left, top, width, height], wanted, "{name}");
         }
     }
@@ -255,13 +267,13 @@ mod tests {
         let cases = [
             (
                 "YOLOX-nano",
-                Fit::TopLeft,
+                InputFit::TopLeft,
                 [416, 416],
                 0x0901_a8e6_9ee4_80ca,
             ),
             (
                 "Ultralytics, wide",
-                Fit::Centre,
+                InputFit::Centre,
                 [640, 384],
                 0xecc6_6ce1_86c2_b3f3,
             ),
@@ -270,7 +282,7 @@ mod tests {
             let mut hash = 0xcbf2_9ce4_8422_2325_u64;
             for height in 1..=4096 {
                 for width in 1..=4096 {
-                    let place = Place::new(fit, [width, height], input);
+                    let place = Placement::new(fit, [width, height], input);
                     let packed =
                         place.width | place.height << 12 | place.left << 24 | place.top << 36;
                     hash = (hash ^ packed as u64).wrapping_mul(0x0100_0000_01b3);
@@ -292,19 +304,19 @@ mod tests {
         let cases = [
             (
                 "top left",
-                Fit::TopLeft,
+                InputFit::TopLeft,
                 [30.0, 20.0, 10.0, 24.0],
                 [50.0, 16.0, 20.0, 48.0],
             ),
             (
                 "centre",
-                Fit::Centre,
+                InputFit::Centre,
                 [30.0, 35.0, 10.0, 24.0],
                 [50.0, 16.0, 20.0, 48.0],
             ),
             (
                 "stretch",
-                Fit::Stretch,
+                InputFit::Stretch,
                 [30.0, 32.0, 10.0, 38.4],
                 [50.0, 16.0, 20.0, 48.0],
             ),
@@ -327,12 +339,12 @@ mod tests {
             ..Frame::default()
         };
         frame.rgb = [10u8, 20, 30].repeat(8);
-        let bgr = input(Fit::TopLeft, Colour::Bgr);
-        let rgb = Input {
+        let bgr = input(InputFit::TopLeft, Colour::Bgr);
+        let rgb = DetectorInput {
             scale: 1.0 / 255.0,
             mean: [0.5, 0.0, 0.0],
             std: [0.5, 1.0, 2.0],
-            ..input(Fit::Centre, Colour::Rgb)
+            ..input(InputFit::Centre, Colour::Rgb)
         };
         let cases = [
             ("bgr", bgr, [30.0, 20.0, 10.0], [114.0; 3], 0..2),

@@ -27,17 +27,17 @@ pub(super) const MAX_SIDE: usize = 4096;
 #[serde(deny_unknown_fields)]
 pub struct Preset {
     /// What the network reads.
-    pub input: Input,
+    pub input: DetectorInput,
     /// What it returns.
-    pub output: Output,
+    pub output: DetectorOutput,
     /// Which boxes are kept.
-    pub select: Select,
+    pub select: BoxSelection,
 }
 
 /// How a frame becomes the input `[1, 3, height, width]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Input {
+pub struct DetectorInput {
     /// Width in pixels if the file leaves it open.
     pub width: usize,
     /// Height in pixels if the file leaves it open.
@@ -51,7 +51,7 @@ pub struct Input {
     /// ...and it is divided by this.
     pub std: [f32; 3],
     /// What happens to the aspect ratio.
-    pub fit: Fit,
+    pub fit: InputFit,
     /// The byte around the frame.
     pub pad: u8,
 }
@@ -59,7 +59,7 @@ pub struct Input {
 /// What happens to a frame's aspect ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fit {
+pub enum InputFit {
     /// It stays; the frame lies in the upper left corner.
     TopLeft,
     /// It stays; the frame lies in the middle.
@@ -71,15 +71,15 @@ pub enum Fit {
 /// What the numbers of the output mean.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Output {
+pub struct DetectorOutput {
     /// Which output of the network.
     #[serde(default)]
     pub index: usize,
     /// Order of its dimensions.
-    pub layout: Layout,
+    pub layout: OutputLayout,
     /// What the first four values of a box are.
-    pub boxes: Boxes,
-    /// Pixels of the input in a cell of each grid, for [`Boxes::Grid`].
+    pub boxes: BoxEncoding,
+    /// Pixels of the input in a cell of each grid, for [`BoxEncoding::Grid`].
     #[serde(default)]
     pub strides: Vec<usize>,
     /// Whether the fifth value is a factor of all scores.
@@ -93,7 +93,7 @@ pub struct Output {
 /// Order of the dimensions of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Layout {
+pub enum OutputLayout {
     /// `[1, boxes, values]`.
     BoxesValues,
     /// `[1, values, boxes]`.
@@ -103,7 +103,7 @@ pub enum Layout {
 /// What the first four values of a box are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Boxes {
+pub enum BoxEncoding {
     /// Centre within the cell, and logarithms of width and height, all in cells.
     Grid,
     /// Centre, width and height in pixels of the input.
@@ -113,7 +113,7 @@ pub enum Boxes {
 /// Which boxes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Select {
+pub struct BoxSelection {
     /// Minimum score, 0 to 1.
     pub score: f32,
     /// Maximum intersection over union of two kept boxes, 0 to 1.
@@ -194,14 +194,14 @@ impl Preset {
         within("select.score", select.score.into(), 0.0, 1.0)?;
         within("select.overlap", select.overlap.into(), 0.0, 1.0)?;
         match (output.boxes, output.strides.len()) {
-            (Boxes::Grid, 1..=8) => {}
-            (Boxes::Grid, found) => {
+            (BoxEncoding::Grid, 1..=8) => {}
+            (BoxEncoding::Grid, found) => {
                 return Err(format!(
                     "output.strides has {found} strides, wanted 1 to 8 for a grid"
                 ));
             }
-            (Boxes::Pixels, 0) => {}
-            (Boxes::Pixels, _) => {
+            (BoxEncoding::Pixels, 0) => {}
+            (BoxEncoding::Pixels, _) => {
                 return Err("output.strides belongs to boxes = \"grid\"".to_owned());
             }
         }
@@ -212,7 +212,7 @@ impl Preset {
     }
 }
 
-impl Output {
+impl DetectorOutput {
     /// Numbers of a box.
     pub(super) fn values(&self) -> usize {
         4 + usize::from(self.objectness) + self.classes

@@ -165,7 +165,7 @@ fn empty_room(size: [usize; 2], seconds: usize, fps: usize) -> (usize, usize) {
         };
         motion.find(&room.see(look), &mut found);
         people += found.len();
-        watched += usize::from(motion.state() == State::Watching);
+        watched += usize::from(motion.state() == MotionState::Watching);
     }
     (watched, people)
 }
@@ -246,10 +246,14 @@ fn the_light_is_nobody_and_hides_nobody() {
             }),
             &mut found,
         );
-        if motion.state() == State::Watching {
+        if motion.state() == MotionState::Watching {
             assert_eq!(found.len(), usize::from(person.is_some()), "frame {n}");
         }
-        assert_eq!(motion.state() == State::Watching, time > 4.0, "frame {n}");
+        assert_eq!(
+            motion.state() == MotionState::Watching,
+            time > 4.0,
+            "frame {n}"
+        );
     }
 }
 
@@ -273,7 +277,7 @@ fn another_scene_is_learnt_anew() {
             states.push(motion.state());
         }
     }
-    use State::{Blind, Learning, Watching};
+    use MotionState::{Blind, Learning, Watching};
     assert_eq!(states, [Learning, Watching, Blind, Learning, Watching]);
 }
 
@@ -402,7 +406,7 @@ fn bench_frames() {
             let start = std::time::Instant::now();
             motion.find(frame, &mut found);
             // Learning is cheaper.
-            if motion.state() == State::Watching {
+            if motion.state() == MotionState::Watching {
                 fastest = fastest.min(start.elapsed());
             }
         }
