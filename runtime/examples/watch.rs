@@ -39,7 +39,12 @@ struct Identified(Vec<(String, bool)>);
 
 impl Sink for Identified {
     fn event(&mut self, event: &Event<'_>) -> runtime::Result<()> {
-        if let EventKind::Identified { identity, returning, .. } = event.kind {
+        if let EventKind::Identified {
+            identity,
+            returning,
+            ..
+        } = event.kind
+        {
             self.0.push((identity.to_owned(), returning));
         }
         Ok(())

@@ -10,7 +10,8 @@ use anyhow::{Result, bail, ensure};
 use network::metadata::WeightsOrigin;
 use network::model::{Model, ModelOptions};
 use trainer::export::{self, EmbeddingDifference};
-use trainer::load::{self, Overrides};
+use trainer::import::Overrides;
+use trainer::load;
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();

@@ -22,8 +22,8 @@ fn exported_weights_are_checked() {
             path
         })
         .collect();
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../models/street-osnet_x0_25.safetensors");
+    let weights =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/street-osnet_x0_25.safetensors");
     let out = folder.path().join("person.onnx");
     let change = export::export_and_check(&weights, &out, &pictures).unwrap();
     assert_eq!(change.images, 2);

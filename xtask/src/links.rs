@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn documents_are_named_in_sources() {
-        let text = "see docs/cameras.md. [x](../docs/boxes.md) target/docs/a.md docs/adr/0001-b.md:3";
+        let text =
+            "see docs/cameras.md. [x](../docs/boxes.md) target/docs/a.md docs/adr/0001-b.md:3";
         let found: Vec<&str> = mentions(text).collect();
         assert_eq!(found, ["docs/cameras.md", "docs/adr/0001-b.md"]);
     }
