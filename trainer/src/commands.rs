@@ -17,7 +17,7 @@ mod train;
 
 use std::path::Path;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use trainer::data::Dataset;
 use trainer::import::Overrides;
 use trainer::load::{self, OpenedNet};
@@ -104,7 +104,9 @@ const RENAMED_FLAGS: [(&str, &str, &str); 4] = [
 
 /// The error for the first flag of an older version on the command line, if there is one.
 pub(crate) fn renamed_flag(arguments: &[String]) -> Option<String> {
-    let command = arguments.first()?;
+    // Options of all commands may precede the command.
+    let cli = Cli::command();
+    let command = (arguments.iter()).find(|word| cli.find_subcommand(word).is_some())?;
     let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
     let names: Vec<String> = arguments.iter().map(name).collect();
     let found =
@@ -178,8 +180,6 @@ fn extents(text: &str) -> Option<[usize; 2]> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(known(new), built, "{command} {new}");
             assert!(!known(old), "{command} {old}");
             for written in [old.to_owned(), format!("{old}=1")] {
-                let arguments = [command.to_owned(), written];
+                let arguments = ["--log-level=debug".to_owned(), command.to_owned(), written];
                 let error = format!("{command}: `{old}` is now called `{new}`");
                 assert_eq!(renamed_flag(&arguments), Some(error));
             }
