@@ -117,7 +117,7 @@ fn broken_files_are_refused_by_name() {
         (fixture("storage_lost"), "data/0"),
         (
             fixture("storage_short"),
-            "storage `0` has 92 bytes, its tensors say 96",
+            "storage `0` has 92 bytes, its tensors need 96",
         ),
         (fixture("no_weights"), "no weights in it, but epoch, name"),
         (
@@ -126,8 +126,8 @@ fn broken_files_are_refused_by_name() {
         ),
         (truncated, "the zip cannot be read"),
         (legacy_cut, "it ends within storage"),
-        (text, "no .pth, no .safetensors, and no ONNX"),
-        (empty, "no .pth, no .safetensors, and no ONNX"),
+        (text, "neither .pth nor .safetensors, and not ONNX"),
+        (empty, "neither .pth nor .safetensors, and not ONNX"),
     ] {
         let read = import::open(&path).and_then(|source| source.weights());
         let error = read.expect_err(wanted).to_string();
@@ -305,7 +305,7 @@ fn files_that_mean_harm_are_refused() {
         (
             "another length",
             named(tensor(5, &[2], &[1])),
-            "storage `s` has 4 elements, its tensors say 5",
+            "storage `s` has 4 elements, its tensors need 5",
         ),
         (
             "two lengths",
