@@ -200,10 +200,11 @@ fn messages_are_json_if_that_is_asked_for() {
         assert_eq!(crate::program::keys(line), known);
         assert_eq!(line["program"], "reid");
     }
-    let skipped = lines.iter().find(|line| line["level"] == "warn");
-    let message = skipped.expect("a warning")["message"].as_str();
-    let message = message.expect("a text");
-    assert!(message.starts_with("skipped: ") && message.contains("broken.jpg"));
+    let skipped = lines.iter().find(|line| {
+        let message = line["message"].as_str().expect("a text");
+        message.starts_with("skipped: ") && message.contains("broken.jpg")
+    });
+    assert_eq!(skipped.expect("a warning")["level"], "warn");
     // An error is the last line.
     let mut command = reid!["eval", "nowhere", "--model", example().model].command();
     command.args(["--log-format", "json"]);
