@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 }
 
 /// Cosine similarity of the persons on two pictures, -1 to 1.
-pub fn compare(model: &Path, pictures: [&Path; 2]) -> Result<f32> {
+pub(crate) fn compare(model: &Path, pictures: [&Path; 2]) -> Result<f32> {
     let model = Model::open(model, &ModelOptions::default())?;
     let preprocessing = &model.metadata.preprocessing;
     // Checks the model's self-test before anything is embedded.

@@ -28,7 +28,7 @@ fn main() -> Result<()> {
 }
 
 /// The three identities that are most similar to the person on `query`, best first.
-pub fn search(
+pub(crate) fn search(
     model: &Path,
     gallery: &Path,
     query: &str,

@@ -53,7 +53,12 @@ impl Sink for Identified {
 
 /// The identifications of a clip in their order, corrections included. `boxes` is `motion`, `whole`, a
 /// file of boxes or a detector, as for `reid run --boxes`.
-pub fn watch(model: &Path, clip: &str, boxes: &str, threshold: f32) -> Result<Vec<(String, bool)>> {
+pub(crate) fn watch(
+    model: &Path,
+    clip: &str,
+    boxes: &str,
+    threshold: f32,
+) -> Result<Vec<(String, bool)>> {
     let model = Model::open(model, &ModelOptions::default())?;
     let dim = model.metadata.embedding.dim;
     let settings = Settings {

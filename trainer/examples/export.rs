@@ -28,7 +28,7 @@ fn main() -> Result<()> {
 
 /// Writes the network of `weights` to `out`, and returns how far folding moved the embeddings of
 /// `pictures`.
-pub fn export_and_check(
+pub(crate) fn export_and_check(
     weights: &Path,
     out: &Path,
     pictures: &[PathBuf],
