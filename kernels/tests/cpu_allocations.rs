@@ -1,4 +1,4 @@
-//! A plan that has run once allocates nothing when it runs again, but for real numbers.
+//! A plan that has run once allocates nothing when it runs again, except for f32 tensors.
 
 #[path = "../../tests/allocations/counting.rs"]
 mod counting;

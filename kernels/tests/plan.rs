@@ -119,8 +119,8 @@ fn networks_of_every_family_keep_their_embeddings() {
     }
 }
 
-/// How far the codes of each value are from what the network computes of the codes before it, and
-/// its output from theirs.
+/// Largest distance of the quantised values of each step from the exact result of the values before it, and
+/// the exact output.
 fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
     let batch = pixels.len() / (3 * plan.image()[0] * plan.image()[1]);
     let mut written = HashMap::new();
@@ -176,7 +176,7 @@ fn step_by_step(net: &Net, plan: &Plan, pixels: &[u8]) -> (f64, Tensor) {
 }
 
 #[test]
-fn every_step_of_a_network_is_the_rounded_exact_value_of_the_codes_before_it() {
+fn every_step_of_a_network_is_the_rounded_exact_value_of_those_before_it() {
     for family in &FAMILIES {
         for seed in 0..12 {
             let mut net = (family.build)(seed);

@@ -57,8 +57,8 @@ pub enum Error {
         limit: u64,
     },
 
-    /// What was computed here is not what the model's [receipt](crate::self_test) says: compute on
-    /// something else, or get a fresh copy of the file.
+    /// A result differs from the known answer of the model's [self-test](crate::self_test): use another
+    /// backend, or get a fresh copy of the file.
     #[error("the self-test fails: {what} is {found}, wanted {wanted}")]
     NotReproduced {
         /// What was compared, with the golden crop and the step.

@@ -3,7 +3,7 @@
 //! In: an operator and concrete tensors ([`eval`]), or a graph and a batch of images ([`run`]). Out: tensors.
 //! A float result is computed in f64 and rounded to f32 once; the two quantisation operators follow
 //! ONNX's f32 steps and are exact. A NaN passes through every float operator. Shapes are checked by
-//! [`graph::infer`](crate::graph::infer) before anything is allocated: tensors may come from files.
+//! [`graph::infer`] before anything is allocated: tensors may come from files.
 
 mod conv;
 mod elementwise;

@@ -112,7 +112,7 @@ fn what_has_no_exact_step_is_float() {
         ),
     ];
     for Case(name, build, wanted) in cases {
-        let (mut net, x) = Net::of_codes(5, [4, 3], params(0.02, 20));
+        let (mut net, x) = Net::of_values(5, [4, 3], params(0.02, 20));
         let y = build(&mut net, x);
         net = net.end(y);
         let (plan, worst) = layer(&mut net);
@@ -143,7 +143,7 @@ fn a_float_network_is_float_steps() {
 }
 
 #[test]
-fn s8_codes_are_u8_codes_moved_by_128() {
+fn s8_values_are_u8_values_moved_by_128() {
     let build = |signed: bool| {
         let mut net = Net::new(1, [6, 4]);
         let input = net.graph.input();
@@ -176,7 +176,7 @@ fn s8_codes_are_u8_codes_moved_by_128() {
 
 #[test]
 fn scales_may_be_dequantised_themselves_a_thousand_deep() {
-    let (mut net, x) = Net::of_codes(1, [4, 3], params(0.02, 20));
+    let (mut net, x) = Net::of_values(1, [4, 3], params(0.02, 20));
     let one = || Tensor::new([1], Data::I8(vec![1])).unwrap();
     let mut scale = net.param(Tensor::f32([1], vec![0.01]).unwrap());
     for _ in 0..1000 {

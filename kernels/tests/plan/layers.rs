@@ -1,4 +1,4 @@
-//! Networks of one layer: its codes are the exact value, rounded.
+//! Networks of one layer: its quantised values are the exact ones, rounded.
 
 use kernels::plan::Plan;
 use kernels::plan::{TensorValue, run_plan};
@@ -45,7 +45,7 @@ fn a_convolution_of_every_form_is_the_rounded_exact_value() {
         ),
     ];
     for Case(name, size, codes, filter) in cases {
-        let (mut net, x) = Net::of_codes(3, size, codes);
+        let (mut net, x) = Net::of_values(3, size, codes);
         let y = net.conv(x, filter);
         let y = net.q(y);
         net = net.end(y);
@@ -116,7 +116,7 @@ fn activations_and_sums_behind_a_convolution_are_part_of_it() {
     ];
     for Case(name, build, mixing) in cases {
         for seed in 1..4 {
-            let (mut net, x) = Net::of_codes(seed, [6, 5], params(0.015, 90));
+            let (mut net, x) = Net::of_values(seed, [6, 5], params(0.015, 90));
             let y = net.conv(x, Filter::new(3, 3));
             let y = build(&mut net, x, y);
             let y = net.q(y);
@@ -132,7 +132,7 @@ fn activations_and_sums_behind_a_convolution_are_part_of_it() {
 #[test]
 fn dead_channels_are_their_bias() {
     for residual in [false, true] {
-        let (mut net, x) = Net::of_codes(9, [4, 3], params(0.02, 50));
+        let (mut net, x) = Net::of_values(9, [4, 3], params(0.02, 50));
         let mut weight = vec![0; 9];
         weight[3..6].copy_from_slice(&[100, -127, 30]);
         let weight = Tensor::new([3, 3, 1, 1], Data::I8(weight)).unwrap();
@@ -374,7 +374,7 @@ fn other_steps_are_the_rounded_exact_value() {
             (2, params(0.03, 128)),
             (3, params(0.01, 0)),
         ] {
-            let (mut net, x) = Net::of_codes(seed, [7, 5], codes);
+            let (mut net, x) = Net::of_values(seed, [7, 5], codes);
             let y = build(&mut net, x);
             net = net.end(y);
             let (plan, worst) = layer(&mut net);
@@ -441,7 +441,7 @@ fn halves_go_to_even_and_ends_saturate() {
         ),
     ];
     for Case(name, bias, out, wanted) in cases {
-        let (mut net, x) = Net::of_codes(1, [2, 2], params(1.0, 0));
+        let (mut net, x) = Net::of_values(1, [2, 2], params(1.0, 0));
         let weight = Tensor::new([1, 3, 1, 1], Data::I8(vec![1, 0, 0])).unwrap();
         let weight = net.dequantised(weight, vec![1.0], 0);
         let bias = net.dequantised(
@@ -472,7 +472,7 @@ fn halves_go_to_even_and_ends_saturate() {
 #[test]
 fn a_matrix_product_is_a_convolution_of_one_pixel() {
     for trans_b in [false, true] {
-        let (mut net, x) = Net::of_codes(7, [5, 4], params(0.02, 30));
+        let (mut net, x) = Net::of_values(7, [5, 4], params(0.02, 30));
         let y = net.push1(Op::GlobalAveragePool, &[x.into()]);
         let y = net.push1(Op::Flatten { axis: 1 }, &[y.into()]);
         let y = net.q(y);

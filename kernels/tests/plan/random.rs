@@ -80,7 +80,7 @@ impl Growth {
             _ => self.net.q(y),
         };
         // Only codes have a meaning that a layer can be made for.
-        let y = if self.net.has_meaning(y) {
+        let y = if self.net.is_quantised(y) {
             y
         } else {
             self.net.q(y)

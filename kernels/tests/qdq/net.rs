@@ -76,9 +76,8 @@ impl Net {
         Self::prepared(seed, preprocessing)
     }
 
-    /// A network whose pixels are the codes of its input: `zero_point` is the code of 0, `scale`
-    /// the distance of two codes.
-    pub(crate) fn of_codes(
+    /// A network whose pixels are the quantised values of its input with these parameters.
+    pub(crate) fn of_values(
         seed: u64,
         [height, width]: [usize; 2],
         params: QuantParams,
@@ -147,13 +146,13 @@ impl Net {
         self.shape(x)[1]
     }
 
-    /// What the codes of a dequantised value mean.
-    pub(crate) fn meaning(&self, x: ValueId) -> QuantParams {
+    /// Quantisation parameters of a dequantised value.
+    pub(crate) fn params_of(&self, x: ValueId) -> QuantParams {
         self.params[&x]
     }
 
-    /// Whether a value is dequantised codes.
-    pub(crate) fn has_meaning(&self, x: ValueId) -> bool {
+    /// Whether a value is dequantised.
+    pub(crate) fn is_quantised(&self, x: ValueId) -> bool {
         self.params.contains_key(&x)
     }
 
@@ -208,7 +207,7 @@ impl Net {
         self.quantise(x, QuantParams { scale, zero_point })
     }
 
-    /// Quantises a value with the codes of another, and dequantises it.
+    /// Quantises a value with the parameters of another, and dequantises it.
     pub(crate) fn q_like(&mut self, x: ValueId, like: ValueId) -> ValueId {
         self.quantise(x, self.params[&like])
     }
@@ -290,20 +289,20 @@ impl Net {
         self.push1(Op::Binary(Binary::Mul), &[a.into(), b.into()])
     }
 
-    /// Convolution, ReLU, codes.
+    /// Convolution, ReLU, quantised.
     pub(crate) fn conv_relu(&mut self, x: ValueId, filter: Filter) -> ValueId {
         let y = self.conv(x, filter);
         let y = self.relu(y);
         self.q(y)
     }
 
-    /// Convolution, codes.
+    /// Convolution, quantised.
     pub(crate) fn conv_q(&mut self, x: ValueId, filter: Filter) -> ValueId {
         let y = self.conv(x, filter);
         self.q(y)
     }
 
-    /// Mean of all pixels, squeezed to fewer channels and back, a sigmoid: codes of `[N, C, 1, 1]`.
+    /// Mean of all pixels, squeezed to fewer channels and back, a sigmoid: quantised `[N, C, 1, 1]`.
     pub(crate) fn gate(&mut self, x: ValueId) -> ValueId {
         let channels = self.channels(x);
         let y = self.push1(Op::GlobalAveragePool, &[x.into()]);
@@ -318,7 +317,7 @@ impl Net {
         self.quantise(y, unit)
     }
 
-    /// The input in codes, a convolution, a pool.
+    /// The quantised input, a convolution, a pool.
     pub(crate) fn stem(&mut self, out: usize) -> ValueId {
         let x = self.q(self.graph.input());
         let x = self.conv_relu(x, Filter::new(out, 3).stride(2));

@@ -305,7 +305,7 @@ impl Rule<'_> {
 
     fn reduce(&self, x: &[Dim], axes: &[usize], keep_dims: bool) -> Result<Vec<Dim>> {
         self.ascending(axes)?;
-        // ONNX has no one meaning for it: "all of them", "nothing" or the norm of each element.
+        // ONNX does not define it: runtimes reduce all axes, none, or take the norm of each element.
         self.ensure(!axes.is_empty(), || "it reduces no axis".to_owned())?;
         let mut shape = x.to_vec();
         for &axis in axes {

@@ -1,5 +1,5 @@
 //! Every step of random networks, on every instruction set and several numbers of threads, against
-//! the plain executor: codes are equal.
+//! the reference executor: quantised values are equal.
 
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ fn compare(name: &str, plan: &Plan, pixels: &[u8]) {
                     (StepOutput::Quantised(found), TensorValue::Quantised(wanted)) => {
                         let differs = found.iter().zip(wanted).position(|(a, b)| a != b);
                         if let Some(at) = differs {
-                            panic!("{case}: code {at} is {}, wanted {}", found[at], wanted[at]);
+                            panic!("{case}: value {at} is {}, wanted {}", found[at], wanted[at]);
                         }
                         assert_eq!(found.len(), wanted.len(), "{case}");
                     }
@@ -87,7 +87,7 @@ fn close(case: &str, found: &[f32], wanted: &[f32]) {
 }
 
 #[test]
-fn networks_of_every_family_have_the_codes_of_the_plain_executor() {
+fn networks_of_every_family_have_the_values_of_the_reference() {
     for family in FAMILIES {
         for seed in 1..=3 {
             let mut net = (family.build)(seed);
@@ -153,7 +153,7 @@ fn layer(net: &mut Net) -> ValueId {
 }
 
 #[test]
-fn random_convolutions_have_the_codes_of_the_plain_executor() {
+fn random_convolutions_have_the_values_of_the_reference() {
     let mut random = Net::new(5, [1, 1]);
     for seed in 0..150 {
         let size = [random.one_of(&[1, 2, 5, 9]), random.one_of(&[1, 3, 8, 14])];
@@ -171,7 +171,7 @@ fn random_convolutions_have_the_codes_of_the_plain_executor() {
 
 /// Accumulators up to 31 bits, where f32 rounds, where a result saturates, and halves between codes.
 #[test]
-fn every_accumulator_has_the_code_of_the_plain_executor() {
+fn every_accumulator_has_the_value_of_the_reference() {
     const FILTERS: usize = 35;
     let most = i32::MAX - 3 * 255 * 127;
     let cases = [
@@ -189,7 +189,7 @@ fn every_accumulator_has_the_code_of_the_plain_executor() {
             scale: 1.0,
             zero_point: 0,
         };
-        let (mut net, x) = Net::of_codes(case as u64, [3, 5], code);
+        let (mut net, x) = Net::of_values(case as u64, [3, 5], code);
         let weights = (0..FILTERS * 3).map(|i| [127, -127, 1, 0, -1, 77][i * 5 % 6]);
         let weights = Tensor::new([FILTERS, 3, 1, 1], Data::I8(weights.collect())).unwrap();
         let biases = (0..FILTERS as i32).map(|i| bias - i * bias.signum());

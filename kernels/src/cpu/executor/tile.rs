@@ -141,20 +141,20 @@ mod tests {
     fn tiles_multiply_and_add() {
         fn check<const R: usize>(tile: impl MicroTile<R>, packing: Packing, name: &str) {
             let depth = 1200;
-            let code = |k: usize, r: usize| [255, 0, (k * 31 + r * 7) % 256][(k + r) % 3];
+            let value = |k: usize, r: usize| [255, 0, (k * 31 + r * 7) % 256][(k + r) % 3];
             let weight = |k: usize, c: usize| [127, -127, (k * 13 + c) as i32 % 128][(k + c) % 3];
             let len = packing.len();
             let pixels: Vec<[i32; R]> = (0..depth)
                 .map(|packed| {
                     std::array::from_fn(|r| {
-                        let codes = (0..len).map(|i| code(packed * len + i, r) as i32);
+                        let values = (0..len).map(|i| value(packed * len + i, r) as i32);
                         let bytes: Vec<u8> = match packing {
-                            Packing::U8x4 => codes.map(|code| code as u8).collect(),
-                            Packing::F32 => codes
-                                .flat_map(|code| (code as f32 - 100.0).to_ne_bytes())
+                            Packing::U8x4 => values.map(|value| value as u8).collect(),
+                            Packing::F32 => values
+                                .flat_map(|value| (value as f32 - 100.0).to_ne_bytes())
                                 .collect(),
-                            Packing::I16x2 => codes
-                                .flat_map(|code| (code as i16 - 100).to_ne_bytes())
+                            Packing::I16x2 => values
+                                .flat_map(|value| (value as i16 - 100).to_ne_bytes())
                                 .collect(),
                         };
                         i32::from_ne_bytes(bytes.try_into().unwrap())
@@ -176,7 +176,7 @@ mod tests {
             for (r, sums) in found.iter().enumerate() {
                 for (c, &sum) in sums.iter().enumerate() {
                     let wanted: i32 = (0..depth * len)
-                        .map(|k| (code(k, r) as i32 - zero) * weight(k, c))
+                        .map(|k| (value(k, r) as i32 - zero) * weight(k, c))
                         .sum();
                     assert_eq!(sum, wanted, "{name}, pixel {r}, filter {c}");
                 }
