@@ -402,6 +402,6 @@ mod tests {
         let error = QatNetwork::new(net.graph().clone())
             .unwrap_err()
             .to_string();
-        assert!(error.contains("no weight of 8 bits"), "{error}");
+        assert!(error.contains("no 8-bit weight"), "{error}");
     }
 }
