@@ -350,9 +350,11 @@ impl<'a> Pipeline<'a> {
                 track,
                 seen: place,
                 first,
+                gap: self.streams[at].tracks.patience(),
                 decided: known.map(|(identity, before)| Decided {
                     identity,
                     new: person.new,
+                    agrees: person.agrees,
                     similarity: person.similarity,
                     before,
                 }),

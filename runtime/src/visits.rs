@@ -28,6 +28,8 @@ pub struct Sight {
     pub seen: SeenAt,
     /// When the track began, on the axis of the run.
     pub first: Duration,
+    /// A longer time without a sight is a gap: the track may be of another person behind it.
+    pub gap: Duration,
     /// The identity of the track, if it is decided.
     pub decided: Option<Decided>,
 }
@@ -54,6 +56,8 @@ pub struct Decided {
     pub identity: u64,
     /// Whether it was enrolled for this track in this frame.
     pub new: bool,
+    /// Whether the crop of this frame confirms it.
+    pub agrees: bool,
     /// Similarity in this frame, if its crop was embedded.
     pub similarity: Option<f32>,
     /// What the gallery knows of earlier visits.
@@ -156,7 +160,15 @@ struct Span {
     last: SeenAt,
     observations: u64,
     least: Option<f32>,
+    /// The last sight, and the observations up to it, that hold whatever comes later: the identity was
+    /// enrolled for this track, or confirmed after it was decided.
+    proven: Option<(SeenAt, u64)>,
+    /// The first sight behind that, or behind the gap that followed.
+    resumed: Option<Duration>,
 }
+
+/// Stands for the track of a span whose track has left the visit.
+const LEFT: u64 = u64::MAX;
 
 /// The visits of a run.
 #[derive(Debug)]
@@ -302,10 +314,21 @@ impl Visits {
         Some((left, last))
     }
 
-    /// Moves a track out of the visit at `at`, whose identity is not that of the track.
+    /// Moves a track out of the visit at `at`, whose identity is not that of the track. What is proven
+    /// of the visit stays: the track went over to another person.
     fn correct(&mut self, at: usize, sight: &Sight) -> Change {
         let visit = &mut self.open[at];
         let mut span = visit.remove(sight.track);
+        if let Some((last, observations)) = span.proven {
+            visit.add(Span {
+                track: LEFT,
+                last,
+                observations,
+                ..span
+            });
+            span.first = span.resumed.unwrap_or(sight.seen.at);
+            span.observations = 0;
+        }
         let withdrawn = visit.spans.is_empty();
         let seen = visit.spans.iter().map(|span| span.last.time).max();
         let mut left = Left {
@@ -327,7 +350,7 @@ impl Visits {
         };
         // The similarity to a wrong identity is none to the right one.
         span.least = None;
-        span.extend(sight);
+        span.decide(sight);
         let taken = sight.decided.and_then(|to| self.position_with(to.identity));
         let identified = match (sight.decided, withdrawn) {
             // The visit is of this track alone: it stays, with the other identity or with none.
@@ -492,12 +515,29 @@ impl Span {
             last: sight.seen,
             observations: 0,
             least: None,
+            proven: None,
+            resumed: None,
         };
-        span.extend(sight);
+        span.decide(sight);
         span
     }
 
+    /// Takes the sight in which the identity is decided. An enrolled person is proven by it.
+    fn decide(&mut self, sight: &Sight) {
+        self.extend(sight);
+        let new = sight.decided.is_some_and(|decided| decided.new);
+        self.proven = new.then_some((sight.seen, self.observations));
+        self.resumed = None;
+    }
+
     fn extend(&mut self, sight: &Sight) {
+        if self.resumed.is_none() && self.proven.is_some() {
+            let is_gap = sight.seen.at.saturating_sub(self.last.at) > sight.gap;
+            if is_gap {
+                self.proven = Some((self.last, self.observations));
+            }
+            self.resumed = is_gap.then_some(sight.seen.at);
+        }
         self.last = sight.seen;
         if let Some(decided) = sight.decided {
             self.observations += 1;
@@ -506,6 +546,10 @@ impl Span {
                 .into_iter()
                 .chain(decided.similarity)
                 .reduce(f32::min);
+            if decided.agrees {
+                self.proven = Some((sight.seen, self.observations));
+                self.resumed = None;
+            }
         }
     }
 }

@@ -378,10 +378,10 @@ fn text(session: &Session, passed_over: &[(u64, &str)], seconds: f64) -> Vec<Str
     let mut lines = cli::table(&rows);
     lines.push(counted(summary));
     lines.push(format!(
-        "{} of {} ({} undecided), {:.1} frames/s",
+        "{} in {} ({} undecided), {:.1} frames/s",
         count(summary.observations, "observation"),
         count(summary.frames, "frame"),
-        count(summary.pending, "observation"),
+        summary.pending,
         summary.frames as f64 / seconds,
     ));
     lines.extend(

@@ -5,7 +5,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One frame of a track: second, track, identity (0 for none), and what the gallery knows: visits
-/// before, or `N` for an identity that is enrolled by this frame.
+/// before, `N` for an identity that is enrolled by this frame, or `A` for a crop that confirms it.
 type Frame = (u64, u64, u64, &'static str);
 
 fn sight((second, track, identity, known): Frame) -> Sight {
@@ -20,9 +20,11 @@ fn sight((second, track, identity, known): Frame) -> Sight {
             time: second * 1000,
         },
         first: at,
+        gap: SECOND,
         decided: (identity > 0).then(|| Decided {
             identity,
             new: known == "N",
+            agrees: known == "A",
             similarity: None,
             before: Before {
                 visits: known.parse().unwrap_or(1),
@@ -144,6 +146,34 @@ fn visits_of() {
             ],
         ),
         (
+            "the track goes over to another person, behind a gap",
+            &[
+                (0, 1, 4, "3"),
+                (1, 1, 4, "A"),
+                (2, 1, 4, "4"),
+                (4, 1, 4, "4"),
+                (5, 1, 5, "N"),
+            ],
+            &[
+                "start 1 4 back from 0",
+                "change 1 4>5 in 2 seen 2000",
+                "start 2 5 new",
+                "end 1 4 0-2 x3",
+                "end 2 5 4-5 x1",
+            ],
+        ),
+        (
+            "an enrolled person is no mistake",
+            &[(0, 1, 4, "N"), (1, 1, 4, "1"), (2, 1, 5, "2")],
+            &[
+                "start 1 4 new",
+                "change 1 4>5 in 2 seen 7",
+                "start 2 5 back from 0",
+                "end 1 4 0-0 x1",
+                "end 2 5 2-2 x1",
+            ],
+        ),
+        (
             "taken back, then decided",
             &[(0, 1, 4, "3"), (1, 1, 0, ""), (2, 1, 5, "2")],
             &[
@@ -167,10 +197,10 @@ fn visits_of() {
         ),
         (
             "corrected to a person who is here already",
-            &[(0, 1, 4, "N"), (0, 11, 5, "N"), (1, 11, 4, "1")],
+            &[(0, 1, 4, "N"), (0, 11, 5, "2"), (1, 11, 4, "1")],
             &[
                 "start 1 4 new",
-                "start 2 5 new",
+                "start 2 5 back from 0",
                 "change 2 5>4 in 1 withdrawn -1 seen 7",
                 "end 1 4 0-1 x3",
             ],

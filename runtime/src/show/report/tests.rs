@@ -112,6 +112,8 @@ fn the_page_says_what_was_seen() {
     };
     observe(&mut report, &undecided);
     let totals = Totals {
+        visits: 3,
+        returns: 1,
         persons: 2,
         new: 1,
         visits: 3,
