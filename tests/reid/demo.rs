@@ -74,7 +74,7 @@ fn every_return_is_found_and_a_second_process_knows_everybody() {
     assert!(page.contains("<th>method</th>") && !page.contains("<th></th>"));
     let notice = report["notice"].as_str().expect("a text");
     assert!(notice.contains("rendered people") && page.contains(notice));
-    assert!(page.find("What went wrong") < page.find("What went right"));
+    assert!(page.find("Wrong decisions") < page.find("Right decisions"));
     assert!(!page.contains("http://") && !page.contains("https://"));
     assert_eq!(page.matches("<article").count(), 14);
 

@@ -181,7 +181,7 @@ fn two_processes_do_not_share_a_gallery() {
     let gallery = folder.at("shop.redb");
     // Ten times the clip is more than a pipe holds: after its first line the first process cannot
     // end before we read on.
-    let mut first = run(&gallery);
+    let mut first = run(&gallery).with("--observations");
     for _ in 0..10 {
         first = first.with(&example().clip);
     }

@@ -165,7 +165,7 @@ fn an_avi_file_says_what_its_headers_do_not_declare_and_no_rate_of_nonsense() {
         .fails()
         .says(&["fast.avi: states 4294967295/", "wanted 0.001 to 1000"]);
     let ended = run(&source, &example().boxes).with("--fps=4").succeeds();
-    assert_eq!(ended.lines().len(), SIGHTINGS);
+    assert_eq!(ended.observations().len(), SIGHTINGS);
 }
 
 /// A PNG that claims a size and holds no pixels.
@@ -229,7 +229,7 @@ fn pictures_that_are_empty_cut_or_huge_are_passed_over_one_by_one() {
             "passed over: 7 x broken frame",
         ]);
     let frames: Vec<_> = ended
-        .lines()
+        .observations()
         .iter()
         .map(|line| line["frame"].as_u64())
         .collect();
@@ -268,7 +268,7 @@ fn jpegs_that_their_data_does_not_fill_are_passed_over_and_take_no_memory() {
         "bytes of compressed data are left over",
         "passed over: 5 x broken frame",
     ]);
-    assert_eq!(ended.lines().len(), 1);
+    assert_eq!(ended.observations().len(), 1);
 }
 
 #[test]
@@ -367,7 +367,12 @@ fn boxes_that_no_figure_is_in_are_counted_and_told() {
             0,
             "the first of them `5000`",
         ),
-        ("none.csv", "", 0, "none.csv: the file holds no boxes"),
+        (
+            "none.csv",
+            "",
+            0,
+            "none.csv: the file has no boxes of persons",
+        ),
         // As much of them as is in the frame is seen.
         (
             "beyond.csv",
@@ -379,7 +384,7 @@ fn boxes_that_no_figure_is_in_are_counted_and_told() {
     for (name, rows, observed, told) in cases {
         let boxes = folder.file(name, format!("{header}{rows}"));
         let ended = run(&example().clip, &boxes).succeeds().says(&[told]);
-        assert_eq!(ended.lines().len(), observed, "{name}");
+        assert_eq!(ended.observations().len(), observed, "{name}");
     }
 }
 
@@ -391,7 +396,7 @@ fn more_people_than_a_frame_may_have_are_counted() {
     let ended = run(&example().clip, &boxes)
         .succeeds()
         .says(&["passed over: 6 x person too many for a frame"]);
-    assert_eq!(ended.lines().len(), 64);
+    assert_eq!(ended.observations().len(), 64);
 }
 
 #[test]

@@ -295,7 +295,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("a first line");
-    assert!(line.starts_with("{\"schema\":1"), "{line}");
+    assert!(line.starts_with("{\"schema\":2"), "{line}");
     drop(stdout);
     let output = child.wait_with_output().expect("the program ends");
     Ended::checked("run | head -1".to_owned(), output, 0).omits("pipe");

@@ -36,7 +36,7 @@ use super::interrupt::Interrupt;
 /// Files are watched one after the other, every frame of them. Cameras, named pipes and standard
 /// input are watched at the same time, the newest frame of each. An unknown person is enrolled in
 /// the gallery, once a track has enough good crops. A visit ends when no stream has seen the person
-/// for --min-absence; a person who comes later is reported as returning. Ctrl-C, SIGTERM and SIGHUP
+/// for some seconds; a person who comes later is reported as returning. Ctrl-C, SIGTERM and SIGHUP
 /// end a run as if its sources had ended.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
