@@ -232,7 +232,7 @@ fn an_evaluation_goes_into_the_contract_and_the_report() {
     let report: Value = serde_json::from_str(&read("report.json")).unwrap();
     assert_eq!(
         (&report["schema"], &report["file"]),
-        (&1.into(), &"person.onnx".into())
+        (&2.into(), &"person.onnx".into())
     );
     assert_eq!(report["open_set"], accuracy["open_set"]);
     let html = read("report.html");
