@@ -179,8 +179,7 @@ fn a_gallery_of_another_space_is_refused_with_both_named() {
 fn two_processes_do_not_share_a_gallery() {
     let folder = Folder::new();
     let gallery = folder.at("shop.redb");
-    // Ten times the clip is more than a pipe holds: after its first line the first process cannot
-    // end before we read on.
+    // Eleven times the clip: the first process is still at work when it is stopped.
     let mut first = run(&gallery).with("--observations");
     for _ in 0..10 {
         first = first.with(&example().clip);
@@ -195,16 +194,25 @@ fn two_processes_do_not_share_a_gallery() {
     stdout.read_line(&mut lines).expect("a first line");
 
     // A second run is refused at once; a command waits for a frame that does not come.
+    let send = |signal: &str| {
+        let status = Command::new("kill")
+            .args([signal, &first.id().to_string()])
+            .status();
+        assert!(status.expect("kill is there").success());
+    };
+    send("-STOP");
     for second in [run(&gallery), list(&gallery)] {
         let ended = second
             .fails()
             .says(&["shop.redb is in use by another process"]);
         assert_eq!(ended.stdout, "");
     }
+    send("-CONT");
 
     stdout.read_to_string(&mut lines).expect("the other lines");
     assert!(first.wait().expect("the program ends").success());
-    assert_eq!(lines.lines().count(), 11 * 80, "the first has lost nothing");
+    let observations = lines.lines().filter(|line| line.contains("\"schema\":1,"));
+    assert_eq!(observations.count(), 11 * 80, "the first has lost nothing");
     let known = list(&gallery).succeeds().json();
     assert_eq!(known["identities"].as_array().map(Vec::len), Some(8));
 }
