@@ -116,8 +116,6 @@ fn the_page_says_what_was_seen() {
         returns: 1,
         persons: 2,
         new: 1,
-        visits: 3,
-        returns: 1,
         observations: 6,
         undecided: 1,
         frames: 1234,
