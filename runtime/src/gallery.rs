@@ -8,6 +8,7 @@ mod copies;
 mod file;
 mod journal;
 mod limits;
+mod locks;
 mod lookup;
 mod names;
 mod overlay;
@@ -40,9 +41,9 @@ pub use view::GalleryView;
 
 use crate::error::{Error, Result};
 use file::Access;
+use locks::Holder;
 use ranking::{Ranked, Ranking};
 use record::Record;
-use sharing::Holder;
 use state::GalleryState;
 use storage::Storage;
 use store::{CopyEdit, Stamp, Store, StoreStep};

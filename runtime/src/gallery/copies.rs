@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::file::{Access, discard};
+use super::locks::{self, Holder};
 use super::names::GalleryTag;
-use super::sharing::Holder;
 use super::state::GalleryState;
 use super::storage::Storage;
 use super::store::{CopyEdit, Stamp, Store};
@@ -67,7 +67,7 @@ impl Gallery {
                 )));
             }
             if force && file.size()?.is_some() {
-                _replaced = Some(file.open(Access::Read)?);
+                _replaced = Some(locks::open(file, Access::Read)?);
                 file.refuse_links()?;
             }
         }
@@ -105,7 +105,9 @@ impl Gallery {
         match Store::open(storage.clone(), Access::Change, None) {
             Ok((store, _)) => _old = Some(store),
             Err(Error::GalleryMissing { .. }) => (),
-            Err(Error::GalleryDamaged { .. }) => _damaged = Some(file.open(Access::Change)?),
+            Err(Error::GalleryDamaged { .. }) => {
+                _damaged = Some(locks::open(file, Access::Change)?)
+            }
             Err(error) => return Err(error),
         }
         let replaced = storage.size()?.map(|_| file.set_aside());

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-use super::sharing;
 use crate::error::{Error, Result};
 
 /// Linux follows as many links in one path.
@@ -106,12 +105,8 @@ impl GalleryFile {
         }
     }
 
-    /// Opens and locks the file. If a run has it open, asks the run to lend it and waits for that.
+    /// Opens and locks the file at once, or not at all.
     pub(super) fn open(&self, access: Access) -> Result<FileBackend> {
-        sharing::wait_for_loan(self, || self.open_at_once(access))
-    }
-
-    fn open_at_once(&self, access: Access) -> Result<FileBackend> {
         for _ in 0..TRIES {
             let file = self.opened(access).map_err(|e| match e.kind() {
                 ErrorKind::NotFound => Error::GalleryMissing {

@@ -13,6 +13,7 @@ use redb::{Builder, Database, DatabaseError, StorageError};
 use serde::Deserialize;
 
 use super::file::{Access, GalleryFile};
+use super::locks;
 use super::overlay::Overlay;
 #[cfg(test)]
 use super::tests::disk::Disk;
@@ -88,7 +89,7 @@ impl Storage {
         let opened = match self {
             Self::Memory => builder().create_with_backend(InMemoryBackend::new()),
             Self::File(file) => {
-                let file = file.open(access)?;
+                let file = locks::open(file, access)?;
                 match access {
                     Access::Read => {
                         let overlay = Overlay::new(file).map_err(|e| self.torn(e))?;
