@@ -106,7 +106,7 @@ impl Gallery {
             Ok((store, _)) => _old = Some(store),
             Err(Error::GalleryMissing { .. }) => (),
             Err(Error::GalleryDamaged { .. }) => {
-                _damaged = Some(locks::open(file, Access::Change)?)
+                _damaged = Some(locks::open(file, Access::Change)?);
             }
             Err(error) => return Err(error),
         }

@@ -64,7 +64,7 @@ impl Gallery {
             StoreStep::Unalias(name),
             StoreStep::Record(identity, record),
         ];
-        steps.extend(is_generated(&before).then(|| StoreStep::Alias(before, identity)));
+        steps.extend(is_generated(&before).then_some(StoreStep::Alias(before, identity)));
         self.commit(steps)?;
         Ok(self.state.summary(identity))
     }

@@ -18,7 +18,7 @@ impl GalleryView {
     /// Reads the gallery at `path`, which holds embeddings of `dim` elements of the space `space`.
     ///
     /// # Errors
-    /// As [`Gallery::open`], without [`Error::GalleryLinked`](crate::Error::GalleryLinked).
+    /// As [`Gallery::create_or_open`] of a gallery that is there, without [`Error::GalleryLinked`](crate::Error::GalleryLinked).
     pub fn open(path: impl AsRef<Path>, space: &str, dim: usize) -> Result<Self> {
         let wanted = Stamp::checked(space, dim)?;
         Gallery::load_file(path.as_ref(), Some(wanted), Access::Read).map(Self)

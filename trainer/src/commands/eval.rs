@@ -33,7 +33,7 @@ pub(super) struct Eval {
     /// More data sets, evaluated on their own, one row for each
     #[arg(long, value_name = "DIR", num_args = 1..)]
     cross: Vec<PathBuf>,
-    /// QdqLayout of the folders [default: recognised by their content]
+    /// Layout of the folders [default: recognised by their content]
     #[arg(long, value_enum)]
     layout: Option<DatasetLayout>,
     /// Feature before (ft) or after the neck (fi) [default: fi if there is a neck]

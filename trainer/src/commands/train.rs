@@ -39,7 +39,7 @@ pub(super) struct Train {
     /// Folder of the data set; several are joined
     #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// QdqLayout of the folder [default: recognised by its content]
+    /// Layout of the folder [default: recognised by its content]
     #[arg(long, value_enum)]
     layout: Option<DatasetLayout>,
     /// Initial weights: .pth, .safetensors, or a float .onnx, which then defines the network
@@ -51,7 +51,7 @@ pub(super) struct Train {
     /// Continue the run in the folder after its last complete epoch
     #[arg(long)]
     resume: bool,
-    /// Override a key of the recipe, for example loss.id.label_smoothing=0; may be repeated
+    /// Override a key of the recipe, for example `loss.id.label_smoothing=0`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]

@@ -100,7 +100,7 @@ type DecodedSize = Result<[usize; 3], String>;
 /// `seen` is called for each image, in no order.
 ///
 /// # Errors
-/// [`Error::Argument`](crate::Error::Argument) for more than 256 threads. BrokenFile files are no error: they are in the report.
+/// [`Error::Argument`](crate::Error::Argument) for more than 256 threads. Broken files are no error: they are in the report.
 pub fn check(dataset: &Dataset, threads: usize, seen: impl Fn() + Sync) -> Result<DatasetReport> {
     let threads = workers::count(threads)?;
     let images: Vec<&Image> = dataset.images().collect();

@@ -62,7 +62,7 @@ impl BatchOptions {
     /// `classes`.
     ///
     /// # Errors
-    /// As [`BatchOptions::check`]; [`Error::Argument`] if there are too few persons or images for one
+    /// As [`BatchOptions::check`]; [`Error::Argument`](crate::Error::Argument) if there are too few persons or images for one
     /// batch.
     pub fn batches(&self, classes: &[i64], seed: u64, epoch: u64) -> Result<Vec<Vec<usize>>> {
         self.check()?;

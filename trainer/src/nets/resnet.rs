@@ -1,4 +1,4 @@
-//! ResNets: torchvision's, IBN-a (Pan et al. 2018), SE (Hu et al. 2018), and the non-local blocks of
+//! The networks of the ResNet family: torchvision's, IBN-a (Pan et al. 2018), SE (Hu et al. 2018), and the non-local blocks of
 //! fast-reid.
 //!
 //! Sources of names and shapes: `torchvision/models/resnet.py`; `ibnnet/resnet_ibn.py` of

@@ -435,8 +435,10 @@ mod tests {
             };
             assert_eq!(schedule.is_due(seconds(now)), wanted, "{name}");
         }
-        let mut schedule = Schedule::default();
-        schedule.changed = true;
+        let mut schedule = Schedule {
+            changed: true,
+            ..Schedule::default()
+        };
         schedule.written(seconds(10), seconds(1));
         assert!(!schedule.changed && schedule.last == seconds(11));
     }
