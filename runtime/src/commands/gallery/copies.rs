@@ -10,8 +10,7 @@ use super::{Outcome, Target};
 
 /// Write a copy of a gallery, and read it back to verify it
 ///
-/// The copy keeps all persons in it, whoever is removed from the gallery later: delete copies in
-/// time.
+/// The copy keeps all persons in it, even if they are removed later: delete copies in time.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  reid gallery backup shop.redb monday.redb")]
 pub(super) struct Backup {
