@@ -96,7 +96,7 @@ fn watching(sources: &[&Path], page: &Path) -> Reid {
         .with("--model")
         .with(&example.model)
         .with(format!("--threshold={THRESHOLD}"))
-        .with("--json")
+        .with("--observations")
         .with("--report")
         .with(page)
 }
