@@ -93,18 +93,22 @@ fn test(rest: &[String]) -> Result<()> {
         .args(rest))
 }
 
-/// Writes the help texts of both programs to `tests/help`.
+/// Writes the help texts of both programs to `tests/help`. The whole workspace, as in [`test`]: with
+/// the features of one package alone tract would be compiled again.
 fn update_golden() -> Result<()> {
-    let update = |package, test| {
-        run(
-            cargo(["test", "--locked", "--package", package, "--test", test])
-                .arg("help_texts_are_those_reviewed")
-                .env("REID_TEST_UPDATE", "1"),
-        )
+    let torch = libtorch::ensure()?;
+    let update = |test: &str| {
+        let mut command = cargo(["test", "--locked", "--workspace", "--exclude", "fuzz"]);
+        if !torch {
+            command.args(["--exclude", "trainer"]);
+        }
+        run(command
+            .args(["--test", test, "help_texts_are_those_reviewed"])
+            .env("REID_TEST_UPDATE", "1"))
     };
-    update("runtime", "reid")?;
-    if libtorch::ensure()? {
-        update("trainer", "help")?;
+    update("reid")?;
+    if torch {
+        update("help")?;
     }
     Ok(())
 }
