@@ -321,7 +321,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let cases = [
         (
             "--weights random --out x.onnx",
-            "--weights random wants --arch",
+            "--weights random needs --arch",
         ),
         ("--weights none.pth --out x.onnx", "none.pth"),
         (

@@ -47,7 +47,7 @@ fn a_file_is_imported_and_rebuilt_from_itself_alone() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     let said = text(&done.stdout);
     for line in [
-        "osnet_x0_25 as torchreid names it, 7 classes",
+        "osnet_x0_25 in the naming of torchreid, 7 classes",
         "used 487",
         "ignored 0",
         "not in the file 0",
@@ -154,7 +154,7 @@ fn an_osnet_behind_a_prefix_keeps_its_embedding_and_no_trained_tensor_goes_unsai
         assert_eq!(refused.status.code(), Some(1));
         let said = text(&refused.stderr);
         for part in [
-            "theirs.safetensors: trained tensors would be left out",
+            "theirs.safetensors: trained tensors have no place in the network",
             "`projector.weight` ([64, 512], the network has no such part)",
             "--drop-unused",
         ] {

@@ -405,7 +405,7 @@ fn what_cannot_be_calibrated_on_is_refused() {
     type Read<'a> = &'a dyn Fn(usize) -> Tensor;
     let cases: [(&str, &Graph, usize, Read<'_>, &str); 5] = [
         ("none", &float, 0, &picture, "no images to calibrate on"),
-        ("black", &float, 4, &|_| black(), "of one colour"),
+        ("black", &float, 4, &|_| black(), "has one colour"),
         ("copies", &float, 4, &|_| picture(1), "the same image"),
         (
             "NaN in an image",

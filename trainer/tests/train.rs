@@ -30,11 +30,11 @@ images = 2
 
 [schedule]
 epochs = 6
-warmup = 2
+warmup_epochs = 2
 milestones = [5]
 
 [evaluate]
-every = 3
+interval = 3
 "#;
 
 /// A folder with people and a recipe.
@@ -378,7 +378,7 @@ fn what_cannot_be_trained_is_said_before_it_is_tried() {
     let bench = Bench::new();
     done(bench.train("--out run --set schedule.epochs=1"));
     let cases = [
-        ("--out run", "there is a run in it already"),
+        ("--out run", "it holds a run already"),
         (
             "--out run --resume --set seed=9",
             "a run continues with its own recipe",

@@ -471,7 +471,7 @@ mod tests {
         assert!(one.len() < 255 && one != other, "{one} {other}");
         assert_eq!(
             slug(&["schedule.warmup_epochs=3".to_owned()]),
-            "warmup_epochs-3"
+            "warmup-epochs-3"
         );
     }
 
