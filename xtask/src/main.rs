@@ -93,7 +93,7 @@ fn test(rest: &[String]) -> Result<()> {
         .args(rest))
 }
 
-/// Writes the help texts of both programs to `tests/help`. The whole workspace, as in [`test`]: with
+/// Writes the help texts of both programs to `tests/help`. The whole workspace, as in [`test()`]: with
 /// the features of one package alone tract would be compiled again.
 fn update_golden() -> Result<()> {
     let torch = libtorch::ensure()?;
